@@ -1,0 +1,45 @@
+// The admin API: JSON over HTTP on loopback, for the command line, the console and scripts. openapi.cc describes it,
+// drawn from the same table as the routing.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+
+#include "app/hub.h"
+#include "base/secret.h"
+#include "io/loop.h"
+#include "store/store.h"
+
+namespace imprint::app {
+
+class AdminApi {
+ public:
+  // What only the program knows. All are called on the loop's thread, but for `ca_pem` and `revocation_list`.
+  struct Site {
+    std::function<std::string()> ca_pem;                    // the owner CA's chain, own certificate first
+    std::function<Bytes()> revocation_list;                 // DER
+    std::function<std::map<std::string, double>()> gauges;  // for /metrics
+    std::function<bool()> ready;                            // all listeners are up
+    Secret pepper;                                          // of the MACs under which the store knows secrets
+  };
+
+  // `token` is what askers present as bearer. Loop, store and hub outlive the API.
+  AdminApi(io::Loop& loop, store::Store& store, Hub& hub, Site site, Secret token);
+  AdminApi(const AdminApi&) = delete;
+  AdminApi& operator=(const AdminApi&) = delete;
+  // On the loop's thread, or once the loop has stopped; waits for changes that are on their way to the disk.
+  ~AdminApi();
+
+  // `address` is 127.0.0.0/8 or ::1, else Fault::refused: the token travels in clear. Port 0: any. Fault::conflict if the
+  // port is taken.
+  Status listen(const std::string& address, std::uint16_t port);
+  std::uint16_t port() const;
+
+ private:
+  class Impl;
+  std::shared_ptr<Impl> impl_;
+};
+
+}  // namespace imprint::app

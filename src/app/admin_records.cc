@@ -1,0 +1,198 @@
+// Routes of what is on record: requests that wait, certificates, runs, audit.
+#include <nlohmann/json.hpp>
+
+#include "app/admin_routes.h"
+#include "app/operations.h"
+#include "app/rules.h"
+
+namespace imprint::app::admin {
+namespace {
+
+constexpr std::string_view kActor = "admin";
+
+Act act_of(const Env& env) { return {std::string(kActor), env.now}; }
+
+std::string dumped(const Json& json) { return json.dump(-1, ' ', false, Json::error_handler_t::replace); }
+
+// ---- requests that wait ----
+
+Result<Outcome> list_pending(const Env& env, const Call& call) {
+  TRY(const auto reader, env.store.read());
+  TRY(const std::vector<store::PendingRow> rows, reader->all_pending());
+  Json list = Json::array();
+  for (const store::PendingRow& row : rows) {
+    if (row.state == Admission::waiting || call.flag("decided")) {
+      list.push_back(pending_json(row));
+    }
+  }
+  return json_answer(200, {{"pending", std::move(list)}});
+}
+
+Result<Outcome> decide(const Env& env, const Call& call, Admission verdict) {
+  const std::optional<Bytes> key = from_hex(call.id);
+  CHECK_OR(key.has_value(), Error{Fault::refused, kRequestUnknown});
+  Change out;
+  out.run = [key = *key, verdict, act = act_of(env)](store::Writer& writer) -> Result<Changed> {
+    TRY([[maybe_unused]] const Ok decided, decide_request(writer, key, verdict, act));
+    TRY(const std::optional<store::PendingRow> row, writer.pending(key));
+    CHECK_OR(row.has_value(), Error{Fault::refused, kRequestUnknown});
+    const Json json = pending_json(*row);
+    return Changed{json_answer(200, json), "request.decided", dumped(json)};
+  };
+  return out;
+}
+
+Result<Outcome> approve(const Env& env, const Call& call) { return decide(env, call, Admission::approved); }
+Result<Outcome> refuse(const Env& env, const Call& call) { return decide(env, call, Admission::refused); }
+
+// ---- certificates ----
+
+Result<Outcome> list_certificates(const Env& env, const Call& call) {
+  store::CertificateFilter filter;
+  filter.device = call.text("device");
+  filter.limit = call.number("limit", kPage);
+  filter.revoked_only = call.flag("revoked");
+  const std::optional<Bytes> after = from_hex(call.text("after"));
+  if (!after) {
+    return problem(Error{Fault::malformed, kApiQuery}, "after: not a serial number in hexadecimal");
+  }
+  filter.after_serial = *after;
+  TRY(const auto reader, env.store.read());
+  TRY(const std::vector<store::CertificateRow> rows, reader->certificates(filter));
+  Json list = Json::array();
+  for (const store::CertificateRow& row : rows) {
+    list.push_back(certificate_json(row));
+  }
+  const bool more = static_cast<std::int64_t>(rows.size()) == filter.limit;
+  return json_answer(200, {{"certificates", std::move(list)}, {"next", more ? Json(hex(rows.back().serial)) : Json()}});
+}
+
+Result<Json> certificate_with_pem(const store::CertificateRow& row) {
+  TRY(const Certificate certificate, Certificate::parse(row.der));
+  Json out = certificate_json(row);
+  out["pem"] = to_pem(certificate);
+  return out;
+}
+
+Result<Outcome> show_certificate(const Env& env, const Call& call) {
+  const std::optional<Bytes> serial = from_hex(call.id);
+  CHECK_OR(serial.has_value(), Error{Fault::refused, kCertificateUnknown});
+  TRY(const auto reader, env.store.read());
+  TRY(const std::optional<store::CertificateRow> row, reader->certificate(*serial));
+  CHECK_OR(row.has_value(), Error{Fault::refused, kCertificateUnknown});
+  TRY(const Json json, certificate_with_pem(*row));
+  return json_answer(200, json);
+}
+
+Result<Outcome> revoke(const Env& env, const Call& call) {
+  const std::optional<Bytes> serial = from_hex(call.id);
+  CHECK_OR(serial.has_value(), Error{Fault::refused, kCertificateUnknown});
+  const std::string wanted = call.text("reason");
+  const auto reason = wanted.empty() ? RevocationReason::unspecified : revocation_reason_named(wanted);
+  if (!reason) {
+    return problem(Error{Fault::malformed, kApiBody}, "reason: not one of RFC 5280 section 5.3.1");
+  }
+  Change out;
+  out.run = [serial = *serial, reason = *reason, act = act_of(env)](store::Writer& writer) -> Result<Changed> {
+    TRY([[maybe_unused]] const Ok revoked, revoke_certificate(writer, serial, reason, act));
+    TRY(const std::optional<store::CertificateRow> row, writer.certificate(serial));
+    CHECK_OR(row.has_value(), Error{Fault::refused, kCertificateUnknown});
+    TRY(const Json json, certificate_with_pem(*row));
+    return Changed{json_answer(200, json), "certificate.revoked", dumped(certificate_json(*row))};
+  };
+  return out;
+}
+
+// ---- runs ----
+
+Result<Outcome> list_runs(const Env& env, const Call& call) {
+  TRY(const auto reader, env.store.read());
+  TRY(const std::vector<Run> runs, reader->runs(call.number("limit", kPage)));
+  Json list = Json::array();
+  for (const Run& run : runs) {
+    list.push_back(run_json(run));
+  }
+  return json_answer(200, {{"runs", std::move(list)}});
+}
+
+Result<Outcome> show_run(const Env& env, const Call& call) {
+  TRY(const auto reader, env.store.read());
+  TRY(const std::optional<Run> run, reader->run(call.id));
+  CHECK_OR(run.has_value(), Error{Fault::refused, kRunUnknown});
+  Json out = run_json(*run);
+  out["steps"] = Json::array();
+  for (const RunStep& step : run->steps) {
+    out["steps"].push_back(step_json(*run, step));
+  }
+  out["beliefs"] = Json::array();
+  for (const BeliefChange& change : run->beliefs) {
+    out["beliefs"].push_back(belief_json(change));
+  }
+  return json_answer(200, out);
+}
+
+// ---- audit ----
+
+Result<Outcome> list_audit(const Env& env, const Call& call) {
+  const std::int64_t limit = call.number("limit", kPage);
+  TRY(const auto reader, env.store.read());
+  TRY(const std::vector<AuditEntry> entries, reader->audit(call.number("after", 0), limit));
+  Json list = Json::array();
+  for (const AuditEntry& entry : entries) {
+    list.push_back(audit_json(entry));
+  }
+  const bool more = static_cast<std::int64_t>(entries.size()) == limit;
+  return json_answer(200, {{"entries", std::move(list)}, {"next", more ? Json(entries.back().sequence) : Json()}});
+}
+
+Result<Outcome> verify_audit(const Env& env, const Call& /*call*/) {
+  return Work([&store = env.store]() -> Result<Response> {
+    TRY(const auto reader, store.read());
+    TRY(const std::int64_t entries, reader->count("audit"));
+    TRY(const std::optional<std::int64_t> broken, store::verify_audit(*reader));
+    return json_answer(200, {{"good", !broken}, {"entries", entries}, {"first_bad", broken ? Json(*broken) : Json()}});
+  });
+}
+
+constexpr std::array kPendingQuery{Field{"decided", Kind::flag, "also those that are decided"}};
+constexpr std::array kCertificateQuery{Field{"device", Kind::text, "of this device only"},
+                                       Field{"revoked", Kind::flag, "revoked ones only"},
+                                       Field{"after", Kind::text, "the serial number after which the page begins"},
+                                       kLimit};
+constexpr std::array kRevocation{
+    Field{"reason", Kind::text,
+          "unspecified (default), key_compromise, ca_compromise, affiliation_changed, superseded, cessation or "
+          "privilege_withdrawn"}};
+constexpr std::array kRunQuery{kLimit};
+constexpr std::array kAuditQuery{Field{"after", Kind::number, "the sequence number after which the page begins"},
+                                 kLimit};
+
+const std::array kRoutes{
+    Route{.pattern = "/v1/pending", .operation = "listPending", .summary = "Requests that wait for a person",
+          .handler = list_pending, .schema = "PendingList", .query = kPendingQuery},
+    Route{.method = Method::post, .pattern = "/v1/pending/{key}/approve", .operation = "approveRequest",
+          .summary = "Approve the request, and the device that waits for it", .handler = approve, .schema = "Pending"},
+    Route{.method = Method::post, .pattern = "/v1/pending/{key}/refuse", .operation = "refuseRequest",
+          .summary = "Refuse the request, and the device that waits for it", .handler = refuse, .schema = "Pending"},
+    Route{.pattern = "/v1/certificates", .operation = "listCertificates",
+          .summary = "Certificates on record, in order of serial number", .handler = list_certificates,
+          .schema = "CertificateList", .query = kCertificateQuery},
+    Route{.pattern = "/v1/certificates/{serial}", .operation = "getCertificate", .summary = "One certificate",
+          .handler = show_certificate, .schema = "CertificateWithPem"},
+    Route{.method = Method::post, .pattern = "/v1/certificates/{serial}/revoke", .operation = "revokeCertificate",
+          .summary = "Revoke a certificate", .handler = revoke, .schema = "CertificateWithPem", .body = kRevocation},
+    Route{.pattern = "/v1/runs", .operation = "listRuns", .summary = "Runs, newest first", .handler = list_runs,
+          .schema = "RunList", .query = kRunQuery},
+    Route{.pattern = "/v1/runs/{run}", .operation = "getRun", .summary = "One run with its steps and beliefs",
+          .handler = show_run, .schema = "RunWithSteps"},
+    Route{.pattern = "/v1/audit", .operation = "listAudit", .summary = "The audit log, oldest first",
+          .handler = list_audit, .schema = "AuditList", .query = kAuditQuery},
+    Route{.pattern = "/v1/audit/verify", .operation = "verifyAudit",
+          .summary = "Walk the whole chain of the audit log and say where it breaks", .handler = verify_audit,
+          .schema = "AuditVerdict"}};
+
+}  // namespace
+
+std::span<const Route> record_routes() { return kRoutes; }
+
+}  // namespace imprint::app::admin

@@ -1,0 +1,109 @@
+// Inside the admin API: the table of routes, what a handler gets and what it gives back.
+#pragma once
+
+#include <span>
+#include <variant>
+
+#include "app/admin_api.h"
+#include "base/rng.h"
+#include "codec/json.h"
+#include "role/session.h"
+
+namespace imprint::app::admin {
+
+// What every handler may use.
+struct Env {
+  store::Store& store;
+  Hub& hub;
+  const AdminApi::Site& site;
+  Rng& rng;
+  Instant now;
+};
+
+// A checked request: its path, query and body have what the route's table says, and nothing else.
+struct Call {
+  const Request& request;
+  std::string id;                            // what stands for {…} in the pattern, decoded
+  std::map<std::string, std::string> query;  // decoded
+  std::shared_ptr<const Json> body;          // an object; empty if none was sent
+
+  // A member of the body or a parameter of the query; empty or the default if it was not sent.
+  std::string text(const std::string& member) const;
+  bool flag(const std::string& member) const;
+  std::int64_t number(const std::string& parameter, std::int64_t otherwise) const;
+  std::optional<std::int64_t> version;  // of If-Match
+};
+
+// A change of the store, then an answer, and what the event stream is told once it is on disk.
+struct Changed {
+  Response answer;
+  std::string event;  // name; empty: nothing is told
+  std::string event_json;
+};
+struct Change {
+  std::function<Result<Changed>(store::Writer&)> run;
+  std::function<Response(const Error&)> refused;  // empty: problem()
+};
+// Something that takes long and changes nothing: it runs on a thread of its own.
+using Work = std::function<Result<Response>()>;
+// The event stream.
+struct Stream {};
+using Outcome = std::variant<Response, Change, Work, Stream>;
+
+enum class Kind : std::uint8_t { text, flag, number };
+
+// A parameter of the query or a member of the body.
+struct Field {
+  std::string_view name = {};
+  Kind kind = Kind::text;
+  std::string_view what = {};
+  bool required = false;
+  std::int64_t least = 0, most = INT64_MAX;  // of a number
+};
+
+struct Route {
+  Method method = Method::get;
+  std::string_view pattern;    // "/v1/devices/{id}"
+  std::string_view operation;  // operationId
+  std::string_view summary;
+  Result<Outcome> (*handler)(const Env&, const Call&) = nullptr;
+  std::string_view schema = {};  // of the answer, a name of components.schemas; empty: not JSON
+  std::span<const Field> query = {};
+  std::span<const Field> body = {};
+  std::string_view takes = {};  // media type of a body that is not a JSON object
+  int status = 200;
+  bool open = false;         // needs no token
+  bool conditional = false;  // takes If-Match
+};
+
+inline constexpr std::int64_t kPage = 100;  // unless `limit` says otherwise
+inline constexpr Field kLimit{"limit", Kind::number, "at most so many, 1 to 1,000; default 100", false, 1, 1000};
+
+// Every route; the parts are in admin_devices.cc, admin_records.cc and admin_program.cc.
+std::vector<Route> routes();
+std::span<const Route> device_routes();
+std::span<const Route> record_routes();
+std::span<const Route> program_routes();
+
+// The OpenAPI 3.1 document of the routes.
+std::string openapi(std::span<const Route> routes);
+
+// ---- answers ----
+
+Response json_answer(int status, const Json& json);
+// RFC 9457. `detail` says what exactly; empty: the error's own text.
+Response problem(const Error& error, const std::string& detail = {});
+// Its members, for a problem with more to say.
+Json problem_json(const Error& error, const std::string& detail);
+int status_of(const Error& error);
+
+Json device_json(const Device& device);
+std::string etag_of(const Device& device);
+Json certificate_json(const store::CertificateRow& row);
+Json pending_json(const store::PendingRow& row);
+Json run_json(const Run& run);                 // without steps and beliefs
+Json step_json(const Run& run, const RunStep& step);
+Json belief_json(const BeliefChange& change);
+Json audit_json(const AuditEntry& entry);
+
+}  // namespace imprint::app::admin

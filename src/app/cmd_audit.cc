@@ -1,0 +1,63 @@
+#include <CLI/CLI.hpp>
+#include <nlohmann/json.hpp>
+
+#include "app/admin_routes.h"
+#include "app/cli_rules.h"
+#include "app/command.h"
+
+namespace imprint::app {
+namespace {
+
+struct ListOptions {
+  std::int64_t after = 0, limit = 1000;
+};
+
+OrProblem<Ok> list(const Context& context, const ListOptions& options) {
+  TRY(const Offline data, context.offline());
+  TRY(const auto reader, data.store->read());
+  TRY(const auto entries, reader->audit(options.after, options.limit));
+  Json json{{"audit", Json::array()}};
+  std::vector<std::vector<std::string>> rows;
+  for (const AuditEntry& entry : entries) {
+    json["audit"].push_back(admin::audit_json(entry));
+    rows.push_back({std::to_string(entry.sequence), utc_text(entry.at), entry.actor, entry.action, entry.subject, entry.detail});
+  }
+  context.print(json, rows.empty() ? "no entries\n" : table({"NUMBER", "AT", "BY", "ACTION", "ABOUT", "DETAIL"}, rows));
+  return Ok{};
+}
+
+OrProblem<Ok> verify(const Context& context) {
+  TRY(const Offline data, context.offline());
+  TRY(const auto reader, data.store->read());
+  TRY(const std::optional<std::int64_t> broken, store::verify_audit(*reader));
+  if (broken) {
+    Problem problem(Error{Fault::internal, kAuditBroken}, "entry " + std::to_string(*broken));
+    problem.state = "its hash or its number does not fit the entry before";
+    return problem;
+  }
+  TRY(const std::int64_t count, reader->count("audit"));
+  TRY(const auto last, reader->audit(count - 1, 1));
+  const std::string head = last.empty() ? std::string(64, '0') : hex(last.front().hash);
+  context.print(Json{{"ok", true}, {"entries", count}, {"head", head}},
+                "ok: " + std::to_string(count) + " entries, last hash " + head + "\n");
+  return Ok{};
+}
+
+}  // namespace
+
+void add_audit(CLI::App& app, Context& context) {
+  CLI::App* const audit = add_command(app, "audit", "The audit log: who decided what, and why.",
+                                      "imprint audit list --limit 20\nimprint audit verify");
+  audit->require_subcommand(1);
+  auto options = std::make_shared<ListOptions>();
+  CLI::App* const command =
+      add_command(*audit, "list", "List entries, oldest first.", "imprint audit list\nimprint audit list --after 100 --limit 50 --json");
+  command->add_option("--after", options->after, "Only those after this number")->check(CLI::NonNegativeNumber);
+  command->add_option("--limit", options->limit, "At most so many")->check(CLI::Range(1, 100000));
+  command->callback([&context, options] { context.choose([options](const Context& c) { return list(c, *options); }); });
+  add_command(*audit, "verify", "Check the chain of hashes from the first entry to the last.",
+              "imprint audit verify\nimprint audit verify --json")
+      ->callback([&context] { context.choose(verify); });
+}
+
+}  // namespace imprint::app

@@ -1,0 +1,223 @@
+#include <CLI/CLI.hpp>
+#include <atomic>
+#include <csignal>
+#include <filesystem>
+#include <iostream>
+#include <nlohmann/json.hpp>
+
+#include "app/command.h"
+#include "app/fleet.h"
+#include "app/operations.h"
+#include "crypto/random.h"
+#include "factory/line.h"
+#include "io/log.h"
+#include "io/loop.h"
+
+namespace imprint::app {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr Duration kGrace = std::chrono::seconds(5);
+constexpr std::uint32_t kMaxDevices = 100'000;
+
+struct Options {
+  std::uint32_t devices = 10;
+  std::vector<std::string> protocols{"est"};
+  bool once = false;
+  std::uint32_t at_once = 32;
+};
+
+// Set by a signal, read by the fleet and by the waiting loop.
+std::atomic<bool> interrupted{false};
+
+// The demo's own folder, new each time unless the user names one.
+Result<std::string> demo_folder(const Globals& globals) {
+  if (!globals.data.empty()) {
+    return globals.data;
+  }
+  SystemRng rng;
+  const auto path = fs::temp_directory_path() / ("imprint-demo-" + hex(random_secret(rng, 6).expose()));
+  std::error_code error;
+  fs::create_directory(path, error);
+  CHECK_OR(!error, Error{Fault::unreachable, "demo: its folder cannot be made"});
+  fs::permissions(path, fs::perms::owner_all, error);
+  return path.string();
+}
+
+Config demo_config(const std::string& folder) {
+  auto loaded = load_config("");
+  Config out = std::holds_alternative<Config>(loaded) ? std::get<Config>(loaded) : Config{};
+  out.data = folder;
+  out.est = {"127.0.0.1", 0};
+  out.api = {"127.0.0.1", 0};
+  out.unknown = site::Unknown::admit;  // nobody but this folder's own fleet, on loopback
+  return out;
+}
+
+// The factory makes two kinds of devices: most with an IDevID, every third with a one-time token.
+Result<std::vector<factory::Born>> make_fleet(Server& server, const Options& options, const Config& config, Rng& rng) {
+  const Instant now = io::Loop().now();
+  TRY(const Name name, Name::from_text("CN=Imprint Demo Factory"));
+  TRY(const site::Ca maker, site::make_root(KeyType::p256, name, now, std::chrono::hours(24 * 3650), rng));
+  TRY(Ok{}, add_maker(config.data, maker.certificate));
+  TRY(Ok{}, server.reload(config));  // the site now takes this maker's IDevIDs
+  factory::Order order;
+  order.anchors = server.folder().ca.chain();
+  order.server_uri = "https://127.0.0.1:" + std::to_string(server.est_port());
+  order.model = "token";
+  order.count = options.devices / 3;
+  order.birth = factory::Birth::one_time;
+  std::vector<factory::Born> out;
+  if (order.count > 0) {
+    TRY(out, factory::make(order, maker, now, rng));
+  }
+  order.model = "idevid";
+  order.count = options.devices - order.count;
+  order.birth = factory::Birth::idevid;
+  TRY(auto with_idevid, factory::make(order, maker, now, rng));
+  out.insert(out.end(), std::make_move_iterator(with_idevid.begin()), std::make_move_iterator(with_idevid.end()));
+  return out;
+}
+
+Status import(Server& server, const std::vector<factory::Born>& devices) {
+  std::vector<ManifestEntry> entries;
+  for (const factory::Born& born : devices) {
+    entries.push_back(born.entry);
+  }
+  std::vector<Imported> results;
+  const Act act{"factory", io::Loop().now()};
+  return server.store().write(
+      [&](store::Writer& w) { return import_manifest(w, server.folder().pepper, entries, act, results); });
+}
+
+std::string joined(const std::vector<std::string>& parts) {
+  std::string out;
+  for (const std::string& part : parts) {
+    out += (out.empty() ? "" : ", ") + part;
+  }
+  return out;
+}
+
+void print_outcomes(const Context& context, const std::vector<Outcome>& outcomes, std::size_t wanted) {
+  Json json = Json::array();
+  std::vector<std::vector<std::string>> rows;
+  std::size_t operational = 0;
+  for (const Outcome& o : outcomes) {
+    operational += o.result == "operational" ? 1 : 0;
+    json.push_back({{"device", o.device},
+                    {"protocol", o.protocol},
+                    {"mode", o.mode},
+                    {"result", o.result},
+                    {"rule", o.rule},
+                    {"obtained", o.obtained},
+                    {"round_trips", o.round_trips},
+                    {"ms", o.took.count()}});
+    rows.push_back({o.device, o.protocol + " " + o.mode, o.rule.empty() ? o.result : o.result + " " + o.rule,
+                    joined(o.obtained), std::to_string(o.round_trips), std::to_string(o.took.count())});
+  }
+  const std::string summary = std::to_string(operational) + " of " + std::to_string(wanted) + " devices are operational\n";
+  context.print(Json{{"devices", json}, {"operational", operational}, {"wanted", wanted}},
+                table({"device", "protocol", "result", "obtained", "round trips", "ms"}, rows) + "\n" + summary);
+}
+
+// One line that grows on a terminal, a line every tenth of the way elsewhere.
+class Progress {
+ public:
+  Progress(const Context& context, std::size_t wanted) : context_(context), wanted_(wanted) {}
+  void one(const Outcome& o) {
+    ++done_;
+    if (o.result != "operational") {
+      context_.progress(o.device + ": " + o.result + " " + o.rule + (o.next.empty() ? "" : "; " + o.next));
+    }
+    const std::size_t step = wanted_ < 10 ? 1 : wanted_ / 10;
+    if (done_ % step == 0 || done_ == wanted_) {
+      context_.progress(std::to_string(done_) + " of " + std::to_string(wanted_) + " devices done");
+    }
+  }
+
+ private:
+  const Context& context_;
+  std::size_t wanted_;
+  std::size_t done_ = 0;
+};
+
+void wait_for_interrupt() {
+  io::Loop loop;
+  const std::function<void()> watch = [&] {
+    if (interrupted) {
+      loop.stop();
+      return;
+    }
+    loop.after(std::chrono::milliseconds(100), watch);
+  };
+  loop.post(watch);
+  loop.run();
+}
+
+OrProblem<Ok> serve_fleet(const Context& context, const Options& options, const Config& config) {
+  TRY(const auto server, about(Server::start(config), "demo"));
+  SystemRng rng;
+  context.progress("the factory makes " + std::to_string(options.devices) + " devices");
+  TRY(const auto devices, about(make_fleet(*server, options, config, rng), "factory"));
+  TRY(Ok{}, about(import(*server, devices), "import"));
+  context.progress("they onboard themselves at https://127.0.0.1:" + std::to_string(server->est_port()));
+  Progress progress(context, devices.size());
+  const auto outcomes = onboard_fleet(*server, devices, options.at_once, [&](const Outcome& o) { progress.one(o); },
+                                      [] { return interrupted.load(); });
+  print_outcomes(context, outcomes, devices.size());
+  const bool all = outcomes.size() == devices.size() &&
+                   std::ranges::all_of(outcomes, [](const Outcome& o) { return o.result == "operational"; });
+  if (!options.once && !interrupted) {
+    const std::string api = "http://127.0.0.1:" + std::to_string(server->api_port());
+    context.progress("API: " + api + "  (data in " + config.data + ")\n  curl -s -H \"Authorization: Bearer $(cat " +
+                     config.data + "/admin.token)\" " + api + "/v1/devices\nserving until Ctrl-C");
+    wait_for_interrupt();
+  }
+  server->stop(kGrace);
+  if (!all) {
+    Problem problem;
+    problem.what = "not every device is operational";
+    problem.next = "the table names the rule that each one broke; `imprint compare --run` shows a run";
+    return problem;
+  }
+  return Ok{};
+}
+
+OrProblem<Ok> demo(const Context& context, const Options& options) {
+  for (const std::string& protocol : options.protocols) {
+    if (protocol != "est") {
+      Problem problem;
+      problem.code = ExitCode::usage;
+      problem.what = protocol + ": no such protocol yet";
+      problem.next = "use --protocols est; docs/roadmap.md says when the others come";
+      return problem;
+    }
+  }
+  io::set_log(io::LogLevel::warning, true);
+  std::signal(SIGINT, [](int) { interrupted = true; });
+  std::signal(SIGTERM, [](int) { interrupted = true; });
+  TRY(const std::string folder, demo_folder(context.globals));
+  const OrProblem<Ok> out = serve_fleet(context, options, demo_config(folder));
+  if (context.globals.data.empty()) {
+    std::error_code ignored;
+    fs::remove_all(folder, ignored);
+  }
+  return out;
+}
+
+}  // namespace
+
+void add_demo(CLI::App& app, Context& context) {
+  const auto options = std::make_shared<Options>();
+  CLI::App* const command =
+      add_command(app, "demo", "A factory, a site and a fleet of virtual devices that onboard themselves over real TLS on loopback.",
+                  "imprint demo\nimprint demo --once --devices 3\nimprint demo --once --devices 500 --protocols est --json");
+  command->add_option("--devices", options->devices, "How many devices")->check(CLI::Range(1U, kMaxDevices))->capture_default_str();
+  command->add_option("--protocols", options->protocols, "Which protocols they speak")->delimiter(',')->capture_default_str();
+  command->add_option("--at-once", options->at_once, "How many onboard at the same time")->check(CLI::Range(1U, 1024U))->capture_default_str();
+  command->add_flag("--once", options->once, "End after the fleet; exit code 0 only if every device is operational");
+  command->callback([&context, options] { context.choose([options](const Context& c) { return demo(c, *options); }); });
+}
+
+}  // namespace imprint::app

@@ -1,0 +1,181 @@
+#include "app/cmd_device.h"
+
+#include <CLI/CLI.hpp>
+#include <nlohmann/json.hpp>
+
+#include "app/admin_routes.h"
+#include "app/rules.h"
+#include "io/loop.h"
+
+namespace imprint::app {
+namespace {
+
+constexpr std::int64_t kPage = 1000;
+
+struct ListOptions {
+  std::string admission, label;
+  std::int64_t limit = 1000;
+  std::string after;
+};
+
+bool fits(const ListOptions& options, const Device& device) {
+  return (options.admission.empty() || imprint::name(device.admission) == options.admission) &&
+         (options.label.empty() || device.label == options.label);
+}
+
+OrProblem<std::vector<Device>> find_devices(store::Reader& reader, const ListOptions& options) {
+  std::vector<Device> out;
+  std::string after = options.after;
+  while (true) {
+    TRY(const std::vector<Device> page, reader.devices(after, kPage));
+    for (const Device& device : page) {
+      if (fits(options, device) && static_cast<std::int64_t>(out.size()) < options.limit) {
+        out.push_back(device);
+      }
+    }
+    if (page.empty() || static_cast<std::int64_t>(out.size()) >= options.limit) {
+      return out;
+    }
+    after = page.back().id;
+  }
+}
+
+OrProblem<std::vector<store::PendingRow>> find_waiting(store::Reader& reader, const std::string& device) {
+  TRY(std::vector<store::PendingRow> rows, reader.all_pending());
+  std::erase_if(rows, [&](const store::PendingRow& row) {
+    return row.state != Admission::waiting || (!device.empty() && row.what.device != device);
+  });
+  return rows;
+}
+
+Json pending_list(const std::vector<store::PendingRow>& rows) {
+  Json out = Json::array();
+  for (const store::PendingRow& row : rows) {
+    out.push_back(admin::pending_json(row));
+  }
+  return out;
+}
+
+OrProblem<Ok> list(const Context& context, const ListOptions& options) {
+  TRY(const Offline data, context.offline());
+  TRY(const auto reader, data.store->read());
+  TRY(const std::vector<Device> devices, find_devices(*reader, options));
+  TRY(const std::vector<store::PendingRow> waiting, find_waiting(*reader, {}));
+  Json json{{"devices", Json::array()}, {"pending", pending_list(waiting)}};
+  for (const Device& device : devices) {
+    json["devices"].push_back(admin::device_json(device));
+  }
+  std::string text = devices.empty() ? "no devices\n" : device_table(devices);
+  if (!waiting.empty()) {
+    text += "\nwaiting for approval:\n" + pending_table(waiting);
+  }
+  context.print(json, text);
+  return Ok{};
+}
+
+OrProblem<Ok> pending(const Context& context) {
+  TRY(const Offline data, context.offline());
+  TRY(const auto reader, data.store->read());
+  TRY(const std::vector<store::PendingRow> waiting, find_waiting(*reader, {}));
+  context.print(Json{{"pending", pending_list(waiting)}}, waiting.empty() ? "nothing waits\n" : pending_table(waiting));
+  return Ok{};
+}
+
+OrProblem<Ok> show(const Context& context, const std::string& id) {
+  TRY(const Offline data, context.offline());
+  TRY(const auto reader, data.store->read());
+  TRY(const Device device, find_device(*reader, id));
+  store::CertificateFilter filter;
+  filter.device = id;
+  TRY(const auto certificates, reader->certificates(filter));
+  TRY(const auto waiting, find_waiting(*reader, id));
+  Json json = admin::device_json(device);
+  json["certificates"] = Json::array();
+  std::vector<std::vector<std::string>> rows;
+  for (const store::CertificateRow& row : certificates) {
+    json["certificates"].push_back(admin::certificate_json(row));
+    rows.push_back({hex(row.serial), row.subject, utc_text(row.not_after), row.revoked ? "revoked " + utc_text(*row.revoked) : "good"});
+  }
+  json["pending"] = pending_list(waiting);
+  std::string text = device_text(device);
+  text += rows.empty() ? "" : "\ncertificates:\n" + table({"SERIAL", "SUBJECT", "UNTIL", "STATE"}, rows);
+  text += waiting.empty() ? "" : "\nwaiting for approval:\n" + pending_table(waiting);
+  context.print(json, text);
+  return Ok{};
+}
+
+void add_list(CLI::App& device, Context& context) {
+  auto options = std::make_shared<ListOptions>();
+  CLI::App* const command =
+      add_command(device, "list", "List devices, and requests that wait for approval.",
+                  "imprint device list\nimprint device list --admission waiting\nimprint device list --json");
+  command->add_option("--admission", options->admission, "Only those that are waiting, approved, refused or retired")
+      ->check(CLI::IsMember({"waiting", "approved", "refused", "retired"}));
+  command->add_option("--label", options->label, "Only those of this label (profile)");
+  command->add_option("--limit", options->limit, "At most so many")->check(CLI::Range(1, 1000000));
+  command->add_option("--after", options->after, "Only those whose id comes after this one");
+  command->callback([&context, options] { context.choose([options](const Context& c) { return list(c, *options); }); });
+}
+
+void add_show(CLI::App& device, Context& context) {
+  auto id = std::make_shared<std::string>();
+  CLI::App* const command = add_command(device, "show", "Show a device with its certificates and waiting requests.",
+                                        "imprint device show dev-1\nimprint device show dev-1 --json");
+  command->add_option("ID", *id, "Inventory id")->required();
+  command->callback([&context, id] { context.choose([id](const Context& c) { return show(c, *id); }); });
+}
+
+}  // namespace
+
+std::string device_table(const std::vector<Device>& devices) {
+  std::vector<std::vector<std::string>> rows;
+  for (const Device& d : devices) {
+    rows.push_back({d.id, std::string(imprint::name(d.admission)), std::string(imprint::name(d.lifecycle)),
+                    d.label.empty() ? "-" : d.label, d.model.empty() ? "-" : d.model, d.serial.empty() ? "-" : d.serial});
+  }
+  return table({"ID", "ADMISSION", "LIFECYCLE", "LABEL", "MODEL", "SERIAL"}, rows);
+}
+
+std::string pending_table(const std::vector<store::PendingRow>& rows) {
+  std::vector<std::vector<std::string>> out;
+  for (const store::PendingRow& row : rows) {
+    out.push_back({hex(row.what.request_key).substr(0, 16), row.what.device, row.what.subject, row.what.identity,
+                   utc_text(row.last), std::to_string(row.asked)});
+  }
+  return table({"REQUEST", "DEVICE", "SUBJECT", "PROVEN IDENTITY", "LAST ASKED", "TIMES"}, out);
+}
+
+std::string device_text(const Device& device) {
+  std::string out = device_table({device});
+  for (const std::string& identity : device.identities) {
+    out += "recognised by " + identity + "\n";
+  }
+  return out + "added " + utc_text(device.added) + ", changed " + utc_text(device.changed) + "\n";
+}
+
+Act by_cli() { return {"cli", io::wall_clock()}; }
+
+OrProblem<Device> find_device(store::Reader& reader, const std::string& id) {
+  TRY(const std::optional<Device> device, reader.device(id));
+  if (!device) {
+    return Problem(Error{Fault::refused, kDeviceUnknown}, id);
+  }
+  return *device;
+}
+
+void add_device(CLI::App& app, Context& context) {
+  CLI::App* const device =
+      add_command(app, "device", "The inventory: which devices are wanted. Works beside a running server, too.",
+                  "imprint device add dev-1 --one-time\nimprint device import acme/manifest.jsonl\nimprint device list");
+  device->require_subcommand(1);
+  add_device_add(*device, context);
+  add_device_import(*device, context);
+  add_list(*device, context);
+  add_show(*device, context);
+  add_command(*device, "pending", "List the requests that wait for approval.",
+              "imprint device pending\nimprint device pending --json")
+      ->callback([&context] { context.choose(pending); });
+  add_device_words(*device, context);
+}
+
+}  // namespace imprint::app

@@ -1,0 +1,112 @@
+// `imprint device add` and `imprint device token`.
+#include <CLI/CLI.hpp>
+#include <nlohmann/json.hpp>
+
+#include "app/admin_routes.h"
+#include "app/cmd_device.h"
+#include "crypto/random.h"
+
+namespace imprint::app {
+namespace {
+
+struct AddOptions {
+  std::string id, model, serial, label, idevid;
+  bool one_time = false, manual = false;
+};
+
+// Into the inventory, but waiting for a person.
+Status hold(store::Writer& writer, const std::string& id, const Act& act) {
+  TRY(std::optional<Device> device, writer.device(id));
+  device->admission = Admission::waiting;
+  device->changed = act.at;
+  return writer.update_device(*device, act.by, "device.waiting");
+}
+
+// Shown once; the store keeps only a MAC of it.
+void show_token(Json& json, std::string& text, const std::string& id, const Secret& token) {
+  json["user"] = id;
+  json["token"] = as_text(token.expose());
+  text.append("\none-time token (shown once): user ").append(id).append("\n").append(as_text(token.expose())).append("\n");
+}
+
+OrProblem<ManifestEntry> entry_of(const AddOptions& options) {
+  ManifestEntry out;
+  out.id = options.id;
+  out.model = options.model;
+  out.serial = options.serial;
+  out.label = options.label;
+  if (!options.idevid.empty()) {
+    TRY(const auto certificates, read_certificates(options.idevid));
+    out.idevid = certificates.front();
+    out.serial = out.serial.empty() ? out.idevid->subject.first("serialNumber") : out.serial;
+  }
+  if (options.one_time) {
+    SystemRng rng;
+    out.one_time = new_one_time(rng);
+  }
+  return out;
+}
+
+OrProblem<Ok> add(const Context& context, const AddOptions& options) {
+  TRY(const ManifestEntry entry, entry_of(options));
+  TRY(const Offline data, context.offline());
+  const Act act = by_cli();
+  TRY(Ok{}, about(data.store->write([&](store::Writer& writer) -> Status {
+                    TRY(Ok{}, register_device(writer, data.folder.pepper, entry, act));
+                    return options.manual ? hold(writer, entry.id, act) : Status(Ok{});
+                  }),
+                  options.id));
+  TRY(const auto reader, data.store->read());
+  TRY(const Device device, find_device(*reader, options.id));
+  Json json = admin::device_json(device);
+  std::string text = device_text(device);
+  if (options.one_time) {
+    show_token(json, text, device.id, entry.one_time);
+  }
+  context.print(json, text);
+  if (!entry.idevid && !options.one_time) {
+    context.progress("next: nothing proves yet who it is; give it a token with `imprint device token " + device.id + "`");
+  }
+  return Ok{};
+}
+
+OrProblem<Ok> token(const Context& context, const std::string& id) {
+  TRY(const Offline data, context.offline());
+  SystemRng rng;
+  const Secret fresh = new_one_time(rng);
+  TRY(Ok{}, about(data.store->write([&](store::Writer& writer) {
+    return add_one_time(writer, data.folder.pepper, {id, std::nullopt}, fresh, by_cli());
+  }),
+                  id));
+  Json json{{"id", id}};
+  std::string text;
+  show_token(json, text, id, fresh);
+  context.print(json, text.substr(1));
+  return Ok{};
+}
+
+}  // namespace
+
+void add_device_add(CLI::App& device, Context& context) {
+  auto options = std::make_shared<AddOptions>();
+  CLI::App* const command = add_command(
+      device, "add", "Take a device into the inventory.",
+      "imprint device add dev-1 --one-time\nimprint device add pump-7 --idevid pump-7.pem --label pumps\n"
+      "imprint device add guest-1 --one-time --manual");
+  command->add_option("ID", options->id, "Inventory id: [A-Za-z0-9][A-Za-z0-9._:-]{0,63}")->required();
+  command->add_option("--model", options->model, "The maker's model");
+  command->add_option("--serial", options->serial, "The maker's serial number");
+  command->add_option("--label", options->label, "EST label (profile) that it belongs to");
+  command->add_option("--idevid", options->idevid, "The maker's certificate by which it is recognised (PEM)")->type_name("FILE");
+  command->add_flag("--one-time", options->one_time, "Make a one-time token and show it once");
+  command->add_flag("--manual", options->manual, "Its first request waits for `imprint device approve`");
+  command->callback([&context, options] { context.choose([options](const Context& c) { return add(c, *options); }); });
+
+  auto id = std::make_shared<std::string>();
+  CLI::App* const fresh = add_command(device, "token", "Make a fresh one-time token for a device and show it once.",
+                                      "imprint device token dev-1\nimprint device token dev-1 --json");
+  fresh->add_option("ID", *id, "Inventory id")->required();
+  fresh->callback([&context, id] { context.choose([id](const Context& c) { return token(c, *id); }); });
+}
+
+}  // namespace imprint::app

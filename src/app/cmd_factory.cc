@@ -1,0 +1,106 @@
+#include <CLI/CLI.hpp>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+
+#include "app/cli_rules.h"
+#include "app/command.h"
+#include "codec/uri.h"
+#include "crypto/random.h"
+#include "factory/line.h"
+#include "io/file.h"
+#include "io/loop.h"
+
+namespace imprint::app {
+namespace {
+
+constexpr Duration kMakerLifetime = std::chrono::hours(24 * 365 * 30);
+
+struct MakeOptions {
+  factory::Order order;
+  std::string out, maker = "Imprint Maker", key = "p256";
+  bool one_time = false, with_anchors = false;
+};
+
+// The maker's CA of this data folder: made at the first order, apart from the owner's.
+Result<site::Ca> open_maker(const std::string& folder, const std::string& maker, Instant now, Rng& rng) {
+  std::error_code ignored;
+  if (!std::filesystem::exists(folder + "/root.pem", ignored)) {
+    TRY(const Name name, Name::from_text("CN=" + maker + " Root CA"));
+    TRY(const site::Ca made, site::make_root(KeyType::p256, name, now, kMakerLifetime, rng));
+    TRY(const Secret pem, made.key.to_pem());
+    TRY(Ok{}, io::make_folder(folder));
+    TRY(Ok{}, io::write_file(folder + "/key.pem", pem.expose()));
+    TRY(Ok{}, io::write_file(folder + "/root.pem", view(to_pem(made.certificate)), 0644));  // last: marks it as made
+  }
+  site::Ca out;
+  TRY(Bytes key, io::read_file(folder + "/key.pem"));
+  const Secret pem(key);
+  wipe(key);
+  TRY(out.key, PrivateKey::parse_pem(pem));
+  TRY(const Bytes root, io::read_file(folder + "/root.pem"));
+  TRY(const auto certificates, parse_pem_certificates(as_text(root)));
+  CHECK_OR(!certificates.empty() && certificates.front().key == out.key.public_key(),
+           Error{Fault::malformed, "factory: key and root do not belong together"});
+  out.certificate = certificates.front();
+  return out;
+}
+
+OrProblem<Ok> make(const Context& context, MakeOptions options) {
+  TRY(const Offline data, context.offline());
+  const auto key = key_type_named(options.key);
+  if (!key || (!options.order.server_uri.empty() && !Uri::parse(options.order.server_uri))) {
+    return Problem(Error{Fault::malformed, kOption}, key ? "--server " + options.order.server_uri : "--key-type " + options.key);
+  }
+  options.order.key = *key;
+  options.order.birth = options.one_time ? factory::Birth::one_time : factory::Birth::idevid;
+  if (options.with_anchors) {
+    options.order.anchors = data.folder.ca.chain();
+  }
+  SystemRng rng;
+  const Instant now = io::wall_clock();
+  const std::string folder = data.config.data + "/factory";
+  TRY(const site::Ca maker, about(open_maker(folder, options.maker, now, rng), folder));
+  TRY(const auto devices, about(factory::make(options.order, maker, now, rng), options.order.model));
+  TRY(Ok{}, about(factory::write_folder(options.out, devices, maker.certificate, options.order.anchors), options.out));
+  TRY(Ok{}, about(add_maker(data.config.data, maker.certificate), data.config.data + "/makers"));
+  const std::string& first = devices.front().entry.id;
+  const std::string& last = devices.back().entry.id;
+  context.print(Json{{"devices", devices.size()},
+                     {"first", first},
+                     {"last", last},
+                     {"maker", maker.certificate.subject.text},
+                     {"folder", options.out},
+                     {"manifest", options.out + "/manifest.jsonl"}},
+                std::to_string(devices.size()) + " devices, " + first + " to " + last + ", of " +
+                    maker.certificate.subject.text + "\nmanifest  " + options.out + "/manifest.jsonl\n");
+  context.progress("next: `imprint device import " + options.out + "/manifest.jsonl`, then `imprint onboard est --device " +
+                   options.out + "/" + first + " …`");
+  return Ok{};
+}
+
+}  // namespace
+
+void add_factory(CLI::App& app, Context& context) {
+  CLI::App* const factory = add_command(app, "factory", "The maker's side: devices with their initial beliefs.",
+                                        "imprint factory make --model acme --count 10 --out acme");
+  factory->require_subcommand(1);
+  auto options = std::make_shared<MakeOptions>();
+  CLI::App* const command =
+      add_command(*factory, "make", "Make devices: keys, IDevIDs (IEEE 802.1AR) or tokens, and the manifest for their owner.",
+                  "imprint factory make --model acme --count 10 --out acme\n"
+                  "imprint factory make --model acme --count 3 --one-time --out tokens\n"
+                  "imprint factory make --model acme --out ready --server https://localhost:8443 --with-anchors");
+  command->add_option("--model", options->order.model, "Model, [A-Za-z0-9-]{1,32}; ids are MODEL-0001 and so on")->required();
+  command->add_option("--count", options->order.count, "How many")->check(CLI::Range(1, 100000));
+  command->add_option("--first", options->order.first, "Number of the first one")->check(CLI::Range(1, 1000000000));
+  command->add_option("--out", options->out, "Folder to write: new or empty")->required()->type_name("FOLDER");
+  command->add_option("--maker", options->maker, "The maker's name, for the CA that the first order makes");
+  command->add_option("--key-type", options->key, "Type of the devices' keys");
+  command->add_option("--server", options->order.server_uri, "Where the devices find their owner")->type_name("URL");
+  command->add_option("--label", options->order.label, "EST label (profile) that they ask for");
+  command->add_flag("--one-time", options->one_time, "Born with a one-time token in place of a key and an IDevID");
+  command->add_flag("--with-anchors", options->with_anchors, "Born with this owner's CA as trust anchor");
+  command->callback([&context, options] { context.choose([options](const Context& c) { return make(c, *options); }); });
+}
+
+}  // namespace imprint::app

@@ -1,0 +1,96 @@
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <csignal>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+
+#include "app/command.h"
+#include "app/server.h"
+#include "io/log.h"
+#include "io/loop.h"
+
+namespace imprint::app {
+namespace {
+
+constexpr Duration kGrace = std::chrono::seconds(10);
+
+io::LogLevel level_of(const std::string& name) {
+  return name == "debug"     ? io::LogLevel::debug
+         : name == "warning" ? io::LogLevel::warning
+         : name == "error"   ? io::LogLevel::error
+         : name == "off"     ? io::LogLevel::off
+                             : io::LogLevel::info;
+}
+
+// A host at which clients on this machine reach the listener and which its certificate names.
+std::string host_of(const Config& config) {
+  const std::string& address = config.est.address;
+  const bool named = std::ranges::find(config.names, address) != config.names.end();
+  const std::string host = named ? address : config.names.front();
+  return host.find(':') == std::string::npos ? host : "[" + host + "]";
+}
+
+// A path that a shell takes as one word.
+std::string quoted(const std::string& path) {
+  const bool plain = path.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/._-+:@") ==
+                     std::string::npos;
+  std::string out = "'";
+  for (const char c : path) {
+    out += c == '\'' ? "'\\''" : std::string(1, c);
+  }
+  return plain ? path : out + "'";
+}
+
+void print_endpoints(const Context& context, const Config& config, const Server& server) {
+  const std::string data = std::filesystem::absolute(config.data).lexically_normal().string();
+  const std::string est = "https://" + host_of(config) + ":" + std::to_string(server.est_port()) + "/.well-known/est";
+  const std::string api_host = config.api.address.find(':') == std::string::npos ? config.api.address : "[" + config.api.address + "]";
+  const std::string api = "http://" + api_host + ":" + std::to_string(server.api_port());
+  const std::string est_curl = "curl -s --cacert " + quoted(data + "/ca/chain.pem") + " " + est + "/cacerts";
+  const std::string api_curl = "curl -s -H \"Authorization: Bearer $(cat " + quoted(data + "/admin.token") + ")\" " + api + "/v1/devices";
+  context.print(Json{{"est", est},
+                     {"api", api},
+                     {"ca", data + "/ca/chain.pem"},
+                     {"admin_token_file", data + "/admin.token"},
+                     {"try", {est_curl, api_curl}}},
+                "EST  " + est + "\nAPI  " + api + "\n\ntry:\n  " + est_curl + "\n  " + api_curl + "\n");
+}
+
+// A new configuration, all or nothing; what is wrong with it is told, and the old one stays.
+void reload(const Context& context, Server& server) {
+  auto config = context.config();
+  const OrProblem<Ok> done = config ? about(server.reload(*config), "reload") : OrProblem<Ok>(config.error());
+  if (done) {
+    io::set_log(level_of((*config).log_level), (*config).log_json);
+    context.progress("configuration taken");
+  } else {
+    context.print(done.error());
+  }
+}
+
+OrProblem<Ok> serve(const Context& context) {
+  TRY(const Config config, context.config());
+  io::set_log(level_of(config.log_level), config.log_json);
+  io::Loop loop;
+  TRY(const auto server, about(Server::start(config), "serve"));
+  loop.on_signal(SIGINT, [&loop] { loop.stop(); });
+  loop.on_signal(SIGTERM, [&loop] { loop.stop(); });
+  loop.on_signal(SIGHUP, [&context, &server] { reload(context, *server); });
+  print_endpoints(context, config, *server);
+  context.progress("serving; ends with SIGINT or SIGTERM, reads its configuration again with SIGHUP");
+  loop.run();
+  context.progress("stopping: answers what is under way");
+  server->stop(kGrace);
+  return Ok{};
+}
+
+}  // namespace
+
+void add_serve(CLI::App& app, Context& context) {
+  CLI::App* const command =
+      add_command(app, "serve", "Serve EST for devices and the admin API. Makes the data folder if there is none.",
+                  "imprint serve\nimprint --config imprint.toml serve\nIMPRINT_EST_LISTEN=0.0.0.0:8443 imprint serve");
+  command->callback([&context] { context.choose(serve); });
+}
+
+}  // namespace imprint::app

@@ -1,0 +1,218 @@
+#include "app/command.h"
+
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <filesystem>
+#include <iostream>
+#include <nlohmann/json.hpp>
+
+#include "app/cli_rules.h"
+#include "io/file.h"
+
+namespace imprint::app {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::size_t kMaxSecretFile = 64 * 1024;
+
+std::string printable(std::string_view text) {
+  std::string out(text);
+  std::ranges::replace_if(
+      out, [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; }, '?');
+  return out;
+}
+
+std::size_t columns_of(std::string_view text) {  // bytes that continue a UTF-8 character take no column
+  return static_cast<std::size_t>(
+      std::ranges::count_if(text, [](char c) { return (static_cast<unsigned char>(c) & 0xc0U) != 0x80; }));
+}
+
+Problem config_problem(const std::vector<ConfigProblem>& problems) {
+  Problem out(Error{Fault::malformed, kConfig});
+  std::string lines;
+  for (const ConfigProblem& p : problems) {
+    lines.append(lines.empty() ? "" : "\n       ").append(p.text);
+  }
+  out.what = lines;
+  return out;
+}
+
+Problem about_file(const Rule& rule, const std::string& path, std::string_view why) {
+  Problem out(Error{Fault::unreachable, rule}, path);
+  out.state = why;
+  return out;
+}
+
+}  // namespace
+
+Problem::Problem(const Error& error) : code(exit_code(error)), what(error.what) {
+  if (error.rule != nullptr) {
+    rule = error.rule->id;
+    source = error.rule->source;
+    next = error.rule->next;
+  }
+}
+
+Problem::Problem(const Error& error, std::string_view about) : Problem(error) { what = std::string(about) + ": " + what; }
+
+// ---- printing ----
+
+std::string json_text(const Json& json) {
+  return json.dump(2, ' ', /*ensure_ascii=*/false, Json::error_handler_t::replace) + "\n";
+}
+
+void Context::print(const Json& json, std::string_view text) const {
+  std::cout << (globals.json ? json_text(json) : std::string(text)) << std::flush;
+}
+
+void Context::progress(std::string_view line) const {
+  if (!globals.quiet) {
+    std::cerr << printable(line) << '\n';
+  }
+}
+
+void Context::print(const Problem& problem) const {
+  if (globals.json) {
+    const Json json{{"error", problem.what},    {"rule", problem.rule}, {"source", problem.source},
+                    {"state", problem.state},   {"next", problem.next}, {"exit_code", static_cast<int>(problem.code)}};
+    std::cerr << json.dump(-1, ' ', false, Json::error_handler_t::replace) << '\n';
+    return;
+  }
+  const bool color = !globals.no_color && std::getenv("NO_COLOR") == nullptr && ::isatty(STDERR_FILENO) == 1;
+  std::cerr << (color ? "\033[1;31merror:\033[0m " : "error: ") << problem.what << '\n';
+  std::string why = problem.rule;
+  if (!problem.source.empty()) {
+    why.append(" (").append(problem.source).append(")");
+  }
+  if (!problem.state.empty()) {
+    why.append(why.empty() ? "" : ", ").append(problem.state);
+  }
+  std::cerr << "why:   " << (why.empty() ? "no rule of its own" : why) << '\n';
+  std::cerr << "next:  " << (problem.next.empty() ? "see `imprint --help`" : problem.next) << '\n';
+}
+
+std::string table(const std::vector<std::string>& header, const std::vector<std::vector<std::string>>& rows) {
+  if (rows.empty()) {
+    return {};
+  }
+  std::vector<std::vector<std::string>> all{header};
+  for (const auto& row : rows) {
+    all.emplace_back();
+    std::ranges::transform(row, std::back_inserter(all.back()), printable);
+  }
+  std::vector<std::size_t> widths(header.size());
+  for (const auto& row : all) {
+    for (std::size_t i = 0; i < row.size(); ++i) {
+      widths[i] = std::max(widths[i], columns_of(row[i]));
+    }
+  }
+  std::string out;
+  for (const auto& row : all) {
+    std::string line;
+    for (std::size_t i = 0; i < row.size(); ++i) {
+      line.append(row[i]).append(widths[i] - columns_of(row[i]) + 2, ' ');
+    }
+    line.erase(line.find_last_not_of(' ') + 1);
+    out += line + "\n";
+  }
+  return out;
+}
+
+CLI::App* add_command(CLI::App& parent, const std::string& name, const std::string& what, const std::string& examples) {
+  CLI::App* const out = parent.add_subcommand(name, what);
+  std::string footer = "Examples:\n";
+  for (std::size_t at = 0; at < examples.size();) {
+    const std::size_t end = std::min(examples.find('\n', at), examples.size());
+    footer += "  " + examples.substr(at, end - at) + "\n";
+    at = end + 1;
+  }
+  out->footer(footer);
+  return out;
+}
+
+// ---- configuration and data ----
+
+std::string Context::config_path() const {
+  if (!globals.config.empty()) {
+    return globals.config;
+  }
+  if (const char* const path = std::getenv("IMPRINT_CONFIG"); path != nullptr && *path != '\0') {
+    return path;
+  }
+  std::error_code ignored;
+  for (const char* const path : {"imprint.toml", "/etc/imprint/imprint.toml"}) {
+    if (fs::exists(path, ignored)) {
+      return path;
+    }
+  }
+  return {};
+}
+
+OrProblem<Config> Context::config() const {
+  auto loaded = load_config(config_path());
+  if (const auto* const problems = std::get_if<1>(&loaded)) {
+    return config_problem(*problems);
+  }
+  Config config = std::get<0>(std::move(loaded));
+  if (!globals.data.empty()) {
+    config.data = globals.data;
+  }
+  return config;
+}
+
+OrProblem<Offline> Context::offline() const {
+  Offline out;
+  TRY(out.config, config());
+  std::error_code ignored;
+  if (!fs::exists(out.config.data + "/ca/chain.pem", ignored)) {
+    return Problem(Error{Fault::unreachable, kNoData}, out.config.data);
+  }
+  TRY(out.folder, about(read_data_folder(out.config), out.config.data));
+  auto store = open_store(out.config);
+  if (!store) {
+    return about_file(kStoreClosed, out.config.data + "/imprint.db", store.error().what);
+  }
+  out.store = *std::move(store);
+  return out;
+}
+
+// ---- files ----
+
+OrProblem<std::vector<Certificate>> read_certificates(const std::string& path) {
+  const auto pem = io::read_file(path);
+  if (!pem) {
+    return about_file(kFile, path, pem.error().what);
+  }
+  auto out = parse_pem_certificates(as_text(*pem));
+  if (!out || out->empty()) {
+    return about_file(kPem, path, out ? "no certificate in it" : out.error().what);
+  }
+  return *std::move(out);
+}
+
+OrProblem<PrivateKey> read_key(const std::string& path) {
+  TRY(const Secret pem, read_secret(path));
+  auto key = PrivateKey::parse_pem(pem);
+  if (!key) {
+    return about_file(kPem, path, key.error().what);
+  }
+  return *std::move(key);
+}
+
+OrProblem<Secret> read_secret(const std::string& path) {
+  auto content = io::read_file(path == "-" ? "/dev/stdin" : path, kMaxSecretFile);
+  if (!content) {
+    return about_file(kFile, path, content.error().what);
+  }
+  while (!content->empty() && (content->back() == '\n' || content->back() == '\r')) {
+    content->pop_back();
+  }
+  Secret out(*content);
+  wipe(*content);
+  return out;
+}
+
+}  // namespace imprint::app

@@ -1,0 +1,193 @@
+#include <gtest/gtest.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
+
+#include "app/config.h"
+
+namespace imprint::app {
+namespace {
+
+namespace fs = std::filesystem;
+
+// A configuration file, and environment variables that end with the test.
+class ConfigTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    std::string name = (fs::temp_directory_path() / "imprint-config-XXXXXX").string();
+    ASSERT_NE(::mkdtemp(name.data()), nullptr);
+    folder_ = name;
+  }
+  void TearDown() override {
+    fs::remove_all(folder_);
+    for (const std::string& name : variables_) {
+      ::unsetenv(name.c_str());
+    }
+  }
+
+  void set_variable(const std::string& name, const std::string& value) {
+    ::setenv(name.c_str(), value.c_str(), 1);
+    variables_.push_back(name);
+  }
+
+  std::variant<Config, std::vector<ConfigProblem>> load(const std::string& text) {
+    std::ofstream(folder_ + "/imprint.toml") << text;
+    return load_config(folder_ + "/imprint.toml");
+  }
+
+  Config good(const std::string& text) {
+    const auto loaded = load(text);
+    if (const auto* const problems = std::get_if<1>(&loaded)) {
+      ADD_FAILURE() << problems->front().text;
+      return {};
+    }
+    return std::get<0>(loaded);
+  }
+
+  // The problems' texts without the folder's name.
+  std::vector<std::string> wrong(const std::string& text) {
+    const auto loaded = load(text);
+    std::vector<std::string> out;
+    if (const auto* const problems = std::get_if<1>(&loaded)) {
+      for (const ConfigProblem& p : *problems) {
+        out.push_back(p.text.starts_with(folder_) ? p.text.substr(folder_.size() + 1) : p.text);
+      }
+    }
+    return out;
+  }
+
+  std::string folder_;
+  std::vector<std::string> variables_;
+};
+
+using Texts = std::vector<std::string>;
+
+TEST_F(ConfigTest, an_empty_file_means_the_defaults) {
+  const Config config = good("");
+  EXPECT_EQ(config.est.port, 8443);
+  EXPECT_EQ(config.unknown, site::Unknown::queue);
+  ASSERT_TRUE(config.profiles.contains("default"));
+  EXPECT_EQ(config.profiles.at("default").profile.name, "default");
+}
+
+TEST_F(ConfigTest, the_printed_defaults_are_the_defaults) {
+  EXPECT_EQ(config_text(good(default_config_text())), config_text(good("")));
+  std::string active;  // every key is there, as a comment
+  for (std::size_t at = 0, end = 0; (end = default_config_text().find('\n', at)) != std::string::npos; at = end + 1) {
+    const std::string line = default_config_text().substr(at, end - at);
+    active += line.starts_with("# ") && line.find(" = ") != std::string::npos ? line.substr(2) + "\n" : "";
+    active += line.starts_with("[") ? line + "\n" : "";
+  }
+  EXPECT_EQ(config_text(good(active)), config_text(good("")));
+}
+
+TEST_F(ConfigTest, what_is_shown_reads_back_the_same) {
+  const std::string text = R"(
+    data = "/srv/imprint"
+    [est]
+    listen = "[::1]:9443"
+    names = ["est.example", "::1"]
+    tls12 = false
+    [policy]
+    unknown = "refuse"
+    retry_after_s = 5
+    [profiles.pumps]
+    lifetime_hours = 24
+    keys = ["p384"]
+    key_usage = ["digitalSignature", "keyAgreement"]
+    wanted_key = "p384"
+    wanted_extensions = ["critical,1.2.3=0500"]
+    require_linking = true
+  )";
+  const Config config = good(text);
+  EXPECT_EQ(config.est.address, "::1");
+  EXPECT_EQ(config.est.port, 9443);
+  EXPECT_FALSE(config.tls12);
+  const ProfileConfig& pumps = config.profiles.at("pumps");
+  EXPECT_EQ(pumps.profile.name, "pumps");
+  EXPECT_EQ(pumps.profile.keys, std::vector{KeyType::p384});
+  EXPECT_EQ(pumps.profile.usage, key_usage::kDigitalSignature | key_usage::kKeyAgreement);
+  EXPECT_EQ(pumps.wanted_extensions, (std::vector{Extension{"1.2.3", true, {5, 0}}}));
+  EXPECT_TRUE(config.profiles.contains("default"));
+  EXPECT_EQ(config_text(good(config_text(config))), config_text(config));
+}
+
+TEST_F(ConfigTest, an_unknown_key_is_refused_with_its_line_and_the_nearest_name) {
+  EXPECT_EQ(wrong("[est]\nlsten = \"127.0.0.1:1\"\n"), Texts{"imprint.toml:2: est.lsten: unknown key; did you mean est.listen?"});
+  EXPECT_EQ(wrong("dta = \"x\"\n"), Texts{"imprint.toml:1: dta: unknown key; did you mean data?"});
+  EXPECT_EQ(wrong("[estt]\nlisten = \"x\"\n"), Texts{"imprint.toml:1: estt: unknown section; did you mean est?"});
+  EXPECT_EQ(wrong("[wholly_different]\n"), Texts{"imprint.toml:1: wholly_different: unknown section"});
+  EXPECT_EQ(wrong("[profiles.a]\nlifetime_hour = 1\n"),
+            Texts{"imprint.toml:2: profiles.a.lifetime_hour: unknown key; did you mean profiles.a.lifetime_hours?"});
+}
+
+TEST_F(ConfigTest, a_value_of_another_type_is_refused) {
+  EXPECT_EQ(wrong("[est]\nthreads = \"2\"\n"), Texts{"imprint.toml:2: est.threads: must be a whole number"});
+  EXPECT_EQ(wrong("[est]\ntls12 = 1\n"), Texts{"imprint.toml:2: est.tls12: must be true or false"});
+  EXPECT_EQ(wrong("[est]\nnames = [1]\n"), Texts{"imprint.toml:2: est.names: must be a list of texts in brackets"});
+  EXPECT_EQ(wrong("data = 1\n"), Texts{"imprint.toml:1: data: must be a text in quotes"});
+  EXPECT_EQ(wrong("profiles = 1\n").size(), 1U);
+  EXPECT_EQ(wrong("[profiles]\nx = 1\n"), Texts{"imprint.toml:2: profiles.x: must be a table"});
+}
+
+TEST_F(ConfigTest, a_value_out_of_range_is_refused) {
+  EXPECT_EQ(wrong("[est]\nthreads = 257\n"), Texts{"imprint.toml:2: est.threads: must be 0 to 256"});
+  for (const char* const text :
+       {"[est]\nthreads = -1", "[est]\nlisten = \"localhost:1\"", "[est]\nlisten = \"127.0.0.1:65536\"",
+        "[est]\nlisten = \"127.0.0.1\"", "[est]\nmax_body_bytes = 0", "[est]\nnames = []", "[est]\nnames = [\"no such\"]",
+        "[ca]\nkey = \"rsa1024\"", "[ca]\nname = \"nonsense\"", "[ca]\ndays = 0", "[policy]\nunknown = \"admit\"",
+        "[policy]\nretry_after_s = 0", "[log]\nlevel = \"loud\"", "data = \"\"", "[profiles.a]\nkeys = []",
+        "[profiles.a]\nkeys = [\"md5\"]", "[profiles.a]\nkey_usage = [\"certSign\"]",
+        "[profiles.a]\nextended_key_usage = [\"clientAuth\"]", "[profiles.a]\nwanted_extensions = [\"1.2.3\"]",
+        "[profiles.a]\nlifetime_hours = 0", "[profiles.\"a/b\"]\n", "[profiles.cacerts]\n"}) {
+    EXPECT_EQ(wrong(text).size(), 1U) << text;
+  }
+}
+
+TEST_F(ConfigTest, the_admin_api_stays_on_loopback) {
+  EXPECT_EQ(wrong("[api]\nlisten = \"0.0.0.0:8480\"\n").size(), 1U);
+  EXPECT_EQ(good("[api]\nlisten = \"[::1]:0\"\n").api.address, "::1");
+}
+
+TEST_F(ConfigTest, every_problem_is_told_at_once_and_nothing_is_taken) {
+  EXPECT_EQ(wrong("[est]\nthreads = 999\nlsten = 1\n[log]\nlevel = 1\n").size(), 3U);
+}
+
+TEST_F(ConfigTest, what_is_not_toml_is_told_with_its_line) {
+  const Texts problems = wrong("data = \"x\"\n[est\n");
+  ASSERT_EQ(problems.size(), 1U);
+  EXPECT_TRUE(problems.front().starts_with("imprint.toml:2: ")) << problems.front();
+}
+
+TEST_F(ConfigTest, a_file_that_is_not_there_is_a_problem) {
+  const auto loaded = load_config(folder_ + "/none.toml");
+  EXPECT_EQ(loaded.index(), 1U);
+}
+
+TEST_F(ConfigTest, the_environment_goes_over_the_file) {
+  set_variable("IMPRINT_EST_LISTEN", "127.0.0.1:7000");
+  set_variable("IMPRINT_EST_TLS12", "false");
+  set_variable("IMPRINT_POLICY_RETRY_AFTER_S", "7");
+  set_variable("IMPRINT_EST_NAMES", "a.example,b.example");
+  const Config config = good("[est]\nlisten = \"127.0.0.1:1\"\n");
+  EXPECT_EQ(config.est.port, 7000);
+  EXPECT_FALSE(config.tls12);
+  EXPECT_EQ(config.retry_after, std::chrono::seconds(7));
+  EXPECT_EQ(config.names, (Texts{"a.example", "b.example"}));
+}
+
+TEST_F(ConfigTest, a_wrong_variable_is_told_by_its_name) {
+  set_variable("IMPRINT_EST_THREADS", "many");
+  set_variable("IMPRINT_EST_LSTEN", "x");
+  set_variable("IMPRINT_SOMETHING_ELSE", "another program's");
+  Texts problems = wrong("");
+  std::ranges::sort(problems);
+  EXPECT_EQ(problems, (Texts{"IMPRINT_EST_LSTEN: unknown variable; did you mean IMPRINT_EST_LISTEN?",
+                             "IMPRINT_EST_THREADS: must be a whole number"}));
+}
+
+}  // namespace
+}  // namespace imprint::app

@@ -1,0 +1,41 @@
+// The data folder: database, the owner CA's and the TLS server's keys, the pepper, the admin token, the makers' roots.
+//   imprint.db  ca/key.pem ca/chain.pem  tls/key.pem tls/chain.pem  pepper  admin.token  makers/*.pem  endpoints.json
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "app/config.h"
+#include "base/rng.h"
+#include "runtime/est_server.h"
+#include "site/ca.h"
+#include "store/store.h"
+
+namespace imprint::app {
+
+// What is read from, or made in, the folder. All private files are 0600, the folder 0700.
+struct DataFolder {
+  std::string path;
+  site::Ca ca;
+  std::vector<Certificate> tls_chain;  // own certificate first
+  PrivateKey tls_key;
+  Secret pepper;
+  Secret admin_token;                  // 256 bits, base64url
+  std::vector<Certificate> makers;     // roots of the makers whose IDevIDs are taken
+};
+
+// Makes whatever is missing (and only that). The TLS certificate is made anew when it has less than a third of its time
+// left or lacks one of the configured names.
+Result<DataFolder> open_data_folder(const Config& config, Instant now, Rng& rng);
+// As above, but Fault::unreachable if the folder has no CA yet: for commands that only read.
+Result<DataFolder> read_data_folder(const Config& config);
+Result<std::unique_ptr<store::Store>> open_store(const Config& config);
+
+// Adds a maker's root to the folder (idempotent).
+Status add_maker(const std::string& data, const Certificate& root);
+
+// The site as the EST server wants it.
+Result<std::shared_ptr<const EstSite>> make_site(const Config& config, const DataFolder& folder, store::Store& store,
+                                                 Instant now);
+
+}  // namespace imprint::app

@@ -1,0 +1,189 @@
+#include "app/onboard_plan.h"
+
+#include <algorithm>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+
+#include "app/cli_rules.h"
+#include "io/file.h"
+
+namespace imprint::app {
+namespace {
+
+namespace fs = std::filesystem;
+
+Problem wrong_option(const std::string& option, std::string next) {
+  Problem out(Error{Fault::malformed, kOption}, option);
+  out.next = std::move(next);
+  return out;
+}
+
+bool exists(const std::string& path) {
+  std::error_code ignored;
+  return fs::exists(path, ignored);
+}
+
+// What a device's folder says of itself: id, server and label, all optional.
+struct DeviceFacts {
+  std::string id, server, label;
+};
+
+OrProblem<DeviceFacts> read_facts(const std::string& path) {
+  DeviceFacts out;
+  TRY(const Bytes text, about(io::read_file(path, 64 * 1024), path));
+  TRY(const Json json, about(parse_json(as_text(text)), path));
+  const auto member = [&json](const char* name) {
+    const auto at = json.is_object() ? json.find(name) : json.end();
+    return at != json.end() && at->is_string() ? at->get<std::string>() : std::string();
+  };
+  return DeviceFacts{member("id"), member("server"), member("label")};
+}
+
+// The initial beliefs that the factory put into the folder. Options that are given already stay.
+OrProblem<Ok> take_device_folder(OnboardOptions& options, std::string& id) {
+  const std::string& folder = options.device;
+  if (exists(folder + "/device.json")) {
+    TRY(const DeviceFacts facts, read_facts(folder + "/device.json"));
+    id = facts.id;
+    options.server = options.server.empty() ? facts.server : options.server;
+    options.label = options.label.empty() ? facts.label : options.label;
+  }
+  if (options.certificate.empty() && exists(folder + "/idevid-key.pem")) {
+    const std::string chain = folder + "/idevid-chain.pem";
+    options.certificate = exists(chain) ? chain : folder + "/idevid.pem";
+    options.key = folder + "/idevid-key.pem";
+  }
+  const bool own_anchors = options.anchors.empty() && options.implicit_anchors.empty() && options.fingerprint.empty();
+  if (own_anchors && exists(folder + "/anchors.pem")) {
+    options.anchors = folder + "/anchors.pem";
+  }
+  if (options.password_file.empty() && exists(folder + "/token")) {
+    options.password_file = folder + "/token";
+    options.user = options.user.empty() ? id : options.user;
+  }
+  return Ok{};
+}
+
+OrProblem<Ok> take_credential(const OnboardOptions& options, Onboarding& out) {
+  if (options.certificate.empty() != options.key.empty()) {
+    return wrong_option("--cert and --key", "give both, or neither");
+  }
+  if (options.certificate.empty()) {
+    return Ok{};
+  }
+  TRY(std::vector<Certificate> chain, read_certificates(options.certificate));
+  TRY(const PrivateKey key, read_key(options.key));
+  if (chain.front().key != key.public_key()) {
+    return wrong_option("--key " + options.key, "give the key that belongs to the first certificate in --cert");
+  }
+  out.storage->set_credential_key(key);
+  out.plan->credential = Credential{"credential", std::move(chain)};
+  return Ok{};
+}
+
+// The certificate to be renewed, with its key and the anchors that came with it.
+OrProblem<Ok> take_installed(const OnboardOptions& options, Onboarding& out) {
+  TRY(const auto installed, about(out.storage->installed(), options.out));
+  if (!installed) {
+    return wrong_option("--renew: nothing is installed in " + options.out, "enrol first, without --renew");
+  }
+  est::Plan& plan = *out.plan;
+  std::vector<Certificate> chain{installed->certificate};
+  chain.insert(chain.end(), installed->via.begin(), installed->via.end());
+  plan.renew = true;
+  plan.names = {installed->certificate.subject, installed->certificate.alt_names};  // RFC 7030 section 4.2.2
+  plan.credential = Credential{installed->key.id, std::move(chain)};
+  plan.key_type = installed->key.key.type;
+  if (options.same_key) {
+    plan.keep_key = installed->key;
+  }
+  if (plan.explicit_anchors.empty() && plan.implicit_anchors.empty()) {
+    plan.explicit_anchors = installed->anchors;
+  }
+  return Ok{};
+}
+
+OrProblem<Ok> take_names(const OnboardOptions& options, const std::string& id, est::Plan& plan) {
+  std::string subject = options.subject;
+  if (subject.empty() && !id.empty()) {
+    subject = "CN=" + id;
+  } else if (subject.empty() && !options.user.empty()) {
+    subject = "CN=" + options.user;
+  }
+  if (!subject.empty()) {
+    auto name = Name::from_text(subject);
+    if (!name) {
+      return wrong_option("--subject " + subject, "write it as in CN=dev-1,O=Example");
+    }
+    plan.names.subject = *std::move(name);
+  } else if (plan.credential) {
+    plan.names.subject = plan.credential->chain.front().subject;
+  }
+  for (const std::string& text : options.alt_names) {
+    auto name = GeneralName::from_text(text);
+    if (!name) {
+      return wrong_option("--san " + text, "write it as in dns:dev-1.example, ip:192.0.2.1 or uri:urn:example:1");
+    }
+    plan.names.alt_names.push_back(*std::move(name));
+  }
+  return Ok{};
+}
+
+OrProblem<Ok> take_anchors(const OnboardOptions& options, Onboarding& out) {
+  if (!options.anchors.empty()) {
+    TRY(out.plan->explicit_anchors, read_certificates(options.anchors));
+  }
+  if (!options.implicit_anchors.empty()) {
+    TRY(out.plan->implicit_anchors, read_certificates(options.implicit_anchors));
+  }
+  if (options.fingerprint.empty()) {
+    return Ok{};
+  }
+  const auto bytes = from_hex(options.fingerprint);
+  if (!bytes || bytes->size() != std::tuple_size_v<Sha256>) {
+    return wrong_option("--fingerprint", "give the SHA-256 of the CA's certificate: 64 hexadecimal digits");
+  }
+  std::ranges::copy(*bytes, out.fingerprint.emplace().begin());
+  return Ok{};
+}
+
+}  // namespace
+
+OrProblem<Onboarding> prepare(const OnboardOptions& given) {
+  OnboardOptions options = given;
+  Onboarding out;
+  out.plan = std::make_shared<est::Plan>();
+  if (!options.device.empty()) {
+    TRY(Ok{}, take_device_folder(options, out.device));
+    out.plan->origin = est::Origin::factory;
+  }
+  const auto server = Uri::parse(options.server);
+  if (!server || server->scheme != "https") {
+    return wrong_option("--server " + options.server, "give it as https://HOST:PORT");
+  }
+  const auto key_type = key_type_named(options.key_type);
+  if (!key_type) {
+    return wrong_option("--key-type " + options.key_type, "take p256, p384, p521, ed25519, rsa2048, rsa3072 or rsa4096");
+  }
+  out.plan->server = *server;
+  out.plan->label = options.label;
+  out.plan->key_type = *key_type;
+  out.plan->attempts = options.attempts;
+  TRY(out.storage, about(FolderStorage::open(options.out), options.out));
+  TRY(Ok{}, take_anchors(options, out));
+  if (options.renew) {
+    TRY(Ok{}, take_installed(options, out));
+    out.device = out.device.empty() ? out.plan->names.subject.first("CN") : out.device;
+    return out;
+  }
+  TRY(Ok{}, take_credential(options, out));
+  if (!options.password_file.empty()) {
+    TRY(Secret password, read_secret(options.password_file));
+    out.plan->login = Login{options.user, std::move(password)};
+  }
+  TRY(Ok{}, take_names(options, out.device, *out.plan));
+  out.device = out.device.empty() ? out.plan->names.subject.first("CN") : out.device;
+  return out;
+}
+
+}  // namespace imprint::app

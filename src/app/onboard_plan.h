@@ -1,0 +1,31 @@
+// From the command line of `imprint onboard est` to what the device is told to do.
+#pragma once
+
+#include "app/command.h"
+#include "proto/est/client.h"
+#include "runtime/device_storage.h"
+
+namespace imprint::app {
+
+struct OnboardOptions {
+  std::string server, out, label, device;  // device: folder as the factory wrote it
+  std::string anchors, implicit_anchors, certificate, key, user, password_file, fingerprint, subject;
+  std::vector<std::string> alt_names;
+  std::string key_type = "p256";
+  bool renew = false, same_key = false, new_key = false, beliefs = false;
+  std::uint32_t attempts = 8;
+  std::int64_t timeout_s = 300;
+};
+
+// What a run needs besides its options.
+struct Onboarding {
+  std::shared_ptr<est::Plan> plan;
+  std::string device;                     // id, as far as known
+  std::unique_ptr<FolderStorage> storage;
+  std::optional<Sha256> fingerprint;      // that the CA has to have
+};
+
+// Reads all files named. Secrets come from files or standard input only.
+OrProblem<Onboarding> prepare(const OnboardOptions& options);
+
+}  // namespace imprint::app

@@ -1,0 +1,264 @@
+// The OpenAPI 3.1 document: paths from the table of routes, schemas from the tables below.
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "app/admin_routes.h"
+#include "app/version.h"
+
+namespace imprint::app::admin {
+namespace {
+
+// A member of an answer. `type`: string, integer, boolean, object, time, or the name of a schema; "…[]" is an array of
+// it, "…?" may be null.
+struct Member {
+  std::string_view name, type;
+};
+struct Schema {
+  std::string_view name, what;
+  std::span<const Member> members;
+};
+
+constexpr std::array kDevice{Member{"id", "string"},           Member{"model", "string"},
+                             Member{"serial", "string"},       Member{"label", "string"},
+                             Member{"lifecycle", "string"},    Member{"admission", "string"},
+                             Member{"identities", "string[]"}, Member{"added", "time"},
+                             Member{"changed", "time"},        Member{"version", "integer"}};
+constexpr std::array kNewDevice{Member{"id", "string"},           Member{"model", "string"},
+                                Member{"serial", "string"},       Member{"label", "string"},
+                                Member{"lifecycle", "string"},    Member{"admission", "string"},
+                                Member{"identities", "string[]"}, Member{"added", "time"},
+                                Member{"changed", "time"},        Member{"version", "integer"},
+                                Member{"token", "string!"}};
+constexpr std::array kDeviceList{Member{"devices", "Device[]"}, Member{"next", "string?"}};
+constexpr std::array kToken{Member{"device", "string"}, Member{"user", "string"}, Member{"token", "string"}};
+constexpr std::array kImportLine{Member{"line", "integer"},   Member{"id", "string"},    Member{"result", "string"},
+                                 Member{"rule", "string!"},   Member{"detail", "string!"}, Member{"next", "string!"}};
+constexpr std::array kImportResult{Member{"added", "integer"}, Member{"lines", "ImportLine[]"}};
+constexpr std::array kCounts{Member{"messages", "integer"},    Member{"bytes", "integer"},
+                             Member{"round_trips", "integer"}, Member{"connections", "integer"},
+                             Member{"public_key_operations", "integer"}, Member{"persons_acts", "integer"}};
+constexpr std::array kRun{Member{"run", "string"},     Member{"protocol", "string"}, Member{"mode", "string"},
+                          Member{"role", "string"},    Member{"device", "string"},   Member{"started", "time"},
+                          Member{"ended", "time"},     Member{"took_ms", "integer"}, Member{"result", "string"},
+                          Member{"rule", "string"},    Member{"obtained", "string[]"}, Member{"counts", "Counts"}};
+constexpr std::array kRunWithSteps{
+    Member{"run", "string"},     Member{"protocol", "string"},   Member{"mode", "string"},
+    Member{"role", "string"},    Member{"device", "string"},     Member{"started", "time"},
+    Member{"ended", "time"},     Member{"took_ms", "integer"},   Member{"result", "string"},
+    Member{"rule", "string"},    Member{"obtained", "string[]"}, Member{"counts", "Counts"},
+    Member{"steps", "Step[]"},   Member{"beliefs", "Belief[]"}};
+constexpr std::array kRunList{Member{"runs", "Run[]"}};
+constexpr std::array kStep{Member{"run", "string"},      Member{"protocol", "string"}, Member{"mode", "string"},
+                           Member{"role", "string"},     Member{"at", "time"},         Member{"state", "string"},
+                           Member{"check", "string"},    Member{"took_ms", "integer"}, Member{"fault", "string"},
+                           Member{"rule", "string"},     Member{"next", "string"}};
+constexpr std::array kBelief{Member{"fate", "string"},      Member{"id", "string"},       Member{"topic", "string"},
+                             Member{"statement", "string"}, Member{"until", "time"},      Member{"strength", "string"},
+                             Member{"ground", "string"},    Member{"check", "string"},    Member{"because", "string[]"},
+                             Member{"replaces", "string"},  Member{"why", "string"}};
+constexpr std::array kTimeline{Member{"device", "string"}, Member{"runs", "Run[]"}, Member{"steps", "Step[]"}};
+constexpr std::array kPending{Member{"key", "string"},     Member{"device", "string"},  Member{"identity", "string"},
+                              Member{"label", "string"},   Member{"subject", "string"}, Member{"reason", "string"},
+                              Member{"first", "time"},     Member{"last", "time"},      Member{"asked", "integer"},
+                              Member{"state", "string"},   Member{"decided_by", "string"}, Member{"decided", "time?"}};
+constexpr std::array kPendingList{Member{"pending", "Pending[]"}};
+constexpr std::array kCertificate{
+    Member{"serial", "string"},   Member{"device", "string"},  Member{"profile", "string"},
+    Member{"subject", "string"},  Member{"not_before", "time"}, Member{"not_after", "time"},
+    Member{"issued", "time"},     Member{"identity", "string"}, Member{"reason", "string"},
+    Member{"renews", "string"},   Member{"sha256", "string"},  Member{"revoked", "time?"},
+    Member{"revocation_reason", "string?"}};
+constexpr std::array kCertificateWithPem{
+    Member{"serial", "string"},   Member{"device", "string"},  Member{"profile", "string"},
+    Member{"subject", "string"},  Member{"not_before", "time"}, Member{"not_after", "time"},
+    Member{"issued", "time"},     Member{"identity", "string"}, Member{"reason", "string"},
+    Member{"renews", "string"},   Member{"sha256", "string"},  Member{"revoked", "time?"},
+    Member{"revocation_reason", "string?"}, Member{"pem", "string"}};
+constexpr std::array kCertificateList{Member{"certificates", "Certificate[]"}, Member{"next", "string?"}};
+constexpr std::array kAuditEntry{Member{"sequence", "integer"}, Member{"at", "time"},         Member{"actor", "string"},
+                                 Member{"action", "string"},    Member{"subject", "string"},  Member{"detail", "object"},
+                                 Member{"previous", "string"},  Member{"hash", "string"}};
+constexpr std::array kAuditList{Member{"entries", "AuditEntry[]"}, Member{"next", "integer?"}};
+constexpr std::array kAuditVerdict{Member{"good", "boolean"}, Member{"entries", "integer"},
+                                   Member{"first_bad", "integer?"}};
+constexpr std::array kCa{Member{"subject", "string"},  Member{"serial", "string"},    Member{"key", "string"},
+                         Member{"not_before", "time"}, Member{"not_after", "time"},   Member{"sha256", "string"},
+                         Member{"pem", "string"}};
+constexpr std::array kVersionMembers{Member{"name", "string"}, Member{"version", "string"}, Member{"api", "string"}};
+constexpr std::array kHealth{Member{"status", "string"}, Member{"store", "boolean"}, Member{"listeners", "boolean"}};
+constexpr std::array kProblem{Member{"type", "string"},   Member{"title", "string"}, Member{"status", "integer"},
+                              Member{"detail", "string"}, Member{"id", "string"},    Member{"next", "string"},
+                              Member{"lines", "ImportLine[]!"}};
+
+constexpr std::array kSchemas{
+    Schema{"Device", "A device of the inventory; its version is its ETag", kDevice},
+    Schema{"NewDevice", "A device that was just registered, with its one-time token if one was wanted", kNewDevice},
+    Schema{"DeviceList", "A page; `next` is the `after` of the next one", kDeviceList},
+    Schema{"Token", "A one-time token: the password of HTTP Basic, with the device's id as user name", kToken},
+    Schema{"ImportLine", "What became of one line: added, unchanged or refused", kImportLine},
+    Schema{"ImportResult", "What became of a manifest", kImportResult},
+    Schema{"Counts", "What a run took", kCounts},
+    Schema{"Run", "One execution of one protocol", kRun},
+    Schema{"RunWithSteps", "A run with everything in it", kRunWithSteps},
+    Schema{"RunList", "The latest runs, newest first", kRunList},
+    Schema{"Step", "One named step of a run", kStep},
+    Schema{"Belief", "A belief that came, replaced another, or went", kBelief},
+    Schema{"Timeline", "What happened to a device", kTimeline},
+    Schema{"Pending", "A request that waits, or waited, for a person", kPending},
+    Schema{"PendingList", "Requests that wait", kPendingList},
+    Schema{"Certificate", "A certificate on record", kCertificate},
+    Schema{"CertificateWithPem", "A certificate on record, whole", kCertificateWithPem},
+    Schema{"CertificateList", "A page; `next` is the `after` of the next one", kCertificateList},
+    Schema{"AuditEntry", "One entry of the audit log, chained to the one before by its hash", kAuditEntry},
+    Schema{"AuditList", "A page; `next` is the `after` of the next one", kAuditList},
+    Schema{"AuditVerdict", "Whether the audit log is whole", kAuditVerdict},
+    Schema{"Ca", "The owner's CA", kCa},
+    Schema{"Version", "Which Imprint this is", kVersionMembers},
+    Schema{"Health", "Whether the program can do its work", kHealth},
+    Schema{"Anything", "An OpenAPI document", {}},
+    Schema{"Problem", "RFC 9457, with the id of the rule and what to do next", kProblem}};
+
+Json reference(std::string_view schema) { return {{"$ref", "#/components/schemas/" + std::string(schema)}}; }
+
+Json plain_type(std::string_view type) {
+  if (type == "time") {
+    return {{"type", "string"}, {"format", "date-time"}};
+  }
+  const bool known = std::ranges::find(kSchemas, type, &Schema::name) != kSchemas.end();
+  return known ? reference(type) : Json{{"type", type}};
+}
+
+// Takes off "!" (may be absent), "?" and "[]".
+Json member_type(std::string_view type) {
+  if (type.ends_with('!')) {
+    type.remove_suffix(1);
+  }
+  if (type.ends_with("[]")) {
+    return {{"type", "array"}, {"items", plain_type(type.substr(0, type.size() - 2))}};
+  }
+  if (type.ends_with('?')) {
+    Json out = plain_type(type.substr(0, type.size() - 1));
+    out["type"] = Json::array({out["type"], "null"});
+    return out;
+  }
+  return plain_type(type);
+}
+
+Json schema_json(const Schema& schema) {
+  Json out{{"type", "object"}, {"description", schema.what}};
+  Json required = Json::array();
+  for (const Member& member : schema.members) {
+    out["properties"][std::string(member.name)] = member_type(member.type);
+    if (!member.type.ends_with('!')) {
+      required.push_back(member.name);
+    }
+  }
+  if (!required.empty()) {
+    out["required"] = std::move(required);
+  }
+  return out;
+}
+
+Json field_type(const Field& field) {
+  switch (field.kind) {
+    case Kind::flag:
+      return {{"type", "boolean"}};
+    case Kind::number:
+      return {{"type", "integer"}, {"minimum", field.least}, {"maximum", field.most}};
+    case Kind::text:
+      break;
+  }
+  return {{"type", "string"}};
+}
+
+Json parameter(std::string_view name, std::string_view in, std::string_view what, Json schema) {
+  return {{"name", name}, {"in", in}, {"required", in == "path"}, {"description", what}, {"schema", std::move(schema)}};
+}
+
+Json parameters(const Route& route) {
+  Json out = Json::array();
+  if (const std::size_t brace = route.pattern.find('{'); brace != std::string_view::npos) {
+    const std::string_view name = route.pattern.substr(brace + 1, route.pattern.find('}') - brace - 1);
+    out.push_back(parameter(name, "path", "which one", field_type({})));
+  }
+  for (const Field& field : route.query) {
+    out.push_back(parameter(field.name, "query", field.what, field_type(field)));
+  }
+  if (route.conditional) {
+    out.push_back(parameter("If-Match", "header", "the ETag of the device as it was read; 412 if it has moved on",
+                            field_type({})));
+  }
+  return out;
+}
+
+Json body_schema(const Route& route) {
+  Json out{{"type", "object"}, {"additionalProperties", false}, {"properties", Json::object()}};
+  Json required = Json::array();
+  for (const Field& field : route.body) {
+    Json type = field_type(field);
+    type["description"] = field.what;
+    out["properties"][std::string(field.name)] = std::move(type);
+    if (field.required) {
+      required.push_back(field.name);
+    }
+  }
+  if (!required.empty()) {
+    out["required"] = std::move(required);
+  }
+  return out;
+}
+
+Json content(std::string_view type, Json schema) {
+  return {{std::string(type), {{"schema", std::move(schema)}}}};
+}
+
+Json operation(const Route& route) {
+  Json out{{"operationId", route.operation}, {"summary", route.summary}};
+  if (Json list = parameters(route); !list.empty()) {
+    out["parameters"] = std::move(list);
+  }
+  if (!route.takes.empty()) {
+    out["requestBody"] = {{"required", true}, {"content", content(route.takes, {{"type", "string"}})}};
+  } else if (!route.body.empty()) {
+    const bool required = std::ranges::find(route.body, true, &Field::required) != route.body.end();
+    out["requestBody"] = {{"required", required}, {"content", content("application/json", body_schema(route))}};
+  }
+  Json good{{"description", route.summary}};
+  if (!route.schema.empty()) {
+    good["content"] = content("application/json", reference(route.schema));
+  }
+  out["responses"][std::to_string(route.status)] = std::move(good);
+  out["responses"]["default"] = {{"description", "What went wrong"},
+                                 {"content", content("application/problem+json", reference("Problem"))}};
+  if (route.open) {
+    out["security"] = Json::array();
+  }
+  return out;
+}
+
+std::string lower(std::string_view text) {
+  std::string out(text);
+  std::ranges::transform(out, out.begin(), [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
+  return out;
+}
+
+}  // namespace
+
+std::string openapi(std::span<const Route> routes) {
+  Json out{{"openapi", "3.1.0"},
+           {"info",
+            {{"title", "Imprint admin API"},
+             {"version", kVersion},
+             {"description", "Devices, certificates, runs and audit of one site. Loopback only."}}},
+           {"security", Json::array({{{"token", Json::array()}}})}};
+  for (const Route& route : routes) {
+    out["paths"][std::string(route.pattern)][lower(imprint::name(route.method))] = operation(route);
+  }
+  for (const Schema& schema : kSchemas) {
+    out["components"]["schemas"][std::string(schema.name)] = schema_json(schema);
+  }
+  out["components"]["securitySchemes"]["token"] = {{"type", "http"}, {"scheme", "bearer"}};
+  return out.dump();
+}
+
+}  // namespace imprint::app::admin

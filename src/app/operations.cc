@@ -1,0 +1,239 @@
+#include "app/operations.h"
+
+#include <algorithm>
+#include <array>
+
+#include "app/rules.h"
+#include "site/policy.h"
+
+namespace imprint::app {
+namespace {
+
+constexpr std::size_t kMaxField = 128;
+
+struct ReasonName {
+  std::string_view name;
+  RevocationReason reason;
+};
+constexpr std::array<ReasonName, 7> kReasons{{{"unspecified", RevocationReason::unspecified},
+                                              {"key_compromise", RevocationReason::key_compromise},
+                                              {"ca_compromise", RevocationReason::ca_compromise},
+                                              {"affiliation_changed", RevocationReason::affiliation_changed},
+                                              {"superseded", RevocationReason::superseded},
+                                              {"cessation", RevocationReason::cessation},
+                                              {"privilege_withdrawn", RevocationReason::privilege_withdrawn}}};
+
+bool valid_field(std::string_view text) {
+  const auto control = [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; };
+  return text.size() <= kMaxField && std::ranges::none_of(text, control);
+}
+
+std::vector<std::string> identities_of(const ManifestEntry& entry) {
+  return entry.idevid ? std::vector{identity_of(*entry.idevid)} : std::vector<std::string>{};
+}
+
+Status check_entry(const ManifestEntry& entry) {
+  CHECK_OR(valid_device_id(entry.id), Error{Fault::malformed, kDeviceId});
+  CHECK_OR(valid_field(entry.model) && valid_field(entry.serial) && valid_field(entry.label),
+           Error{Fault::malformed, kDeviceField});
+  CHECK_OR(entry.one_time.empty() || check_secret_strength(entry.one_time), Error{Fault::refused, kTokenWeak});
+  return Ok{};
+}
+
+// Stores a one-time token under the device's id as its user name. One that the device has had before is DEVICE-TOKEN-TAKEN.
+Status keep_one_time(store::Writer& store, const Secret& pepper, const std::string& device, const Secret& token,
+                     const Act& act) {
+  const Sha256 mac = site::secret_mac(pepper, device, token);
+  TRY(const std::optional<DeviceSecret> known, store.secret(mac));
+  CHECK_OR(!known, Error{Fault::conflict, kTokenTaken});
+  TRY([[maybe_unused]] const Ok added, store.add_secret({device, device, /*one_time=*/true, mac, /*spent=*/false}));
+  AuditEntry entry;
+  entry.at = act.at;
+  entry.actor = act.by;
+  entry.action = "device.token";
+  entry.subject = device;
+  entry.detail = "{}";
+  return store.append_audit(std::move(entry));
+}
+
+// Whether the inventory says of this device just what the manifest says, so that an import may pass over it.
+Result<bool> is_there(store::Writer& store, const Secret& pepper, const ManifestEntry& entry) {
+  TRY(const std::optional<Device> device, store.device(entry.id));
+  if (!device) {
+    return false;
+  }
+  const std::vector<std::string> identities = identities_of(entry);
+  const bool same_device = device->model == entry.model && device->serial == entry.serial &&
+                           device->label == entry.label && device->identities == identities;
+  if (!same_device || entry.one_time.empty()) {
+    return same_device;
+  }
+  TRY(const std::optional<DeviceSecret> known, store.secret(site::secret_mac(pepper, entry.id, entry.one_time)));
+  return known.has_value();
+}
+
+Result<Device> read_device(store::Writer& store, const Word& word) {
+  TRY(const std::optional<Device> device, store.device(word.id));
+  CHECK_OR(device.has_value(), Error{Fault::refused, kDeviceUnknown});
+  CHECK_OR(!word.version || *word.version == device->version, Error{Fault::conflict, kDeviceChanged});
+  return *device;
+}
+
+// Decides every request of the device that waits.
+Status decide_waiting(store::Writer& store, std::string_view device, Admission verdict, const Act& act) {
+  TRY(const std::vector<store::PendingRow> all, store.all_pending());
+  for (const store::PendingRow& row : all) {
+    if (row.what.device == device && row.state == Admission::waiting) {
+      TRY([[maybe_unused]] const Ok decided, store.decide(row.what.request_key, verdict, act.by, act.at));
+    }
+  }
+  return Ok{};
+}
+
+Status set_admission(store::Writer& store, Device device, Admission admission, const Act& act) {
+  if (device.admission == admission) {
+    return Ok{};
+  }
+  device.admission = admission;
+  device.changed = act.at;
+  return store.update_device(device, act.by, "device." + std::string(name(admission)));
+}
+
+Status admit_or_refuse(store::Writer& store, const Word& word, Admission admission, const Act& act) {
+  TRY(const Device device, read_device(store, word));
+  CHECK_OR(device.admission != Admission::retired, Error{Fault::conflict, kDeviceRetired});
+  TRY([[maybe_unused]] const Ok set, set_admission(store, device, admission, act));
+  return decide_waiting(store, word.id, admission, act);
+}
+
+Status revoke_all(store::Writer& store, const std::string& device, const Act& act) {
+  store::CertificateFilter filter;
+  filter.device = device;
+  while (true) {
+    TRY(const std::vector<store::CertificateRow> page, store.certificates(filter));
+    if (page.empty()) {
+      return Ok{};
+    }
+    for (const store::CertificateRow& row : page) {
+      if (!row.revoked) {
+        TRY([[maybe_unused]] const Ok revoked, store.revoke(row.serial, RevocationReason::cessation, act.by, act.at));
+      }
+    }
+    filter.after_serial = page.back().serial;
+  }
+}
+
+}  // namespace
+
+Secret new_one_time(Rng& rng) {
+  static constexpr std::string_view kAlphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+  static constexpr std::size_t kBits = 256;
+  std::array<std::uint8_t, kBits / 8> random;
+  rng.fill(random);
+  std::array<std::uint8_t, (kBits + 5) / 6> text;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const std::size_t bit = 6 * i;  // RFC 4648 section 5: six bits a character, from the most significant on
+    const unsigned high = random[bit / 8];
+    const unsigned low = bit / 8 + 1 < random.size() ? random[bit / 8 + 1] : 0U;
+    text[i] = static_cast<std::uint8_t>(kAlphabet[((high << 8U | low) >> (10U - bit % 8)) & 0x3fU]);
+  }
+  Secret out{BytesView(text)};
+  wipe(random);
+  wipe(text);
+  return out;
+}
+
+Status register_device(store::Writer& store, const Secret& pepper, const ManifestEntry& entry, const Act& act) {
+  TRY([[maybe_unused]] const Ok good, check_entry(entry));
+  TRY(const std::optional<Device> there, store.device(entry.id));
+  CHECK_OR(!there, Error{Fault::conflict, kDeviceExists});
+  Device device;
+  device.id = entry.id;
+  device.model = entry.model;
+  device.serial = entry.serial;
+  device.label = entry.label;
+  device.identities = identities_of(entry);
+  device.added = device.changed = act.at;
+  for (const std::string& identity : device.identities) {
+    TRY(const std::optional<Device> holder, store.device_by_identity(identity));
+    CHECK_OR(!holder, Error{Fault::conflict, kDeviceIdentity});
+  }
+  TRY([[maybe_unused]] const Ok added, store.add_device(device, act.by));
+  return entry.one_time.empty() ? Status(Ok{}) : keep_one_time(store, pepper, entry.id, entry.one_time, act);
+}
+
+Status import_manifest(store::Writer& store, const Secret& pepper, const std::vector<ManifestEntry>& entries,
+                       const Act& act, std::vector<Imported>& results) {
+  results.clear();
+  bool good = true;
+  for (const ManifestEntry& entry : entries) {
+    TRY(const bool there, is_there(store, pepper, entry));
+    Imported& result = results.emplace_back(Imported{entry.id, !there, std::nullopt});
+    if (there) {
+      continue;
+    }
+    const Status added = register_device(store, pepper, entry, act);
+    if (!added && added.error().rule == nullptr) {
+      return added;  // the store's trouble, not this entry's
+    }
+    if (!added) {
+      result.added = good = false;
+      result.problem = added.error();
+    }
+  }
+  return good ? Status(Ok{}) : Status(Error{Fault::refused, kManifestRefused});
+}
+
+Status approve_device(store::Writer& store, const Word& word, const Act& act) {
+  return admit_or_refuse(store, word, Admission::approved, act);
+}
+
+Status refuse_device(store::Writer& store, const Word& word, const Act& act) {
+  return admit_or_refuse(store, word, Admission::refused, act);
+}
+
+Status retire_device(store::Writer& store, const Word& word, const Act& act) {
+  TRY(Device device, read_device(store, word));
+  device.lifecycle = Lifecycle::decommissioned;
+  TRY([[maybe_unused]] const Ok retired, set_admission(store, std::move(device), Admission::retired, act));
+  TRY([[maybe_unused]] const Ok decided, decide_waiting(store, word.id, Admission::refused, act));
+  return revoke_all(store, word.id, act);
+}
+
+Status add_one_time(store::Writer& store, const Secret& pepper, const Word& word, const Secret& token, const Act& act) {
+  TRY(const Device device, read_device(store, word));
+  CHECK_OR(device.admission != Admission::retired, Error{Fault::conflict, kDeviceRetired});
+  CHECK_OR(check_secret_strength(token), Error{Fault::refused, kTokenWeak});
+  return keep_one_time(store, pepper, word.id, token, act);
+}
+
+Status decide_request(store::Writer& store, BytesView request_key, Admission verdict, const Act& act) {
+  TRY(const std::optional<store::PendingRow> row, store.pending(request_key));
+  CHECK_OR(row.has_value(), Error{Fault::refused, kRequestUnknown});
+  CHECK_OR(row->state == Admission::waiting, Error{Fault::conflict, kRequestDecided});
+  TRY([[maybe_unused]] const Ok decided, store.decide(request_key, verdict, act.by, act.at));
+  TRY(const std::optional<Device> device, store.device(row->what.device));
+  if (!device || device->admission != Admission::waiting) {
+    return Ok{};
+  }
+  return set_admission(store, *device, verdict, act);
+}
+
+Status revoke_certificate(store::Writer& store, BytesView serial, RevocationReason reason, const Act& act) {
+  TRY(const std::optional<store::CertificateRow> row, store.certificate(serial));
+  CHECK_OR(row.has_value(), Error{Fault::refused, kCertificateUnknown});
+  CHECK_OR(!row->revoked, Error{Fault::conflict, kCertificateRevoked});
+  return store.revoke(serial, reason, act.by, act.at);
+}
+
+std::string_view name(RevocationReason reason) {
+  const auto* it = std::ranges::find(kReasons, reason, &ReasonName::reason);
+  return it == kReasons.end() ? kReasons.front().name : it->name;
+}
+
+std::optional<RevocationReason> revocation_reason_named(std::string_view name) {
+  const auto* it = std::ranges::find(kReasons, name, &ReasonName::name);
+  return it == kReasons.end() ? std::nullopt : std::optional(it->reason);
+}
+
+}  // namespace imprint::app

@@ -1,0 +1,277 @@
+#include "app/server.h"
+
+#include <algorithm>
+#include <filesystem>
+#include <future>
+#include <mutex>
+#include <thread>
+
+#include <unistd.h>
+
+#include <nlohmann/json.hpp>
+
+#include "app/admin_api.h"
+#include "codec/json.h"
+#include "crypto/random.h"
+#include "io/file.h"
+#include "io/log.h"
+
+namespace imprint::app {
+namespace {
+
+constexpr Duration kRefresh = std::chrono::seconds(5);
+
+// One core's loop with its EST server, on a thread of its own.
+class Worker {
+ public:
+  Worker(store::Store& store, Journal& journal, std::shared_ptr<const EstSite> site)
+      : est_(loop_, store, rng_, journal, std::move(site)) {}
+  Worker(const Worker&) = delete;
+  Worker& operator=(const Worker&) = delete;
+  ~Worker() {
+    loop_.stop();
+    if (thread_.joinable()) {
+      thread_.join();
+    }
+  }
+
+  Status listen(const Config& config, std::uint16_t port, std::shared_ptr<io::TlsContext> tls) {
+    io::HttpsServerOptions options;
+    options.address = config.est.address;
+    options.port = port;
+    options.reuse_port = true;
+    options.tls = std::move(tls);
+    options.max_body_bytes = config.max_body_bytes;
+    options.max_connections = config.max_connections;
+    return est_.listen(std::move(options));
+  }
+  void start() {
+    count();
+    thread_ = std::thread([this] { loop_.run(); });
+  }
+  std::uint16_t port() const { return est_.port(); }
+  void take(std::shared_ptr<const EstSite> site, std::shared_ptr<io::TlsContext> tls) {
+    loop_.post([this, site = std::move(site), tls = std::move(tls)] {
+      est_.set_site(site);
+      if (tls) {
+        est_.set_tls(tls);
+      }
+    });
+  }
+  void drain(Duration grace, std::promise<void>& done) {
+    loop_.post([this, grace, &done] { est_.drain(grace, [&done] { done.set_value(); }); });
+  }
+  io::HttpsServerStats stats() const {
+    const std::scoped_lock lock(mutex_);
+    return stats_;
+  }
+
+ private:
+  void count() {
+    {
+      const std::scoped_lock lock(mutex_);
+      stats_ = est_.stats();
+    }
+    loop_.after(std::chrono::seconds(1), [this] { count(); });
+  }
+
+  io::Loop loop_;
+  SystemRng rng_;
+  EstServer est_;
+  mutable std::mutex mutex_;
+  io::HttpsServerStats stats_;
+  std::thread thread_;
+};
+
+Result<std::shared_ptr<io::TlsContext>> make_tls(const Config& config, const DataFolder& folder) {
+  io::TlsServerOptions options;
+  options.chain = folder.tls_chain;
+  options.key = folder.tls_key;
+  options.anchors = folder.makers;
+  const auto own = folder.ca.chain();
+  options.anchors.insert(options.anchors.end(), own.begin(), own.end());
+  options.accept_expired_clients = config.accept_expired_idevid;
+  options.allow_tls12 = config.tls12;
+  return io::TlsContext::server(options);
+}
+
+std::uint32_t thread_count(const Config& config) {
+  return config.threads != 0 ? config.threads : std::max(1U, std::thread::hardware_concurrency());
+}
+
+class RunningServer final : public Server {
+ public:
+  Status start(const Config& config) {
+    config_ = config;
+    TRY(folder_, open_data_folder(config, now(), rng_));
+    TRY(store_, open_store(config));
+    hub_ = std::make_unique<Hub>(store_.get());
+    TRY(site_, make_site(config, folder_, *store_, now()));
+    std::uint16_t port = config.est.port;
+    for (std::uint32_t i = 0; i < thread_count(config); ++i) {
+      TRY(auto tls, make_tls(config, folder_));
+      workers_.push_back(std::make_unique<Worker>(*store_, *hub_, site_));
+      TRY(Ok{}, workers_.back()->listen(config, port, std::move(tls)));
+      port = workers_.back()->port();
+    }
+    TRY(Ok{}, start_api());
+    for (const auto& worker : workers_) {
+      worker->start();
+    }
+    refresh();
+    control_thread_ = std::thread([this] { control_.run(); });
+    return write_endpoints();
+  }
+
+  ~RunningServer() override {
+    stop(Duration(0));
+  }
+
+  std::uint16_t est_port() const override { return workers_.front()->port(); }
+  std::uint16_t api_port() const override { return api_->port(); }
+  store::Store& store() override { return *store_; }
+  Hub& hub() override { return *hub_; }
+  const DataFolder& folder() const override { return folder_; }
+
+  Status reload(const Config& config) override {
+    const std::scoped_lock lock(mutex_);
+    Config next = config;
+    next.data = config_.data;
+    TRY(DataFolder folder, open_data_folder(next, now(), rng_));
+    TRY(auto site, make_site(next, folder, *store_, now()));
+    std::vector<std::shared_ptr<io::TlsContext>> contexts;
+    for (std::size_t i = 0; i < workers_.size(); ++i) {
+      TRY(auto tls, make_tls(next, folder));
+      contexts.push_back(std::move(tls));
+    }
+    for (std::size_t i = 0; i < workers_.size(); ++i) {
+      workers_[i]->take(site, std::move(contexts[i]));
+    }
+    config_ = next;
+    folder_ = std::move(folder);
+    site_ = std::move(site);
+    io::log(io::LogLevel::info, "server.reloaded");
+    return Ok{};
+  }
+
+  void stop(Duration grace) override {
+    if (workers_.empty()) {
+      return;
+    }
+    std::vector<std::promise<void>> done(workers_.size());
+    if (control_thread_.joinable()) {
+      for (std::size_t i = 0; i < workers_.size(); ++i) {
+        workers_[i]->drain(grace, done[i]);
+      }
+      for (auto& d : done) {
+        d.get_future().wait_for(grace + std::chrono::seconds(1));
+      }
+      control_.stop();
+      control_thread_.join();
+    }
+    workers_.clear();
+    api_.reset();
+    std::error_code ignored;
+    std::filesystem::remove(config_.data + "/endpoints.json", ignored);
+  }
+
+ private:
+  Instant now() const { return control_.now(); }
+
+  Status start_api() {
+    AdminApi::Site site;
+    site.ca_pem = [this] {
+      const std::scoped_lock lock(mutex_);
+      std::string out;
+      for (const Certificate& c : folder_.ca.chain()) {
+        out += to_pem(c);
+      }
+      return out;
+    };
+    site.revocation_list = [this] {
+      const std::scoped_lock lock(mutex_);
+      return site_->revocation_list;
+    };
+    site.pepper = folder_.pepper;
+    site.gauges = [this] { return gauges(); };
+    site.ready = [this] { return !workers_.empty(); };
+    api_ = std::make_unique<AdminApi>(control_, *store_, *hub_, std::move(site), folder_.admin_token);
+    return api_->listen(config_.api.address, config_.api.port);
+  }
+
+  std::map<std::string, double> gauges() const {
+    io::HttpsServerStats sum;
+    for (const auto& worker : workers_) {
+      const io::HttpsServerStats one = worker->stats();
+      sum.accepted += one.accepted;
+      sum.shed += one.shed;
+      sum.handshakes += one.handshakes;
+      sum.handshake_failures += one.handshake_failures;
+      sum.requests += one.requests;
+      sum.bad_requests += one.bad_requests;
+      sum.open += one.open;
+    }
+    return {{"imprint_connections_accepted", static_cast<double>(sum.accepted)},
+            {"imprint_connections_shed", static_cast<double>(sum.shed)},
+            {"imprint_connections_open", static_cast<double>(sum.open)},
+            {"imprint_handshakes", static_cast<double>(sum.handshakes)},
+            {"imprint_handshake_failures", static_cast<double>(sum.handshake_failures)},
+            {"imprint_requests", static_cast<double>(sum.requests)},
+            {"imprint_bad_requests", static_cast<double>(sum.bad_requests)}};
+  }
+
+  // A revocation may come from the command line as well: the list is signed anew when the store knows more, and before
+  // half of its time is over.
+  void refresh() {
+    auto reader = store_->read();
+    auto revoked = reader ? (*reader)->revoked() : Result<std::vector<Revoked>>(reader.error());
+    const bool old = now() - signed_ > std::chrono::hours(24);
+    if (revoked && (revoked->size() != revoked_count_ || old)) {
+      const std::scoped_lock lock(mutex_);
+      if (auto site = make_site(config_, folder_, *store_, now())) {
+        site_ = *std::move(site);
+        revoked_count_ = revoked->size();
+        signed_ = now();
+        for (const auto& worker : workers_) {
+          worker->take(site_, nullptr);
+        }
+      }
+    }
+    control_.after(kRefresh, [this] { refresh(); });
+  }
+
+  Status write_endpoints() const {
+    Json out;
+    const std::string host = config_.est.address.find(':') == std::string::npos ? config_.est.address : "[" + config_.est.address + "]";
+    out["est"] = "https://" + host + ":" + std::to_string(est_port());
+    out["api"] = "http://127.0.0.1:" + std::to_string(api_port());
+    out["pid"] = ::getpid();
+    return io::write_file(config_.data + "/endpoints.json", view(out.dump() + "\n"));
+  }
+
+  Config config_;
+  SystemRng rng_;
+  DataFolder folder_;
+  std::unique_ptr<store::Store> store_;
+  std::unique_ptr<Hub> hub_;
+  mutable std::mutex mutex_;  // config_, folder_ and site_ once the threads run
+  std::shared_ptr<const EstSite> site_;
+  std::size_t revoked_count_ = 0;
+  Instant signed_;
+  io::Loop control_;
+  std::vector<std::unique_ptr<Worker>> workers_;
+  std::unique_ptr<AdminApi> api_;
+  std::thread control_thread_;
+};
+
+}  // namespace
+
+Server::~Server() = default;
+
+Result<std::unique_ptr<Server>> Server::start(const Config& config) {
+  auto out = std::make_unique<RunningServer>();
+  TRY(Ok{}, out->start(config));
+  return std::unique_ptr<Server>(std::move(out));
+}
+
+}  // namespace imprint::app

@@ -1,0 +1,35 @@
+// The running program: loops, EST servers, admin API, store and journal, from start to graceful stop.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "app/config.h"
+#include "app/data_folder.h"
+#include "app/hub.h"
+
+namespace imprint::app {
+
+class Server {
+ public:
+  // Opens the data folder and the store and listens. Fault::conflict if a port is taken.
+  static Result<std::unique_ptr<Server>> start(const Config& config);
+  Server() = default;
+  Server(const Server&) = delete;
+  Server& operator=(const Server&) = delete;
+  virtual ~Server();  // drains and stops
+
+  virtual std::uint16_t est_port() const = 0;
+  virtual std::uint16_t api_port() const = 0;
+  virtual store::Store& store() = 0;
+  virtual Hub& hub() = 0;
+  virtual const DataFolder& folder() const = 0;
+  // Takes a new configuration (SIGHUP): site, policy, profiles, TLS certificate. All or nothing; listeners, threads and
+  // data folder need a restart, and the answer says so.
+  virtual Status reload(const Config& config) = 0;
+  // Answers what is under way, for at most `grace`, then ends all threads.
+  virtual void stop(Duration grace) = 0;
+};
+
+}  // namespace imprint::app

@@ -1,0 +1,68 @@
+// The codecs over hostile bytes. The first byte chooses.
+#include <cstdlib>
+#include <nlohmann/json.hpp>
+
+#include "codec/base64.h"
+#include "codec/der.h"
+#include "codec/json.h"
+#include "codec/uri.h"
+
+namespace {
+
+using namespace imprint;
+
+void require(bool law) {
+  if (!law) {
+    std::abort();
+  }
+}
+
+// Every item, and inside the constructed ones; what was read must be what was written.
+void walk(BytesView in, int depth) {
+  der::Reader reader(in);
+  while (!reader.empty() && depth < 32) {
+    const der::Item item = reader.next();
+    if (!reader.good()) {
+      return;
+    }
+    require(equal(der::item(item.tag, item.content), item.whole));
+    if (item.tag == der::kOid) {
+      if (const Result<std::string> dotted = der::parse_oid(item.content)) {
+        require(equal(der::oid(*dotted), item.whole));
+      }
+    }
+    if ((item.tag & 0x20U) != 0) {
+      walk(item.content, depth + 1);
+    }
+  }
+}
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  if (size == 0) {
+    return 0;
+  }
+  const BytesView in(data + 1, size - 1);
+  switch (data[0] % 4) {
+    case 0:
+      if (const Result<Bytes> bytes = parse_base64(as_text(in))) {
+        require(parse_base64(base64(*bytes)) == bytes && parse_base64(base64_lines(*bytes)) == bytes);
+      }
+      break;
+    case 1:
+      walk(in, 0);
+      break;
+    case 2:
+      if (const Result<Json> json = parse_json(as_text(in))) {
+        require(bool(parse_json(json->dump())));
+      }
+      break;
+    default:
+      if (const Result<Uri> uri = Uri::parse(as_text(in))) {
+        require(Uri::parse(uri->text()) == uri);
+      }
+      break;
+  }
+  return 0;
+}

@@ -1,0 +1,58 @@
+// Parsers of what strangers send: certificates, requests, certs-only messages, keys and names. The first byte chooses.
+#include <cstdlib>
+
+#include "crypto/cms.h"
+#include "crypto/csr.h"
+
+namespace {
+
+void require(bool law) {
+  if (!law) {
+    std::abort();
+  }
+}
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  using namespace imprint;
+  if (size == 0) {
+    return 0;
+  }
+  const BytesView in(data + 1, size - 1);
+  switch (data[0] % 5) {
+    case 0:
+      if (const Result<Certificate> certificate = Certificate::parse(in)) {
+        require(equal(certificate->der, in));
+        speaks_for_host(*certificate, "a.example");
+        (void)verify_chain(*certificate, {}, {*certificate}, {});
+      }
+      break;
+    case 1:
+      if (const Result<CertificateRequest> request = CertificateRequest::parse(in)) {
+        (void)verify_possession(*request);
+      }
+      break;
+    case 2:
+      if (const Result<std::vector<Certificate>> all = parse_certs_only(in)) {
+        std::vector<Bytes> ders;
+        for (const Certificate& one : *all) {
+          ders.push_back(one.der);
+        }
+        const Result<std::vector<Certificate>> again = parse_certs_only(encode_certs_only(ders));
+        require(again && *again == *all);
+      }
+      break;
+    case 3:
+      if (const Result<Name> name = Name::from_text(as_text(in))) {
+        require(bool(Name::parse(name->der)));
+      }
+      break;
+    default:
+      if (const Result<GeneralName> name = GeneralName::from_text(as_text(in))) {
+        require(!name->text().empty());
+      }
+      break;
+  }
+  return 0;
+}

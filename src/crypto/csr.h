@@ -1,0 +1,70 @@
+// PKCS#10 certification requests (RFC 2986) with the attributes that EST gives a meaning to.
+#pragma once
+
+#include "crypto/x509.h"
+
+namespace imprint {
+
+// What a requester asks for, in our terms; the same struct describes the request to be made.
+struct RequestedNames {
+  Name subject;
+  std::vector<GeneralName> alt_names;
+  bool operator==(const RequestedNames&) const = default;
+};
+
+// RFC 6402 section 2.8: the names that a renewal asks for in place of the old ones.
+struct ChangeSubjectName {
+  std::optional<Name> subject;                        // absent: the new certificate's subject is empty
+  std::optional<std::vector<GeneralName>> alt_names;  // absent: no subjectAltName
+  bool operator==(const ChangeSubjectName&) const = default;
+};
+
+// An X.509 extension as bytes.
+struct Extension {
+  std::string oid;
+  bool critical = false;
+  Bytes value;  // the content of extnValue
+  bool operator==(const Extension&) const = default;
+};
+
+// A parsed request. Nothing here is verified; verify_possession() does that.
+struct CertificateRequest {
+  Bytes der;
+  Name subject;
+  PublicKey key;
+  std::vector<GeneralName> alt_names;  // of the extensionRequest attribute
+  Bytes alt_names_der;                 // that extension's value as received; empty if absent
+  std::optional<std::uint16_t> usage;
+  std::vector<std::string> extended;
+  std::vector<Extension> other_extensions;          // as received; policy decides
+  std::optional<std::string> challenge_password;    // 1.2.840.113549.1.9.7
+  std::optional<std::string> identity_linking;      // estIdentityLinking 1.2.840.113549.1.9.16.2.58, RFC 7894
+  std::optional<std::string> otp_challenge;         // .56
+  std::optional<std::string> revocation_challenge;  // .57
+  std::optional<ChangeSubjectName> change_names;    // 1.3.6.1.5.5.7.7.36
+  bool operator==(const CertificateRequest& o) const { return der == o.der; }
+
+  // Bounded: at most 16 KiB, 32 attributes, 64 names. Text attributes must be one DirectoryString of 1..255 characters.
+  static Result<CertificateRequest> parse(BytesView der);
+};
+
+// The request's own signature verifies with the key that it names: whoever made it holds the private key.
+Result<Verified<CertificateRequest>> verify_possession(const CertificateRequest& request);
+
+// What a requester puts into a request.
+struct RequestTemplate {
+  Name subject;
+  std::vector<GeneralName> alt_names;
+  std::optional<std::uint16_t> usage;
+  std::vector<std::string> extended;
+  std::vector<Extension> other_extensions;
+  std::optional<std::string> challenge_password;
+  std::optional<std::string> identity_linking;
+  std::optional<ChangeSubjectName> change_names;
+  bool operator==(const RequestTemplate&) const = default;
+};
+
+// The DER of a request made and signed with this key.
+Result<Bytes> make_request(const PrivateKey& key, const RequestTemplate& what);
+
+}  // namespace imprint

@@ -1,0 +1,223 @@
+#include <arpa/inet.h>
+#include <openssl/x509_vfy.h>
+#include <openssl/x509v3.h>
+
+#include <algorithm>
+#include <array>
+
+#include "crypto/openssl.h"
+#include "crypto/x509.h"
+
+namespace imprint {
+namespace {
+
+constexpr std::size_t kMaxPool = 64;
+constexpr std::size_t kMaxAnchors = 1024;
+constexpr int kMaxDepth = 8;
+// 112 bits: no SHA-1, no RSA below 2048 (SSL_CTX_set_security_level(3) has the table).
+constexpr int kSecurityLevel = 2;
+
+using StorePtr = std::unique_ptr<X509_STORE, Free<X509_STORE_free>>;
+using StoreContext = std::unique_ptr<X509_STORE_CTX, Free<X509_STORE_CTX_free>>;
+using StackPtr = std::unique_ptr<STACK_OF(X509), decltype([](STACK_OF(X509) * s) { sk_X509_free(s); })>;
+
+// Our certificates in OpenSSL's form, and the way back from the pointers that it returns.
+class Loaded {
+ public:
+  X509* load(const Certificate& certificate) {
+    X509Ptr made = openssl_certificate(certificate);
+    X509* raw = made.get();
+    if (raw != nullptr) {
+      all_.push_back({std::move(made), &certificate});
+    }
+    return raw;
+  }
+  const Certificate* find(const X509* raw) const {
+    const auto found = std::find_if(all_.begin(), all_.end(), [raw](const One& one) { return one.made.get() == raw; });
+    return found != all_.end() ? found->certificate : nullptr;
+  }
+
+ private:
+  struct One {
+    X509Ptr made;
+    const Certificate* certificate;
+  };
+  std::vector<One> all_;
+};
+
+// A path search that is set up and may be run.
+struct Search {
+  Loaded loaded;
+  StorePtr store{X509_STORE_new()};
+  StackPtr pool{sk_X509_new_null()};
+  StoreContext context{X509_STORE_CTX_new()};
+};
+
+Status load(Search& s, const Certificate& leaf, const std::vector<Certificate>& pool,
+            const std::vector<Certificate>& anchors) {
+  const Error bad{Fault::malformed, "chain: certificate"};
+  CHECK_OR(pool.size() <= kMaxPool && anchors.size() <= kMaxAnchors, Error{Fault::limit, "chain: certificates"});
+  CHECK_OR(s.store && s.pool && s.context, Error{Fault::internal, "chain: memory"});
+  for (const Certificate& one : anchors) {
+    X509* raw = s.loaded.load(one);
+    CHECK_OR(raw != nullptr && X509_STORE_add_cert(s.store.get(), raw) == 1, bad);
+  }
+  for (const Certificate& one : pool) {
+    // What OpenSSL cannot read in the untrusted help is left out, like anything else that does not help.
+    if (X509* raw = s.loaded.load(one)) {
+      CHECK_OR(sk_X509_push(s.pool.get(), raw) > 0, Error{Fault::internal, "chain: memory"});
+    }
+  }
+  X509* raw = s.loaded.load(leaf);
+  CHECK_OR(raw != nullptr, bad);
+  CHECK_OR(X509_STORE_CTX_init(s.context.get(), s.store.get(), raw, s.pool.get()) == 1,
+           Error{Fault::internal, "chain: preparation"});
+  return Ok{};
+}
+
+void set_rules(X509_STORE_CTX* context, const ChainRules& rules, bool check_time) {
+  X509_VERIFY_PARAM* param = X509_STORE_CTX_get0_param(context);
+  // An intermediate may be an anchor: devices hold whatever their owner pinned.
+  X509_VERIFY_PARAM_set_flags(param, X509_V_FLAG_PARTIAL_CHAIN);
+  X509_VERIFY_PARAM_set_depth(param, kMaxDepth);
+  X509_VERIFY_PARAM_set_auth_level(param, kSecurityLevel);
+  if (check_time) {
+    const auto seconds = std::chrono::floor<std::chrono::seconds>(std::chrono::milliseconds(rules.at.ms));
+    X509_VERIFY_PARAM_set_time(param, static_cast<time_t>(seconds.count()));
+  } else {
+    X509_VERIFY_PARAM_set_flags(param, X509_V_FLAG_NO_CHECK_TIME);
+  }
+  if (rules.purpose != Purpose::any) {
+    X509_STORE_CTX_set_purpose(
+        context, rules.purpose == Purpose::tls_client ? X509_PURPOSE_SSL_CLIENT : X509_PURPOSE_SSL_SERVER);
+  }
+}
+
+Error fault_of(int code) {
+  switch (code) {
+    case X509_V_ERR_CERT_NOT_YET_VALID:
+      return {Fault::expired, "chain: not yet valid"};
+    case X509_V_ERR_CERT_HAS_EXPIRED:
+      return {Fault::expired, "chain: no longer valid"};
+    case X509_V_ERR_INVALID_PURPOSE:
+      return {Fault::refused, "chain: purpose"};
+    case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT:
+    case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY:
+    case X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE:
+    case X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN:
+    case X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT:
+      return {Fault::unauthentic, "chain: no path to a trust anchor"};
+    case X509_V_ERR_CERT_SIGNATURE_FAILURE:
+      return {Fault::unauthentic, "chain: signature"};
+    case X509_V_ERR_EE_KEY_TOO_SMALL:
+    case X509_V_ERR_CA_KEY_TOO_SMALL:
+    case X509_V_ERR_CA_MD_TOO_WEAK:
+      return {Fault::unauthentic, "chain: weak key or digest"};
+    case X509_V_ERR_PERMITTED_VIOLATION:
+    case X509_V_ERR_EXCLUDED_VIOLATION:
+      return {Fault::unauthentic, "chain: name constraints"};
+    case X509_V_ERR_UNHANDLED_CRITICAL_EXTENSION:
+      return {Fault::unauthentic, "chain: unknown critical extension"};
+    case X509_V_ERR_OUT_OF_MEM:
+      return {Fault::internal, "chain: memory"};
+    default:
+      return {Fault::unauthentic, "chain: path validation"};
+  }
+}
+
+Result<CertificateChain> collect(const Search& s) {
+  const STACK_OF(X509)* path = X509_STORE_CTX_get0_chain(s.context.get());
+  CertificateChain out;
+  const int length = sk_X509_num(path);
+  for (int i = 0; i < length; ++i) {
+    const Certificate* one = s.loaded.find(sk_X509_value(path, i));
+    CHECK_OR(one != nullptr, Error{Fault::internal, "chain: certificate of unknown origin"});
+    if (i == 0) {
+      out.leaf = *one;
+    }
+    if (i + 1 == length) {
+      out.anchor = *one;
+    } else if (i > 0) {
+      // OpenSSL also takes keyCertSign or a Netscape extension for it; RFC 5280 section 6.1.4 (k) does not.
+      CHECK_OR(one->is_ca, Error{Fault::unauthentic, "chain: intermediate is no CA"});
+      out.via.push_back(*one);
+    }
+  }
+  return out;
+}
+
+Result<CertificateChain> find_path(const Certificate& leaf, const std::vector<Certificate>& pool,
+                                   const std::vector<Certificate>& anchors, const ChainRules& rules, bool check_time) {
+  Search s;
+  TRY([[maybe_unused]] const Ok ready, load(s, leaf, pool, anchors));
+  set_rules(s.context.get(), rules, check_time);
+  if (!holds(X509_verify_cert(s.context.get()) == 1)) {
+    const Error why = fault_of(X509_STORE_CTX_get_error(s.context.get()));
+    return ossl::failed(why.fault, why.what);
+  }
+  return collect(s);
+}
+
+std::string_view without_dot(std::string_view name) {
+  return name.size() > 1 && name.back() == '.' ? name.substr(0, name.size() - 1) : name;
+}
+
+bool same_text(std::string_view a, std::string_view b) {
+  const auto lower = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; };
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(), [&lower](char x, char y) { return lower(x) == lower(y); });
+}
+
+bool dns_matches(std::string_view pattern, std::string_view host) {
+  pattern = without_dot(pattern);
+  if (pattern.substr(0, 2) != "*.") {
+    return pattern.find('*') == std::string_view::npos && same_text(pattern, host);
+  }
+  // RFC 9525 section 6.3: the wildcard is the whole left-most label and stands for exactly one. Not for a top domain.
+  const std::string_view parent = pattern.substr(1);
+  const std::size_t dot = host.find('.');
+  return parent.find('.', 1) != std::string_view::npos && parent.find('*') == std::string_view::npos && dot != 0 &&
+         dot != std::string_view::npos && same_text(host.substr(dot), parent);
+}
+
+// The octets of an IP literal; empty for a name.
+Bytes ip_octets(std::string_view host) {
+  const bool v6 = host.find(':') != std::string_view::npos;
+  Bytes out(v6 ? 16 : 4);
+  return inet_pton(v6 ? AF_INET6 : AF_INET, std::string(host).c_str(), out.data()) == 1 ? out : Bytes();
+}
+
+}  // namespace
+
+// The only maker of Verified<CertificateChain>.
+template <>
+struct Checker<CertificateChain> {
+  static Result<Verified<CertificateChain>> check(const Certificate& leaf, const std::vector<Certificate>& pool,
+                                                  const std::vector<Certificate>& anchors, const ChainRules& rules) {
+    Result<CertificateChain> path = find_path(leaf, pool, anchors, rules, rules.check_time);
+    if (!path && path.error().fault == Fault::expired) {
+      // "Expired" promises that all else holds; OpenSSL stops at the first failure.
+      TRY([[maybe_unused]] const CertificateChain otherwise, find_path(leaf, pool, anchors, rules, false));
+    }
+    TRY(CertificateChain chain, std::move(path));
+    return Verified<CertificateChain>(std::move(chain));
+  }
+};
+
+Result<Verified<CertificateChain>> verify_chain(const Certificate& leaf, const std::vector<Certificate>& pool,
+                                                const std::vector<Certificate>& anchors, const ChainRules& rules) {
+  return Checker<CertificateChain>::check(leaf, pool, anchors, rules);
+}
+
+bool speaks_for_host(const Certificate& certificate, std::string_view host) {
+  using Kind = GeneralName::Kind;
+  const Bytes address = ip_octets(host);
+  const std::string_view name = without_dot(host);
+  return std::any_of(certificate.alt_names.begin(), certificate.alt_names.end(), [&](const GeneralName& n) {
+    if (!address.empty()) {
+      return n.kind == Kind::ip && n.value == address;
+    }
+    return n.kind == Kind::dns && !name.empty() && dns_matches(as_text(n.value), name);
+  });
+}
+
+}  // namespace imprint

@@ -1,0 +1,116 @@
+// What leaves the factory, as files.
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+
+#include "codec/json.h"
+#include "factory/line.h"
+#include "io/file.h"
+
+namespace imprint::factory {
+namespace {
+
+namespace fs = std::filesystem;
+
+std::string pem_of(const std::vector<Certificate>& certificates) {
+  std::string out;
+  for (const Certificate& c : certificates) {
+    out += to_pem(c);
+  }
+  return out;
+}
+
+// A new file (0600) that is synced together with all others at the end: one sync each would take minutes for a batch.
+Status put(const std::string& path, BytesView content) {
+  const int fd = ::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+  CHECK_OR(fd >= 0, Error{Fault::unreachable, "factory: file cannot be created"});
+  std::size_t done = 0;
+  ssize_t n = 1;
+  while (done < content.size() && n > 0) {
+    n = ::write(fd, content.data() + done, content.size() - done);
+    done += n > 0 ? static_cast<std::size_t>(n) : 0;
+  }
+  const bool closed = ::close(fd) == 0;
+  CHECK_OR(done == content.size() && closed, Error{Fault::unreachable, "factory: write failed (disk full?)"});
+  return Ok{};
+}
+
+Status sync_all(const std::string& folder) {
+  const int fd = ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  CHECK_OR(fd >= 0, Error{Fault::unreachable, "factory: folder cannot be synced"});
+  const bool synced = ::syncfs(fd) == 0;
+  ::close(fd);
+  CHECK_OR(synced, Error{Fault::unreachable, "factory: folder cannot be synced"});
+  return Ok{};
+}
+
+Status make_new_folder(const std::string& path) {
+  CHECK_OR(::mkdir(path.c_str(), 0700) == 0, Error{Fault::unreachable, "factory: folder cannot be made"});
+  return Ok{};
+}
+
+// The public facts that a device knows of itself.
+std::string device_json(const ManifestEntry& entry) {
+  const Json out{{"id", entry.id},         {"model", entry.model},       {"serial", entry.serial},
+                 {"label", entry.label},   {"server", entry.server_uri}};
+  return out.dump(2) + "\n";
+}
+
+Status write_device(const std::string& folder, const Born& device, const std::vector<Certificate>& anchors) {
+  TRY(Ok{}, make_new_folder(folder));
+  TRY(Ok{}, put(folder + "/device.json", view(device_json(device.entry))));
+  if (!anchors.empty()) {
+    TRY(Ok{}, put(folder + "/anchors.pem", view(pem_of(anchors))));
+  }
+  if (!device.entry.idevid) {
+    return put(folder + "/token", device.entry.one_time.expose());
+  }
+  TRY(const Secret key, device.key.to_pem());
+  TRY(Ok{}, put(folder + "/idevid-key.pem", key.expose()));
+  TRY(Ok{}, put(folder + "/idevid.pem", view(to_pem(*device.entry.idevid))));
+  return put(folder + "/idevid-chain.pem", view(pem_of(device.chain)));
+}
+
+Status write_all(const std::string& folder, const std::vector<Born>& devices, const Certificate& maker_root,
+                 const std::vector<Certificate>& anchors) {
+  TRY(Ok{}, make_new_folder(folder));
+  std::string manifest;
+  for (const Born& device : devices) {
+    CHECK_OR(valid_device_id(device.entry.id), Error{Fault::malformed, "factory: device id"});  // it names a folder
+    TRY(Ok{}, write_device(folder + "/" + device.entry.id, device, anchors));
+    manifest += manifest_line(device.entry);
+  }
+  const Status written = put(folder + "/manifest.jsonl", view(manifest));
+  wipe({reinterpret_cast<std::uint8_t*>(manifest.data()), manifest.size()});  // may hold tokens
+  TRY(Ok{}, written);
+  TRY(Ok{}, put(folder + "/maker-root.pem", view(to_pem(maker_root))));
+  return sync_all(folder);
+}
+
+}  // namespace
+
+Status write_folder(const std::string& out, const std::vector<Born>& devices, const Certificate& maker_root,
+                    const std::vector<Certificate>& anchors) {
+  const fs::path target = fs::path(out).has_filename() ? fs::path(out) : fs::path(out).parent_path();
+  std::error_code error;
+  CHECK_OR(!fs::exists(target) || fs::is_empty(target, error),
+           Error{Fault::conflict, "factory: the folder is there and not empty"});
+  const fs::path parent = target.parent_path();
+  if (!parent.empty()) {
+    TRY(Ok{}, io::make_folder(parent.string()));
+  }
+  const std::string beside = target.string() + ".new";
+  fs::remove_all(beside, error);  // left by a power cut
+  const Status written = write_all(beside, devices, maker_root, anchors);
+  if (!written || ::rename(beside.c_str(), target.c_str()) != 0) {
+    fs::remove_all(beside, error);
+    return written ? Error{Fault::conflict, "factory: the folder is there already"} : written.error();
+  }
+  return io::sync_folder(parent.empty() ? "." : parent.string());
+}
+
+}  // namespace imprint::factory

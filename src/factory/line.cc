@@ -1,0 +1,78 @@
+#include "factory/line.h"
+
+#include <algorithm>
+
+#include "crypto/random.h"
+
+namespace imprint::factory {
+namespace {
+
+constexpr std::uint32_t kMaxDevices = 100000;
+constexpr std::size_t kMaxModel = 32;
+constexpr std::size_t kTokenBytes = 20;
+
+bool valid_model(std::string_view model) {
+  const auto allowed = [](char c) {
+    return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || c == '-';
+  };
+  return !model.empty() && model.size() <= kMaxModel && model.front() != '-' && std::ranges::all_of(model, allowed);
+}
+
+// "MODEL-0001"; longer numbers take the digits that they need.
+std::string numbered(const std::string& model, std::uint32_t number) {
+  std::string digits = std::to_string(number);
+  digits.insert(0, digits.size() < 4 ? 4 - digits.size() : 0, '0');
+  return model + "-" + digits;
+}
+
+// An IDevID without an end (IEEE 802.1AR section 8.6), signed by the maker's CA.
+Status give_idevid(const Order& order, const site::Ca& maker, Instant now, Rng& rng, Born& device) {
+  TRY(device.key, PrivateKey::generate(order.key));
+  CertificateTemplate t;
+  t.serial = site::random_serial(rng);
+  t.issuer = maker.certificate.subject;
+  TRY(t.subject, Name::from_text("serialNumber=" + device.entry.serial + ",CN=" + device.entry.id));
+  t.not_before = now - std::chrono::minutes(5);
+  t.not_after = kNoEnd;
+  t.spki = device.key.public_key().spki;
+  t.usage = key_usage::kDigitalSignature;
+  t.authority_key_id = key_identifier(maker.certificate.key);
+  TRY(const Bytes der, sign_certificate(maker.key, t));
+  TRY(device.entry.idevid, Certificate::parse(der));
+  device.chain = {*device.entry.idevid};
+  for (const Certificate& c : maker.chain()) {
+    if (!c.self_issued()) {
+      device.chain.push_back(c);
+    }
+  }
+  return Ok{};
+}
+
+// 160 bits as 40 hexadecimal digits, which a person can still read out from a label.
+Status give_token(Rng& rng, Born& device) {
+  std::string digits = hex(random_secret(rng, kTokenBytes).expose());
+  device.entry.one_time = Secret(digits);
+  wipe({reinterpret_cast<std::uint8_t*>(digits.data()), digits.size()});
+  return check_secret_strength(device.entry.one_time);
+}
+
+}  // namespace
+
+Result<std::vector<Born>> make(const Order& order, const site::Ca& maker, Instant now, Rng& rng) {
+  CHECK_OR(valid_model(order.model), Error{Fault::malformed, "order: model is not [A-Za-z0-9-]{1,32}"});
+  CHECK_OR(order.count >= 1 && order.count <= kMaxDevices, Error{Fault::limit, "order: count is not 1..100,000"});
+  CHECK_OR(order.first <= UINT32_MAX - order.count, Error{Fault::limit, "order: first number"});
+  std::vector<Born> out(order.count);
+  for (std::uint32_t i = 0; i < order.count; ++i) {
+    ManifestEntry& entry = out[i].entry;
+    entry.id = numbered(order.model, order.first + i);
+    entry.model = order.model;
+    entry.serial = entry.id;
+    entry.label = order.label;
+    entry.server_uri = order.server_uri;
+    TRY(Ok{}, order.birth == Birth::idevid ? give_idevid(order, maker, now, rng, out[i]) : give_token(rng, out[i]));
+  }
+  return out;
+}
+
+}  // namespace imprint::factory

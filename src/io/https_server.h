@@ -1,0 +1,66 @@
+// An HTTPS (or, for the loopback admin socket, HTTP) server on one loop.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "io/loop.h"
+#include "io/tls.h"
+#include "role/turn.h"
+
+namespace imprint::io {
+
+struct HttpsServerOptions {
+  std::string address = "127.0.0.1";  // IPv4 or IPv6 literal
+  std::uint16_t port = 0;             // 0: any free one, see port()
+  bool reuse_port = false;            // several loops on one port
+  std::shared_ptr<TlsContext> tls;    // none: plain HTTP
+  std::size_t max_body_bytes = 16 * 1024;
+  std::size_t max_header_bytes = 16 * 1024;
+  std::size_t max_connections = 10000;  // beyond: the connection is closed at once, before TLS
+  std::size_t max_handshakes = 512;     // in flight; beyond: new connections wait in the kernel's queue
+  Duration handshake_timeout{10000};
+  Duration idle_timeout{30000};  // between requests, and for a request that does not get complete
+};
+
+// Counted since the start, for metrics. Bytes are those of HTTP, without TLS around them.
+struct HttpsServerStats {
+  std::uint64_t accepted = 0, shed = 0, handshakes = 0, handshake_failures = 0, requests = 0, bad_requests = 0,
+                bytes_in = 0, bytes_out = 0;
+  std::size_t open = 0;
+};
+
+// All on the loop's thread. The server must not be destroyed inside one of its handlers.
+class HttpsServer {
+ public:
+  struct Handlers {
+    std::function<void(Exchange, Request)> request;  // on the loop's thread; answer now or later by reply()
+    std::function<void(Exchange)> gone;              // the asker left before it was answered
+    std::function<void(std::uint64_t session, const Error&)> handshake_failed;  // why no session came to be
+  };
+  // Fault::conflict if the address is in use.
+  static Result<std::unique_ptr<HttpsServer>> listen(Loop& loop, HttpsServerOptions options, Handlers handlers);
+  HttpsServer() = default;
+  HttpsServer(const HttpsServer&) = delete;
+  HttpsServer& operator=(const HttpsServer&) = delete;
+  virtual ~HttpsServer();
+
+  virtual std::uint16_t port() const = 0;
+  // Answers a request. One whose asker has left is dropped silently. Adds Date, Content-Length, Connection and, for
+  // Retry-After, WWW-Authenticate and Location, the headers of the Response.
+  virtual void reply(Exchange to, const Response& response) = 0;
+  // Starts an answer without an end (server-sent events): headers now, then pieces of the body, which ends with the
+  // connection (so that HTTP/1.0 clients understand it too); false once the asker has left or
+  // reads so slowly that 1 MiB waits.
+  virtual bool start_stream(Exchange to, const Response& head) = 0;
+  virtual bool stream(Exchange to, std::string_view chunk) = 0;
+  virtual void end_stream(Exchange to) = 0;
+  // New connections use this context from now on (certificate renewed, anchors changed).
+  virtual void set_tls(std::shared_ptr<TlsContext> tls) = 0;
+  // Takes no new connections and no further requests; `done` once all are answered or the grace is over.
+  virtual void drain(Duration grace, std::function<void()> done) = 0;
+  virtual HttpsServerStats stats() const = 0;
+};
+
+}  // namespace imprint::io

@@ -1,0 +1,271 @@
+#include "io/tls.h"
+
+#include <openssl/ssl.h>
+#include <sys/socket.h>
+
+#include <thread>
+
+#include "io/connection.h"
+#include "io/io_test.h"
+
+namespace imprint::io {
+namespace {
+
+Open to_server(Trust trust, std::vector<Certificate> anchors) {
+  return {.ticket = 0, .to = {}, .trust = trust, .anchors = std::move(anchors), .as = std::nullopt};
+}
+
+TEST(Tls, both_sides_prove_themselves_and_see_the_same_channel_on_1_3) {
+  Rig rig;
+  const auto session = rig.open_as(pki().device, pki().device_chain());
+  ASSERT_TRUE(session);
+  ASSERT_TRUE(rig.get((*session)->id, "/a"));
+  const Session& ours = **session;
+  const Session& theirs = *rig.requests.at(0).session;
+  EXPECT_EQ(ours.protocol, "TLSv1.3");
+  ASSERT_TRUE(ours.proven);
+  EXPECT_EQ((*ours.proven)->leaf, pki().server.certificate);
+  EXPECT_EQ((*ours.proven)->anchor, pki().ca.certificate);
+  ASSERT_TRUE(theirs.proven);
+  EXPECT_EQ((*theirs.proven)->leaf, pki().device.certificate);
+  EXPECT_EQ((*theirs.proven)->via, std::vector{pki().line.certificate});
+  EXPECT_EQ(theirs.presented, pki().device_chain());
+  EXPECT_EQ(ours.channel_binding.size(), 32U);
+  EXPECT_EQ(ours.channel_binding, theirs.channel_binding);
+}
+
+TEST(Tls, without_a_client_certificate_nothing_is_proven) {
+  Rig rig;
+  const auto session = rig.open_anonymous();
+  ASSERT_TRUE(session);
+  ASSERT_TRUE(rig.get((*session)->id, "/a"));
+  EXPECT_FALSE(rig.requests.at(0).session->proven);
+  EXPECT_TRUE(rig.requests.at(0).session->presented.empty());
+}
+
+TEST(Tls, two_sessions_have_two_channel_bindings) {
+  Rig rig;
+  const auto a = rig.open_anonymous();
+  const auto b = rig.open_anonymous();
+  ASSERT_TRUE(a && b);
+  EXPECT_NE((*a)->channel_binding, (*b)->channel_binding);
+  EXPECT_NE((*a)->id, (*b)->id);
+}
+
+TEST(Tls, a_server_below_another_anchor_is_unauthentic_to_both) {
+  Rig rig;
+  const auto session = rig.open(to_server(Trust::anchors, {pki().maker.certificate}));
+  ASSERT_FALSE(session);
+  EXPECT_EQ(session.error().fault, Fault::unauthentic);
+  ASSERT_TRUE(rig.until([&] { return !rig.handshake_failures.empty(); }));
+  EXPECT_EQ(rig.handshake_failures.at(0).fault, Fault::unauthentic);
+  EXPECT_EQ(rig.handshake_failures.at(0).what, "tlsv1 alert unknown ca");
+}
+
+TEST(Tls, a_client_below_another_anchor_is_refused_with_an_alert) {
+  Rig rig;
+  const Identity stranger = make_identity({.name = "stranger"}, &pki().ca);
+  const auto session = rig.open_as(stranger, {stranger.certificate});
+  ASSERT_TRUE(session);  // TLS 1.3: the server judges after the client is done
+  const auto response = rig.get((*session)->id, "/a");
+  ASSERT_FALSE(response);
+  EXPECT_EQ(response.error().fault, Fault::unreachable);
+  EXPECT_EQ(rig.handshake_failures.at(0).fault, Fault::unauthentic);
+  EXPECT_TRUE(rig.requests.empty());
+  EXPECT_TRUE(rig.until([&] { return rig.lost == std::vector{(*session)->id}; }));
+}
+
+TEST(Tls, an_expired_client_is_refused_unless_policy_says_otherwise) {
+  const Wish old{.name = "old", .from = wall_clock() - 2 * kHour, .until = wall_clock() - kHour};
+  const Identity expired = make_identity(old, &pki().maker);
+  Rig strict;
+  const auto refused = strict.open_as(expired, {expired.certificate});
+  ASSERT_TRUE(refused);
+  EXPECT_FALSE(strict.get((*refused)->id, "/a"));
+  EXPECT_EQ(strict.handshake_failures.at(0).fault, Fault::expired);
+
+  TlsServerOptions options = pki().server_options();
+  options.accept_expired_clients = true;
+  Rig lenient(options);
+  const auto taken = lenient.open_as(expired, {expired.certificate});
+  ASSERT_TRUE(taken);
+  ASSERT_TRUE(lenient.get((*taken)->id, "/a"));
+  EXPECT_EQ((*lenient.requests.at(0).session->proven)->leaf, expired.certificate);
+}
+
+TEST(Tls, an_expired_server_is_expired) {
+  const Wish old{.name = "old", .from = wall_clock() - 2 * kHour, .until = wall_clock() - kHour};
+  const Identity expired = make_identity(old, &pki().ca);
+  TlsServerOptions options = pki().server_options();
+  options.chain = {expired.certificate};
+  options.key = expired.key;
+  Rig rig(options);
+  const auto session = rig.open_anonymous();
+  ASSERT_FALSE(session);
+  EXPECT_EQ(session.error().fault, Fault::expired);
+}
+
+TEST(Tls, a_client_certificate_does_not_serve_as_a_servers) {
+  const Identity wrong = make_identity({.name = "x", .extended = {std::string(eku::kClientAuth)}}, &pki().ca);
+  TlsServerOptions options = pki().server_options();
+  options.chain = {wrong.certificate};
+  options.key = wrong.key;
+  Rig rig(options);
+  const auto session = rig.open_anonymous();
+  ASSERT_FALSE(session);
+  EXPECT_EQ(session.error().fault, Fault::refused);
+}
+
+TEST(Tls, a_provisional_session_shows_who_answered_and_proves_nothing) {
+  Rig rig;
+  const auto session = rig.open(to_server(Trust::provisional, {}));
+  ASSERT_TRUE(session);
+  EXPECT_EQ((*session)->trust, Trust::provisional);
+  EXPECT_EQ((*session)->presented, std::vector{pki().server.certificate});
+  EXPECT_FALSE((*session)->proven);
+  EXPECT_EQ((*session)->channel_binding.size(), 32U);
+}
+
+TEST(Tls, a_key_that_does_not_belong_to_the_certificate_makes_no_context) {
+  TlsServerOptions options = pki().server_options();
+  options.key = pki().device.key;
+  EXPECT_FALSE(TlsContext::server(options));
+  EXPECT_FALSE(TlsContext::client(Trust::anchors, {}, pki().device_chain(), pki().server.key));
+}
+
+TEST(Tls, a_renewed_certificate_is_used_from_the_next_connection_on) {
+  Rig rig;
+  ASSERT_TRUE(rig.open_anonymous());
+  const Identity renewed = make_identity({.name = "renewed"}, &pki().ca);
+  TlsServerOptions options = pki().server_options();
+  options.chain = {renewed.certificate};
+  options.key = renewed.key;
+  rig.server->set_tls(*TlsContext::server(options));
+  const auto session = rig.open_anonymous();
+  ASSERT_TRUE(session);
+  EXPECT_EQ((*session)->presented, std::vector{renewed.certificate});
+}
+
+// A plain OpenSSL client on a thread of its own: what our own client never does can be tried with it.
+struct OtherClient {
+  SSL_CTX* context = SSL_CTX_new(TLS_client_method());
+  SSL_SESSION* kept = nullptr;  // to be resumed
+  bool reused = false;
+  std::string protocol;
+  Bytes finished;  // what tls-unique is made from, by our own reading of RFC 5929
+
+  OtherClient() = default;
+  OtherClient(const OtherClient&) = delete;
+  OtherClient& operator=(const OtherClient&) = delete;
+  ~OtherClient() {
+    SSL_SESSION_free(kept);
+    SSL_CTX_free(context);
+  }
+
+  // One request on one connection; whether an answer came.
+  bool ask(Rig& rig) {
+    bool answered = false, over = false;
+    std::thread thread([&] {
+      answered = talk(rig.server->port());
+      rig.loop.post([&] { over = true; });
+    });
+    rig.until([&] { return over; });
+    thread.join();
+    return answered;
+  }
+
+ private:
+  bool talk(std::uint16_t port) {
+    BIO* bio = BIO_new_connect(("127.0.0.1:" + std::to_string(port)).c_str());
+    SSL* ssl = SSL_new(context);
+    const bool connected = BIO_do_connect(bio) == 1;
+    SSL_set_bio(ssl, bio, bio);
+    if (kept != nullptr) {
+      SSL_set_session(ssl, kept);
+    }
+    std::array<char, 4096> buffer{};
+    constexpr std::string_view kAsk = "GET / HTTP/1.1\r\nHost: x\r\n\r\n";
+    const bool answered = connected && SSL_connect(ssl) == 1 && SSL_write(ssl, kAsk.data(), kAsk.size()) > 0 &&
+                          SSL_read(ssl, buffer.data(), buffer.size()) > 0;
+    reused = SSL_session_reused(ssl) == 1;
+    protocol = SSL_get_version(ssl);
+    finished.resize(64);
+    finished.resize(reused ? SSL_get_peer_finished(ssl, finished.data(), 64)
+                           : SSL_get_finished(ssl, finished.data(), 64));
+    SSL_SESSION_free(kept);
+    kept = SSL_get1_session(ssl);
+    SSL_shutdown(ssl);
+    SSL_free(ssl);
+    return answered;
+  }
+};
+
+TEST(Tls, on_1_2_the_channel_is_the_first_finished_also_when_resumed) {
+  Rig rig;
+  OtherClient client;
+  SSL_CTX_set_max_proto_version(client.context, TLS1_2_VERSION);
+  ASSERT_TRUE(client.ask(rig));
+  EXPECT_EQ(client.protocol, "TLSv1.2");
+  EXPECT_FALSE(client.reused);
+  EXPECT_EQ(client.finished.size(), 12U);
+  EXPECT_EQ(rig.requests.at(0).session->channel_binding, client.finished);
+  ASSERT_TRUE(client.ask(rig));
+  EXPECT_TRUE(client.reused);
+  EXPECT_EQ(rig.requests.at(1).session->channel_binding, client.finished);
+  EXPECT_NE(rig.requests.at(0).session->channel_binding, rig.requests.at(1).session->channel_binding);
+}
+
+TEST(Tls, without_the_extended_master_secret_there_is_no_channel_binding) {
+  Rig rig;
+  OtherClient client;
+  SSL_CTX_set_max_proto_version(client.context, TLS1_2_VERSION);
+  SSL_CTX_set_options(client.context, SSL_OP_NO_EXTENDED_MASTER_SECRET);
+  ASSERT_TRUE(client.ask(rig));
+  EXPECT_TRUE(rig.requests.at(0).session->channel_binding.empty());
+}
+
+class WithCertificate : public testing::TestWithParam<int> {};
+
+TEST_P(WithCertificate, is_never_resumed_and_proven_each_time) {
+  Rig rig;
+  OtherClient client;
+  SSL_CTX_set_max_proto_version(client.context, GetParam());
+  const auto as = TlsContext::client(Trust::anchors, {}, pki().device_chain(), pki().device.key);
+  SSL_CTX_use_certificate(client.context, SSL_CTX_get0_certificate((*as)->get()));
+  SSL_CTX_use_PrivateKey(client.context, SSL_CTX_get0_privatekey((*as)->get()));
+  STACK_OF(X509)* chain = nullptr;
+  SSL_CTX_get0_chain_certs((*as)->get(), &chain);
+  SSL_CTX_set1_chain(client.context, chain);
+  ASSERT_TRUE(client.ask(rig));
+  ASSERT_TRUE(client.ask(rig));
+  EXPECT_FALSE(client.reused);
+  EXPECT_TRUE(rig.requests.at(0).session->proven);
+  EXPECT_TRUE(rig.requests.at(1).session->proven);
+}
+
+INSTANTIATE_TEST_SUITE_P(Tls, WithCertificate, testing::Values(TLS1_2_VERSION, TLS1_3_VERSION));
+
+TEST(Tls, old_versions_weak_suites_and_1_2_where_it_is_not_allowed_are_refused) {
+  Rig rig;
+  OtherClient old;
+  SSL_CTX_set_security_level(old.context, 0);
+  SSL_CTX_set_min_proto_version(old.context, TLS1_VERSION);
+  SSL_CTX_set_max_proto_version(old.context, TLS1_1_VERSION);
+  EXPECT_FALSE(old.ask(rig));
+  OtherClient weak;
+  SSL_CTX_set_max_proto_version(weak.context, TLS1_2_VERSION);
+  SSL_CTX_set_cipher_list(weak.context,
+                          "AES128-SHA:ECDHE-ECDSA-AES128-SHA:ECDHE-ECDSA-AES128-SHA256:aNULL:@SECLEVEL=0");
+  EXPECT_FALSE(weak.ask(rig));
+  TlsServerOptions options = pki().server_options();
+  options.allow_tls12 = false;
+  Rig modern(options);
+  OtherClient twelve;
+  SSL_CTX_set_max_proto_version(twelve.context, TLS1_2_VERSION);
+  EXPECT_FALSE(twelve.ask(modern));
+  EXPECT_EQ(rig.handshake_failures.size(), 2U);
+  EXPECT_EQ(modern.handshake_failures.size(), 1U);
+}
+
+}  // namespace
+}  // namespace imprint::io

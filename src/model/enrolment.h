@@ -1,0 +1,93 @@
+// What the owner decides about a request for a certificate, and the facts that remain of it.
+#pragma once
+
+#include <string>
+
+#include "base/result.h"
+#include "base/verified.h"
+#include "crypto/issue.h"
+#include "model/device.h"
+
+namespace imprint {
+
+// What the CA is told to sign: the decision's outcome, complete but for serial number and time.
+struct Grant {
+  std::string device;   // inventory id
+  std::string profile;  // name of the certificate profile
+  RequestedNames names;
+  Bytes spki;
+  std::optional<std::uint16_t> usage;
+  std::vector<std::string> extended;
+  Duration lifetime{};
+  bool operator==(const Grant&) const = default;
+};
+
+// Whose secret somebody presented. Only the owner's check of the secret makes a Verified one.
+struct KnownSecret {
+  std::string device, user;
+  bool one_time = true;
+  bool operator==(const KnownSecret&) const = default;
+};
+
+enum class Verdict : std::uint8_t {
+  issue,            // `grant` says what
+  already,          // the same request was answered before: `certificate` is that answer
+  pending,          // a person has to decide: come again after `retry_after`
+  refused,          // `rule` and `reason` say why
+  unauthenticated,  // nobody known: ask for credentials
+};
+
+// The owner's answer: who is it, do I want it, may I have it, what does it get.
+struct Decision {
+  Verdict verdict = Verdict::refused;
+  Grant grant;
+  Bytes certificate;
+  Duration retry_after{};
+  const Rule* rule = nullptr;  // with refused and unauthenticated
+  std::string reason;          // for the operator: which step decided, and on what
+  std::string identity;        // the proven identity in words: "IDevID CN=… of CN=…", "one-time token of dev-7"
+  std::string device_identity; // identity_of() text of the certificate presented; empty without one
+  std::optional<Verified<KnownSecret>> secret;  // what was presented in place of a certificate
+  std::string spent;           // with issue: the one-time secret that this uses up, as the hex text of its MAC
+  Bytes renews;                // with issue: serial number of the certificate that is renewed
+  std::optional<Device> newcomer;  // the inventory entry that comes to be with this decision
+  bool operator==(const Decision&) const = default;
+};
+
+// Facts, each written with its audit entry in one transaction.
+
+// A certificate was signed. Written before anybody gets it.
+struct Issued {
+  Grant grant;
+  Bytes certificate;
+  Bytes request_key;     // finds the answer again when the same request comes once more
+  std::string identity;  // who asked, how proven
+  std::string reason;    // why it was granted
+  std::string spent;     // the one-time secret that this uses up, as the hex text of its MAC; empty if none
+  Bytes renews;          // serial of the certificate that this one renews; empty if none
+  std::optional<Device> newcomer;  // joins the inventory with this fact
+  bool operator==(const Issued&) const = default;
+};
+
+// A request waits for a person.
+struct Pended {
+  Bytes request_key;
+  std::string device;    // inventory id
+  std::string identity;
+  std::string device_identity;  // identity_of() text; empty if it came with a password
+  std::string label;
+  std::string subject;   // as asked for
+  Bytes csr;
+  std::string reason;
+  std::optional<Device> newcomer;  // joins the inventory, waiting, with this fact
+  bool operator==(const Pended&) const = default;
+};
+
+// A request was refused by policy.
+struct Denied {
+  Bytes request_key;
+  std::string identity, label, subject, rule, reason;
+  bool operator==(const Denied&) const = default;
+};
+
+}  // namespace imprint

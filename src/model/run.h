@@ -1,0 +1,43 @@
+// A run: one execution of one protocol between roles, with its timeline and its beliefs.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "base/instant.h"
+#include "model/belief.h"
+
+namespace imprint {
+
+// One named step of a run. The names are the role's own states.
+struct RunStep {
+  std::string state;    // the state entered, "Enrolling"
+  std::string check;    // what was checked to get there, or the rule that was broken
+  Instant at;
+  Duration took{};      // since the step before
+  std::string fault;    // empty if it went well
+  std::string next;     // what to do next, on failure
+  bool operator==(const RunStep&) const = default;
+};
+
+struct RunCounts {
+  std::uint32_t messages = 0, bytes = 0, round_trips = 0, connections = 0, public_key_operations = 0, persons_acts = 0;
+  bool operator==(const RunCounts&) const = default;
+};
+
+struct Run {
+  std::string id;        // 16 hex digits
+  std::string protocol;  // "est"
+  std::string mode;      // "idevid", "token", "bootstrap", "renewal"
+  std::string role;      // "client", "server"
+  std::string device;    // as far as known
+  Instant started, ended;
+  std::string result;    // "operational", "pending", "refused", "failed"; empty while it goes on
+  std::string rule;      // id of the rule broken
+  std::vector<std::string> obtained;  // "certificate CN=… until …", "2 CA certificates"
+  std::vector<RunStep> steps;
+  std::vector<BeliefChange> beliefs;
+  RunCounts counts;
+};
+
+}  // namespace imprint

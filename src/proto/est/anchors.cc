@@ -1,0 +1,75 @@
+#include "proto/est/anchors.h"
+
+#include <algorithm>
+
+#include "crypto/cms.h"
+#include "proto/est/messages.h"
+#include "proto/est/rules.h"
+
+namespace imprint::est {
+
+Result<CaBag> sort_ca_certificates(const std::vector<Certificate>& bag, Instant now) {
+  CaBag out;
+  const Certificate* newest = nullptr;
+  for (const Certificate& c : bag) {
+    if (c.self_issued() && c.is_ca && (newest == nullptr || newest->not_after < c.not_after)) {
+      newest = &c;
+    }
+  }
+  CHECK_OR(newest != nullptr, Error{Fault::unauthentic, kCaBag});
+  out.root = *newest;
+  out.anchors.push_back(*newest);
+  for (const Certificate& c : bag) {
+    if (c == *newest) {
+      CHECK_OR(verify_chain(c, {}, {c}, {Purpose::any, now, true}), Error{Fault::unauthentic, kCaBag});
+      continue;
+    }
+    if (c.self_issued() && c.subject == c.issuer) {
+      // An older root (OldWithOld) stays an anchor only while the new one vouches for its key (OldWithNew).
+      const bool vouched = std::ranges::any_of(bag, [&](const Certificate& link) {
+        return link.key == c.key && !(link == c) && verify_chain(link, bag, {*newest}, {Purpose::any, now, true});
+      });
+      if (vouched) {
+        out.anchors.push_back(c);
+      }
+      continue;
+    }
+    if (verify_chain(c, bag, {*newest}, {Purpose::any, now, true})) {
+      out.issuers.push_back(c);
+    }
+  }
+  return out;
+}
+
+bool continues(const std::vector<Certificate>& anchors, const CaBag& bag, const std::vector<Certificate>& sent, Instant now) {
+  if (anchors.empty() || std::ranges::find(anchors, bag.root) != anchors.end()) {
+    return true;
+  }
+  const ChainRules rules{Purpose::any, now, true};
+  return std::ranges::any_of(sent, [&](const Certificate& c) { return c.key == bag.root.key && verify_chain(c, sent, anchors, rules); }) ||
+         std::ranges::any_of(anchors, [&](const Certificate& c) { return static_cast<bool>(verify_chain(c, sent, {bag.root}, rules)); });
+}
+
+Result<std::vector<Certificate>> certificates_in(const Response& response) {
+  TRY(const Bytes der, decode_body(response.body));
+  auto bag = parse_certs_only(der);
+  if (!bag) {
+    TRY(Certificate single, Certificate::parse(der));  // application/pkix-cert, as some servers answer
+    return std::vector<Certificate>{std::move(single)};
+  }
+  return bag;
+}
+
+Result<Verified<CertificateChain>> verify_answer(const PublicKey& key, const std::vector<Certificate>& answer,
+                                                 const std::vector<Certificate>& issuers,
+                                                 const std::vector<Certificate>& anchors, Instant now) {
+  const auto mine = std::ranges::find(answer, key, &Certificate::key);
+  CHECK_OR(mine != answer.end(), Error{Fault::unauthentic, kNotMyKey});
+  std::vector<Certificate> pool = issuers;
+  pool.insert(pool.end(), answer.begin(), answer.end());
+  const auto chain = verify_chain(*mine, pool, anchors, {Purpose::any, now, true});
+  CHECK_OR(chain, Error{chain.error().fault, kNotMyAnchors});
+  return *chain;
+}
+
+}  // namespace imprint::est

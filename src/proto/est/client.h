@@ -1,0 +1,120 @@
+// The EST client: a device, from its initial beliefs to its own certificate. The header is the state table.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "proto/est/messages.h"
+#include "role/questions.h"
+
+namespace imprint::est {
+
+// Where the beliefs came from that a run starts with.
+enum class Origin : std::uint8_t { factory, operator_ };
+
+// What the device is told to do, and what it holds at the start. Fixed during a run.
+struct Plan {
+  Uri server;         // https://HOST:PORT[/base]; the base is /.well-known/est if none is given
+  std::string label;  // profile asked for; empty: the server's default
+  Origin origin = Origin::operator_;
+
+  // Trust anchors (RFC 7030 section 3.6): explicit ones speak for the owner's EST CA; implicit ones are third parties'
+  // roots, good only for a server whose name they certify. With none, a person has to confirm a fingerprint.
+  std::vector<Certificate> explicit_anchors, implicit_anchors;
+  std::optional<Credential> credential;  // IDevID, or the certificate to be renewed
+  std::optional<Login> login;            // one-time token or password, sent only to a verified server
+
+  RequestedNames names;
+  KeyType key_type = KeyType::p256;  // unless the server's csrattrs say otherwise
+  bool renew = false;                // the credential is the certificate to be renewed
+  std::optional<KeyRef> keep_key;    // renewal with the same key; absent: a new one
+  std::optional<ChangeSubjectName> change_names;
+  std::uint32_t attempts = 8;        // connections that may fail before the device gives up
+  std::uint32_t polls = 1000;        // 202 answers taken before it gives up
+};
+using PlanRef = std::shared_ptr<const Plan>;
+
+// The client's records. Asked is durable before a request leaves, so that a power cut cannot lose the key that a
+// certificate is on its way for; Installed replaces key, certificate and anchors at once.
+struct Asked {
+  KeyRef key;
+  std::vector<Certificate> anchors;  // explicit, as believed by then
+  bool operator==(const Asked&) const = default;
+};
+struct Installed {
+  KeyRef key;
+  Certificate certificate;
+  std::vector<Certificate> via;      // between the certificate and its anchor
+  std::vector<Certificate> anchors;  // the owner's root certificates
+  bool operator==(const Installed&) const = default;
+};
+
+class Client {
+ public:
+  // What a run knows on its way.
+  struct Progress {
+    PlanRef plan;
+    Uri server;                           // changes with a redirect
+    std::vector<Certificate> anchors;     // explicit ones; empty as long as only implicit ones are there
+    std::vector<Certificate> issuers;     // further CA certificates of the owner, to build paths with
+    std::string server_belief;            // id of the belief that the server of this session is the owner's
+    std::optional<KeyRef> key;
+    CsrAttributes wishes;
+    bool have_ca = false;                 // cacerts was read in this run
+    std::uint32_t failures = 0, polls = 0, redirects = 0;
+  };
+
+  struct Start {
+    PlanRef plan;
+    std::optional<Asked> before;  // the record, after a restart
+  };
+
+  struct Idle {};
+  struct Opening { Progress p; Ticket<SessionRef> awaits; };
+  struct Meeting { Progress p; Ticket<SessionRef> awaits; };                     // provisional: nobody to trust yet
+  struct Glimpsing { Progress p; SessionRef tls; Ticket<Response> awaits; };     // cacerts from whoever answered
+  struct Confirming { Progress p; std::vector<Certificate> bag; Ticket<Confirmed<Fingerprint>> awaits; };
+  struct Fetching { Progress p; SessionRef tls; Ticket<Response> awaits; };      // cacerts, verified server
+  struct Wishing { Progress p; SessionRef tls; Ticket<Response> awaits; };       // csrattrs
+  struct Keying { Progress p; SessionRef tls; Ticket<KeyRef> awaits; };
+  struct Signing { Progress p; SessionRef tls; Ticket<Bytes> awaits; };
+  struct Enrolling { Progress p; SessionRef tls; Bytes csr; Ticket<Response> awaits; };
+  struct Waiting { Progress p; };                                                // 202: come again
+  struct Resting { Progress p; };                                                // the server did not answer: try again
+  struct Enrolled { Installed result; };
+  struct Failed { Error why; std::string detail; };                              // the peer's own sentence, if any
+
+  using State = std::variant<Idle, Opening, Meeting, Glimpsing, Confirming, Fetching, Wishing, Keying, Signing, Enrolling,
+                             Waiting, Resting, Enrolled, Failed>;
+  using Input = std::variant<Start, Done<SessionRef>, Done<Response>, Done<Confirmed<Fingerprint>>, Done<KeyRef>, Done<Bytes>,
+                             Lost, Timeout>;
+  using Turn = TurnOf<Asks<MakeKey, SignRequest, ConfirmFingerprint>, Records<Asked, Installed>, Facts<>>;
+
+  Result<OneOf<Opening, Meeting>> on(const Idle&, const Start&, Turn&) const;
+  Result<OneOf<Fetching, Signing, Resting, Failed>> on(const Opening&, const Done<SessionRef>&, Turn&) const;
+  Result<OneOf<Glimpsing, Resting, Failed>> on(const Meeting&, const Done<SessionRef>&, Turn&) const;
+  Result<OneOf<Confirming, Resting, Failed>> on(const Glimpsing&, const Done<Response>&, Turn&) const;
+  Result<OneOf<Opening, Failed>> on(const Confirming&, const Done<Confirmed<Fingerprint>>&, Turn&) const;
+  Result<OneOf<Wishing, Opening, Resting, Failed>> on(const Fetching&, const Done<Response>&, Turn&) const;
+  Result<OneOf<Keying, Signing, Resting, Failed>> on(const Wishing&, const Done<Response>&, Turn&) const;
+  Result<OneOf<Signing, Failed>> on(const Keying&, const Done<KeyRef>&, Turn&) const;
+  Result<OneOf<Enrolling, Failed>> on(const Signing&, const Done<Bytes>&, Turn&) const;
+  Result<OneOf<Enrolled, Enrolling, Waiting, Resting, Failed>> on(const Enrolling&, const Done<Response>&, Turn&) const;
+  Result<Opening> on(const Waiting&, const Timeout&, Turn&) const;
+  Result<OneOf<Opening, Meeting>> on(const Resting&, const Timeout&, Turn&) const;
+
+  // A connection that ends while its answer is awaited fails the answer; one that ends in between starts a new attempt.
+  Result<OneOf<Resting, Failed>> on(const Keying&, const Lost&, Turn&) const;
+  Result<OneOf<Resting, Failed>> on(const Signing&, const Lost&, Turn&) const;
+};
+
+// How long the client rests after its n-th failure (1, 2, …): doubling from 1 s to 5 min, with a jitter of up to a
+// quarter drawn from `luck` (0..255).
+Duration rest_after(std::uint32_t failures, std::uint8_t luck);
+
+// The ids of the beliefs that a run states.
+std::string anchor_belief(const Certificate& anchor);
+
+}  // namespace imprint::est

@@ -1,0 +1,161 @@
+#include "proto/est/http.h"
+
+#include <algorithm>
+#include <array>
+
+#include "codec/base64.h"
+#include "proto/est/rules.h"
+
+namespace imprint::est {
+namespace {
+
+constexpr std::string_view kRoot = "/.well-known/est/";
+
+struct Row {
+  Operation operation;
+  std::string_view name;
+  Method method;
+};
+constexpr std::array kRows{Row{Operation::cacerts, "cacerts", Method::get}, Row{Operation::csrattrs, "csrattrs", Method::get},
+                           Row{Operation::simpleenroll, "simpleenroll", Method::post},
+                           Row{Operation::simplereenroll, "simplereenroll", Method::post}};
+
+struct Target {
+  std::string label;
+  const Row* row = nullptr;
+};
+
+Result<Target> find_target(std::string_view path, const ServerConfig& config) {
+  CHECK_OR(path.starts_with(kRoot), Error{Fault::unsupported, kNoSuchOperation});
+  std::string_view rest = path.substr(kRoot.size());
+  Target out;
+  if (const auto slash = rest.find('/'); slash != std::string_view::npos) {
+    out.label = rest.substr(0, slash);
+    rest.remove_prefix(slash + 1);
+    CHECK_OR(!out.label.empty() && config.labels.contains(out.label), Error{Fault::unsupported, kNoSuchLabel});
+  }
+  const auto* const row = std::ranges::find(kRows, rest, &Row::name);
+  CHECK_OR(row != kRows.end(), Error{Fault::unsupported, kNoSuchOperation});
+  out.row = row;
+  return out;
+}
+
+bool is_pkcs10(std::string_view content_type) {
+  std::string type(content_type.substr(0, content_type.find(';')));
+  std::ranges::transform(type, type.begin(), [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
+  while (!type.empty() && type.back() == ' ') {
+    type.pop_back();
+  }
+  return type == "application/pkcs10";
+}
+
+}  // namespace
+
+Result<ServerMessage> parse_request(Exchange from, const Request& request, const ServerConfig& config) {
+  TRY(const Target target, find_target(request.path, config));
+  CHECK_OR(request.method == target.row->method, Error{Fault::unexpected, kWrongMethod});
+  switch (target.row->operation) {
+    case Operation::cacerts:
+      return ServerMessage(Server::GetCaCertificates{from, target.label});
+    case Operation::csrattrs:
+      return ServerMessage(Server::GetCsrAttributes{from, target.label});
+    case Operation::simpleenroll:
+    case Operation::simplereenroll:
+      break;
+  }
+  CHECK_OR(is_pkcs10(request.content_type), Error{Fault::unsupported, kWrongType});
+  const auto der = decode_body(request.body);
+  CHECK_OR(der, Error{der.error().fault, kBodyUnreadable});
+  auto csr = CertificateRequest::parse(*der);
+  CHECK_OR(csr, Error{Fault::malformed, kRequestUnreadable});
+  return ServerMessage(Server::Enrol{from, request.session, request.login, target.label,
+                                     target.row->operation == Operation::simplereenroll, *std::move(csr)});
+}
+
+Response to_http(Response answer, const Request& asked) {
+  const bool der = answer.content_type.starts_with("application/pkcs7-mime") || answer.content_type == "application/csrattrs";
+  if (der) {
+    const bool lines = asked.user_agent.starts_with("libest");
+    answer.body = to_bytes(lines ? base64_lines(answer.body) : base64(answer.body) + "\n");
+  }
+  return answer;
+}
+
+Response wire_error(const Error& error) {
+  Response out;
+  out.content_type = "text/plain; charset=utf-8";
+  switch (error.fault) {
+    case Fault::malformed:
+      out.status = 400;
+      break;
+    case Fault::unexpected:
+      out.status = error.rule == &kWrongMethod ? 405 : 400;
+      break;
+    case Fault::unsupported:
+      out.status = error.rule == &kWrongType ? 415 : error.rule == &kNoSuchOperation || error.rule == &kNoSuchLabel ? 404 : 400;
+      break;
+    case Fault::unauthentic:
+      out.status = error.rule == &kRenewalUnproven ? 401 : 400;
+      break;
+    case Fault::refused:
+    case Fault::expired:
+      out.status = 403;
+      break;
+    case Fault::limit:
+      out.status = 413;
+      break;
+    case Fault::stale:
+    case Fault::conflict:
+      out.status = 409;
+      break;
+    case Fault::unreachable:
+      out.status = 503;
+      out.retry_after_s = 5;
+      break;
+    case Fault::internal:
+      out.status = 500;
+      break;
+  }
+  std::string text(error.what);
+  if (error.rule != nullptr) {
+    text.append(" (").append(error.rule->id).append(", ").append(error.rule->source).append("); ").append(error.rule->next);
+  }
+  out.body = to_bytes(text + "\n");
+  return out;
+}
+
+std::string_view name(Operation operation) {
+  return std::ranges::find(kRows, operation, &Row::operation)->name;
+}
+
+std::string path(std::string_view base, std::string_view label, Operation operation) {
+  std::string out(base == "/" || base.empty() ? kRoot.substr(0, kRoot.size() - 1) : base);
+  while (out.size() > 1 && out.back() == '/') {
+    out.pop_back();
+  }
+  if (!label.empty()) {
+    out.append("/").append(label);
+  }
+  return out.append("/").append(name(operation));
+}
+
+std::string base_of(std::string_view path, std::string_view label, Operation operation) {
+  const std::string tail = "/" + (label.empty() ? std::string{} : std::string(label) + "/") + std::string(name(operation));
+  if (path.ends_with(tail)) {
+    path.remove_suffix(tail.size());
+  }
+  return std::string(path);
+}
+
+Request make_request(std::string_view base, std::string_view label, Operation operation, BytesView csr) {
+  Request out;
+  out.path = path(base, label, operation);
+  if (!csr.empty()) {
+    out.method = Method::post;
+    out.content_type = "application/pkcs10";
+    out.body = encode_body(csr);
+  }
+  return out;
+}
+
+}  // namespace imprint::est

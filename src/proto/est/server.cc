@@ -1,0 +1,240 @@
+#include "proto/est/server.h"
+
+#include <algorithm>
+
+#include "base/reader.h"
+#include "codec/base64.h"
+#include "crypto/cms.h"
+#include "proto/est/rules.h"
+
+namespace imprint::est {
+namespace {
+
+constexpr Exchange kNobody{};
+constexpr std::int64_t kComeBackSoon_s = 5;
+constexpr std::string_view kCertsOnly = "application/pkcs7-mime; smime-type=certs-only";
+
+std::string sentence(const Rule& rule, std::string_view detail = {}) {
+  std::string out(rule.what);
+  if (!detail.empty()) {
+    out.append(": ").append(detail);
+  }
+  return out.append(" (").append(rule.id).append(", ").append(rule.source).append("); ").append(rule.next).append("\n");
+}
+
+Response refusal(int status, const Rule& rule, std::string_view detail = {}) {
+  Response out;
+  out.status = status;
+  out.content_type = "text/plain; charset=utf-8";
+  out.body = to_bytes(sentence(rule, detail));
+  return out;
+}
+
+Response come_back(int status, const Rule& rule, std::int64_t seconds) {
+  Response out = refusal(status, rule);
+  out.retry_after_s = seconds;
+  return out;
+}
+
+void tell(Server::Turn& t, Exchange to, Response r) {
+  if (to != kNobody) {
+    t.reply(to, std::move(r));
+  }
+}
+
+Response certificate_answer(const Bytes& certificate) {
+  Response out;
+  out.status = 200;
+  out.content_type = kCertsOnly;
+  out.body = encode_certs_only({certificate});
+  return out;
+}
+
+bool is_registration_authority(const Session& session) {
+  return session.proven && std::ranges::find((*session.proven)->leaf.extended, eku::kCmcRa) !=
+                               (*session.proven)->leaf.extended.end();
+}
+
+Status check_value(const std::optional<std::string>& value, const Session& session) {
+  if (!value) {
+    return Ok{};
+  }
+  CHECK_OR(!session.channel_binding.empty(), Error{Fault::unauthentic, kLinkingImpossible});
+  CHECK_OR(same(view(*value), view(base64(session.channel_binding))), Error{Fault::unauthentic, kLinkingWrong});
+  return Ok{};
+}
+
+// What the server now believes of the applicant, and why.
+std::string learn_applicant(const Session& session, const Decision& decision, Server::Turn& t) {
+  if (session.proven) {
+    const Certificate& leaf = (*session.proven)->leaf;
+    Belief peer{"peer:" + hex(leaf.fingerprint()), Topic::peer, "who asks holds the key of " + leaf.subject.text,
+                leaf.not_after};
+    std::string id = peer.id;
+    t.learn(std::move(peer), *session.proven, {"anchor:" + hex((*session.proven)->anchor.fingerprint())});
+    return id;
+  }
+  if (decision.secret) {
+    Belief peer{"peer:" + (*decision.secret)->device, Topic::peer, "who asks holds the secret of " + (*decision.secret)->device,
+                kNoEnd};
+    std::string id = peer.id;
+    t.learn(std::move(peer), *decision.secret);
+    return id;
+  }
+  return {};
+}
+
+}  // namespace
+
+Status check_linking(const CertificateRequest& request, const Session& session, const Label& label) {
+  if (label.ignore_linking || is_registration_authority(session)) {
+    return Ok{};
+  }
+  const bool linked = request.challenge_password || request.identity_linking;
+  CHECK_OR(linked || !label.require_linking, Error{Fault::unauthentic, kLinkingMissing});
+  TRY(Ok{}, check_value(request.challenge_password, session));
+  return check_value(request.identity_linking, session);  // RFC 7894: each is judged on its own
+}
+
+Status check_renewal_names(const CertificateRequest& request, const Certificate& current) {
+  const bool same_names = request.subject == current.subject && request.alt_names == current.alt_names;
+  CHECK_OR(same_names, Error{Fault::refused, kRenewalNames});
+  return Ok{};
+}
+
+Bytes request_key(const Session& session, const std::optional<Login>& login, std::string_view label,
+                  const CertificateRequest& request) {
+  Writer w;
+  const auto part = [&](BytesView bytes) {
+    w.u64(bytes.size());
+    w.bytes(bytes);
+  };
+  if (session.proven) {
+    part((*session.proven)->leaf.issuer.der);
+    part((*session.proven)->leaf.subject.der);
+  } else {
+    part({});
+    part(view(login ? login->user : std::string_view{}));
+  }
+  part(view(label));
+  part(request.key.spki);
+  part(request.subject.der);
+  part(request.alt_names_der);
+  const Sha256 digest = sha256(w.out());
+  return {digest.begin(), digest.end()};
+}
+
+Result<Server::Idle> Server::on(const Idle&, const GetCaCertificates& m, Turn& t) const {
+  const auto label = config_->labels.find(m.label);
+  CHECK_OR(label != config_->labels.end(), Error{Fault::unsupported, kNoSuchLabel});
+  Response out;
+  out.status = 200;
+  out.content_type = kCertsOnly;
+  out.body = label->second.ca_certificates;
+  t.reply(m.from, std::move(out));
+  return Idle{};
+}
+
+Result<Server::Idle> Server::on(const Idle&, const GetCsrAttributes& m, Turn& t) const {
+  const auto label = config_->labels.find(m.label);
+  CHECK_OR(label != config_->labels.end(), Error{Fault::unsupported, kNoSuchLabel});
+  Response out;
+  out.status = label->second.wishes.empty() ? 204 : 200;
+  if (out.status == 200) {
+    out.content_type = "application/csrattrs";
+    out.body = label->second.wishes;
+  }
+  t.reply(m.from, std::move(out));
+  return Idle{};
+}
+
+Result<Server::Admitting> Server::on(const Idle&, const Enrol& m, Turn& t) const {
+  const auto label = config_->labels.find(m.label);
+  CHECK_OR(label != config_->labels.end(), Error{Fault::unsupported, kNoSuchLabel});
+  const auto request = verify_possession(m.request);
+  CHECK_OR(request, Error{request.error().fault, kPossession});
+  TRY(Ok{}, check_linking(m.request, *m.session, label->second));
+  if (m.renewal) {
+    // The handshake's certificate is the one to be renewed; a password proves no certificate (ours: est.md 7.4).
+    CHECK_OR(m.session->proven, Error{Fault::unauthentic, kRenewalUnproven});
+    TRY(Ok{}, check_renewal_names(m.request, (*m.session->proven)->leaf));
+  }
+  Bytes key = request_key(*m.session, m.login, m.label, m.request);
+  const auto ticket = t.ask(Admit{m.session, m.login, m.label, m.renewal, *request, key});
+  return Admitting{m.from, m.session, m.label, *request, std::move(key), ticket};
+}
+
+Result<OneOf<Server::Issuing, Server::Idle>> Server::on(const Admitting& s, const Done<Decision>& d, Turn& t) const {
+  using Next = OneOf<Issuing, Idle>;
+  if (!d.answer) {
+    tell(t, s.from, come_back(503, kSignerSilent, kComeBackSoon_s));
+    return Next(Idle{});
+  }
+  const Decision& decision = *d.answer;
+  const Rule& rule = decision.rule != nullptr ? *decision.rule : kRefused;
+  switch (decision.verdict) {
+    case Verdict::issue: {
+      assert(decision.grant.spki == s.request->key.spki);
+      const auto ticket = t.ask(Issue{decision.grant});
+      return Next(Issuing{s.from, s.session, s.request, s.request_key, decision, ticket});
+    }
+    case Verdict::already:
+      tell(t, s.from, certificate_answer(decision.certificate));
+      return Next(Idle{});
+    case Verdict::pending: {
+      t.note(Pended{s.request_key, decision.grant.device, decision.identity, decision.device_identity, s.label,
+                    s.request->subject.text, s.request->der, decision.reason, decision.newcomer});
+      const auto seconds = std::chrono::ceil<std::chrono::seconds>(decision.retry_after).count();
+      Response out;  // without a body: some clients leave it unread and then fail (docs/interop/est.md)
+      out.status = 202;
+      out.retry_after_s = seconds;
+      tell(t, s.from, std::move(out));
+      return Next(Idle{});
+    }
+    case Verdict::refused:
+      t.note(Denied{s.request_key, decision.identity, s.label, s.request->subject.text, std::string(rule.id),
+                    decision.reason});
+      tell(t, s.from, refusal(403, rule));
+      return Next(Idle{});
+    case Verdict::unauthenticated: {
+      // A challenge has no body, for the same reason; who has answered one already is told what was wrong.
+      Response out = decision.reason.empty() ? Response{401} : refusal(401, rule);
+      out.authenticate = "Basic realm=\"" + config_->realm + "\", charset=\"UTF-8\"";
+      tell(t, s.from, std::move(out));
+      return Next(Idle{});
+    }
+  }
+  return Error{Fault::internal, "decision: verdict"};
+}
+
+Result<Server::Idle> Server::on(const Admitting& s, const Gone& g, Turn&) const {
+  CHECK_OR(g.exchange == s.from, Error{Fault::stale, "not the exchange that waits"});
+  return Idle{};
+}
+
+Result<Server::Idle> Server::on(const Issuing& s, const Done<Bytes>& d, Turn& t) const {
+  if (!d.answer) {
+    tell(t, s.from, come_back(503, kSignerSilent, kComeBackSoon_s));
+    return Idle{};
+  }
+  const std::string peer = learn_applicant(*s.session, s.decision, t);
+  if (!peer.empty()) {
+    t.learn({"possession:" + hex(sha256(s.request->key.spki)), Topic::possession,
+             s.decision.grant.device + " holds the private key that it asks a certificate for", kNoEnd},
+            s.request, {peer});
+  }
+  // Recorded before anybody gets it: no certificate without its record.
+  t.note(Issued{s.decision.grant, *d.answer, s.request_key, s.decision.identity, s.decision.reason, s.decision.spent,
+                s.decision.renews, s.decision.newcomer});
+  tell(t, s.from, certificate_answer(*d.answer));
+  return Idle{};
+}
+
+Result<Server::Issuing> Server::on(const Issuing& s, const Gone& g, Turn&) const {
+  CHECK_OR(g.exchange == s.from, Error{Fault::stale, "not the exchange that waits"});
+  Issuing next = s;
+  next.from = kNobody;
+  return next;
+}
+
+}  // namespace imprint::est

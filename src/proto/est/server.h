@@ -1,0 +1,95 @@
+// The EST server toward one request: RFC 7030's registration authority. The header is the state table. Bodies of answers
+// are DER; the binding gives them the wire's form.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "proto/est/messages.h"
+#include "role/questions.h"
+
+namespace imprint::est {
+
+// What one label (profile) offers. The label "" is served without a label in the path (RFC 7030 section 3.2.2).
+struct Label {
+  Bytes ca_certificates;         // certs-only message, DER
+  Bytes wishes;                  // CsrAttributes, DER; empty: 204, no wishes
+  bool require_linking = false;  // a request without linking value is refused
+  bool ignore_linking = false;   // only for known legacy clients whose challengePassword is a password (RFC 7894 section 4)
+};
+
+struct ServerConfig {
+  std::map<std::string, Label, std::less<>> labels;
+  std::string realm = "imprint";  // of HTTP Basic
+};
+
+class Server {
+ public:
+  explicit Server(std::shared_ptr<const ServerConfig> config) : config_(std::move(config)) {}
+
+  struct GetCaCertificates {
+    Exchange from;
+    std::string label;
+  };
+  struct GetCsrAttributes {
+    Exchange from;
+    std::string label;
+  };
+  struct Enrol {
+    Exchange from;
+    SessionRef session;
+    std::optional<Login> login;
+    std::string label;
+    bool renewal = false;
+    CertificateRequest request;
+  };
+
+  struct Idle {};
+  struct Admitting {
+    Exchange from;
+    SessionRef session;
+    std::string label;
+    Verified<CertificateRequest> request;
+    Bytes request_key;
+    Ticket<Decision> awaits;
+  };
+  struct Issuing {
+    Exchange from;
+    SessionRef session;
+    Verified<CertificateRequest> request;
+    Bytes request_key;
+    Decision decision;
+    Ticket<Bytes> awaits;
+  };
+
+  using State = std::variant<Idle, Admitting, Issuing>;
+  using Input = std::variant<GetCaCertificates, GetCsrAttributes, Enrol, Done<Decision>, Done<Bytes>, Gone>;
+  using Turn = TurnOf<Asks<Admit, Issue>, Records<>, Facts<Issued, Pended, Denied>>;
+
+  Result<Idle> on(const Idle&, const GetCaCertificates&, Turn&) const;
+  Result<Idle> on(const Idle&, const GetCsrAttributes&, Turn&) const;
+  Result<Admitting> on(const Idle&, const Enrol&, Turn&) const;
+  Result<OneOf<Issuing, Idle>> on(const Admitting&, const Done<Decision>&, Turn&) const;
+  Result<Idle> on(const Admitting&, const Gone&, Turn&) const;
+  Result<Idle> on(const Issuing&, const Done<Bytes>&, Turn&) const;
+  Result<Issuing> on(const Issuing&, const Gone&, Turn&) const;  // the certificate is recorded all the same
+
+ private:
+  std::shared_ptr<const ServerConfig> config_;
+};
+
+// Under which key a pending or answered request is found again, even when the request was rebuilt: SHA-256 over who
+// asks, label, public key and names, each with its length before it (RFC 7030 section 4.2.3 leaves it to the server).
+Bytes request_key(const Session& session, const std::optional<Login>& login, std::string_view label,
+                  const CertificateRequest& request);
+
+// RFC 7030 section 3.5: whether the linking values in the request are those of this session. A present one must be
+// right; a registration authority (id-kp-cmcRA) may forward values that it has checked itself (section 3.7).
+Status check_linking(const CertificateRequest& request, const Session& session, const Label& label);
+
+// RFC 7030 section 4.2.2: the names of a renewal equal those of the certificate, or ChangeSubjectName asks for others.
+Status check_renewal_names(const CertificateRequest& request, const Certificate& current);
+
+}  // namespace imprint::est

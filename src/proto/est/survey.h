@@ -1,0 +1,12 @@
+// EST's own words, players and beliefs, in the survey's terms.
+#pragma once
+
+#include "model/survey.h"
+
+namespace imprint::est {
+
+// The facts of RFC 7030 and of the survey on EST. The modes are named as runs name them: certificate, secret,
+// bootstrap, renewal.
+const ProtocolFacts& survey_facts();
+
+}  // namespace imprint::est

@@ -1,0 +1,57 @@
+// The questions that roles of several protocols ask. Who answers is the runtime's business: a file, a TPM, an HSM, a
+// policy, a person or a test look alike.
+#pragma once
+
+#include "model/enrolment.h"
+#include "role/turn.h"
+
+namespace imprint {
+
+// ---- of a device ----
+
+struct KeyRef {
+  std::string id;
+  PublicKey key;
+  bool operator==(const KeyRef&) const = default;
+};
+
+// Make a key. It is durable before the answer comes.
+struct MakeKey {
+  using Answer = KeyRef;
+  KeyType type = KeyType::p256;
+};
+
+// Make and sign a certification request (PKCS#10, DER) with the named key.
+struct SignRequest {
+  using Answer = Bytes;
+  std::string key_id;
+  RequestTemplate what;
+};
+
+// Show a CA certificate's fingerprint to a person, or hold it against the one given beforehand.
+struct ConfirmFingerprint {
+  using Answer = Confirmed<Fingerprint>;
+  Fingerprint of;
+  std::string server;  // where it came from
+};
+
+// ---- of an owner ----
+
+// Who is this, do I want it, may I have it, what does it get?
+struct Admit {
+  using Answer = Decision;
+  SessionRef session;          // the proven certificate, if any
+  std::optional<Login> login;  // what came in clear inside the protected channel
+  std::string label;           // the profile asked for; empty: default
+  bool renewal = false;
+  Verified<CertificateRequest> request;
+  Bytes request_key;
+};
+
+// Sign the certificate. The answer is its DER; nobody else has it yet.
+struct Issue {
+  using Answer = Bytes;
+  Grant grant;
+};
+
+}  // namespace imprint

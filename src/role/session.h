@@ -1,0 +1,77 @@
+// Connections and messages as values: what a role may know of them.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "base/secret.h"
+#include "codec/uri.h"
+#include "crypto/x509.h"
+
+namespace imprint {
+
+// How a connection is opened: only to a peer whose chain reaches one of our anchors, or to anybody (nothing secret may
+// travel before somebody has vouched for the peer).
+enum class Trust : std::uint8_t { anchors, provisional };
+
+// Which key and certificates to present. The key is named, not held.
+struct Credential {
+  std::string key_id;
+  std::vector<Certificate> chain;  // own certificate first
+  bool operator==(const Credential&) const = default;
+};
+
+// A connection with its facts: who is there and how proven, and what ties a message to this very channel. The program
+// and the simulator make them alike.
+struct Session {
+  std::uint64_t id = 0;  // never used twice by one process
+  Trust trust = Trust::anchors;
+  std::string host;                                  // whom we meant to reach; empty on the side that accepted
+  std::vector<Certificate> presented;                // by the peer, own certificate first; empty: it presented none
+  std::optional<Verified<CertificateChain>> proven;  // its path to one of our anchors, if that was checked
+  Bytes channel_binding;  // tls-unique on TLS 1.2 (RFC 5929 section 3.1), tls-exporter on TLS 1.3 (RFC 9266 section 2)
+  std::string protocol;   // "TLSv1.3", for people
+  bool operator==(const Session&) const = default;
+};
+using SessionRef = std::shared_ptr<const Session>;
+
+// User name and password of HTTP Basic (RFC 7617), or an empty user and a one-time token.
+struct Login {
+  std::string user;
+  Secret password;
+};
+
+enum class Method : std::uint8_t { get, post, put, del, other };
+std::string_view name(Method method);
+
+// A request of HTTP or CoAP.
+struct Request {
+  Method method = Method::get;
+  std::string path;          // "/.well-known/est/cacerts", as sent, without the query
+  std::string query;         // without '?'
+  std::string content_type;  // as sent, parameters included; empty if absent
+  std::string accept;
+  Bytes body;
+  std::optional<Login> login;
+  std::optional<Secret> bearer = {};   // RFC 6750: a token in place of a login
+  std::string host = {};               // whom the asker meant, as sent: "localhost:8480"
+  std::string if_match = {};           // as sent
+  std::string user_agent = {};         // for quirks of known peers, never for decisions
+  std::string last_event_id = {};      // of a stream of events that is taken up again
+  SessionRef session;  // the connection that it came on; empty for a request that we send
+};
+
+struct Response {
+  int status = 0;  // HTTP status code; a CoAP binding maps its own
+  std::string content_type = {};
+  Bytes body = {};
+  std::optional<std::int64_t> retry_after_s = {};  // seconds from now
+  std::string location = {};                       // of a redirect
+  std::string authenticate = {};                   // WWW-Authenticate
+  std::string etag = {};                           // version of what is answered, in quotes
+  std::string allow = {};                          // methods, with status 405
+  bool operator==(const Response&) const = default;
+};
+
+}  // namespace imprint

@@ -1,0 +1,179 @@
+#include "runtime/device_storage.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <array>
+#include <filesystem>
+
+#include "crypto/random.h"
+#include "io/file.h"
+
+namespace imprint {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::array<std::string_view, 4> kNames{"key.pem", "cert.pem", "chain.pem", "anchors.pem"};
+constexpr std::string_view kCurrent = "current";
+constexpr std::string_view kPendingKey = "pending/key.pem";
+constexpr std::string_view kPendingAnchors = "pending/anchors.pem";
+constexpr std::string_view kAsked = "pending/asked";
+
+std::string fresh_id() {
+  SystemRng rng;
+  std::array<std::uint8_t, 8> id;
+  rng.fill(id);
+  return hex(id);
+}
+
+std::string pem_of(const std::vector<Certificate>& certificates) {
+  std::string out;
+  for (const Certificate& c : certificates) {
+    out += to_pem(c);
+  }
+  return out;
+}
+
+Result<std::vector<Certificate>> read_certificates(const std::string& path) {
+  TRY(const Bytes pem, io::read_file(path));
+  return parse_pem_certificates(as_text(pem));
+}
+
+Result<PrivateKey> read_key(const std::string& path) {
+  TRY(Bytes pem, io::read_file(path, 64 * 1024));
+  const Secret secret(pem);
+  wipe(pem);
+  return PrivateKey::parse_pem(secret);
+}
+
+// A link that points elsewhere from one moment to the next.
+Status swap_link(const std::string& folder, std::string_view name, const std::string& target) {
+  const std::string link = folder + "/" + std::string(name);
+  const std::string temporary = link + ".new";
+  ::unlink(temporary.c_str());
+  CHECK_OR(::symlink(target.c_str(), temporary.c_str()) == 0 && ::rename(temporary.c_str(), link.c_str()) == 0,
+           Error{Fault::unreachable, "folder: link cannot be made"});
+  return io::sync_folder(folder);
+}
+
+}  // namespace
+
+Result<KeyRef> MemoryStorage::make_key(KeyType type) {
+  TRY(const PrivateKey key, PrivateKey::generate(type));
+  std::string id = "k" + std::to_string(keys_.size());
+  keys_[id] = key;
+  return KeyRef{std::move(id), key.public_key()};
+}
+
+Result<PrivateKey> MemoryStorage::key(const std::string& id) {
+  const auto it = keys_.find(id);
+  CHECK_OR(it != keys_.end(), Error{Fault::internal, "key: unknown id"});
+  return it->second;
+}
+
+Status MemoryStorage::save(const est::Asked& record) {
+  asked_ = record;
+  return Ok{};
+}
+
+Status MemoryStorage::save(const est::Installed& record) {
+  installed_ = record;
+  asked_.reset();
+  return Ok{};
+}
+
+Result<std::unique_ptr<FolderStorage>> FolderStorage::open(const std::string& folder) {
+  TRY(Ok{}, io::make_folder(folder));
+  return std::unique_ptr<FolderStorage>(new FolderStorage(folder));
+}
+
+Result<KeyRef> FolderStorage::make_key(KeyType type) {
+  TRY(const PrivateKey key, PrivateKey::generate(type));
+  TRY(const Secret pem, key.to_pem());
+  TRY(Ok{}, io::make_folder(folder_ + "/pending"));
+  TRY(Ok{}, io::sync_folder(folder_));
+  TRY(Ok{}, io::write_file(folder_ + "/" + std::string(kPendingKey), pem.expose()));
+  return KeyRef{"pending", key.public_key()};
+}
+
+Result<PrivateKey> FolderStorage::key(const std::string& id) {
+  if (id == "credential") {
+    CHECK_OR(credential_, Error{Fault::internal, "key: no credential"});
+    return credential_;
+  }
+  if (id == "pending") {
+    return read_key(folder_ + "/" + std::string(kPendingKey));
+  }
+  CHECK_OR(id == "current", Error{Fault::internal, "key: unknown id"});
+  return read_key(folder_ + "/key.pem");
+}
+
+Status FolderStorage::save(const est::Asked& record) {
+  TRY(Ok{}, io::make_folder(folder_ + "/pending"));
+  TRY(Ok{}, io::write_file(folder_ + "/" + std::string(kPendingAnchors), view(pem_of(record.anchors))));
+  return io::write_file(folder_ + "/" + std::string(kAsked), view(record.key.id + "\n"));
+}
+
+Status FolderStorage::save(const est::Installed& record) {
+  TRY(const PrivateKey own_key, key(record.key.id));
+  TRY(const Secret pem, own_key.to_pem());
+  const std::string generation = "generations/" + fresh_id();
+  const std::string target = folder_ + "/" + generation;
+  TRY(Ok{}, io::make_folder(target));
+  std::vector<Certificate> chain{record.certificate};
+  chain.insert(chain.end(), record.via.begin(), record.via.end());
+  TRY(Ok{}, io::write_file(target + "/key.pem", pem.expose()));
+  TRY(Ok{}, io::write_file(target + "/cert.pem", view(to_pem(record.certificate))));
+  TRY(Ok{}, io::write_file(target + "/chain.pem", view(pem_of(chain))));
+  TRY(Ok{}, io::write_file(target + "/anchors.pem", view(pem_of(record.anchors))));
+  TRY(Ok{}, io::sync_folder(folder_ + "/generations"));
+  TRY(Ok{}, io::sync_folder(folder_));
+  std::error_code ignored;
+  const std::string former = fs::read_symlink(folder_ + "/" + std::string(kCurrent), ignored).string();
+  TRY(Ok{}, swap_link(folder_, kCurrent, generation));  // the moment at which all four files change
+  for (const std::string_view name : kNames) {
+    if (!fs::is_symlink(folder_ + "/" + std::string(name), ignored)) {
+      TRY(Ok{}, swap_link(folder_, name, std::string(kCurrent) + "/" + std::string(name)));
+    }
+  }
+  fs::remove_all(folder_ + "/pending", ignored);
+  if (!former.empty() && former.starts_with("generations/") && former != generation) {
+    fs::remove_all(folder_ + "/" + former, ignored);
+  }
+  return io::sync_folder(folder_);
+}
+
+Result<std::optional<est::Asked>> FolderStorage::asked() {
+  std::error_code ignored;
+  if (!fs::exists(folder_ + "/" + std::string(kAsked), ignored)) {
+    return std::optional<est::Asked>{};
+  }
+  TRY(const Bytes id, io::read_file(folder_ + "/" + std::string(kAsked), 256));
+  std::string key_id(as_text(id));
+  while (!key_id.empty() && key_id.back() == '\n') {
+    key_id.pop_back();
+  }
+  const auto pending_key = key(key_id);
+  auto anchors = read_certificates(folder_ + "/" + std::string(kPendingAnchors));
+  if (!pending_key || !anchors) {
+    return std::optional<est::Asked>{};  // half of a record: its request never left, so nothing is lost by a new start
+  }
+  return std::optional(est::Asked{{key_id, pending_key->public_key()}, *std::move(anchors)});
+}
+
+Result<std::optional<est::Installed>> FolderStorage::installed() {
+  std::error_code ignored;
+  if (!fs::exists(folder_ + "/" + std::string(kCurrent), ignored)) {
+    return std::optional<est::Installed>{};
+  }
+  const std::string current = folder_ + "/" + std::string(kCurrent);
+  TRY(const PrivateKey own_key, read_key(current + "/key.pem"));
+  TRY(std::vector<Certificate> chain, read_certificates(current + "/chain.pem"));
+  TRY(std::vector<Certificate> anchors, read_certificates(current + "/anchors.pem"));
+  CHECK_OR(!chain.empty(), Error{Fault::malformed, "folder: chain.pem"});
+  est::Installed out{{"current", own_key.public_key()}, chain.front(), {chain.begin() + 1, chain.end()}, std::move(anchors)};
+  return std::optional(std::move(out));
+}
+
+}  // namespace imprint

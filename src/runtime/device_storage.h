@@ -1,0 +1,70 @@
+// Where a device keeps its keys and records.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "proto/est/client.h"
+
+namespace imprint {
+
+class DeviceStorage {
+ public:
+  DeviceStorage() = default;
+  DeviceStorage(const DeviceStorage&) = delete;
+  DeviceStorage& operator=(const DeviceStorage&) = delete;
+  virtual ~DeviceStorage() = default;
+
+  // Makes a key; it is durable when this returns.
+  virtual Result<KeyRef> make_key(KeyType type) = 0;
+  virtual Result<PrivateKey> key(const std::string& id) = 0;
+  // Both are durable when they return; Installed replaces key, certificate and anchors at once and drops Asked.
+  virtual Status save(const est::Asked& record) = 0;
+  virtual Status save(const est::Installed& record) = 0;
+  virtual Result<std::optional<est::Asked>> asked() = 0;
+  virtual Result<std::optional<est::Installed>> installed() = 0;
+};
+
+// In memory: virtual devices.
+class MemoryStorage final : public DeviceStorage {
+ public:
+  Result<KeyRef> make_key(KeyType type) override;
+  Result<PrivateKey> key(const std::string& id) override;
+  void add_key(const std::string& id, const PrivateKey& key) { keys_[id] = key; }
+  Status save(const est::Asked& record) override;
+  Status save(const est::Installed& record) override;
+  Result<std::optional<est::Asked>> asked() override { return asked_; }
+  Result<std::optional<est::Installed>> installed() override { return installed_; }
+
+ private:
+  std::map<std::string, PrivateKey> keys_;
+  std::optional<est::Asked> asked_;
+  std::optional<est::Installed> installed_;
+};
+
+// A folder (0700) with PEM files (0600): key.pem, cert.pem, chain.pem (certificate and those up to the anchor) and
+// anchors.pem. Each installation is a folder of its own under `generations/`, complete and synced before the link
+// `current` is renamed onto it; the four names above are links through `current`, so a reader sees the old set or the new
+// one, whole. A key that a request is under way for waits under `pending/`.
+class FolderStorage final : public DeviceStorage {
+ public:
+  static Result<std::unique_ptr<FolderStorage>> open(const std::string& folder);
+
+  Result<KeyRef> make_key(KeyType type) override;
+  Result<PrivateKey> key(const std::string& id) override;
+  Status save(const est::Asked& record) override;
+  Status save(const est::Installed& record) override;
+  Result<std::optional<est::Asked>> asked() override;
+  Result<std::optional<est::Installed>> installed() override;
+  // The files of a Credential given on the command line, known under the id "credential".
+  void set_credential_key(const PrivateKey& key) { credential_ = key; }
+
+ private:
+  explicit FolderStorage(std::string folder) : folder_(std::move(folder)) {}
+  std::string folder_;
+  PrivateKey credential_;
+};
+
+}  // namespace imprint

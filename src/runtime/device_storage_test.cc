@@ -1,0 +1,126 @@
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+
+#include <filesystem>
+
+#include "crypto/random.h"
+#include "io/file.h"
+#include "runtime/device_storage.h"
+#include "site/ca.h"
+
+namespace imprint {
+namespace {
+
+namespace fs = std::filesystem;
+
+class Folder : public testing::Test {
+ protected:
+  void SetUp() override {
+    path_ = (fs::temp_directory_path() / ("imprint-device-" + hex(random_secret(rng_, 8).expose()))).string();
+    storage_ = *FolderStorage::open(path_);
+    ca_ = *site::make_root(KeyType::p256, *Name::from_text("CN=Owner"), {1'790'000'000'000}, std::chrono::hours(99), rng_);
+  }
+  void TearDown() override { fs::remove_all(path_); }
+
+  est::Installed installed_with(const KeyRef& key, const std::string& subject) {
+    Grant grant;
+    grant.names.subject = *Name::from_text(subject);
+    grant.spki = key.key.spki;
+    grant.lifetime = std::chrono::hours(24);
+    const Certificate own = *Certificate::parse(*site::issue(ca_, grant, {1'790'000'000'000}, rng_));
+    return {key, own, {}, {ca_.certificate}};
+  }
+  static unsigned mode(const std::string& path) {
+    struct stat s {};
+    EXPECT_EQ(::stat(path.c_str(), &s), 0);
+    return s.st_mode & 0777U;
+  }
+
+  SystemRng rng_;
+  std::string path_;
+  std::unique_ptr<FolderStorage> storage_;
+  site::Ca ca_;
+};
+
+TEST_F(Folder, keeps_the_pending_key_across_a_restart) {
+  const KeyRef key = *storage_->make_key(KeyType::p256);
+  ASSERT_TRUE(storage_->save(est::Asked{key, {ca_.certificate}}));
+  const auto again = *FolderStorage::open(path_);
+  const auto asked = *again->asked();
+  ASSERT_TRUE(asked);
+  EXPECT_EQ(asked->key, key);
+  EXPECT_EQ(asked->anchors, std::vector{ca_.certificate});
+}
+
+TEST_F(Folder, an_installation_replaces_all_files_at_once_and_ends_the_request) {
+  const KeyRef key = *storage_->make_key(KeyType::p256);
+  ASSERT_TRUE(storage_->save(est::Asked{key, {}}));
+  ASSERT_TRUE(storage_->save(installed_with(key, "CN=one")));
+  EXPECT_FALSE(*storage_->asked());
+  const auto first = *storage_->installed();
+  ASSERT_TRUE(first);
+  EXPECT_EQ(first->certificate.subject.text, "CN=one");
+  EXPECT_EQ(first->key.key, key.key);
+
+  const KeyRef next = *storage_->make_key(KeyType::ed25519);
+  ASSERT_TRUE(storage_->save(installed_with(next, "CN=two")));
+  const auto second = *storage_->installed();
+  EXPECT_EQ(second->certificate.subject.text, "CN=two");
+  EXPECT_EQ(second->key.key, next.key);
+  EXPECT_EQ(std::distance(fs::directory_iterator(path_ + "/generations"), fs::directory_iterator{}), 1);
+}
+
+TEST_F(Folder, files_are_for_the_owner_alone) {
+  const KeyRef key = *storage_->make_key(KeyType::p256);
+  EXPECT_EQ(mode(path_ + "/pending/key.pem"), 0600U);
+  ASSERT_TRUE(storage_->save(installed_with(key, "CN=one")));
+  for (const char* name : {"/key.pem", "/cert.pem", "/chain.pem", "/anchors.pem"}) {
+    EXPECT_EQ(mode(path_ + name), 0600U) << name;
+  }
+  EXPECT_EQ(mode(path_), 0700U);
+}
+
+TEST_F(Folder, a_renewal_with_the_same_key_keeps_it) {
+  const KeyRef key = *storage_->make_key(KeyType::p256);
+  ASSERT_TRUE(storage_->save(installed_with(key, "CN=one")));
+  const KeyRef current{"current", key.key};
+  ASSERT_TRUE(storage_->save(est::Asked{current, {ca_.certificate}}));
+  EXPECT_EQ((*storage_->asked())->key, current);
+  ASSERT_TRUE(storage_->save(installed_with(current, "CN=renewed")));
+  EXPECT_EQ((*storage_->installed())->key.key, key.key);
+  EXPECT_EQ((*storage_->installed())->certificate.subject.text, "CN=renewed");
+}
+
+// What a power cut can leave behind: a generation that is not linked, a link under its temporary name, half a record.
+TEST_F(Folder, remains_of_a_power_cut_do_no_harm) {
+  const KeyRef key = *storage_->make_key(KeyType::p256);
+  ASSERT_TRUE(storage_->save(installed_with(key, "CN=one")));
+  fs::create_directories(path_ + "/generations/ffff");
+  ASSERT_TRUE(io::write_file(path_ + "/generations/ffff/key.pem", view("half")));
+  fs::create_symlink("generations/ffff", path_ + "/current.new");
+  fs::create_directories(path_ + "/pending");
+  ASSERT_TRUE(io::write_file(path_ + "/pending/asked", view("pending\n")));
+
+  EXPECT_EQ((*storage_->installed())->certificate.subject.text, "CN=one");
+  EXPECT_FALSE(*storage_->asked());
+  const KeyRef next = *storage_->make_key(KeyType::p256);
+  ASSERT_TRUE(storage_->save(installed_with(next, "CN=two")));
+  EXPECT_EQ((*storage_->installed())->certificate.subject.text, "CN=two");
+}
+
+TEST(File, a_reader_sees_the_old_file_or_the_new_one) {
+  SystemRng rng;
+  const auto folder = fs::temp_directory_path() / ("imprint-file-" + hex(random_secret(rng, 8).expose()));
+  ASSERT_TRUE(io::make_folder(folder.string()));
+  const std::string path = (folder / "x").string();
+  ASSERT_TRUE(io::write_file(path, view("old")));
+  ASSERT_TRUE(io::write_file(path, view("new"), 0644));
+  EXPECT_EQ(as_text(*io::read_file(path)), "new");
+  EXPECT_EQ(io::read_file(path, 2).error().fault, Fault::limit);
+  EXPECT_EQ(io::read_file(path + "y").error().fault, Fault::unreachable);
+  EXPECT_EQ(std::distance(fs::directory_iterator(folder), fs::directory_iterator{}), 1);
+  fs::remove_all(folder);
+}
+
+}  // namespace
+}  // namespace imprint

@@ -1,0 +1,138 @@
+#include "runtime/est_device.h"
+
+#include "runtime/engine.h"
+
+namespace imprint {
+namespace {
+
+std::string mode_of(const est::Plan& plan) {
+  if (plan.renew) {
+    return "renewal";
+  }
+  if (plan.explicit_anchors.empty() && plan.implicit_anchors.empty()) {
+    return "bootstrap";
+  }
+  return plan.credential ? "certificate" : plan.login ? "secret" : "nobody";
+}
+
+}  // namespace
+
+class EstDevice::World {
+ public:
+  World(io::Loop& loop, Rng& rng, const io::Guard& guard, DeviceStorage& storage, Journal* journal, std::string device,
+        Hooks hooks)
+      : loop_(loop),
+        rng_(rng),
+        storage_(storage),
+        journal_(journal),
+        device_(std::move(device)),
+        hooks_(std::move(hooks)),
+        https_(io::HttpsClient::make(
+            loop, guard, {}, [this](const std::string& id) { return storage_.key(id); },
+            [this](std::uint64_t session) { engine_.feed(Lost{session}); })),
+        engine_(est::Client{}, *this, est::Client::Idle{}) {}
+  World(const World&) = delete;
+  World& operator=(const World&) = delete;
+  ~World() { loop_.cancel(timer_); }
+
+  void start(est::PlanRef plan) {
+    recorder_.emplace("est", mode_of(*plan), "client", now(), rng_, journal_);
+    recorder_->run().device = device_;
+    auto before = storage_.asked();
+    if (!before) {
+      broken(before.error());
+      return;
+    }
+    engine_.feed(est::Client::Start{std::move(plan), *std::move(before)});
+  }
+
+  // ---- what the engine needs ----
+  Instant now() const { return loop_.now(); }
+  Rng& rng() { return rng_; }
+
+  void perform(const Reply&) { assert(false && "a device answers nobody"); }
+  void perform(SendRequest send) {
+    const std::size_t sent = send.what.body.size();
+    https_->request(send.session, std::move(send.what), [this, ticket = send.ticket, sent](Result<Response> answer) {
+      recorder_->count_request(sent, answer ? answer->body.size() : 0);
+      engine_.feed(Done<Response>{{ticket}, std::move(answer)});
+    });
+  }
+  void perform(Open open) {
+    recorder_->run().counts.connections += 1;
+    https_->open(open, [this, ticket = open.ticket](Result<SessionRef> session) {
+      engine_.feed(Done<SessionRef>{{ticket}, std::move(session)});
+    });
+  }
+  void perform(const Close& close) { https_->close(close.session); }
+  void perform(const Arm& arm) {
+    loop_.cancel(timer_);
+    timer_ = loop_.after(arm.delay, [this] { engine_.feed(Timeout{}); });
+  }
+  void perform(const Learn& learn) { recorder_->learned(learn.change); }
+  void perform(const Ask<MakeKey>& ask) { engine_.feed(Done<KeyRef>{{ask.ticket}, storage_.make_key(ask.question.type)}); }
+  void perform(const Ask<SignRequest>& ask) {
+    const auto key = storage_.key(ask.question.key_id);
+    engine_.feed(Done<Bytes>{{ask.ticket}, key ? make_request(*key, ask.question.what) : Result<Bytes>(key.error())});
+  }
+  void perform(const Ask<ConfirmFingerprint>& ask) {
+    hooks_.confirm(ask.question, [this, ticket = ask.ticket, of = ask.question.of](bool yes) {
+      using Word = Confirmed<Fingerprint>;
+      engine_.feed(Done<Word>{{ticket}, yes ? Result<Word>(PersonsWord::yes(of)) : Error{Fault::refused, "fingerprint: not confirmed"}});
+    });
+  }
+  template <class R>
+  void keep(Save<R> save, const std::function<void(Status)>& done) {
+    done(storage_.save(save.record));
+  }
+
+  void entered(const est::Client::State& state, std::string_view name) {
+    if (const auto* failed = std::get_if<est::Client::Failed>(&state)) {
+      recorder_->failed(name, failed->why, failed->detail, now());
+      end(failed->why.fault == Fault::refused || failed->why.fault == Fault::unauthentic ? "refused" : "failed");
+      return;
+    }
+    recorder_->entered(name, {}, now());
+    if (const auto* enrolled = std::get_if<est::Client::Enrolled>(&state)) {
+      const Certificate& c = enrolled->result.certificate;
+      recorder_->run().obtained = {"certificate " + c.subject.text + " until " + utc_text(c.not_after),
+                                   std::to_string(enrolled->result.anchors.size()) + " anchor(s)"};
+      end("operational");
+    }
+  }
+  // A late answer or the end of a session that is no longer used.
+  void refused(const Error&, const est::Client::Input&) {}
+  void broken(const Error& error) {
+    broken_ = error;
+    recorder_->failed(state_name<est::Client>(engine_.state()), error, {}, now());
+    end("failed");
+  }
+
+ private:
+  void end(std::string result) {
+    recorder_->end(std::move(result), now());
+    loop_.post([this] { hooks_.ended(engine_.state(), recorder_->run(), broken_); });
+  }
+
+  io::Loop& loop_;
+  Rng& rng_;
+  DeviceStorage& storage_;
+  Journal* journal_;
+  std::string device_;
+  Hooks hooks_;
+  std::optional<Recorder> recorder_;
+  std::optional<Error> broken_;
+  std::uint64_t timer_ = 0;
+  std::unique_ptr<io::HttpsClient> https_;
+  Engine<est::Client, World> engine_;
+};
+
+EstDevice::EstDevice(io::Loop& loop, Rng& rng, const io::Guard& guard, DeviceStorage& storage, Journal* journal,
+                     std::string device, Hooks hooks)
+    : world_(std::make_unique<World>(loop, rng, guard, storage, journal, std::move(device), std::move(hooks))) {}
+
+EstDevice::~EstDevice() = default;
+
+void EstDevice::start(est::PlanRef plan) { world_->start(std::move(plan)); }
+
+}  // namespace imprint

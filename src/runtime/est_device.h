@@ -1,0 +1,37 @@
+// A device that onboards itself by EST over HTTPS: the client role, its storage and its connections, on one loop.
+#pragma once
+
+#include <functional>
+#include <memory>
+
+#include "io/https_client.h"
+#include "proto/est/client.h"
+#include "runtime/device_storage.h"
+#include "runtime/recorder.h"
+
+namespace imprint {
+
+class EstDevice {
+ public:
+  struct Hooks {
+    // Asks a person whether this is the right fingerprint; `answer` may be called later, on the loop's thread.
+    std::function<void(const ConfirmFingerprint& question, std::function<void(bool)> answer)> confirm;
+    // The run is over: the state is Enrolled or Failed, or the error says why the device's own disk gave up.
+    std::function<void(const est::Client::State&, const Run&, const std::optional<Error>& broken)> ended;
+  };
+
+  EstDevice(io::Loop& loop, Rng& rng, const io::Guard& guard, DeviceStorage& storage, Journal* journal, std::string device,
+            Hooks hooks);
+  EstDevice(const EstDevice&) = delete;
+  EstDevice& operator=(const EstDevice&) = delete;
+  ~EstDevice();
+
+  // On the loop's thread.
+  void start(est::PlanRef plan);
+
+ private:
+  class World;
+  std::unique_ptr<World> world_;
+};
+
+}  // namespace imprint

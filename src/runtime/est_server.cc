@@ -1,0 +1,189 @@
+#include "runtime/est_server.h"
+
+#include "proto/est/http.h"
+#include "runtime/engine.h"
+
+namespace imprint {
+namespace {
+
+constexpr std::string_view kActor = "est";
+constexpr std::string_view kRevocationListPath = "/.well-known/imprint/crl";
+
+std::string mode_of(const est::Server::Enrol& m) {
+  if (m.renewal) {
+    return "renewal";
+  }
+  return m.session->proven ? "certificate" : m.login ? "secret" : "nobody";
+}
+
+}  // namespace
+
+// One request's way through the server role. Kept alive by the map, and by whoever waits for the store on its behalf.
+class EstServer::Conversation : public std::enable_shared_from_this<Conversation> {
+ public:
+  // An enrolment is told to the journal; a GET is not an onboarding.
+  Conversation(EstServer& server, Exchange from, Request asked, std::string mode, bool enrolment)
+      : server_(server),
+        site_(server.site_),
+        from_(from),
+        asked_(std::move(asked)),
+        recorder_("est", std::move(mode), "server", server.loop_.now(), server.rng_,
+                  enrolment ? &server.journal_ : nullptr),
+        engine_(est::Server(std::shared_ptr<const est::ServerConfig>(site_, &site_->est)), *this, est::Server::Idle{}) {}
+
+  void feed(est::Server::Input input) { engine_.feed(std::move(input)); }
+
+  // ---- what the engine needs ----
+  Instant now() const { return server_.loop_.now(); }
+  Rng& rng() { return server_.rng_; }
+
+  void perform(const Reply& reply) {
+    recorder_.count_request(reply.what.body.size(), 0);
+    result_of(reply.what.status);
+    server_.https_->reply(reply.to, est::to_http(reply.what, asked_));
+  }
+  void perform(const Learn& learn) { recorder_.learned(learn.change); }
+  void perform(Ask<Admit> ask) {
+    auto reader = server_.store_.read();
+    Result<Decision> answer = reader ? site::admit(site_->policy, **reader, ask.question, now()) : Result<Decision>(reader.error());
+    if (answer) {
+      recorder_.run().device = answer->grant.device;
+      check_ = answer->reason;
+      if (answer->rule != nullptr && answer->verdict != Verdict::issue) {
+        recorder_.run().rule = answer->rule->id;
+      }
+    }
+    feed(Done<Decision>{{ask.ticket}, std::move(answer)});
+  }
+  void perform(Ask<Issue> ask) {
+    feed(Done<Bytes>{{ask.ticket}, site::issue(site_->ca, ask.question.grant, now(), rng())});
+  }
+  void perform(const SendRequest&) { assert(false && "the EST server asks nobody"); }
+  void perform(const Open&) { assert(false && "the EST server opens nothing"); }
+  void perform(const Close&) { assert(false && "the EST server closes nothing"); }
+  void perform(const Arm&) { assert(false && "the EST server arms nothing"); }
+
+  void keep(Note<Issued> note, std::function<void(Status)> done) {
+    recorder_.run().obtained.push_back("certificate " + note.fact.grant.names.subject.text);
+    submit([fact = std::move(note.fact), at = now()](store::Writer& w) { return w.issued(fact, at, kActor); }, std::move(done));
+  }
+  void keep(Note<Pended> note, std::function<void(Status)> done) {
+    submit([fact = std::move(note.fact), at = now()](store::Writer& w) { return w.pended(fact, at, kActor); }, std::move(done));
+  }
+  void keep(Note<Denied> note, std::function<void(Status)> done) {
+    submit([fact = std::move(note.fact), at = now()](store::Writer& w) { return w.denied(fact, at, kActor); }, std::move(done));
+  }
+
+  void entered(const est::Server::State& state, std::string_view name) {
+    recorder_.entered(name, std::exchange(check_, {}), now());
+    if (std::holds_alternative<est::Server::Idle>(state)) {
+      finish();
+    }
+  }
+  void refused(const Error& error, const est::Server::Input& input) {
+    if (std::holds_alternative<Gone>(input)) {
+      return;
+    }
+    recorder_.failed(state_name<est::Server>(engine_.state()), error, {}, now());
+    result_ = "refused";
+    server_.https_->reply(from_, est::wire_error(error));
+    finish();
+  }
+  void broken(const Error& error) {
+    recorder_.failed(state_name<est::Server>(engine_.state()), error, {}, now());
+    result_ = "failed";
+    // Another request with the same key or token got there first: the client may simply ask again and get its answer.
+    const Error told = error.fault == Fault::conflict ? Error{Fault::unreachable, error.what} : error;
+    server_.https_->reply(from_, est::wire_error(told));
+    finish();
+  }
+
+ private:
+  void submit(store::Store::Change change, std::function<void(Status)> done) {
+    auto self = shared_from_this();
+    io::Loop& loop = server_.loop_;
+    server_.store_.submit(std::move(change), [self, &loop, done = std::move(done)](Status kept) {
+      loop.post([self, kept, done] { done(kept); });
+    });
+  }
+  void result_of(int status) {
+    result_ = status == 200 ? "operational" : status == 202 ? "pending" : status >= 500 ? "failed" : "refused";
+  }
+  void finish() {
+    recorder_.end(result_, now());
+    server_.finished(from_.id);
+  }
+
+  EstServer& server_;
+  std::shared_ptr<const EstSite> site_;
+  Exchange from_;
+  Request asked_;  // without its body: for the form of the answer
+  std::string check_;
+  std::string result_ = "answered";
+  Recorder recorder_;
+  Engine<est::Server, Conversation> engine_;
+};
+
+EstServer::EstServer(io::Loop& loop, store::Store& store, Rng& rng, Journal& journal, std::shared_ptr<const EstSite> site)
+    : loop_(loop), store_(store), rng_(rng), journal_(journal), site_(std::move(site)) {}
+
+EstServer::~EstServer() = default;
+
+Status EstServer::listen(io::HttpsServerOptions options) {
+  io::HttpsServer::Handlers handlers;
+  handlers.request = [this](Exchange from, Request request) { take(from, std::move(request)); };
+  handlers.gone = [this](Exchange from) { gone(from); };
+  handlers.handshake_failed = [](std::uint64_t, const Error&) {};
+  TRY(https_, io::HttpsServer::listen(loop_, std::move(options), std::move(handlers)));
+  return Ok{};
+}
+
+void EstServer::take(Exchange from, Request request) {
+  if (request.method == Method::get && request.path == kRevocationListPath) {
+    Response out;
+    out.status = 200;
+    out.content_type = "application/pkix-crl";
+    out.body = site_->revocation_list;
+    https_->reply(from, out);
+    return;
+  }
+  auto message = est::parse_request(from, request, site_->est);
+  if (!message) {
+    https_->reply(from, est::wire_error(message.error()));
+    return;
+  }
+  request.body.clear();
+  request.login.reset();
+  const auto* enrol = std::get_if<est::Server::Enrol>(&*message);
+  auto conversation =
+      std::make_shared<Conversation>(*this, from, std::move(request), enrol != nullptr ? mode_of(*enrol) : "question", enrol != nullptr);
+  conversations_.emplace(from.id, conversation);
+  std::visit([&](auto&& m) { conversation->feed(std::forward<decltype(m)>(m)); }, *std::move(message));
+}
+
+void EstServer::gone(Exchange from) {
+  if (const auto it = conversations_.find(from.id); it != conversations_.end()) {
+    const auto keep = it->second;
+    keep->feed(Gone{from});
+  }
+}
+
+void EstServer::finished(std::uint64_t exchange) {
+  const auto it = conversations_.find(exchange);
+  if (it == conversations_.end()) {
+    return;
+  }
+  // The engine is still on the stack: let it go when the loop comes round.
+  loop_.post([dead = std::move(it->second)] {});
+  conversations_.erase(it);
+}
+
+std::uint16_t EstServer::port() const { return https_->port(); }
+
+void EstServer::set_tls(std::shared_ptr<io::TlsContext> tls) { https_->set_tls(std::move(tls)); }
+
+void EstServer::drain(Duration grace, std::function<void()> done) { https_->drain(grace, std::move(done)); }
+
+io::HttpsServerStats EstServer::stats() const { return https_->stats(); }
+
+}  // namespace imprint

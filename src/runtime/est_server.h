@@ -1,0 +1,54 @@
+// The owner's EST server on one loop: HTTPS in, the server role in the middle, policy, CA and store behind.
+#pragma once
+
+#include <memory>
+#include <unordered_map>
+
+#include "io/https_server.h"
+#include "proto/est/server.h"
+#include "runtime/recorder.h"
+#include "site/ca.h"
+#include "site/policy.h"
+#include "store/store.h"
+
+namespace imprint {
+
+// Everything that may be exchanged while the server runs (SIGHUP); shared by all loops, never changed in place.
+struct EstSite {
+  est::ServerConfig est;
+  site::Policy policy;
+  site::Ca ca;
+  Bytes revocation_list;  // DER, served at /.well-known/imprint/crl
+};
+
+class EstServer {
+ public:
+  EstServer(io::Loop& loop, store::Store& store, Rng& rng, Journal& journal, std::shared_ptr<const EstSite> site);
+  EstServer(const EstServer&) = delete;
+  EstServer& operator=(const EstServer&) = delete;
+  ~EstServer();
+
+  Status listen(io::HttpsServerOptions options);
+  std::uint16_t port() const;
+  // On the loop's thread: later requests see this.
+  void set_site(std::shared_ptr<const EstSite> site) { site_ = std::move(site); }
+  void set_tls(std::shared_ptr<io::TlsContext> tls);
+  void drain(Duration grace, std::function<void()> done);
+  io::HttpsServerStats stats() const;
+
+ private:
+  class Conversation;
+  void take(Exchange from, Request request);
+  void gone(Exchange from);
+  void finished(std::uint64_t exchange);
+
+  io::Loop& loop_;
+  store::Store& store_;
+  Rng& rng_;
+  Journal& journal_;
+  std::shared_ptr<const EstSite> site_;
+  std::unique_ptr<io::HttpsServer> https_;
+  std::unordered_map<std::uint64_t, std::shared_ptr<Conversation>> conversations_;
+};
+
+}  // namespace imprint

@@ -1,0 +1,252 @@
+// Both sides of EST over real TLS on loopback, in one process.
+#include <gtest/gtest.h>
+
+#include <filesystem>
+
+#include "crypto/cms.h"
+#include "crypto/random.h"
+#include "runtime/est_device.h"
+#include "runtime/est_server.h"
+
+namespace imprint {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr Duration kYear = std::chrono::hours(24 * 365);
+
+class Silent final : public Journal {
+ public:
+  void step(const Run&, const RunStep&) override {}
+  void ended(const Run& run) override { runs.push_back(run); }
+  std::vector<Run> runs;
+};
+
+// A site and a device on one loop.
+class Wire : public testing::Test {
+ protected:
+  void SetUp() override {
+    folder_ = fs::temp_directory_path() / ("imprint-wire-" + hex(random_secret(rng_, 8).expose()));
+    fs::create_directories(folder_);
+    store_ = *store::open_sqlite((folder_ / "db").string());
+    const Instant now = loop_.now();
+    site_ = std::make_shared<EstSite>();
+    site_->ca = *site::make_root(KeyType::p256, *Name::from_text("CN=Owner"), now, kYear * 10, rng_);
+    maker_ = *site::make_root(KeyType::p256, *Name::from_text("CN=Maker"), now, kYear * 30, rng_);
+    site_->policy.profiles[""] = {};
+    site_->policy.owner_anchors = {site_->ca.certificate};
+    site_->policy.pepper = random_secret(rng_, 32);
+    site_->est.labels[""].ca_certificates = encode_certs_only({site_->ca.certificate.der});
+    guard_.allow_loopback();
+  }
+  void TearDown() override {
+    server_.reset();
+    store_.reset();
+    fs::remove_all(folder_);
+  }
+
+  void listen() {
+    io::TlsServerOptions tls;
+    tls.key = *PrivateKey::generate(KeyType::p256);
+    tls.chain = {*site::issue_server(site_->ca, tls.key.public_key(), {*GeneralName::from_text("ip:127.0.0.1")}, loop_.now(),
+                                     kYear, rng_)};
+    tls.anchors = {site_->ca.certificate, maker_.certificate};
+    server_ = std::make_unique<EstServer>(loop_, *store_, rng_, journal_, site_);
+    io::HttpsServerOptions options;
+    options.tls = *io::TlsContext::server(tls);
+    ASSERT_TRUE(server_->listen(std::move(options)));
+  }
+
+  std::shared_ptr<est::Plan> plan_for(const std::string& id) {
+    auto plan = std::make_shared<est::Plan>();
+    plan->server = *Uri::parse("https://127.0.0.1:" + std::to_string(server_->port()));
+    plan->explicit_anchors = {site_->ca.certificate};
+    plan->names.subject = *Name::from_text("CN=" + id);
+    return plan;
+  }
+
+  Credential idevid(const std::string& id, MemoryStorage& storage) {
+    const PrivateKey key = *PrivateKey::generate(KeyType::p256);
+    storage.add_key("idevid", key);
+    Grant grant;
+    grant.names.subject = *Name::from_text("CN=" + id);
+    grant.spki = key.public_key().spki;
+    grant.lifetime = kYear;
+    return {"idevid", {*Certificate::parse(*site::issue(maker_, grant, loop_.now(), rng_))}};
+  }
+
+  void register_device(const std::string& id, const Certificate* idevid) {
+    Device device;
+    device.id = id;
+    if (idevid != nullptr) {
+      device.identities = {identity_of(*idevid)};
+    }
+    ASSERT_TRUE(store_->write([&](store::Writer& w) { return w.add_device(device, "test"); }));
+  }
+
+  // Lets the device run to its end, at most ten seconds.
+  imprint::Run onboard(DeviceStorage& storage, const est::PlanRef& plan, bool person_says = false) {
+    std::optional<imprint::Run> out;
+    EstDevice::Hooks hooks;
+    hooks.confirm = [&](const ConfirmFingerprint& question, const std::function<void(bool)>& answer) {
+      shown_ = question.of.sha256;
+      answer(person_says);
+    };
+    hooks.ended = [&](const est::Client::State&, const imprint::Run& run, const std::optional<Error>&) {
+      out = run;
+      loop_.stop();
+    };
+    EstDevice device(loop_, rng_, guard_, storage, nullptr, "dev", std::move(hooks));
+    loop_.post([&] { device.start(plan); });
+    const auto limit = loop_.after(std::chrono::seconds(10), [&] { loop_.stop(); });
+    loop_.run();
+    loop_.cancel(limit);
+    EXPECT_TRUE(out) << "no end within ten seconds";
+    return out.value_or(imprint::Run{});
+  }
+
+  io::Loop loop_;
+  SystemRng rng_;
+  io::Guard guard_;
+  Silent journal_;
+  fs::path folder_;
+  std::unique_ptr<store::Store> store_;
+  std::shared_ptr<EstSite> site_;
+  site::Ca maker_;
+  std::unique_ptr<EstServer> server_;
+  Sha256 shown_{};
+};
+
+TEST_F(Wire, a_device_with_its_idevid_becomes_operational) {
+  listen();
+  MemoryStorage storage;
+  auto plan = plan_for("dev-1");
+  plan->credential = idevid("dev-1", storage);
+  register_device("dev-1", &plan->credential->chain[0]);
+  const imprint::Run run = onboard(storage, plan);
+  EXPECT_EQ(run.result, "operational") << run.steps.back().check;
+  const auto installed = *storage.installed();
+  ASSERT_TRUE(installed);
+  EXPECT_EQ(installed->certificate.issuer.text, "CN=Owner");
+  auto reader = *store_->read();
+  EXPECT_TRUE(*reader->certificate(installed->certificate.serial));
+  EXPECT_EQ(run.counts.connections, 1U);  // csrattrs and enrolment on the connection of cacerts: the linking value holds
+}
+
+TEST_F(Wire, a_profile_that_demands_linking_gets_it) {
+  site_->est.labels[""].require_linking = true;
+  listen();
+  MemoryStorage storage;
+  auto plan = plan_for("dev-2");
+  plan->credential = idevid("dev-2", storage);
+  register_device("dev-2", &plan->credential->chain[0]);
+  EXPECT_EQ(onboard(storage, plan).result, "operational");
+}
+
+TEST_F(Wire, a_device_that_trusts_nobody_shows_the_fingerprint_and_goes_on_after_a_word) {
+  listen();
+  MemoryStorage storage;
+  auto plan = plan_for("dev-3");
+  plan->explicit_anchors.clear();
+  plan->credential = idevid("dev-3", storage);
+  register_device("dev-3", &plan->credential->chain[0]);
+  EXPECT_EQ(onboard(storage, plan, false).rule, "EST-FINGERPRINT");
+  EXPECT_EQ(shown_, site_->ca.certificate.fingerprint());
+  EXPECT_EQ(onboard(storage, plan, true).result, "operational");
+}
+
+TEST_F(Wire, another_site_s_anchors_end_the_run_before_anything_is_sent) {
+  listen();
+  MemoryStorage storage;
+  auto plan = plan_for("dev-4");
+  plan->explicit_anchors = {maker_.certificate};
+  const imprint::Run run = onboard(storage, plan);
+  EXPECT_EQ(run.rule, "EST-SERVER-UNTRUSTED");
+  EXPECT_EQ(run.counts.messages, 0U);
+}
+
+TEST_F(Wire, an_implicit_anchor_s_server_must_carry_the_name) {
+  listen();
+  MemoryStorage storage;
+  auto plan = plan_for("dev-5");
+  plan->server = *Uri::parse("https://localhost:" + std::to_string(server_->port()));
+  plan->implicit_anchors = std::exchange(plan->explicit_anchors, {});
+  EXPECT_EQ(onboard(storage, plan).rule, "EST-SERVER-NAME");
+  plan->explicit_anchors = std::exchange(plan->implicit_anchors, {});
+  plan->credential = idevid("dev-5", storage);
+  register_device("dev-5", &plan->credential->chain[0]);
+  EXPECT_EQ(onboard(storage, plan).result, "operational");  // an explicit anchor's may carry id-kp-cmcRA instead
+}
+
+TEST_F(Wire, renewal_with_the_same_and_with_a_new_key) {
+  listen();
+  MemoryStorage storage;
+  auto plan = plan_for("dev-6");
+  plan->credential = idevid("dev-6", storage);
+  register_device("dev-6", &plan->credential->chain[0]);
+  ASSERT_EQ(onboard(storage, plan).result, "operational");
+  const est::Installed first = **storage.installed();
+
+  auto renewal = std::make_shared<est::Plan>(*plan);
+  renewal->renew = true;
+  renewal->credential = Credential{first.key.id, {first.certificate}};
+  renewal->keep_key = first.key;
+  ASSERT_EQ(onboard(storage, renewal).result, "operational");
+  const est::Installed second = **storage.installed();
+  EXPECT_NE(second.certificate.serial, first.certificate.serial);
+  EXPECT_EQ(second.certificate.key, first.certificate.key);
+
+  renewal = std::make_shared<est::Plan>(*renewal);
+  renewal->credential = Credential{second.key.id, {second.certificate}};
+  renewal->keep_key.reset();
+  ASSERT_EQ(onboard(storage, renewal).result, "operational");
+  EXPECT_NE((*storage.installed())->certificate.key, second.certificate.key);
+}
+
+TEST_F(Wire, a_token_is_good_for_one_device_once) {
+  listen();
+  register_device("dev-7", nullptr);
+  const Secret token("9J8kWmZpQ2rT5vXyB7cD4fG6hK1nL3sA");
+  const DeviceSecret secret{"dev-7", "dev-7", true, site::secret_mac(site_->policy.pepper, "dev-7", token), false};
+  ASSERT_TRUE(store_->write([&](store::Writer& w) { return w.add_secret(secret); }));
+  MemoryStorage storage;
+  auto plan = plan_for("dev-7");
+  plan->login = Login{"dev-7", token};
+  EXPECT_EQ(onboard(storage, plan).result, "operational");
+  MemoryStorage thief;
+  EXPECT_EQ(onboard(thief, plan).rule, "EST-UNAUTHORIZED");
+}
+
+TEST_F(Wire, an_unregistered_device_waits_and_is_found_again_after_approval) {
+  listen();
+  site_->policy.retry_after = std::chrono::seconds(1);
+  MemoryStorage storage;
+  auto plan = plan_for("dev-8");
+  plan->credential = idevid("dev-8", storage);
+  loop_.after(std::chrono::milliseconds(300), [&] {
+    ASSERT_TRUE(store_->write([&](store::Writer& w) {
+      auto waiting = *w.all_pending();
+      return w.decide(waiting.at(0).what.request_key, Admission::approved, "test", loop_.now());
+    }));
+  });
+  const imprint::Run run = onboard(storage, plan);
+  EXPECT_EQ(run.result, "operational") << run.steps.back().check;
+  EXPECT_EQ(run.counts.connections, 2U);  // the second request was linked anew to its own connection
+}
+
+TEST_F(Wire, a_device_whose_answer_was_lost_gets_the_same_certificate_again) {
+  listen();
+  MemoryStorage storage;
+  auto plan = plan_for("dev-9");
+  plan->credential = idevid("dev-9", storage);
+  register_device("dev-9", &plan->credential->chain[0]);
+  ASSERT_EQ(onboard(storage, plan).result, "operational");
+  const est::Installed first = **storage.installed();
+  ASSERT_TRUE(storage.save(est::Asked{first.key, first.anchors}));  // as if the power had gone before Installed
+  ASSERT_EQ(onboard(storage, plan).result, "operational");
+  EXPECT_EQ((*storage.installed())->certificate, first.certificate);
+  EXPECT_EQ((*store_->read())->count("certificates").operator*(), 1);
+}
+
+}  // namespace
+}  // namespace imprint

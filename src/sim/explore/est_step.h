@@ -1,0 +1,178 @@
+// The inside of EstRules: one thing that happens, as a change to a copy of the world. Private to this folder.
+#pragma once
+
+#include <algorithm>
+
+#include "role/step.h"
+#include "role/table.h"
+#include "sim/explore/est_world.h"
+
+namespace imprint::explore {
+
+using ClientActions = std::vector<est::Client::Turn::Action>;
+
+inline constexpr Instant kNow{1'800'000'000'000};
+inline constexpr std::string_view kUser = "dev-1";
+inline constexpr std::string_view kToken = "the one-time token of dev-1";
+
+template <class... F>
+struct Cases : F... {
+  using F::operator()...;
+};
+
+template <class T, class... A>
+bool is(const std::variant<A...>& v) {
+  return std::holds_alternative<T>(v);
+}
+
+// "SendRequest /…/cacerts", "Save<Asked>": what an action is, for the trace.
+template <class... A>
+std::string action_name(const std::variant<A...>& action) {
+  return std::visit(
+      []<class T>(const T& one) {
+        std::string out = type_name<T>();
+        if constexpr (std::same_as<T, SendRequest>) {
+          out += ' ' + one.what.path;
+        } else if constexpr (std::same_as<T, Reply>) {
+          out += ' ' + std::to_string(one.what.status);
+        }
+        return out;
+      },
+      action);
+}
+
+// Puts the first save behind the next thing that leaves: the mistake that a power cut punishes.
+template <class Saving, class Leaving, class Action>
+void delay_saves(std::vector<Action>& actions) {
+  const auto saves = std::ranges::find_if(actions, [](const Action& a) { return is<Saving>(a); });
+  const auto leaves = std::find_if(saves, actions.end(), [](const Action& a) { return is<Leaving>(a); });
+  if (leaves != actions.end()) {
+    std::rotate(saves, saves + 1, leaves + 1);
+  }
+}
+
+// Who plays, with which keys and certificates.
+struct EstRules::Cast {
+  PrivateKey owner_key;
+  Certificate owner, maker, server;
+  est::PlanRef plan;
+  Beliefs site;  // what the owner believes before anybody asks
+  std::shared_ptr<const est::ServerConfig> config;
+};
+
+// A part of the world that is taken out of its pool to be changed, and put back.
+template <class T>
+class Part {
+ public:
+  Part(Pool<T>& pool, std::uint32_t& id) : pool_(pool), id_(id) {}
+  const T& operator*() const { return copy_ ? *copy_ : pool_[id_]; }
+  const T* operator->() const { return &**this; }
+  T& edit() {
+    if (!copy_) {
+      copy_ = pool_[id_];
+    }
+    return *copy_;
+  }
+  void set(T value) { copy_ = std::move(value); }
+  void put_back() {
+    if (copy_) {
+      id_ = pool_.id(*std::exchange(copy_, std::nullopt));
+    }
+  }
+
+ private:
+  Pool<T>& pool_;
+  std::uint32_t& id_;
+  std::optional<T> copy_;
+};
+
+struct EstRules::Pools {
+  Pool<est::Client::State> client;
+  Pool<ClientActions> todo;
+  Pool<std::vector<ClientQuestion>> asked;
+  Pool<DeviceDisk> disk;
+  Pool<Beliefs> mind;
+  Pool<OwnerDisk> owner;
+  Pool<std::vector<Wire>> wires;
+  Pool<std::vector<Served>> served;
+  Pool<std::optional<Request>> heard;
+  const std::uint32_t no_wires = wires.id({});
+
+  // The client is a function: what it once answered to an input in a state, it will answer again.
+  struct Answer {
+    bool taken = false;
+    std::uint32_t client = 0, todo = 0;
+  };
+  std::map<std::array<std::uint64_t, 2>, Answer> answers;
+};
+
+// One thing that happens: a copy of the world, changed.
+class EstRules::Step {
+ public:
+  Step(EstRules& rules, const EstWorld& world);
+
+  EstWorld& world() { return w; }
+  const EstWorld& done();  // the changed world
+  // Hands the changed world on.
+  void emit(const Emit& to, std::string_view label, bool fault);
+
+  // ---- the device ----
+  void boot();
+  std::string act();  // the next action of its turn that others could notice; returns which
+  void answer(std::size_t question, bool well);
+  void deliver(std::size_t wire);
+  void notice(std::size_t wire);
+  void timeout();
+  void crash_device();
+
+  // ---- the connections ----
+  void arrive(std::size_t wire, bool again);
+  void lose(std::size_t wire);
+  void replay();
+
+  // ---- the owner ----
+  std::string act_served(std::size_t i);
+  void answer_served(std::size_t i, bool well);
+  void server_notices(std::size_t wire);
+  void crash_server();
+
+ private:
+  void wrong(std::string what) {
+    if (violation_.empty()) {
+      violation_ = std::move(what);
+    }
+  }
+  bool feed(const est::Client::Input& input);
+  void act(const est::Client::Turn::Action& action);
+  void connect(const Open& open);
+  void make_key(const Ask<MakeKey>& ask, bool well);
+  void sign(const Ask<SignRequest>& ask, bool well);
+  void confirm(const Ask<ConfirmFingerprint>& ask, bool well);
+  void send(const SendRequest& action);
+  void check_sent(const Wire& wire, const Request& request);
+  void close(std::uint64_t session);
+  void save(const est::Asked& record);
+  void save(const est::Installed& record);
+  void serve(std::uint64_t exchange, const Wire& wire, const Wire::Sent& sent, bool attacker);
+  void feed_served(Served& one, const est::Server::Input& input);
+  void reply(const Served& from, const Reply& reply);
+  void note(Served& from, const Issued& fact);
+  Decision decide(const Admit& q) const;
+  Bytes issue(const Issue& q, const Served& by) const;
+  void settle();
+
+  const Setting& setting_;
+  const Cast& cast_;
+  Pools& pools_;
+  EstWorld w;
+  Part<std::vector<ClientQuestion>> asked_;
+  Part<DeviceDisk> disk_;
+  Part<Beliefs> mind_;
+  Part<OwnerDisk> owner_;
+  Part<std::vector<Wire>> wires_;
+  Part<std::vector<Served>> served_;
+  Part<std::optional<Request>> heard_;
+  std::string violation_;
+};
+
+}  // namespace imprint::explore

@@ -1,0 +1,264 @@
+#include "sim/explore/est_world.h"
+
+#include "crypto/cms.h"
+#include "crypto_toy/toy.h"
+#include "sim/explore/est_step.h"
+
+namespace imprint::explore {
+namespace {
+
+constexpr std::string_view kHost = "est.example";
+
+Certificate certificate(const PrivateKey& issuer, std::string_view issuer_name, std::string_view name, const PublicKey& key,
+                        std::uint8_t serial) {
+  CertificateTemplate what;
+  what.serial = {serial};
+  what.issuer = *Name::from_text(issuer_name);
+  what.subject = *Name::from_text(name);
+  what.not_before = kNow - std::chrono::hours(24);
+  what.not_after = kNow + std::chrono::hours(24 * 365);
+  what.spki = key.spki;
+  what.is_ca = issuer_name == name;
+  what.alt_names = {*GeneralName::from_text("dns:" + std::string(kHost))};
+  return *Certificate::parse(*sign_certificate(issuer, what));
+}
+
+est::Plan plan_of(Mode mode, const Certificate& owner, const Certificate& idevid, const Certificate& old) {
+  est::Plan plan;
+  plan.server = *Uri::parse("https://" + std::string(kHost));
+  plan.names = {old.subject, old.alt_names};
+  plan.polls = 3;
+  if (mode != Mode::bootstrap) {
+    plan.explicit_anchors = {owner};
+  }
+  if (mode == Mode::token) {
+    plan.login = Login{std::string(kUser), Secret(kToken)};
+  } else if (mode == Mode::renewal) {
+    plan.credential = Credential{"old", {old}};
+    plan.renew = true;
+  } else {
+    plan.credential = Credential{"device", {idevid}};
+  }
+  return plan;
+}
+
+Beliefs initial_beliefs(const Certificate& owner, const Certificate& maker) {
+  Beliefs out;
+  for (const Certificate* anchor : {&owner, &maker}) {
+    BeliefChange change;
+    change.belief = {est::anchor_belief(*anchor), Topic::anchor, "an anchor of the site", kNoEnd};
+    change.strength = Strength::proved;
+    change.evidence.ground = Ground::person;
+    out.apply(change);
+  }
+  return out;
+}
+
+}  // namespace
+
+EstRules::EstRules(Setting setting) : setting_(setting), cast_(std::make_unique<Cast>()), pools_(std::make_unique<Pools>()) {
+  Cast& c = *cast_;
+  const PrivateKey maker_key = toy::key(KeyType::p256, "maker");
+  c.owner_key = toy::key(KeyType::p256, "owner");
+  c.owner = certificate(c.owner_key, "CN=owner", "CN=owner", c.owner_key.public_key(), 1);
+  c.maker = certificate(maker_key, "CN=maker", "CN=maker", maker_key.public_key(), 1);
+  c.server = certificate(c.owner_key, "CN=owner", "CN=server", toy::key(KeyType::p256, "server").public_key(), 2);
+  const Certificate idevid = certificate(maker_key, "CN=maker", "CN=dev-1", toy::key(KeyType::p256, "device").public_key(), 3);
+  const Certificate old = certificate(c.owner_key, "CN=owner", "CN=dev-1", toy::key(KeyType::p256, "old").public_key(), 4);
+  c.plan = std::make_shared<const est::Plan>(plan_of(setting.mode, c.owner, idevid, old));
+  c.site = initial_beliefs(c.owner, c.maker);
+  auto config = std::make_shared<est::ServerConfig>();
+  config->labels[""] = {encode_certs_only({c.owner.der}), {}, true, false};
+  c.config = std::move(config);
+}
+
+EstRules::~EstRules() = default;
+
+EstWorld EstRules::start() {
+  EstWorld w;
+  w.disk = pools_->disk.id({});
+  w.owner = pools_->owner.id({});
+  w.wires = pools_->wires.id({});
+  w.served = pools_->served.id({});
+  w.heard = pools_->heard.id({});
+  w.admission = setting_.approval ? Admission::waiting : Admission::approved;
+  Step first(*this, w);
+  first.boot();
+  return first.done();
+}
+
+template <class What>
+void EstRules::happen(const EstWorld& world, const Emit& emit, std::string_view label, bool fault, What what) {
+  Step s(*this, world);
+  if constexpr (std::is_void_v<decltype(what(s))>) {
+    what(s);
+    s.emit(emit, label, fault);
+  } else {
+    const std::string exactly = what(s);
+    s.emit(emit, exactly, fault);
+  }
+}
+
+// While somebody's turn has actions left, only these and a power cut there are looked at: whatever the others do
+// meanwhile commutes with them.
+void EstRules::moves(const EstWorld& world, const Emit& emit) {
+  const bool device_busy = !pools_->todo[world.todo].empty();
+  const auto& served = pools_->served[world.served];
+  const auto busy = std::ranges::find_if(served, [](const Served& x) { return !x.todo.empty(); });
+  const bool may_crash = world.crashes < setting_.bounds.crash;
+  if (may_crash && (device_busy || busy == served.end()) && !(world.ended && pools_->disk[world.disk].installed)) {
+    happen(world, emit, "power cut at the device", true, [](Step& s) { s.crash_device(); });
+  }
+  if (device_busy) {
+    happen(world, emit, {}, false, [](Step& s) { return s.act(); });
+    return;
+  }
+  if (may_crash && (busy != served.end() || world.wires != pools_->no_wires)) {
+    happen(world, emit, "power cut at the server", true, [](Step& s) { s.crash_server(); });
+  }
+  if (busy != served.end()) {
+    happen(world, emit, {}, false, [&](Step& s) { return s.act_served(static_cast<std::size_t>(busy - served.begin())); });
+    return;
+  }
+  moves_of_device(world, emit);
+  moves_of_network(world, emit);
+  moves_of_owner(world, emit);
+}
+
+void EstRules::moves_of_device(const EstWorld& world, const Emit& emit) {
+  const Bounds& b = setting_.bounds;
+  const auto& asked = pools_->asked[world.asked];
+  for (std::size_t i = 0; i < asked.size(); ++i) {
+    const std::string name = action_name(asked[i]);
+    happen(world, emit, "device: " + name + " answered", false, [&](Step& s) { s.answer(i, true); });
+    const bool is_open = is<Open>(asked[i]);
+    if (is_open ? world.losses < b.loss : world.failures < b.failure) {
+      happen(world, emit, "device: " + name + " failed", true, [&](Step& s) {
+        ++(is_open ? s.world().losses : s.world().failures);
+        s.answer(i, false);
+      });
+    }
+  }
+  const auto& wires = pools_->wires[world.wires];
+  for (std::size_t i = 0; i < wires.size(); ++i) {
+    if (wires[i].client_open && !wires[i].answers.empty()) {
+      happen(world, emit, "device: reads an answer", false, [&](Step& s) { s.deliver(i); });
+    }
+    if (wires[i].client_open && wires[i].cut) {
+      happen(world, emit, "device: notices that the connection is gone", false, [&](Step& s) { s.notice(i); });
+    }
+  }
+  if (world.timer) {
+    happen(world, emit, "device: timer", false, [](Step& s) { s.timeout(); });
+  }
+}
+
+void EstRules::moves_of_network(const EstWorld& world, const Emit& emit) {
+  const Bounds& b = setting_.bounds;
+  const auto& wires = pools_->wires[world.wires];
+  for (std::size_t i = 0; i < wires.size(); ++i) {
+    if (wires[i].server_open && !wires[i].requests.empty()) {
+      const std::string path = wires[i].requests.front().what.path;
+      happen(world, emit, "server: reads " + path, false, [&](Step& s) { s.arrive(i, false); });
+      if (world.dups < b.dup) {
+        happen(world, emit, "server: reads " + path + ", and will again", true, [&](Step& s) { s.arrive(i, true); });
+      }
+    }
+    if (!wires[i].cut && world.losses < b.loss) {
+      happen(world, emit, "the connection breaks", true, [&](Step& s) { s.lose(i); });
+    }
+  }
+  if (world.replays < b.replay && pools_->heard[world.heard]) {
+    happen(world, emit, "somebody else sends the request again", true, [](Step& s) { s.replay(); });
+  }
+}
+
+void EstRules::moves_of_owner(const EstWorld& world, const Emit& emit) {
+  const Bounds& b = setting_.bounds;
+  const auto& served = pools_->served[world.served];
+  for (std::size_t i = 0; i < served.size(); ++i) {
+    if (served[i].asked) {
+      const std::string name = action_name(*served[i].asked);
+      happen(world, emit, "server: " + name + " answered", false, [&](Step& s) { s.answer_served(i, true); });
+      if (world.failures < b.failure) {
+        happen(world, emit, "server: " + name + " failed", true, [&](Step& s) {
+          ++s.world().failures;
+          s.answer_served(i, false);
+        });
+      }
+    }
+  }
+  const auto& wires = pools_->wires[world.wires];
+  for (std::size_t i = 0; i < wires.size(); ++i) {
+    if (wires[i].cut && wires[i].server_open) {
+      happen(world, emit, "server: notices that the connection is gone", false, [&](Step& s) { s.server_notices(i); });
+    }
+  }
+  if (world.admission == Admission::waiting && !pools_->owner[world.owner].pending.empty()) {
+    happen(world, emit, "the administrator approves", false, [](Step& s) { s.world().admission = Admission::approved; });
+    happen(world, emit, "the administrator refuses", false, [](Step& s) { s.world().admission = Admission::refused; });
+  }
+}
+
+EstRules::Step::Step(EstRules& rules, const EstWorld& world)
+    : setting_(rules.setting_),
+      cast_(*rules.cast_),
+      pools_(*rules.pools_),
+      w(world),
+      asked_(pools_.asked, w.asked),
+      disk_(pools_.disk, w.disk),
+      mind_(pools_.mind, w.mind),
+      owner_(pools_.owner, w.owner),
+      wires_(pools_.wires, w.wires),
+      served_(pools_.served, w.served),
+      heard_(pools_.heard, w.heard) {}
+
+const EstWorld& EstRules::Step::done() {
+  settle();
+  asked_.put_back();
+  disk_.put_back();
+  mind_.put_back();
+  owner_.put_back();
+  wires_.put_back();
+  served_.put_back();
+  heard_.put_back();
+  return w;
+}
+
+void EstRules::Step::emit(const Emit& to, std::string_view label, bool fault) {
+  done();
+  to(w, label, fault, violation_);
+}
+
+// What is over is forgotten, so that equal worlds look equal.
+void EstRules::Step::settle() {
+  const auto half_dead = [](const Wire& x) { return !x.client_open && (!x.answers.empty() || !x.unanswered.empty() || !x.server_open); };
+  if (std::ranges::any_of(*wires_, half_dead)) {
+    for (Wire& x : wires_.edit()) {
+      if (!x.client_open) {
+        x.answers.clear();
+        x.unanswered.clear();
+      }
+    }
+    std::erase_if(wires_.edit(), [](const Wire& x) { return !x.client_open && !x.server_open; });
+  }
+  const auto over = [](const Served& x) { return x.todo.empty() && is<est::Server::Idle>(x.state); };
+  if (std::ranges::any_of(*served_, over)) {
+    std::erase_if(served_.edit(), over);
+  }
+  using est::Client;
+  const Client::State& state = pools_.client[w.client];
+  const bool quiet = pools_.todo[w.todo].empty();
+  w.ended = quiet && (is<Client::Enrolled>(state) || is<Client::Failed>(state));
+  const bool at_rest = w.ended || (quiet && (is<Client::Resting>(state) || is<Client::Waiting>(state)));
+  if (at_rest && std::ranges::any_of(*wires_, [](const Wire& x) { return x.client_open && !x.cut; })) {
+    wrong("the client rests and leaves a connection open");
+  }
+}
+
+Report explore_est(const Setting& setting, std::size_t max_states) {
+  EstRules rules(setting);
+  return Explorer<EstWorld, EstRules>(rules, max_states).run(rules.start());
+}
+
+}  // namespace imprint::explore

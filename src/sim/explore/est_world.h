@@ -1,0 +1,142 @@
+// The world of one EST run, as the explorer sees it: the real client and server roles, their disks, their connections,
+// the owner's policy and CA, and all that can go wrong between them.
+#pragma once
+
+#include <functional>
+#include <map>
+
+#include "proto/est/client.h"
+#include "proto/est/server.h"
+#include "sim/explore/explorer.h"
+
+namespace imprint {
+
+// A connection never changes, and its id is never used again: what else it holds follows from the way it was opened.
+inline void put_shared(Encoder& to, const Session& session) {
+  to.put(session.id);
+  to.put(session.trust);
+  to.put(session.proven.has_value());
+}
+
+// The plan does not change during a run: no part of a state.
+namespace est {
+inline void put_shared(Encoder&, const Plan&) {}
+}  // namespace est
+
+}  // namespace imprint
+
+namespace imprint::explore {
+
+// How the device applies.
+enum class Mode : std::uint8_t { idevid, token, bootstrap, renewal };
+
+// How often each fault may strike in one run.
+struct Bounds {
+  unsigned loss = 1, dup = 0, crash = 1, replay = 0;
+  unsigned failure = 1;  // CA, store, key folder or the confirming person fail once
+};
+
+// A deliberate mistake, which the explorer has to find.
+enum class Plant : std::uint8_t { none, client_sends_before_save, server_replies_before_note };
+
+struct Setting {
+  Mode mode = Mode::idevid;
+  Bounds bounds;
+  Plant plant = Plant::none;
+  bool approval = false;  // a person decides, some time
+};
+
+using ClientQuestion = std::variant<Open, Ask<MakeKey>, Ask<SignRequest>, Ask<ConfirmFingerprint>>;
+using ServerQuestion = std::variant<Ask<Admit>, Ask<Issue>>;
+
+// What the device keeps without power.
+struct DeviceDisk {
+  std::optional<est::Asked> asked;
+  std::optional<est::Installed> installed;
+  std::vector<KeyRef> keys;
+};
+
+// What the owner keeps without power, as far as EST touches it.
+struct OwnerDisk {
+  struct Record {
+    Bytes request_key, certificate;
+  };
+  std::vector<Record> issued;
+  std::vector<Bytes> pending, denied;
+  bool token_spent = false;
+};
+
+// A connection, with what is under way on it.
+struct Wire {
+  struct Sent {
+    std::uint64_t ticket = 0;
+    Request what;
+  };
+  struct Answer {
+    std::uint64_t ticket = 0;
+    Response what;
+  };
+  SessionRef client_side, server_side;
+  bool client_open = true, server_open = true, cut = false;
+  std::vector<Sent> requests;
+  std::vector<Answer> answers;
+  std::vector<std::uint64_t> unanswered;  // tickets of requests that the client waits for
+};
+
+// One request at the server: an instance of its role.
+struct Served {
+  Exchange exchange;
+  std::uint64_t ticket = 0;
+  SessionRef session;
+  bool enrols = false, attacker = false;
+  est::Server::State state;
+  std::vector<est::Server::Turn::Action> todo;
+  std::optional<ServerQuestion> asked;
+  Beliefs mind;
+};
+
+// A state of the whole. The parts are numbers of values in the pools of EstRules.
+struct EstWorld {
+  std::uint32_t client = 0, todo = 0, asked = 0, disk = 0, mind = 0, owner = 0, wires = 0, served = 0, heard = 0;
+  std::uint8_t sessions = 0, losses = 0, dups = 0, crashes = 0, replays = 0, failures = 0;
+  Admission admission = Admission::approved;
+  bool timer = false, ended = false;
+
+  using Key = std::array<std::uint32_t, 12>;
+  Key key() const {
+    const auto pack = [](unsigned a, unsigned b, unsigned c, unsigned d) { return a << 24U | b << 16U | c << 8U | d; };
+    return {client, todo, asked, disk, mind, owner, wires, served, heard, pack(sessions, 0, losses, dups),
+            pack(crashes, replays, failures, static_cast<unsigned>(admission)), pack(0, 0, timer, ended)};
+  }
+  bool finished() const { return ended; }
+};
+
+using Emit = std::function<void(const EstWorld&, std::string_view label, bool fault, std::string_view violation)>;
+
+// What can happen in a state, and what must never.
+class EstRules {
+ public:
+  explicit EstRules(Setting setting);
+  ~EstRules();
+  EstWorld start();
+  void moves(const EstWorld& world, const Emit& emit);
+
+ private:
+  class Step;
+  struct Pools;
+  struct Cast;
+  template <class What>
+  void happen(const EstWorld& world, const Emit& emit, std::string_view label, bool fault, What what);
+  void moves_of_device(const EstWorld& world, const Emit& emit);
+  void moves_of_network(const EstWorld& world, const Emit& emit);
+  void moves_of_owner(const EstWorld& world, const Emit& emit);
+
+  Setting setting_;
+  std::unique_ptr<Cast> cast_;
+  std::unique_ptr<Pools> pools_;
+};
+
+// The whole search of one setting.
+Report explore_est(const Setting& setting, std::size_t max_states);
+
+}  // namespace imprint::explore

@@ -1,0 +1,124 @@
+// explore_est: searches every way in which an EST run can go, within bounds, and says whether any of them is bad.
+#include <algorithm>
+#include <charconv>
+#include <cstdio>
+#include <string>
+
+#include "sim/explore/est_world.h"
+
+namespace imprint::explore {
+namespace {
+
+constexpr std::string_view kUsage =
+    "usage: explore_est [--loss N] [--dup N] [--crash N] [--replay N] [--failure N] [--states N]\n"
+    "                   [--mode idevid|token|bootstrap|renewal] [--approval]\n"
+    "                   [--plant send-before-save|reply-before-note]\n"
+    "Without options, every mode is explored within small bounds. Exit code 1: something bad or a dead end was found.\n";
+
+struct Options {
+  Setting setting;
+  std::optional<Mode> mode;
+  std::size_t max_states = 20'000'000;
+};
+
+// What a run without options looks at: seconds, and every fault in every mode.
+constexpr Bounds kCutAndBreak{1, 0, 1, 0, 0};
+constexpr Bounds kCut{0, 0, 1, 0, 0};
+constexpr Bounds kAllButCut{1, 1, 0, 1, 1};
+constexpr std::array<Setting, 8> kSmall{{{Mode::idevid, kCutAndBreak},
+                                         {Mode::idevid, kAllButCut},
+                                         {Mode::idevid, kCut, Plant::none, true},
+                                         {Mode::token, kCutAndBreak},
+                                         {Mode::token, kAllButCut},
+                                         {Mode::bootstrap, kCut},
+                                         {Mode::bootstrap, kAllButCut},
+                                         {Mode::renewal, kAllButCut}}};
+
+constexpr std::array<std::pair<std::string_view, Mode>, 4> kModes{
+    {{"idevid", Mode::idevid}, {"token", Mode::token}, {"bootstrap", Mode::bootstrap}, {"renewal", Mode::renewal}}};
+
+bool read_number(std::string_view text, auto& out) {
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), out);
+  return error == std::errc() && end == text.data() + text.size();
+}
+
+bool read_option(std::string_view name, std::string_view value, Options& out) {
+  Bounds& b = out.setting.bounds;
+  const std::array<std::pair<std::string_view, unsigned*>, 5> numbers{
+      {{"--loss", &b.loss}, {"--dup", &b.dup}, {"--crash", &b.crash}, {"--replay", &b.replay}, {"--failure", &b.failure}}};
+  for (const auto& [known, where] : numbers) {
+    if (name == known) {
+      return read_number(value, *where) && *where <= 8;
+    }
+  }
+  if (name == "--states") {
+    return read_number(value, out.max_states);
+  }
+  if (name == "--plant") {
+    out.setting.plant = value == "send-before-save" ? Plant::client_sends_before_save : Plant::server_replies_before_note;
+    return value == "send-before-save" || value == "reply-before-note";
+  }
+  if (name == "--mode") {
+    for (const auto& [known, mode] : kModes) {
+      if (value == known) {
+        out.mode = mode;
+        return true;
+      }
+    }
+  }
+  return false;
+}
+
+bool explore_one(const Setting& setting, std::size_t max_states) {
+  const auto* const named = std::ranges::find(kModes, setting.mode, &std::pair<std::string_view, Mode>::second);
+  const std::string_view mode = named->first;
+  const Report r = explore_est(setting, max_states);
+  const Bounds& b = setting.bounds;
+  std::printf("est %.*s%s loss<=%u dup<=%u crash<=%u replay<=%u failure<=%u: %zu states, %zu transitions, %.2f s, %zu stuck%s\n",
+              static_cast<int>(mode.size()), mode.data(), setting.approval ? " with approval" : "", b.loss, b.dup, b.crash, b.replay,
+              b.failure, r.states, r.transitions, r.seconds, r.stuck, r.complete ? "" : " (not complete)");
+  if (r.violation.empty() && r.stuck == 0) {
+    return true;
+  }
+  std::printf("%s, after:\n", r.violation.empty() ? "DEAD END" : ("WRONG: " + r.violation).c_str());
+  for (const std::string& one : r.trace) {
+    std::printf("  %s\n", one.c_str());
+  }
+  return false;
+}
+
+int run(std::span<char*> arguments) {
+  Options options;
+  for (std::size_t i = 1; i < arguments.size(); ++i) {
+    const std::string_view name = arguments[i];
+    if (name == "--approval") {
+      options.setting.approval = true;
+    } else if (i + 1 >= arguments.size() || !read_option(name, arguments[++i], options)) {
+      std::fwrite(kUsage.data(), 1, kUsage.size(), stderr);
+      return 2;
+    }
+  }
+  std::vector<Setting> settings(kSmall.begin(), kSmall.end());
+  if (arguments.size() > 1) {
+    settings.clear();
+    for (const auto& [name, mode] : kModes) {
+      if (options.mode.value_or(mode) == mode) {
+        settings.push_back(options.setting);
+        settings.back().mode = mode;
+      }
+    }
+  }
+  bool good = true;
+  for (const Setting& setting : settings) {
+    good = explore_one(setting, options.max_states) && good;
+  }
+  return good ? 0 : 1;
+}
+
+}  // namespace
+}  // namespace imprint::explore
+
+int main(int argc, char** argv) {
+  std::setvbuf(stdout, nullptr, _IOLBF, 0);  // each line as it comes, also into a file
+  return imprint::explore::run({argv, static_cast<std::size_t>(argc)});
+}

@@ -1,0 +1,70 @@
+#include "site/ca.h"
+
+#include <algorithm>
+
+namespace imprint::site {
+namespace {
+
+constexpr Duration kClockSkew = std::chrono::minutes(5);
+
+}  // namespace
+
+std::vector<Certificate> Ca::chain() const {
+  std::vector<Certificate> out{certificate};
+  out.insert(out.end(), above.begin(), above.end());
+  return out;
+}
+
+Bytes random_serial(Rng& rng) {
+  Bytes out(16);
+  rng.fill(out);
+  out[0] = static_cast<std::uint8_t>((out[0] & 0x7fU) | 0x40U);
+  return out;
+}
+
+Result<Ca> make_root(KeyType type, const Name& name, Instant now, Duration lifetime, Rng& rng) {
+  Ca out;
+  TRY(out.key, PrivateKey::generate(type));
+  CertificateTemplate t;
+  t.serial = random_serial(rng);
+  t.issuer = t.subject = name;
+  t.not_before = now - std::chrono::hours(1);
+  t.not_after = now + lifetime;
+  t.spki = out.key.public_key().spki;
+  t.usage = key_usage::kCertSign | key_usage::kCrlSign;
+  t.is_ca = true;
+  TRY(const Bytes der, sign_certificate(out.key, t));
+  TRY(out.certificate, Certificate::parse(der));
+  return out;
+}
+
+Result<Bytes> issue(const Ca& ca, const Grant& grant, Instant now, Rng& rng) {
+  CHECK_OR(now < ca.certificate.not_after, Error{Fault::expired, "ca: its own certificate is over"});
+  CertificateTemplate t;
+  t.serial = random_serial(rng);
+  t.issuer = ca.certificate.subject;
+  t.subject = grant.names.subject;
+  t.not_before = now - kClockSkew;
+  t.not_after = std::min(now + grant.lifetime, ca.certificate.not_after);
+  t.spki = grant.spki;
+  t.alt_names = grant.names.alt_names;
+  t.usage = grant.usage;
+  t.extended = grant.extended;
+  t.authority_key_id = key_identifier(ca.certificate.key);
+  return sign_certificate(ca.key, t);
+}
+
+Result<Certificate> issue_server(const Ca& ca, const PublicKey& key, const std::vector<GeneralName>& names, Instant now,
+                                 Duration lifetime, Rng& rng) {
+  Grant grant;
+  TRY(grant.names.subject, Name::from_text("CN=Imprint EST server"));
+  grant.names.alt_names = names;
+  grant.spki = key.spki;
+  grant.usage = key_usage::kDigitalSignature;
+  grant.extended = {std::string(eku::kServerAuth), std::string(eku::kCmcRa)};
+  grant.lifetime = lifetime;
+  TRY(const Bytes der, issue(ca, grant, now, rng));
+  return Certificate::parse(der);
+}
+
+}  // namespace imprint::site

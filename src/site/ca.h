@@ -1,0 +1,37 @@
+// The owner's certification authority: a key, its certificate, and what it signs.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "base/rng.h"
+#include "crypto/issue.h"
+#include "model/enrolment.h"
+
+namespace imprint::site {
+
+struct Ca {
+  PrivateKey key;
+  Certificate certificate;
+  std::vector<Certificate> above;  // up to and including the root; empty for a root
+
+  // Every certificate that a device needs: the CA's own and those above (RFC 7030 section 4.1.3).
+  std::vector<Certificate> chain() const;
+};
+
+// A self-signed root, good for `lifetime` from an hour before now.
+Result<Ca> make_root(KeyType type, const Name& name, Instant now, Duration lifetime, Rng& rng);
+
+// Signs what was granted: a random serial of 127 bits, valid from five minutes before now (clocks differ), never longer
+// than the CA itself. Refused with Fault::expired if the CA's own time is over.
+Result<Bytes> issue(const Ca& ca, const Grant& grant, Instant now, Rng& rng);
+
+// A TLS server certificate for these names, with id-kp-cmcRA so that clients with an explicit anchor take it for the
+// owner's registration authority (RFC 7030 section 3.6.1).
+Result<Certificate> issue_server(const Ca& ca, const PublicKey& key, const std::vector<GeneralName>& names, Instant now,
+                                 Duration lifetime, Rng& rng);
+
+// A random serial number of 127 bits, positive, without a leading zero octet.
+Bytes random_serial(Rng& rng);
+
+}  // namespace imprint::site

@@ -1,0 +1,51 @@
+// The owner's decision, in this order: who is this device, do I want it, may I have it, what does it get.
+#pragma once
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "role/questions.h"
+#include "store/store.h"
+
+namespace imprint::site {
+
+// What happens to a device with a proven maker's certificate that is not in the inventory.
+enum class Unknown : std::uint8_t {
+  refuse,
+  queue,  // waits for a person
+  admit,  // only `demo`, with its own data folder on loopback
+};
+
+// What a kind of device gets under a label.
+struct Profile {
+  std::string name = "default";
+  Duration lifetime = std::chrono::hours(24 * 365);
+  std::vector<KeyType> keys{KeyType::p256, KeyType::p384, KeyType::ed25519, KeyType::rsa2048, KeyType::rsa3072, KeyType::rsa4096};
+  std::uint16_t usage = key_usage::kDigitalSignature;
+  std::vector<std::string> extended{std::string(eku::kClientAuth)};
+  // Patterns of names that a device may ask for: {id} and {serial} stand for the inventory's, * for any run of
+  // characters but dots. The subject of the certificate presented is always allowed.
+  std::vector<std::string> common_names{"{id}", "{serial}"};
+  std::vector<std::string> alt_names{"dns:{id}", "uri:urn:imprint:device:{id}"};
+  bool change_names = false;  // ChangeSubjectName is honoured, within the patterns
+};
+
+struct Policy {
+  std::map<std::string, Profile, std::less<>> profiles;  // by label; "" is the default and must be there
+  Unknown unknown = Unknown::queue;
+  Duration retry_after{std::chrono::seconds(30)};        // of a request that waits for a person
+  std::vector<Certificate> owner_anchors;                // our own CAs: certificates under these are ours
+  Secret pepper;                                         // key of the MACs under which secrets are stored
+};
+
+// The MAC under which the store knows a secret.
+Sha256 secret_mac(const Secret& pepper, std::string_view user, const Secret& secret);
+
+// Decides. Reads the store; writes nothing: what follows from the decision is written with its outcome.
+Result<Decision> admit(const Policy& policy, store::Reader& store, const Admit& question, Instant now);
+
+// Whether a name fits a pattern of a profile.
+bool fits(std::string_view name, std::string_view pattern, const Device& device);
+
+}  // namespace imprint::site

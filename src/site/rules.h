@@ -1,0 +1,38 @@
+// The owner's rules that a request can break. Ids are stable; docs/errors.md is printed from this list.
+#pragma once
+
+#include <array>
+
+#include "base/result.h"
+
+namespace imprint::site {
+
+inline constexpr Rule kUnknown{"SITE-UNKNOWN", "nobody known asks", "ours: docs/guide.md, policy",
+                               "register the device (imprint device add|import) or give it a one-time token"};
+inline constexpr Rule kWaiting{"SITE-WAITING", "a person has to approve first", "RFC 7030 section 4.2.3",
+                               "the owner approves with `imprint device approve`; come again after Retry-After"};
+inline constexpr Rule kUnwanted{"SITE-UNWANTED", "the owner does not want this device", "ours: docs/guide.md, policy",
+                                "ask the owner; `imprint device approve` takes the refusal back"};
+inline constexpr Rule kRetired{"SITE-RETIRED", "the device is retired", "ours: docs/guide.md, lifecycle",
+                               "add it anew if it is to come back"};
+inline constexpr Rule kRevoked{"SITE-REVOKED", "the certificate presented is revoked", "RFC 5280 section 3.3",
+                               "use the IDevID or a fresh one-time token"};
+inline constexpr Rule kSpent{"SITE-TOKEN-SPENT", "the one-time token has been used", "RFC 7030 section 6",
+                             "make a fresh one with `imprint device token`"};
+inline constexpr Rule kNotOurs{"SITE-RENEWAL-FOREIGN", "the certificate to be renewed is not one of ours",
+                               "RFC 7030 section 3.3.2", "enrol with simpleenroll first"};
+inline constexpr Rule kSharedKey{"SITE-KEY-SHARED", "another device holds a certificate for this key", "ours: docs/threats.md",
+                                 "make a key on the device; two devices never share one"};
+inline constexpr Rule kKeyType{"SITE-KEY-TYPE", "the profile does not take this type of key", "ours: docs/guide.md, profiles",
+                               "ask csrattrs which type is wanted"};
+inline constexpr Rule kNames{"SITE-NAMES", "the profile does not let this device have these names",
+                             "ours: docs/guide.md, profiles", "ask for CN={id}, or let the owner allow the names"};
+inline constexpr Rule kUsages{"SITE-USAGES", "the profile does not give these usages", "ours: docs/guide.md, profiles",
+                              "leave key usage out of the request, or let the owner allow it"};
+inline constexpr Rule kCaRequest{"SITE-CA-REQUEST", "a device asks to be a CA", "ours: docs/threats.md",
+                                 "leave basicConstraints out of the request"};
+
+inline constexpr std::array kRules{&kUnknown, &kWaiting, &kUnwanted, &kRetired,  &kRevoked, &kSpent,
+                                   &kNotOurs, &kSharedKey, &kKeyType, &kNames, &kUsages,  &kCaRequest};
+
+}  // namespace imprint::site

@@ -1,0 +1,259 @@
+#include <gtest/gtest.h>
+
+#include <filesystem>
+
+#include "crypto/random.h"
+#include "site/ca.h"
+#include "site/policy.h"
+#include "site/rules.h"
+
+namespace imprint {
+
+// The tests' own door to a proof of possession: real requests, really verified.
+namespace site {
+namespace {
+
+constexpr Duration kYear = std::chrono::hours(24 * 365);
+constexpr Instant kNow{1'790'000'000'000};
+
+Name name_of(std::string_view text) { return *Name::from_text(text); }
+
+// A site with a maker, a store and one way to ask.
+class SitePolicy : public testing::Test {
+ protected:
+  void SetUp() override {
+    folder_ = std::filesystem::temp_directory_path() / ("imprint-site-" + hex(random_secret(rng_, 8).expose()));
+    std::filesystem::create_directories(folder_);
+    store_ = *store::open_sqlite((folder_ / "db").string());
+    owner_ = *make_root(KeyType::p256, name_of("CN=Owner"), kNow, kYear * 10, rng_);
+    maker_ = *make_root(KeyType::p256, name_of("CN=Maker"), kNow, kYear * 30, rng_);
+    policy_.profiles[""] = Profile{};
+    policy_.owner_anchors = {owner_.certificate};
+    policy_.pepper = random_secret(rng_, 32);
+  }
+  void TearDown() override {
+    store_.reset();
+    std::filesystem::remove_all(folder_);
+  }
+
+  Certificate certify(const Ca& ca, const PrivateKey& key, const std::string& subject) {
+    Grant grant;
+    grant.names.subject = name_of(subject);
+    grant.spki = key.public_key().spki;
+    grant.lifetime = kYear;
+    return *Certificate::parse(*issue(ca, grant, kNow, rng_));
+  }
+
+  SessionRef session_with(const Certificate& leaf, const Ca& ca) {
+    auto out = std::make_shared<Session>();
+    const auto proof = verify_chain(leaf, {}, {ca.certificate}, {Purpose::any, kNow, true});
+    EXPECT_TRUE(proof);
+    out->proven = *proof;
+    return out;
+  }
+
+  Verified<CertificateRequest> request(const PrivateKey& key, const RequestTemplate& what) {
+    return *verify_possession(*CertificateRequest::parse(*make_request(key, what)));
+  }
+
+  RequestTemplate asking_for(const std::string& subject) {
+    RequestTemplate out;
+    out.subject = name_of(subject);
+    return out;
+  }
+
+  void add_device(const std::string& id, Admission admission, const std::string& identity) {
+    Device device;
+    device.id = id;
+    device.admission = admission;
+    if (!identity.empty()) {
+      device.identities = {identity};
+    }
+    EXPECT_TRUE(store_->write([&](store::Writer& w) { return w.add_device(device, "test"); }));
+  }
+
+  Decision decide(SessionRef session, std::optional<Login> login, const Verified<CertificateRequest>& request,
+                  Bytes key = {1, 2, 3}, bool renewal = false) {
+    auto reader = *store_->read();
+    return *admit(policy_, *reader, Admit{std::move(session), std::move(login), "", renewal, request, std::move(key)}, kNow);
+  }
+
+  void record(const Decision& d, const Bytes& certificate, const Bytes& key) {
+    const Issued fact{d.grant, certificate, key, d.identity, d.reason, d.spent, d.renews, d.newcomer};
+    EXPECT_TRUE(store_->write([&](store::Writer& w) { return w.issued(fact, kNow, "test"); }));
+  }
+
+  SystemRng rng_;
+  std::filesystem::path folder_;
+  std::unique_ptr<store::Store> store_;
+  Ca owner_, maker_;
+  Policy policy_;
+  PrivateKey idevid_key_ = *PrivateKey::generate(KeyType::p256);
+  PrivateKey key_ = *PrivateKey::generate(KeyType::p256);
+};
+
+TEST_F(SitePolicy, a_registered_device_with_its_idevid_gets_its_profile) {
+  const Certificate idevid = certify(maker_, idevid_key_, "CN=dev-1");
+  add_device("dev-1", Admission::approved, identity_of(idevid));
+  const Decision d = decide(session_with(idevid, maker_), {}, request(key_, asking_for("CN=dev-1")));
+  ASSERT_EQ(d.verdict, Verdict::issue) << d.reason;
+  EXPECT_EQ(d.grant.names.subject.text, "CN=dev-1");
+  EXPECT_EQ(d.grant.extended, std::vector<std::string>{std::string(eku::kClientAuth)});
+}
+
+TEST_F(SitePolicy, nobody_is_asked_for_credentials) {
+  const Decision d = decide(std::make_shared<Session>(), {}, request(key_, asking_for("CN=dev-1")));
+  EXPECT_EQ(d.verdict, Verdict::unauthenticated);
+}
+
+TEST_F(SitePolicy, an_unknown_device_waits_by_default_and_is_refused_when_only_registered_ones_are_wanted) {
+  const Certificate idevid = certify(maker_, idevid_key_, "CN=dev-2");
+  const auto session = session_with(idevid, maker_);
+  EXPECT_EQ(decide(session, {}, request(key_, asking_for("CN=dev-2"))).verdict, Verdict::pending);
+  policy_.unknown = Unknown::refuse;
+  const Decision d = decide(session, {}, request(key_, asking_for("CN=dev-2")));
+  EXPECT_EQ(d.verdict, Verdict::refused);
+  EXPECT_EQ(d.rule, &kUnknown);
+}
+
+TEST_F(SitePolicy, a_refused_or_retired_device_gets_nothing) {
+  const Certificate idevid = certify(maker_, idevid_key_, "CN=dev-3");
+  add_device("dev-3", Admission::refused, identity_of(idevid));
+  EXPECT_EQ(decide(session_with(idevid, maker_), {}, request(key_, asking_for("CN=dev-3"))).rule, &kUnwanted);
+  const PrivateKey other = *PrivateKey::generate(KeyType::p256);
+  const Certificate second = certify(maker_, other, "CN=dev-4");
+  add_device("dev-4", Admission::retired, identity_of(second));
+  EXPECT_EQ(decide(session_with(second, maker_), {}, request(key_, asking_for("CN=dev-4"))).rule, &kRetired);
+}
+
+TEST_F(SitePolicy, names_of_other_devices_are_refused) {
+  const Certificate idevid = certify(maker_, idevid_key_, "CN=dev-5");
+  add_device("dev-5", Admission::approved, identity_of(idevid));
+  const auto session = session_with(idevid, maker_);
+  EXPECT_EQ(decide(session, {}, request(key_, asking_for("CN=dev-6"))).rule, &kNames);
+  EXPECT_EQ(decide(session, {}, request(key_, asking_for("CN=dev-5,O=Admins"))).rule, &kNames);
+  RequestTemplate with_host = asking_for("CN=dev-5");
+  with_host.alt_names = {*GeneralName::from_text("dns:router.example")};
+  EXPECT_EQ(decide(session, {}, request(key_, with_host)).rule, &kNames);
+  with_host.alt_names = {*GeneralName::from_text("dns:dev-5")};
+  EXPECT_EQ(decide(session, {}, request(key_, with_host)).verdict, Verdict::issue);
+}
+
+TEST_F(SitePolicy, an_empty_subject_becomes_the_device_id) {
+  const Certificate idevid = certify(maker_, idevid_key_, "CN=dev-7");
+  add_device("dev-7", Admission::approved, identity_of(idevid));
+  RequestTemplate nothing;
+  nothing.subject = *Name::parse(Bytes{0x30, 0x00});
+  const Decision d = decide(session_with(idevid, maker_), {}, request(key_, nothing));
+  ASSERT_EQ(d.verdict, Verdict::issue);
+  EXPECT_EQ(d.grant.names.subject.text, "CN=dev-7");
+}
+
+TEST_F(SitePolicy, a_device_cannot_become_a_ca_or_a_server) {
+  const Certificate idevid = certify(maker_, idevid_key_, "CN=dev-8");
+  add_device("dev-8", Admission::approved, identity_of(idevid));
+  const auto session = session_with(idevid, maker_);
+  RequestTemplate ca = asking_for("CN=dev-8");
+  ca.other_extensions = {{"2.5.29.19", true, Bytes{0x30, 0x03, 0x01, 0x01, 0xff}}};
+  EXPECT_EQ(decide(session, {}, request(key_, ca)).rule, &kCaRequest);
+  RequestTemplate server = asking_for("CN=dev-8");
+  server.extended = {std::string(eku::kServerAuth)};
+  EXPECT_EQ(decide(session, {}, request(key_, server)).rule, &kUsages);
+}
+
+TEST_F(SitePolicy, a_token_works_once_and_the_same_request_gets_the_same_answer) {
+  add_device("dev-9", Admission::approved, "");
+  const Secret token("9J8kWmZpQ2rT5vXyB7cD4fG6hK1nL3sA");
+  DeviceSecret secret{"dev-9", "dev-9", true, secret_mac(policy_.pepper, "dev-9", token), false};
+  ASSERT_TRUE(store_->write([&](store::Writer& w) { return w.add_secret(secret); }));
+  const auto nobody = std::make_shared<Session>();
+  const auto first = request(key_, asking_for("CN=dev-9"));
+  const Decision d = decide(nobody, Login{"dev-9", token}, first);
+  ASSERT_EQ(d.verdict, Verdict::issue) << d.reason;
+  ASSERT_TRUE(d.secret);
+  const Bytes certificate = *issue(owner_, d.grant, kNow, rng_);
+  record(d, certificate, {1, 2, 3});
+
+  const Decision again = decide(nobody, Login{"dev-9", token}, first);
+  EXPECT_EQ(again.verdict, Verdict::already);
+  EXPECT_EQ(again.certificate, certificate);
+  const Decision another = decide(nobody, Login{"dev-9", token}, first, {9, 9, 9});
+  EXPECT_EQ(another.verdict, Verdict::unauthenticated);
+  EXPECT_EQ(another.rule, &kSpent);
+  EXPECT_EQ(decide(nobody, Login{"dev-8", token}, first).verdict, Verdict::unauthenticated);
+  EXPECT_EQ(decide(nobody, Login{"dev-9", Secret("wrong")}, first).verdict, Verdict::unauthenticated);
+}
+
+TEST_F(SitePolicy, two_devices_never_share_a_key) {
+  const Certificate first = certify(maker_, idevid_key_, "CN=dev-10");
+  add_device("dev-10", Admission::approved, identity_of(first));
+  const Decision d = decide(session_with(first, maker_), {}, request(key_, asking_for("CN=dev-10")));
+  record(d, *issue(owner_, d.grant, kNow, rng_), {1});
+  const PrivateKey other = *PrivateKey::generate(KeyType::p256);
+  const Certificate second = certify(maker_, other, "CN=dev-11");
+  add_device("dev-11", Admission::approved, identity_of(second));
+  EXPECT_EQ(decide(session_with(second, maker_), {}, request(key_, asking_for("CN=dev-11")), {2}).rule, &kSharedKey);
+}
+
+TEST_F(SitePolicy, renewal_wants_a_certificate_of_ours_that_is_not_revoked) {
+  const Certificate idevid = certify(maker_, idevid_key_, "CN=dev-12");
+  add_device("dev-12", Admission::approved, identity_of(idevid));
+  const auto maker_session = session_with(idevid, maker_);
+  EXPECT_EQ(decide(maker_session, {}, request(key_, asking_for("CN=dev-12")), {1}, true).rule, &kNotOurs);
+
+  const Decision d = decide(maker_session, {}, request(key_, asking_for("CN=dev-12")), {1});
+  const Bytes certificate = *issue(owner_, d.grant, kNow, rng_);
+  record(d, certificate, {1});
+  const auto own_session = session_with(*Certificate::parse(certificate), owner_);
+  const PrivateKey fresh = *PrivateKey::generate(KeyType::p256);
+  const Decision renewed = decide(own_session, {}, request(fresh, asking_for("CN=dev-12")), {2}, true);
+  ASSERT_EQ(renewed.verdict, Verdict::issue) << renewed.reason;
+  EXPECT_EQ(renewed.renews, Certificate::parse(certificate)->serial);
+
+  ASSERT_TRUE(store_->write([&](store::Writer& w) {
+    return w.revoke(Certificate::parse(certificate)->serial, RevocationReason::key_compromise, "test", kNow);
+  }));
+  EXPECT_EQ(decide(own_session, {}, request(fresh, asking_for("CN=dev-12")), {2}, true).rule, &kRevoked);
+}
+
+TEST_F(SitePolicy, change_of_names_only_where_the_profile_lets_it) {
+  const Certificate idevid = certify(maker_, idevid_key_, "CN=dev-13");
+  add_device("dev-13", Admission::approved, identity_of(idevid));
+  const auto session = session_with(idevid, maker_);
+  RequestTemplate change = asking_for("CN=dev-13");
+  change.change_names = ChangeSubjectName{name_of("CN=dev-13"), std::vector{*GeneralName::from_text("dns:dev-13")}};
+  EXPECT_EQ(decide(session, {}, request(key_, change)).rule, &kNames);
+  policy_.profiles[""].change_names = true;
+  const Decision d = decide(session, {}, request(key_, change));
+  ASSERT_EQ(d.verdict, Verdict::issue);
+  EXPECT_EQ(d.grant.names.alt_names, change.change_names->alt_names);
+  change.change_names->subject = name_of("CN=admin");
+  EXPECT_EQ(decide(session, {}, request(key_, change)).rule, &kNames);
+}
+
+TEST(Patterns, a_star_stands_for_a_run_without_dots) {
+  Device device;
+  device.id = "dev-1";
+  EXPECT_TRUE(fits("dns:a.dev-1", "dns:*.{id}", device));
+  EXPECT_FALSE(fits("dns:a.b.dev-1", "dns:*.{id}", device));
+  EXPECT_FALSE(fits("dns:.dev-1", "dns:*.{id}", device));
+  EXPECT_FALSE(fits("", "{serial}", device));  // an unknown serial number allows nothing
+}
+
+TEST(OwnerCa, signs_for_no_longer_than_it_lives_itself) {
+  SystemRng rng;
+  const Ca ca = *make_root(KeyType::ed25519, name_of("CN=Short"), kNow, std::chrono::hours(1), rng);
+  Grant grant;
+  grant.names.subject = name_of("CN=x");
+  grant.spki = PrivateKey::generate(KeyType::p384)->public_key().spki;
+  grant.lifetime = kYear;
+  const auto certificate = Certificate::parse(*issue(ca, grant, kNow, rng));
+  ASSERT_TRUE(certificate);
+  EXPECT_EQ(certificate->not_after, ca.certificate.not_after);
+  EXPECT_TRUE(verify_chain(*certificate, {}, {ca.certificate}, {Purpose::any, kNow, true}));
+  EXPECT_EQ(issue(ca, grant, kNow + kYear, rng).error().fault, Fault::expired);
+}
+
+}  // namespace
+}  // namespace site
+}  // namespace imprint

@@ -1,0 +1,145 @@
+#include "store/sqlite/migrations.h"
+
+#include <array>
+
+namespace imprint::store {
+namespace {
+
+struct Migration {
+  const char* sql;
+  const char* counted;  // PRAGMA takes no bound values
+};
+
+// Steps are only ever added at the end. Times are milliseconds since 1970, enumerations their names, STRICT holds the
+// column types. `spent` and `revoked` are NULL until it happens.
+constexpr std::array<Migration, 1> kMigrations{{{R"sql(
+CREATE TABLE devices (
+  id TEXT NOT NULL PRIMARY KEY,
+  model TEXT NOT NULL,
+  serial TEXT NOT NULL,
+  label TEXT NOT NULL,
+  lifecycle TEXT NOT NULL,
+  admission TEXT NOT NULL,
+  added INTEGER NOT NULL,
+  changed INTEGER NOT NULL,
+  version INTEGER NOT NULL
+) STRICT;
+
+CREATE TABLE device_identities (
+  identity TEXT NOT NULL PRIMARY KEY,
+  device TEXT NOT NULL REFERENCES devices (id),
+  position INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX device_identities_device ON device_identities (device, position);
+
+CREATE TABLE secrets (
+  mac BLOB NOT NULL PRIMARY KEY,
+  device TEXT NOT NULL REFERENCES devices (id),
+  user TEXT NOT NULL,
+  one_time INTEGER NOT NULL,
+  spent INTEGER
+) STRICT, WITHOUT ROWID;
+CREATE INDEX secrets_device ON secrets (device, user);
+
+CREATE TABLE certificates (
+  sequence INTEGER PRIMARY KEY,
+  serial BLOB NOT NULL UNIQUE,
+  device TEXT NOT NULL REFERENCES devices (id),
+  profile TEXT NOT NULL,
+  subject TEXT NOT NULL,
+  der BLOB NOT NULL,
+  spki_sha256 BLOB NOT NULL,
+  request_key BLOB NOT NULL,
+  not_before INTEGER NOT NULL,
+  not_after INTEGER NOT NULL,
+  issued INTEGER NOT NULL,
+  identity TEXT NOT NULL,
+  reason TEXT NOT NULL,
+  renews BLOB NOT NULL,
+  revoked INTEGER,
+  revocation_reason INTEGER NOT NULL DEFAULT 0
+) STRICT;
+CREATE INDEX certificates_request_key ON certificates (request_key);
+CREATE INDEX certificates_spki ON certificates (spki_sha256);
+CREATE INDEX certificates_device ON certificates (device, serial);
+CREATE INDEX certificates_revoked ON certificates (serial) WHERE revoked IS NOT NULL;
+
+CREATE TABLE pending (
+  request_key BLOB NOT NULL PRIMARY KEY,
+  device TEXT NOT NULL,
+  identity TEXT NOT NULL,
+  device_identity TEXT NOT NULL,
+  label TEXT NOT NULL,
+  subject TEXT NOT NULL,
+  csr BLOB NOT NULL,
+  reason TEXT NOT NULL,
+  first INTEGER NOT NULL,
+  last INTEGER NOT NULL,
+  asked INTEGER NOT NULL,
+  state TEXT NOT NULL,
+  decided_by TEXT NOT NULL,
+  decided INTEGER NOT NULL
+) STRICT;
+
+CREATE TABLE audit (
+  sequence INTEGER PRIMARY KEY,
+  at INTEGER NOT NULL,
+  actor TEXT NOT NULL,
+  action TEXT NOT NULL,
+  subject TEXT NOT NULL,
+  detail TEXT NOT NULL,
+  previous BLOB NOT NULL,
+  hash BLOB NOT NULL
+) STRICT;
+
+CREATE TABLE runs (
+  id TEXT NOT NULL PRIMARY KEY,
+  protocol TEXT NOT NULL,
+  mode TEXT NOT NULL,
+  role TEXT NOT NULL,
+  device TEXT NOT NULL,
+  started INTEGER NOT NULL,
+  ended INTEGER NOT NULL,
+  result TEXT NOT NULL,
+  rule TEXT NOT NULL,
+  summary TEXT NOT NULL,
+  steps TEXT NOT NULL,
+  beliefs TEXT NOT NULL
+) STRICT;
+CREATE INDEX runs_started ON runs (started, id);
+)sql",
+                                                 "PRAGMA user_version=1"}}};
+
+Status take_steps(Database& database) {
+  std::int64_t version = 0;
+  {
+    Query query = database.query("PRAGMA user_version");
+    TRY(const bool row, query.step());
+    version = row ? query.number(0) : 0;
+  }
+  if (version < 0 || version > static_cast<std::int64_t>(kMigrations.size())) {
+    return Error{Fault::unsupported, "store: the database was written by a newer version of this program"};
+  }
+  for (std::size_t i = static_cast<std::size_t>(version); i < kMigrations.size(); ++i) {
+    TRY([[maybe_unused]] const Ok changed, database.execute(kMigrations[i].sql));
+    TRY([[maybe_unused]] const Ok counted, database.execute(kMigrations[i].counted));
+  }
+  return Ok{};
+}
+
+}  // namespace
+
+Status migrate(Database& database) {
+  // The lock comes before the look at the version: two programs may open a new file at the same time.
+  TRY([[maybe_unused]] const Ok begun, database.execute("BEGIN IMMEDIATE"));
+  Status done = take_steps(database);
+  if (done) {
+    done = database.execute("COMMIT");
+  }
+  if (!done && database.in_transaction()) {
+    static_cast<void>(database.execute("ROLLBACK"));
+  }
+  return done;
+}
+
+}  // namespace imprint::store

@@ -1,0 +1,206 @@
+#include "store/sqlite/reader.h"
+
+#include <algorithm>
+#include <array>
+
+#include "store/sqlite/rows.h"
+#include "store/sqlite/run_json.h"
+
+namespace imprint::store {
+namespace {
+
+constexpr std::int64_t kMostRows = 100'000;  // one call never builds more: callers page
+
+std::int64_t bounded(std::int64_t limit) { return std::clamp<std::int64_t>(limit, 1, kMostRows); }
+
+// The first row as a value, or nothing.
+template <class T>
+Result<std::optional<T>> one(Query& query, Result<T> (*read)(const Query&)) {
+  TRY(const bool row, query.step());
+  if (!row) {
+    return std::optional<T>();
+  }
+  TRY(T value, read(query));
+  return std::optional<T>(std::move(value));
+}
+
+// Every row as a value.
+template <class T>
+Result<std::vector<T>> all(Query& query, Result<T> (*read)(const Query&)) {
+  std::vector<T> out;
+  while (true) {
+    TRY(const bool row, query.step());
+    if (!row) {
+      return out;
+    }
+    TRY(T value, read(query));
+    out.push_back(std::move(value));
+  }
+}
+
+Result<std::string> first_text(const Query& row) { return row.text(0); }
+
+Status read_identities(Database& database, Device& device) {
+  Query query = database.query("SELECT identity FROM device_identities WHERE device = ? ORDER BY position", device.id);
+  TRY(device.identities, all(query, first_text));
+  return Ok{};
+}
+
+Result<std::optional<Device>> one_device(Database& database, Query& query) {
+  TRY(std::optional<Device> device, one(query, device_row));
+  if (device) {
+    TRY([[maybe_unused]] const Ok read, read_identities(database, *device));
+  }
+  return device;
+}
+
+Result<Revoked> revoked_row(const Query& row) {
+  return Revoked{row.bytes(0), Instant{row.number(1)}, static_cast<RevocationReason>(row.number(2))};
+}
+
+}  // namespace
+
+template <class I>
+Result<std::optional<Device>> Reads<I>::device(std::string_view id) {
+  Query query = database_.query("SELECT " IMPRINT_DEVICE_COLUMNS " FROM devices d WHERE d.id = ?", id);
+  return one_device(database_, query);
+}
+
+template <class I>
+Result<std::optional<Device>> Reads<I>::device_by_identity(std::string_view identity) {
+  Query query = database_.query("SELECT " IMPRINT_DEVICE_COLUMNS
+                                " FROM device_identities i JOIN devices d ON d.id = i.device WHERE i.identity = ?",
+                                identity);
+  return one_device(database_, query);
+}
+
+template <class I>
+Result<std::vector<Device>> Reads<I>::devices(std::string_view after_id, std::int64_t limit) {
+  Query query = database_.query("SELECT " IMPRINT_DEVICE_COLUMNS " FROM devices d WHERE d.id > ? ORDER BY d.id LIMIT ?",
+                                after_id, bounded(limit));
+  TRY(std::vector<Device> devices, all(query, device_row));
+  for (Device& each : devices) {
+    TRY([[maybe_unused]] const Ok read, read_identities(database_, each));
+  }
+  return devices;
+}
+
+template <class I>
+Result<std::optional<DeviceSecret>> Reads<I>::secret(const Sha256& mac) {
+  Query query = database_.query("SELECT device, user, one_time, spent FROM secrets WHERE mac = ?", mac);
+  TRY(const bool row, query.step());
+  if (!row) {
+    return std::optional<DeviceSecret>();
+  }
+  return std::optional<DeviceSecret>({query.text(0), query.text(1), query.number(2) != 0, mac, !query.is_null(3)});
+}
+
+template <class I>
+Result<std::optional<CertificateRow>> Reads<I>::certificate(BytesView serial) {
+  Query query = database_.query("SELECT " IMPRINT_CERTIFICATE_COLUMNS " FROM certificates WHERE serial = ?", serial);
+  return one(query, certificate_row);
+}
+
+template <class I>
+Result<std::optional<CertificateRow>> Reads<I>::certificate_for(BytesView request_key) {
+  Query query = database_.query("SELECT " IMPRINT_CERTIFICATE_COLUMNS
+                                " FROM certificates WHERE request_key = ? AND revoked IS NULL"
+                                " ORDER BY sequence DESC LIMIT 1",
+                                request_key);
+  return one(query, certificate_row);
+}
+
+template <class I>
+Result<std::optional<std::string>> Reads<I>::other_holder(BytesView spki_sha256, std::string_view device) {
+  Query query = database_.query(
+      "SELECT device FROM certificates WHERE spki_sha256 = ? AND revoked IS NULL AND device <> ? LIMIT 1", spki_sha256,
+      device);
+  return one(query, first_text);
+}
+
+template <class I>
+Result<std::vector<CertificateRow>> Reads<I>::certificates(const CertificateFilter& filter) {
+  // Three statements rather than one with ORs, so that each can use its index.
+  static constexpr std::string_view kOfDevice = "SELECT " IMPRINT_CERTIFICATE_COLUMNS
+                                                " FROM certificates WHERE serial > ?1 AND device = ?2"
+                                                " AND (?3 = 0 OR revoked IS NOT NULL) ORDER BY serial LIMIT ?4";
+  static constexpr std::string_view kRevoked = "SELECT " IMPRINT_CERTIFICATE_COLUMNS
+                                               " FROM certificates WHERE serial > ?1 AND ?2 = '' AND ?3 <> 0"
+                                               " AND revoked IS NOT NULL ORDER BY serial LIMIT ?4";
+  static constexpr std::string_view kAll = "SELECT " IMPRINT_CERTIFICATE_COLUMNS
+                                           " FROM certificates WHERE serial > ?1 AND ?2 = '' AND ?3 = 0"
+                                           " ORDER BY serial LIMIT ?4";
+  const std::string_view sql = !filter.device.empty() ? kOfDevice : filter.revoked_only ? kRevoked : kAll;
+  const std::int64_t revoked_only = filter.revoked_only ? 1 : 0;
+  Query query = database_.query(sql, filter.after_serial, filter.device, revoked_only, bounded(filter.limit));
+  return all(query, certificate_row);
+}
+
+template <class I>
+Result<std::vector<Revoked>> Reads<I>::revoked() {
+  Query query = database_.query(
+      "SELECT serial, revoked, revocation_reason FROM certificates WHERE revoked IS NOT NULL ORDER BY serial");
+  return all(query, revoked_row);
+}
+
+template <class I>
+Result<std::optional<PendingRow>> Reads<I>::pending(BytesView request_key) {
+  Query query = database_.query("SELECT " IMPRINT_PENDING_COLUMNS " FROM pending WHERE request_key = ?", request_key);
+  return one(query, pending_row);
+}
+
+template <class I>
+Result<std::vector<PendingRow>> Reads<I>::all_pending() {
+  Query query =
+      database_.query("SELECT " IMPRINT_PENDING_COLUMNS " FROM pending ORDER BY first, request_key LIMIT ?", kMostRows);
+  return all(query, pending_row);
+}
+
+template <class I>
+Result<std::vector<AuditEntry>> Reads<I>::audit(std::int64_t after_sequence, std::int64_t limit) {
+  Query query =
+      database_.query("SELECT " IMPRINT_AUDIT_COLUMNS " FROM audit WHERE sequence > ? ORDER BY sequence LIMIT ?",
+                      after_sequence, bounded(limit));
+  return all(query, audit_row);
+}
+
+template <class I>
+Result<std::optional<Run>> Reads<I>::run(std::string_view id) {
+  Query query = database_.query("SELECT " IMPRINT_RUN_COLUMNS ", steps, beliefs FROM runs WHERE id = ?", id);
+  TRY(std::optional<Run> run, one(query, run_row));
+  if (run) {
+    TRY([[maybe_unused]] const Ok steps, read_steps(query.text(10), *run));
+    TRY([[maybe_unused]] const Ok beliefs, read_beliefs(query.text(11), *run));
+  }
+  return run;
+}
+
+template <class I>
+Result<std::vector<Run>> Reads<I>::runs(std::int64_t limit) {
+  Query query = database_.query("SELECT " IMPRINT_RUN_COLUMNS " FROM runs ORDER BY started DESC, id DESC LIMIT ?",
+                                bounded(limit));
+  return all(query, run_row);
+}
+
+template <class I>
+Result<std::int64_t> Reads<I>::count(std::string_view table) {
+  // Names of tables cannot be bound, so each has its statement.
+  struct Counted {
+    std::string_view table, sql;
+  };
+  static constexpr std::array<Counted, 5> kTables{{{"devices", "SELECT count(*) FROM devices"},
+                                                   {"certificates", "SELECT count(*) FROM certificates"},
+                                                   {"audit", "SELECT count(*) FROM audit"},
+                                                   {"runs", "SELECT count(*) FROM runs"},
+                                                   {"pending", "SELECT count(*) FROM pending"}}};
+  const auto* known = std::ranges::find(kTables, table, &Counted::table);
+  CHECK_OR(known != kTables.end(), Error{Fault::unsupported, "store: no such table"});
+  Query query = database_.query(known->sql);
+  TRY([[maybe_unused]] const bool row, query.step());
+  return query.number(0);
+}
+
+template class Reads<Reader>;
+template class Reads<Writer>;
+
+}  // namespace imprint::store

@@ -1,0 +1,38 @@
+// The questions of store.h as SQL.
+#pragma once
+
+#include "store/sqlite/database.h"
+#include "store/store.h"
+
+namespace imprint::store {
+
+// Answers the Reader part of `Interface` (Reader or Writer) on a connection: within a transaction if one is open there.
+template <class Interface>
+class Reads : public Interface {
+ public:
+  explicit Reads(Database& database) : database_(database) {}
+
+  Result<std::optional<Device>> device(std::string_view id) override;
+  Result<std::optional<Device>> device_by_identity(std::string_view identity) override;
+  Result<std::vector<Device>> devices(std::string_view after_id, std::int64_t limit) override;
+  Result<std::optional<DeviceSecret>> secret(const Sha256& mac) override;
+  Result<std::optional<CertificateRow>> certificate(BytesView serial) override;
+  Result<std::optional<CertificateRow>> certificate_for(BytesView request_key) override;
+  Result<std::optional<std::string>> other_holder(BytesView spki_sha256, std::string_view device) override;
+  Result<std::vector<CertificateRow>> certificates(const CertificateFilter& filter) override;
+  Result<std::vector<Revoked>> revoked() override;
+  Result<std::optional<PendingRow>> pending(BytesView request_key) override;
+  Result<std::vector<PendingRow>> all_pending() override;
+  Result<std::vector<AuditEntry>> audit(std::int64_t after_sequence, std::int64_t limit) override;
+  Result<std::optional<Run>> run(std::string_view id) override;
+  Result<std::vector<Run>> runs(std::int64_t limit) override;
+  Result<std::int64_t> count(std::string_view table) override;
+
+ protected:
+  Database& database_;
+};
+
+extern template class Reads<Reader>;
+extern template class Reads<Writer>;
+
+}  // namespace imprint::store

@@ -1,0 +1,53 @@
+// The changes of store.h as SQL, and the audit chain.
+#pragma once
+
+#include "store/sqlite/reader.h"
+
+namespace imprint::store {
+
+// Writes on the one connection that may. The store brackets its use: begin(), then change() for each, then commit().
+class SqliteWriter final : public Reads<Writer> {
+ public:
+  using Reads::Reads;
+
+  // Starts a transaction; the end of the audit chain is read anew, since another process may have lengthened it.
+  Status begin();
+  // Runs one change; what it did is undone if it fails.
+  Status change(const Store::Change& change);
+  // Ends the transaction. After an error nothing of it remains.
+  Status commit();
+  void roll_back();
+
+  Status add_device(const Device& device, std::string_view actor) override;
+  Status update_device(const Device& device, std::string_view actor, std::string_view action) override;
+  Status add_secret(const DeviceSecret& secret) override;
+  Status issued(const Issued& fact, Instant at, std::string_view actor) override;
+  Status pended(const Pended& fact, Instant at, std::string_view actor) override;
+  Status denied(const Denied& fact, Instant at, std::string_view actor) override;
+  Status decide(BytesView request_key, Admission verdict, std::string_view by, Instant at) override;
+  Status revoke(BytesView serial, RevocationReason reason, std::string_view by, Instant at) override;
+  Status save_run(const Run& run) override;
+  Status append_audit(AuditEntry entry) override;
+
+ private:
+  struct ChainEnd {
+    std::int64_t sequence = 0;
+    Sha256 hash{};
+  };
+  // Runs a part of the transaction whose statements are all undone if it fails: also when whoever asked for it goes on.
+  Status whole(const std::function<Status()>& part);
+  Status add_device_part(const Device& device, std::string_view actor);
+  Status update_device_part(const Device& device, std::string_view actor, std::string_view action);
+  Status issued_part(const Issued& fact, Instant at, std::string_view actor);
+  Status pended_part(const Pended& fact, Instant at, std::string_view actor);
+  Status join(const std::optional<Device>& newcomer, std::string_view id, Instant at, std::string_view actor);
+  Status write_identities(const Device& device);
+  Status spend(const Issued& fact, Instant at);
+  Result<Lifecycle> advance(const Issued& fact, Instant at);
+  Status audited(Instant at, std::string_view actor, std::string_view action, std::string_view subject,
+                 std::string detail);
+
+  ChainEnd end_;
+};
+
+}  // namespace imprint::store

@@ -1,0 +1,108 @@
+// The owner's durable memory: inventory, secrets, certificates, approvals, runs, audit. One interface; sqlite/ is the
+// first implementation.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "model/audit.h"
+#include "model/device.h"
+#include "model/enrolment.h"
+#include "model/run.h"
+
+namespace imprint::store {
+
+// A certificate on record.
+struct CertificateRow {
+  Bytes serial;
+  std::string device, profile, subject;
+  Bytes der, spki_sha256, request_key;
+  Instant not_before, not_after, issued;
+  std::string identity, reason;  // who asked, why granted
+  Bytes renews;                  // serial of its predecessor
+  std::optional<Instant> revoked;
+  RevocationReason revocation_reason = RevocationReason::unspecified;
+};
+
+// A request that waits, or waited, for a person.
+struct PendingRow {
+  Pended what;
+  Instant first, last;   // first and latest time that it was asked
+  std::int64_t asked = 1;
+  Admission state = Admission::waiting;
+  std::string decided_by;
+  Instant decided;
+};
+
+struct CertificateFilter {
+  std::string device;          // empty: all
+  bool revoked_only = false;
+  std::int64_t limit = 1000;   // 1..100,000
+  Bytes after_serial;          // cursor
+};
+
+// Reads see one consistent state for as long as the Reader is held. Results in order of id or sequence.
+class Reader {
+ public:
+  virtual ~Reader() = default;
+  virtual Result<std::optional<Device>> device(std::string_view id) = 0;
+  virtual Result<std::optional<Device>> device_by_identity(std::string_view identity) = 0;
+  virtual Result<std::vector<Device>> devices(std::string_view after_id, std::int64_t limit) = 0;
+  // The secret with this MAC; `spent` says whether a one-time secret has been used up.
+  virtual Result<std::optional<DeviceSecret>> secret(const Sha256& mac) = 0;
+  virtual Result<std::optional<CertificateRow>> certificate(BytesView serial) = 0;
+  // The latest unrevoked certificate issued for this request key.
+  virtual Result<std::optional<CertificateRow>> certificate_for(BytesView request_key) = 0;
+  // The device that holds this public key in an unrevoked certificate, other than `device`: two devices with one key.
+  virtual Result<std::optional<std::string>> other_holder(BytesView spki_sha256, std::string_view device) = 0;
+  virtual Result<std::vector<CertificateRow>> certificates(const CertificateFilter& filter) = 0;
+  virtual Result<std::vector<Revoked>> revoked() = 0;
+  virtual Result<std::optional<PendingRow>> pending(BytesView request_key) = 0;
+  virtual Result<std::vector<PendingRow>> all_pending() = 0;
+  virtual Result<std::vector<AuditEntry>> audit(std::int64_t after_sequence, std::int64_t limit) = 0;
+  virtual Result<std::optional<Run>> run(std::string_view id) = 0;
+  virtual Result<std::vector<Run>> runs(std::int64_t limit) = 0;  // newest first, without steps and beliefs
+  virtual Result<std::int64_t> count(std::string_view table) = 0;  // "devices", "certificates", "audit", "runs", "pending"
+};
+
+// Changes of one transaction, each with its audit entry. An error rolls back this Change alone.
+class Writer : public Reader {
+ public:
+  virtual Status add_device(const Device& device, std::string_view actor) = 0;                  // conflict if it exists
+  virtual Status update_device(const Device& device, std::string_view actor, std::string_view action) = 0;  // conflict if the version is old
+  virtual Status add_secret(const DeviceSecret& secret) = 0;                                     // conflict if the MAC exists
+  virtual Status issued(const Issued& fact, Instant at, std::string_view actor) = 0;             // spends the one-time secret: conflict if spent
+  virtual Status pended(const Pended& fact, Instant at, std::string_view actor) = 0;             // again: counts, no second audit entry
+  virtual Status denied(const Denied& fact, Instant at, std::string_view actor) = 0;
+  virtual Status decide(BytesView request_key, Admission verdict, std::string_view by, Instant at) = 0;  // conflict unless waiting
+  virtual Status revoke(BytesView serial, RevocationReason reason, std::string_view by, Instant at) = 0; // not found, conflict
+  virtual Status save_run(const Run& run) = 0;
+  virtual Status append_audit(AuditEntry entry) = 0;  // sequence, previous and hash are filled in here
+};
+
+class Store {
+ public:
+  using Change = std::function<Status(Writer&)>;
+  virtual ~Store() = default;
+
+  // Runs the change on the writer's thread, together with others in one durable transaction (group commit); `done` is
+  // called on that thread after the commit is on disk, or with why it is not. After an I/O error or a full disk every
+  // change of the batch fails with Fault::unreachable and nothing of it remains; later ones are tried anew.
+  virtual void submit(Change change, std::function<void(Status)> done) = 0;
+  // The same, waiting for it.
+  Status write(Change change);
+  // A reader of this thread's own connection; valid on this thread only.
+  virtual Result<std::unique_ptr<Reader>> read() = 0;
+};
+
+// Opens or creates the database file (0600) and migrates it to this version; a newer schema is refused with
+// Fault::unsupported.
+Result<std::unique_ptr<Store>> open_sqlite(const std::string& path);
+
+// Walks the whole chain: the first entry whose hash or sequence does not fit, or nothing.
+Result<std::optional<std::int64_t>> verify_audit(Reader& reader);
+
+}  // namespace imprint::store

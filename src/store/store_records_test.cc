@@ -1,0 +1,181 @@
+// Secrets, requests that wait for a person, and runs.
+#include "store/store_testing.h"
+
+namespace imprint::store {
+namespace {
+
+// ---- secrets ----
+
+class SecretTest : public StoreTest {
+ protected:
+  void SetUp() override { ASSERT_TRUE(add(device_named("dev-1"))); }
+  Status add_secret(const std::string& user, bool one_time, std::uint8_t mac) {
+    Sha256 value{};
+    value.fill(mac);
+    return write([&](Writer& w) { return w.add_secret({"dev-1", user, one_time, value, false}); });
+  }
+  std::optional<DeviceSecret> secret(std::uint8_t mac) {
+    Sha256 value{};
+    value.fill(mac);
+    return *read()->secret(value);
+  }
+  Status issue_spending(std::uint32_t n, std::string spent) {
+    Issued fact = issued_fact(signer_, n);
+    fact.spent = std::move(spent);
+    return issue(fact);
+  }
+};
+
+TEST_F(SecretTest, one_time_secret_is_spent_by_one_certificate) {
+  ASSERT_TRUE(add_secret("dev-1", true, 0xaa));
+  EXPECT_FALSE(secret(0xbb));
+  ASSERT_TRUE(secret(0xaa));
+  EXPECT_EQ(secret(0xaa)->device, "dev-1");
+  EXPECT_TRUE(secret(0xaa)->one_time);
+  EXPECT_FALSE(secret(0xaa)->spent);
+  ASSERT_TRUE(issue_spending(1, "dev-1"));
+  EXPECT_TRUE(secret(0xaa)->spent);
+  EXPECT_EQ(fault_of(issue_spending(2, "dev-1")), Fault::conflict);
+  EXPECT_FALSE(read()->certificate(numbered(2))->has_value());
+  EXPECT_EQ((*read()->device("dev-1"))->version, 2);  // the refused one left the device alone
+}
+
+TEST_F(SecretTest, token_without_user_is_spent_by_its_mac) {
+  ASSERT_TRUE(add_secret("", true, 0xaa));
+  ASSERT_TRUE(add_secret("", true, 0xbb));
+  ASSERT_TRUE(issue_spending(1, hex(Bytes(32, 0xaa))));
+  EXPECT_TRUE(secret(0xaa)->spent);
+  EXPECT_FALSE(secret(0xbb)->spent);
+}
+
+TEST_F(SecretTest, password_stays_and_a_secret_of_another_device_is_not_touched) {
+  ASSERT_TRUE(add_secret("user", false, 0xaa));
+  ASSERT_TRUE(add(device_named("dev-2")));
+  Sha256 other{};
+  other.fill(0xbb);
+  ASSERT_TRUE(write([&](Writer& w) { return w.add_secret({"dev-2", "user", true, other, false}); }));
+  EXPECT_EQ(fault_of(issue_spending(1, "user")), Fault::conflict);
+  EXPECT_FALSE(secret(0xaa)->spent);
+  EXPECT_FALSE(secret(0xbb)->spent);
+}
+
+TEST_F(SecretTest, secret_exists_once_and_for_a_known_device) {
+  ASSERT_TRUE(add_secret("user", true, 0xaa));
+  EXPECT_EQ(fault_of(add_secret("user", true, 0xaa)), Fault::conflict);
+  EXPECT_EQ(fault_of(write([](Writer& w) { return w.add_secret({"dev-2", "", true, {}, false}); })), Fault::refused);
+}
+
+// ---- requests ----
+
+Pended pended_fact() {
+  return {numbered(5), "dev-1", "IDevID CN=x", "x509:dev-1", "lamps", "CN=lamp", {1, 2, 3}, "a person decides", {}};
+}
+
+TEST_F(StoreTest, request_that_comes_again_is_counted_not_audited) {
+  const auto ask = [&](Instant at) { return write([at](Writer& w) { return w.pended(pended_fact(), at, "est"); }); };
+  ASSERT_TRUE(ask(Instant{1}));
+  ASSERT_TRUE(ask(Instant{2}));
+  reopen();
+  const std::optional<PendingRow> row = *read()->pending(numbered(5));
+  ASSERT_TRUE(row);
+  EXPECT_EQ(row->what, pended_fact());
+  EXPECT_EQ(row->first, Instant{1});
+  EXPECT_EQ(row->last, Instant{2});
+  EXPECT_EQ(row->asked, 2);
+  EXPECT_EQ(row->state, Admission::waiting);
+  EXPECT_EQ(read()->all_pending()->size(), 1U);
+  EXPECT_EQ(*read()->count("audit"), 1);
+  EXPECT_FALSE(read()->pending(numbered(6))->has_value());
+}
+
+TEST_F(StoreTest, newcomer_joins_with_the_first_request_only) {
+  Pended fact = pended_fact();
+  fact.newcomer = device_named("dev-1");
+  fact.newcomer->admission = Admission::waiting;
+  const auto ask = [&](Writer& w) { return w.pended(fact, Instant{1}, "est"); };
+  ASSERT_TRUE(write(ask));
+  ASSERT_TRUE(write(ask));
+  EXPECT_EQ((*read()->device("dev-1"))->admission, Admission::waiting);
+  EXPECT_EQ(actions(), (std::vector<std::string>{"device.added", "request.pending"}));
+}
+
+TEST_F(StoreTest, request_is_decided_once) {
+  ASSERT_TRUE(write([](Writer& w) { return w.pended(pended_fact(), Instant{1}, "est"); }));
+  const auto decide = [&](Bytes key, Admission verdict) {
+    return write([=](Writer& w) { return w.decide(key, verdict, "anna", Instant{9}); });
+  };
+  EXPECT_EQ(fault_of(decide(numbered(5), Admission::waiting)), Fault::malformed);
+  EXPECT_EQ(fault_of(decide(numbered(6), Admission::approved)), Fault::refused);
+  ASSERT_TRUE(decide(numbered(5), Admission::approved));
+  EXPECT_EQ(fault_of(decide(numbered(5), Admission::refused)), Fault::conflict);
+  const std::optional<PendingRow> row = *read()->pending(numbered(5));
+  EXPECT_EQ(row->state, Admission::approved);
+  EXPECT_EQ(row->decided_by, "anna");
+  EXPECT_EQ(row->decided, Instant{9});
+  EXPECT_EQ(actions(), (std::vector<std::string>{"request.pending", "request.approved"}));
+}
+
+TEST_F(StoreTest, denial_is_audited_with_its_rule) {
+  const Denied fact{numbered(5), "nobody", "lamps", "CN=lamp", "SITE-UNKNOWN", "not in the inventory"};
+  ASSERT_TRUE(write([&](Writer& w) { return w.denied(fact, Instant{3}, "est"); }));
+  const std::vector<AuditEntry> audit = *read()->audit(0, 10);
+  ASSERT_EQ(audit.size(), 1U);
+  EXPECT_EQ(audit[0].sequence, 1);
+  EXPECT_EQ(audit[0].actor, "est");
+  EXPECT_EQ(audit[0].action, "request.denied");
+  EXPECT_EQ(audit[0].detail, R"({"request":"01000005","identity":"nobody","label":"lamps","rule":"SITE-UNKNOWN",)"
+                             R"("reason":"not in the inventory"})");
+}
+
+// ---- runs ----
+
+Run full_run(std::string id, Instant started) {
+  Run run{std::move(id), "est",   "idevid", "client", "dev-1", started, started + Duration(50),
+          "failed",      "EST-X", {},       {},       {},      {}};
+  run.obtained = {"2 CA certificates"};
+  run.steps = {{"Enrolling", "path", started, Duration(7), "refused", "ask the owner"}};
+  run.beliefs = {{Fate::replaced,
+                  {"anchor:b", Topic::anchor, "key \"B\"\n speaks for ä", Instant{-5}},
+                  Strength::confirmed,
+                  {Ground::person, "compared", {0x00, 0xff}, {"anchor:a"}},
+                  "anchor:a",
+                  "rolled over"}};
+  run.counts = {1, 2, 3, 4, 5, 6};
+  return run;
+}
+
+TEST_F(StoreTest, run_is_read_back_whole_and_its_later_state_replaces_it) {
+  const imprint::Run run = full_run("00000000000000aa", Instant{100});
+  imprint::Run begun = run;
+  begun.result.clear();
+  begun.steps.clear();
+  ASSERT_TRUE(write([&](Writer& w) { return w.save_run(begun); }));
+  ASSERT_TRUE(write([&](Writer& w) { return w.save_run(run); }));
+  reopen();
+  const std::optional<imprint::Run> read_back = *read()->run(run.id);
+  ASSERT_TRUE(read_back);
+  EXPECT_EQ(read_back->steps, run.steps);
+  EXPECT_EQ(read_back->beliefs, run.beliefs);
+  EXPECT_EQ(read_back->counts, run.counts);
+  EXPECT_EQ(read_back->obtained, run.obtained);
+  EXPECT_EQ(read_back->result, "failed");
+  EXPECT_EQ(read_back->rule, "EST-X");
+  EXPECT_EQ(read_back->ended, run.ended);
+  EXPECT_EQ(*read()->count("runs"), 1);
+  EXPECT_FALSE(read()->run("00000000000000bb")->has_value());
+}
+
+TEST_F(StoreTest, runs_are_listed_newest_first_without_their_parts) {
+  for (const std::int64_t started : {1, 3, 2}) {
+    ASSERT_TRUE(write([&](Writer& w) { return w.save_run(full_run(std::to_string(started), Instant{started})); }));
+  }
+  const std::vector<imprint::Run> runs = *read()->runs(2);
+  ASSERT_EQ(runs.size(), 2U);
+  EXPECT_EQ(runs[0].id, "3");
+  EXPECT_EQ(runs[1].id, "2");
+  EXPECT_TRUE(runs[0].steps.empty());
+  EXPECT_TRUE(runs[0].beliefs.empty());
+}
+
+}  // namespace
+}  // namespace imprint::store

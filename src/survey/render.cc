@@ -1,0 +1,313 @@
+// A comparison as text, as Markdown, as JSON.
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "survey/compare.h"
+#include "survey/page.h"
+
+namespace imprint::survey {
+namespace {
+
+constexpr std::size_t kLabel = 17;
+constexpr std::size_t kScaleLabel = 21;
+constexpr std::string_view kLegend =
+    "What stands bare was shown by a run. What stands in [brackets; source] is said by a specification or by the "
+    "survey, and "
+    "no run of this program has shown it.";
+
+std::string label(const Column& column) {
+  return column.mode.empty() ? column.protocol : column.protocol + " " + column.mode;
+}
+
+std::string joined(const std::vector<std::string>& parts, std::string_view by) {
+  std::string out;
+  for (const std::string& part : parts) {
+    out.append(out.empty() ? std::string_view() : by).append(part);
+  }
+  return out;
+}
+
+struct Bracket {
+  std::string source;
+  std::vector<std::string> texts;
+};
+
+// The sentences of a cell in brackets, as its style wants them.
+std::vector<std::string> bracketed(const Cell& cell, Style style) {
+  std::vector<Bracket> brackets;
+  for (const Sourced& s : cell.said) {
+    auto at = brackets.end();
+    if (style == Style::together) {
+      at = std::ranges::find(brackets, s.source, &Bracket::source);
+    } else if (style == Style::in_order && !brackets.empty() && brackets.back().source == s.source) {
+      at = std::prev(brackets.end());
+    }
+    if (at == brackets.end()) {
+      brackets.push_back({s.source, {}});
+      at = std::prev(brackets.end());
+    }
+    at->texts.push_back(s.text);
+  }
+  std::vector<std::string> out;
+  for (const Bracket& each : brackets) {
+    out.push_back("[" + joined(each.texts, style == Style::in_order ? " > " : "; ") + "; " + each.source + "]");
+  }
+  return out;
+}
+
+// What a cell says, one entry a line of its own; steps follow each other on one.
+std::vector<std::string> entries(const Cell& cell, Style style) {
+  const std::vector<std::string> all = cell.measured.empty() ? bracketed(cell, style) : cell.measured;
+  return style == Style::in_order ? std::vector<std::string>{joined(all, " > ")} : all;
+}
+
+std::string cell_text(const Cell& cell, Style style) {
+  return joined(entries(cell, style), cell.measured.empty() ? " " : "; ");
+}
+
+// Columns that have the same to say, told together.
+struct Group {
+  const Cell* cell;
+  std::vector<std::size_t> columns;
+};
+
+std::vector<Group> groups_of(const Row& row) {
+  std::vector<Group> out;
+  for (std::size_t i = 0; i < row.cells.size(); ++i) {
+    const Cell& cell = row.cells[i];
+    if (cell.said.empty() && cell.measured.empty()) {
+      continue;
+    }
+    const auto same = std::ranges::find_if(out, [&](const Group& g) { return *g.cell == cell; });
+    if (same == out.end()) {
+      out.push_back({&cell, {i}});
+    } else {
+      same->columns.push_back(i);
+    }
+  }
+  return out;
+}
+
+// "est, brski": a protocol whose modes are all there is named once, without them.
+std::vector<std::string> labels_of(const Table& table, const Group& group) {
+  std::vector<std::string> out;
+  for (const std::size_t i : group.columns) {
+    const std::string& protocol = table.columns[i].protocol;
+    const auto of_it = [&](std::size_t at) { return table.columns[at].protocol == protocol; };
+    const auto all = std::ranges::count(table.columns, protocol, &Column::protocol);
+    const bool whole = std::ranges::count_if(group.columns, of_it) == all;
+    std::string text = whole ? protocol : label(table.columns[i]);
+    if (std::ranges::find(out, text) == out.end()) {
+      out.push_back(std::move(text));
+    }
+  }
+  return out;
+}
+
+std::vector<std::size_t> measured_columns(const Table& table) {
+  std::vector<std::size_t> out;
+  for (std::size_t i = 0; i < table.columns.size(); ++i) {
+    if (!table.columns[i].mode.empty()) {
+      out.push_back(i);
+    }
+  }
+  return out;
+}
+
+// The protocols without a mode of ours: nothing can be measured.
+std::string not_spoken(const Table& table) {
+  std::vector<std::string> names;
+  for (const Column& column : table.columns) {
+    if (column.mode.empty()) {
+      names.push_back(column.protocol);
+    }
+  }
+  return joined(names, ", ");
+}
+
+std::string measured_cell(const Row& row, std::size_t column) {
+  const std::string text = cell_text(row.cells[column], Style::together);
+  return text.empty() ? "-" : text;
+}
+
+std::string capital(std::string text) {
+  if (!text.empty() && text.front() >= 'a' && text.front() <= 'z') {
+    text.front() = static_cast<char>(text.front() - 'a' + 'A');
+  }
+  return text;
+}
+
+// ---- text ----
+
+void text_list(const Table& table, const Row& row, std::string& out) {
+  for (const Group& group : groups_of(row)) {
+    std::string lead = joined(labels_of(table, group), ", ");
+    for (const std::string& entry : entries(*group.cell, row.style)) {
+      out += hanging(lead, entry, kLabel);
+      lead.clear();
+    }
+  }
+}
+
+void text_scale(const Table& table, const Row& row, std::string& out) {
+  std::string lead = row.name;
+  for (const Group& group : groups_of(row)) {
+    out += hanging(lead, joined(labels_of(table, group), ", ") + ": " + cell_text(*group.cell, Style::together),
+                   kScaleLabel);
+    lead.clear();
+  }
+}
+
+std::string text_measured(const Table& table) {
+  const auto columns = measured_columns(table);
+  std::vector<std::string> header{""};
+  for (const std::size_t i : columns) {
+    header.push_back(label(table.columns[i]));
+  }
+  std::vector<std::vector<std::string>> rows;
+  for (const Row& row : table.rows) {
+    if (row.area != "measured") {
+      continue;
+    }
+    rows.push_back({row.name});
+    for (const std::size_t i : columns) {
+      rows.back().push_back(measured_cell(row, i));
+    }
+  }
+  const bool any = std::ranges::any_of(table.columns, [](const Column& c) { return !c.run.empty(); });
+  std::string out = grid(header, rows);
+  if (!any) {
+    out += "\nNo successful run is on record yet: onboard a device, then look again.\n";
+  }
+  return out + "\n" + hanging("", "Not spoken by this program, so never measured: " + not_spoken(table) + ".", 0);
+}
+
+// ---- Markdown ----
+
+std::string escaped(std::string_view text) {
+  std::string out;
+  for (const char c : printable(text)) {
+    if (c == '|' || c == '<' || c == '*' || c == '_' || c == '`' || c == '\\') {
+      out += '\\';
+    }
+    out += c;
+  }
+  return out;
+}
+
+void markdown_line(const std::vector<std::string>& cells, std::string& out) {
+  for (const std::string& cell : cells) {
+    out += "| " + escaped(cell) + " ";
+  }
+  out += "|\n";
+}
+
+void markdown_header(const std::vector<std::string>& cells, std::string& out) {
+  markdown_line(cells, out);
+  for (std::size_t i = 0; i < cells.size(); ++i) {
+    out += "| --- ";
+  }
+  out += "|\n";
+}
+
+void markdown_measured(const Table& table, std::string& out) {
+  const auto columns = measured_columns(table);
+  std::vector<std::string> header{"measure"};
+  for (const std::size_t i : columns) {
+    header.push_back(label(table.columns[i]));
+  }
+  markdown_header(header, out);
+  for (const Row& row : table.rows) {
+    if (row.area == "measured") {
+      std::vector<std::string> cells{row.name};
+      std::ranges::transform(columns, std::back_inserter(cells), [&](std::size_t i) { return measured_cell(row, i); });
+      markdown_line(cells, out);
+    }
+  }
+}
+
+Json said_json(const Cell& cell) {
+  Json out = Json::array();
+  for (const Sourced& s : cell.said) {
+    out.push_back({{"text", s.text}, {"source", s.source}});
+  }
+  return out;
+}
+
+}  // namespace
+
+std::string to_text(const Table& table) {
+  std::string out = hanging("", kLegend, 0);
+  out += heading("Sources");
+  for (const Sourced& s : table.sources) {
+    out += hanging(s.source, s.text, kLabel);
+  }
+  std::string area;
+  for (const Row& row : table.rows) {
+    if (row.area == "measured") {
+      break;
+    }
+    if (row.area == "scales" || row.area == "assumptions") {
+      out += area == row.area ? "" : heading(capital(row.area));
+      text_scale(table, row, out);
+    } else {
+      out += heading(capital(row.area) + ": " + row.name);
+      text_list(table, row, out);
+    }
+    area = row.area;
+  }
+  return out + heading("Measured: the latest successful run of each mode") + text_measured(table);
+}
+
+std::string to_markdown(const Table& table) {
+  std::string out = "# Comparison\n\n" + std::string(kLegend) + "\n\n";
+  for (const Sourced& s : table.sources) {
+    out += "- " + escaped(s.source) + ": " + escaped(s.text) + "\n";
+  }
+  std::string area;
+  for (const Row& row : table.rows) {
+    const bool first = std::exchange(area, row.area) != row.area;
+    if (row.area == "measured") {
+      if (first) {
+        out += "\n## Measured\n\n";
+        markdown_measured(table, out);
+      }
+      continue;
+    }
+    if (first) {
+      out += "\n## " + capital(row.area) + "\n";
+    }
+    out += "\n### " + capital(row.name) + "\n\n";
+    markdown_header({"protocol", "value"}, out);
+    for (const Group& group : groups_of(row)) {
+      markdown_line({joined(labels_of(table, group), ", "), cell_text(*group.cell, row.style)}, out);
+    }
+  }
+  return out;
+}
+
+Json to_json(const Table& table) {
+  Json columns = Json::array();
+  for (const Column& c : table.columns) {
+    Json run = nullptr;
+    if (!c.run.empty()) {
+      run = {{"id", c.run}, {"told_by", c.side}, {"ended", utc_text(c.when)}};
+    }
+    columns.push_back({{"protocol", c.protocol}, {"mode", c.mode}, {"title", c.title}, {"run", std::move(run)}});
+  }
+  Json rows = Json::array();
+  for (const Row& row : table.rows) {
+    Json cells = Json::array();
+    for (const Cell& cell : row.cells) {
+      cells.push_back({{"measured", cell.measured}, {"said", said_json(cell)}});
+    }
+    rows.push_back({{"area", row.area}, {"name", row.name}, {"cells", std::move(cells)}});
+  }
+  Json sources = Json::object();
+  for (const Sourced& s : table.sources) {
+    sources[s.source] = s.text;
+  }
+  return {{"columns", std::move(columns)}, {"rows", std::move(rows)}, {"sources", std::move(sources)}};
+}
+
+}  // namespace imprint::survey
