@@ -47,7 +47,8 @@ class InFlight {
   std::size_t count_ = 0;
 };
 
-// The WHATWG's HTML standard, section 9.2: the lines of an event. The JSON is one line, so nothing in it can end the event.
+// The WHATWG's HTML standard, section 9.2: the lines of an event. The JSON is one line, so nothing in it can end the
+// event.
 std::string event_text(const Event& event) {
   return "id: " + std::to_string(event.id) + "\nevent: " + event.name + "\ndata: " + event.json + "\n\n";
 }

@@ -32,8 +32,8 @@ class AdminApi {
   // On the loop's thread, or once the loop has stopped; waits for changes that are on their way to the disk.
   ~AdminApi();
 
-  // `address` is 127.0.0.0/8 or ::1, else Fault::refused: the token travels in clear. Port 0: any. Fault::conflict if the
-  // port is taken.
+  // `address` is 127.0.0.0/8 or ::1, else Fault::refused: the token travels in clear. Port 0: any. Fault::conflict if
+  // the port is taken.
   Status listen(const std::string& address, std::uint16_t port);
   std::uint16_t port() const;
 

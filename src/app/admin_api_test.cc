@@ -16,8 +16,8 @@ TEST(AdminApi, wants_the_token) {
   const Answer none = api.ask({.path = "/v1/devices", .with_token = false});
   expect_problem(none, 401, "API-TOKEN");
   EXPECT_TRUE(none.has("WWW-Authenticate: Bearer"));
-  for (const char* wrong : {"Bearer wrong", "Bearer the-token-of-this-tesT", "Bearer the-token-of-this-test2", "Bearer ",
-                            "Basic dGhlLXRva2VuLW9mLXRoaXMtdGVzdDo="}) {
+  for (const char* wrong : {"Bearer wrong", "Bearer the-token-of-this-tesT", "Bearer the-token-of-this-test2",
+                            "Bearer ", "Basic dGhlLXRva2VuLW9mLXRoaXMtdGVzdDo="}) {
     const std::string header = std::string("Authorization: ") + wrong;
     expect_problem(api.ask({.path = "/v1/devices", .headers = {header}, .with_token = false}), 401, "API-TOKEN");
   }
@@ -98,7 +98,8 @@ TEST(AdminApi, refuses_other_types_of_body) {
   const Api api;
   const Asked form{.method = "POST", .path = "/v1/devices", .body = R"({"id":"a"})", .type = "text/plain"};
   expect_problem(api.ask(form), 415, "API-CONTENT-TYPE");
-  const Asked charset{.method = "POST", .path = "/v1/devices", .body = R"({"id":"a"})", .type = "application/json; charset=utf-8"};
+  const Asked charset{
+      .method = "POST", .path = "/v1/devices", .body = R"({"id":"a"})", .type = "application/json; charset=utf-8"};
   EXPECT_EQ(api.ask(charset).status, 201);
 }
 
@@ -124,7 +125,8 @@ TEST(AdminApi, streams_what_happens) {
 TEST(AdminApi, takes_a_stream_up_again) {
   Api api;
   std::uint64_t first = 0;
-  const std::uint64_t listener = api.hub.listen(UINT64_MAX, [&](const Event& event) { first = first == 0 ? event.id : first; });
+  const std::uint64_t listener =
+      api.hub.listen(UINT64_MAX, [&](const Event& event) { first = first == 0 ? event.id : first; });
   api.hub.tell("one", "{}");
   api.hub.tell("two", "{}");
   api.hub.tell("three", "{}");

@@ -30,8 +30,8 @@ Result<Changed> changed_device(store::Reader& reader, const std::string& id, int
   return Changed{device_answer(status, *device), "device.changed", dumped(device_json(*device))};
 }
 
-// Adds the member "token" to a JSON object. The token is written once and into its place, so that the caller can wipe it
-// with the body; its alphabet needs no escapes.
+// Adds the member "token" to a JSON object. The token is written once and into its place, so that the caller can wipe
+// it with the body; its alphabet needs no escapes.
 void add_token(Bytes& object, const Secret& token) {
   static constexpr std::string_view kMember = ",\"token\":\"";
   static constexpr std::string_view kEnd = "\"}";
@@ -96,7 +96,8 @@ using DeviceOperation = Status (*)(store::Writer&, const Word&, const Act&);
 
 Result<Outcome> change_device(const Env& env, const Call& call, DeviceOperation operation) {
   Change out;
-  out.run = [operation, word = Word{call.id, call.version}, act = act_of(env)](store::Writer& writer) -> Result<Changed> {
+  out.run = [operation, word = Word{call.id, call.version},
+             act = act_of(env)](store::Writer& writer) -> Result<Changed> {
     TRY([[maybe_unused]] const Ok done, operation(writer, word, act));
     return changed_device(writer, word.id, 200);
   };
@@ -172,8 +173,12 @@ Response refused_import(const Error& error, Json lines) {
 Json problem_lines(const std::vector<factory::ManifestProblem>& problems) {
   Json out = Json::array();
   for (const factory::ManifestProblem& each : problems) {
-    out.push_back({{"line", each.line}, {"id", ""}, {"result", "refused"}, {"rule", kManifestRefused.id},
-                   {"detail", each.text}, {"next", kManifestRefused.next}});
+    out.push_back({{"line", each.line},
+                   {"id", ""},
+                   {"result", "refused"},
+                   {"rule", kManifestRefused.id},
+                   {"detail", each.text},
+                   {"next", kManifestRefused.next}});
   }
   return out;
 }
@@ -226,41 +231,77 @@ Result<Outcome> timeline(const Env& env, const Call& call) {
   return json_answer(200, {{"device", call.id}, {"runs", std::move(runs)}, {"steps", std::move(list)}});
 }
 
-constexpr std::array kListQuery{Field{"after", Kind::text, "the id after which the page begins"},
-                                kLimit};
+constexpr std::array kListQuery{Field{"after", Kind::text, "the id after which the page begins"}, kLimit};
 constexpr std::array kNewDevice{
-    Field{"id", Kind::text, "the owner's name for the device", true}, Field{"model", Kind::text, "the maker's model"},
+    Field{"id", Kind::text, "the owner's name for the device", true},
+    Field{"model", Kind::text, "the maker's model"},
     Field{"serial", Kind::text, "the maker's serial number"},
     Field{"label", Kind::text, "the profile that it belongs to; default: the default profile"},
     Field{"idevid", Kind::text, "its IDevID certificate, PEM"},
     Field{"one_time", Kind::flag, "make a one-time token; the answer is the only place that shows it"}};
 
 const std::array kRoutes{
-    Route{.pattern = "/v1/devices", .operation = "listDevices", .summary = "The inventory, in order of id",
-          .handler = list_devices, .schema = "DeviceList", .query = kListQuery},
-    Route{.method = Method::post, .pattern = "/v1/devices", .operation = "addDevice",
-          .summary = "Register a device before it comes", .handler = add_device, .schema = "NewDevice",
-          .body = kNewDevice, .status = 201},
-    Route{.method = Method::post, .pattern = "/v1/devices/import", .operation = "importDevices",
+    Route{.pattern = "/v1/devices",
+          .operation = "listDevices",
+          .summary = "The inventory, in order of id",
+          .handler = list_devices,
+          .schema = "DeviceList",
+          .query = kListQuery},
+    Route{.method = Method::post,
+          .pattern = "/v1/devices",
+          .operation = "addDevice",
+          .summary = "Register a device before it comes",
+          .handler = add_device,
+          .schema = "NewDevice",
+          .body = kNewDevice,
+          .status = 201},
+    Route{.method = Method::post,
+          .pattern = "/v1/devices/import",
+          .operation = "importDevices",
           .summary = "Take a factory manifest, all of it or nothing; taking it again changes nothing",
-          .handler = import_devices, .schema = "ImportResult", .takes = "application/jsonl"},
-    Route{.pattern = "/v1/devices/{id}", .operation = "getDevice", .summary = "One device", .handler = show_device,
+          .handler = import_devices,
+          .schema = "ImportResult",
+          .takes = "application/jsonl"},
+    Route{.pattern = "/v1/devices/{id}",
+          .operation = "getDevice",
+          .summary = "One device",
+          .handler = show_device,
           .schema = "Device"},
-    Route{.method = Method::post, .pattern = "/v1/devices/{id}/approve", .operation = "approveDevice",
-          .summary = "The owner wants this device; its waiting requests are approved", .handler = approve,
-          .schema = "Device", .conditional = true},
-    Route{.method = Method::post, .pattern = "/v1/devices/{id}/refuse", .operation = "refuseDevice",
-          .summary = "The owner does not want this device; its waiting requests are refused", .handler = refuse,
-          .schema = "Device", .conditional = true},
-    Route{.method = Method::post, .pattern = "/v1/devices/{id}/retire", .operation = "retireDevice",
-          .summary = "Decommission the device and revoke its certificates", .handler = retire, .schema = "Device",
+    Route{.method = Method::post,
+          .pattern = "/v1/devices/{id}/approve",
+          .operation = "approveDevice",
+          .summary = "The owner wants this device; its waiting requests are approved",
+          .handler = approve,
+          .schema = "Device",
           .conditional = true},
-    Route{.method = Method::post, .pattern = "/v1/devices/{id}/token", .operation = "addToken",
-          .summary = "Make a one-time token; the answer is the only place that shows it", .handler = make_token,
-          .schema = "Token", .status = 201, .conditional = true},
-    Route{.pattern = "/v1/devices/{id}/timeline", .operation = "getTimeline",
-          .summary = "The device's latest 20 runs (of the site's latest 1,000), newest first, and their steps, oldest first",
-          .handler = timeline, .schema = "Timeline"}};
+    Route{.method = Method::post,
+          .pattern = "/v1/devices/{id}/refuse",
+          .operation = "refuseDevice",
+          .summary = "The owner does not want this device; its waiting requests are refused",
+          .handler = refuse,
+          .schema = "Device",
+          .conditional = true},
+    Route{.method = Method::post,
+          .pattern = "/v1/devices/{id}/retire",
+          .operation = "retireDevice",
+          .summary = "Decommission the device and revoke its certificates",
+          .handler = retire,
+          .schema = "Device",
+          .conditional = true},
+    Route{.method = Method::post,
+          .pattern = "/v1/devices/{id}/token",
+          .operation = "addToken",
+          .summary = "Make a one-time token; the answer is the only place that shows it",
+          .handler = make_token,
+          .schema = "Token",
+          .status = 201,
+          .conditional = true},
+    Route{.pattern = "/v1/devices/{id}/timeline",
+          .operation = "getTimeline",
+          .summary =
+              "The device's latest 20 runs (of the site's latest 1,000), newest first, and their steps, oldest first",
+          .handler = timeline,
+          .schema = "Timeline"}};
 
 }  // namespace
 

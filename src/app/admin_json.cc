@@ -4,7 +4,6 @@
 #include "app/admin_routes.h"
 #include "app/operations.h"
 #include "app/rules.h"
-#include "runtime/recorder.h"
 
 namespace imprint::app::admin {
 namespace {
@@ -175,10 +174,12 @@ Json run_json(const Run& run) {
 }
 
 Json step_json(const Run& run, const RunStep& step) {
-  return {{"run", run.id},         {"protocol", run.protocol}, {"mode", run.mode},
-          {"role", run.role},      {"at", utc_text(step.at)},  {"state", step.state},
-          {"check", step.check},   {"took_ms", step.took.count()}, {"fault", step.fault},
-          {"rule", step.fault.empty() ? std::string() : run.rule}, {"next", step.next}};
+  return {{"run", run.id},           {"protocol", run.protocol},
+          {"mode", run.mode},        {"role", run.role},
+          {"at", utc_text(step.at)}, {"state", step.state},
+          {"check", step.check},     {"took_ms", step.took.count()},
+          {"fault", step.fault},     {"rule", step.fault.empty() ? std::string() : run.rule},
+          {"next", step.next}};
 }
 
 Json belief_json(const BeliefChange& change) {

@@ -211,7 +211,8 @@ bool is_own_host(std::string_view host, std::uint16_t port) {
     return false;
   }
   std::string name(host.substr(0, host.size() - suffix.size()));
-  std::ranges::transform(name, name.begin(), [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
+  std::ranges::transform(name, name.begin(),
+                         [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
   return name == "localhost" || name == "127.0.0.1" || name == "[::1]";
 }
 

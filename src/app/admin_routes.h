@@ -101,7 +101,7 @@ Json device_json(const Device& device);
 std::string etag_of(const Device& device);
 Json certificate_json(const store::CertificateRow& row);
 Json pending_json(const store::PendingRow& row);
-Json run_json(const Run& run);                 // without steps and beliefs
+Json run_json(const Run& run);  // without steps and beliefs
 Json step_json(const Run& run, const RunStep& step);
 Json belief_json(const BeliefChange& change);
 Json audit_json(const AuditEntry& entry);

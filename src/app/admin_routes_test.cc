@@ -146,8 +146,9 @@ TEST(AdminDevices, a_device_that_has_moved_on_is_not_changed) {
   EXPECT_EQ((*api.read()->device("a"))->admission, Admission::approved);
   EXPECT_EQ(refuse("\"1\"").status, 200);
   EXPECT_EQ(refuse("*").status, 200);
-  expect_problem(api.ask({.method = "POST", .path = "/v1/devices", .body = R"({"id":"b"})", .headers = {"If-Match: \"1\""}}),
-                 400, "API-QUERY");
+  expect_problem(
+      api.ask({.method = "POST", .path = "/v1/devices", .body = R"({"id":"b"})", .headers = {"If-Match: \"1\""}}), 400,
+      "API-QUERY");
 }
 
 TEST(AdminDevices, a_retired_device_has_no_certificates_left) {
@@ -171,7 +172,8 @@ TEST(AdminDevices, a_fresh_token_works_beside_the_old_one) {
   const Answer second = api.post("/v1/devices/a/token");
   EXPECT_NE(second.json()["token"], made.json()["token"]);
   for (const Answer& each : {made, second}) {
-    EXPECT_TRUE((*api.read()->secret(site::secret_mac(kPepper, "a", Secret(each.json().value("token", ""))))).has_value());
+    EXPECT_TRUE(
+        (*api.read()->secret(site::secret_mac(kPepper, "a", Secret(each.json().value("token", ""))))).has_value());
   }
   EXPECT_TRUE(audited(api).contains("admin device.token a"));
 }
@@ -179,7 +181,8 @@ TEST(AdminDevices, a_fresh_token_works_beside_the_old_one) {
 // ---- import ----
 
 Answer import(const Api& api, std::string manifest) {
-  return api.ask({.method = "POST", .path = "/v1/devices/import", .body = std::move(manifest), .type = "application/jsonl"});
+  return api.ask(
+      {.method = "POST", .path = "/v1/devices/import", .body = std::move(manifest), .type = "application/jsonl"});
 }
 
 std::string token_line(const std::string& id) {
@@ -281,11 +284,11 @@ TEST(AdminPending, unknown_keys_are_not_found) {
 
 TEST(AdminCertificates, are_listed_shown_and_revoked) {
   const Api api;
-  const store::Signer signer;
+  const store::Signer signer, other;  // two devices never share a key
   add(api, "a");
   add(api, "b");
   api.write([&](store::Writer& w) { return w.issued(store::issued_fact(signer, 1, "a"), Instant{1'000}, "est"); });
-  api.write([&](store::Writer& w) { return w.issued(store::issued_fact(signer, 2, "b"), Instant{1'000}, "est"); });
+  api.write([&](store::Writer& w) { return w.issued(store::issued_fact(other, 2, "b"), Instant{1'000}, "est"); });
   const Json page = api.get("/v1/certificates?limit=1").json();
   expect_schema(api, page, "CertificateList");
   expect_schema(api, page["certificates"][0], "Certificate");

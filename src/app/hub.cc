@@ -122,18 +122,14 @@ struct Hub::Impl {
 
   std::mutex metrics_mutex;
   prometheus::Registry registry;
-  prometheus::Family<prometheus::Counter>& onboardings = prometheus::BuildCounter()
-                                                             .Name("imprint_onboardings_total")
-                                                             .Help("Runs that have ended")
-                                                             .Register(registry);
+  prometheus::Family<prometheus::Counter>& onboardings =
+      prometheus::BuildCounter().Name("imprint_onboardings_total").Help("Runs that have ended").Register(registry);
   prometheus::Family<prometheus::Histogram>& durations = prometheus::BuildHistogram()
                                                              .Name("imprint_onboarding_duration_seconds")
                                                              .Help("From the start of a run to its end")
                                                              .Register(registry);
-  prometheus::Family<prometheus::Counter>& refusals = prometheus::BuildCounter()
-                                                          .Name("imprint_refusals_total")
-                                                          .Help("Inputs that a role refused")
-                                                          .Register(registry);
+  prometheus::Family<prometheus::Counter>& refusals =
+      prometheus::BuildCounter().Name("imprint_refusals_total").Help("Inputs that a role refused").Register(registry);
   LabelValues protocols, roles, results, reasons, faults;
 
   std::mutex events_mutex;

@@ -32,13 +32,16 @@ struct Ear {
   }
 };
 
-bool has_line(const std::string& text, const std::string& line) { return ("\n" + text).find("\n" + line + "\n") != std::string::npos; }
+bool has_line(const std::string& text, const std::string& line) {
+  return ("\n" + text).find("\n" + line + "\n") != std::string::npos;
+}
 
 TEST(Hub, tells_a_step_in_the_words_of_a_run) {
   Hub hub(nullptr);
   Ear ear;
   hub.listen(0, ear.listener());
-  hub.step(run_of("", "EST-CSR"), {"Enrolling", "bad\nrequest", Instant{1'020}, Duration{20}, "malformed", "make a better one"});
+  hub.step(run_of("", "EST-CSR"),
+           {"Enrolling", "bad\nrequest", Instant{1'020}, Duration{20}, "malformed", "make a better one"});
   ASSERT_EQ(ear.heard.size(), 1U);
   EXPECT_EQ(ear.heard[0].name, "run.step");
   EXPECT_EQ(ear.heard[0].json.find('\n'), std::string::npos);
@@ -112,11 +115,18 @@ TEST(Hub, counts_runs_by_protocol_role_result_and_reason) {
   hub.ended(run_of("operational"));
   hub.ended(run_of("refused", "SITE-UNKNOWN"));
   const std::string text = hub.metrics({});
-  EXPECT_TRUE(has_line(text, R"(imprint_onboardings_total{protocol="est",reason="none",result="operational",role="server"} 2)")) << text;
-  EXPECT_TRUE(has_line(text, R"(imprint_onboardings_total{protocol="est",reason="SITE-UNKNOWN",result="refused",role="server"} 1)")) << text;
+  EXPECT_TRUE(
+      has_line(text, R"(imprint_onboardings_total{protocol="est",reason="none",result="operational",role="server"} 2)"))
+      << text;
+  EXPECT_TRUE(has_line(
+      text, R"(imprint_onboardings_total{protocol="est",reason="SITE-UNKNOWN",result="refused",role="server"} 1)"))
+      << text;
   EXPECT_TRUE(has_line(text, R"(imprint_onboarding_duration_seconds_count{protocol="est",role="server"} 3)")) << text;
-  EXPECT_TRUE(has_line(text, R"(imprint_onboarding_duration_seconds_bucket{protocol="est",role="server",le="0.025"} 0)")) << text;
-  EXPECT_TRUE(has_line(text, R"(imprint_onboarding_duration_seconds_bucket{protocol="est",role="server",le="0.05"} 3)")) << text;
+  EXPECT_TRUE(
+      has_line(text, R"(imprint_onboarding_duration_seconds_bucket{protocol="est",role="server",le="0.025"} 0)"))
+      << text;
+  EXPECT_TRUE(has_line(text, R"(imprint_onboarding_duration_seconds_bucket{protocol="est",role="server",le="0.05"} 3)"))
+      << text;
   EXPECT_TRUE(has_line(text, "imprint_build_info{version=\"" IMPRINT_VERSION "\"} 1")) << text;
 }
 
@@ -137,13 +147,17 @@ TEST(Hub, metrics_never_name_a_device_and_have_few_series) {
   const std::string text = hub.metrics({});
   EXPECT_EQ(text.find("lamp-"), std::string::npos);
   EXPECT_EQ(text.find("RULE-64"), std::string::npos);
-  EXPECT_TRUE(has_line(text, R"(imprint_onboardings_total{protocol="est",reason="other",result="refused",role="server"} 936)")) << text;
+  EXPECT_TRUE(
+      has_line(text, R"(imprint_onboardings_total{protocol="est",reason="other",result="refused",role="server"} 936)"))
+      << text;
 }
 
 TEST(Hub, gauges_of_one_name_stand_together) {
   Hub hub(nullptr);
   const std::string text = hub.metrics({{"a", 1}, {"a{x=\"1\"}", 2.5}, {"a_b", 3}, {"c_total", 4}});
-  EXPECT_TRUE(text.ends_with("# TYPE a gauge\na 1\na{x=\"1\"} 2.5\n# TYPE a_b gauge\na_b 3\n# TYPE c_total counter\nc_total 4\n")) << text;
+  EXPECT_TRUE(text.ends_with(
+      "# TYPE a gauge\na 1\na{x=\"1\"} 2.5\n# TYPE a_b gauge\na_b 3\n# TYPE c_total counter\nc_total 4\n"))
+      << text;
 }
 
 TEST(Hub, a_run_that_ended_is_on_record) {

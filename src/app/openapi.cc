@@ -23,71 +23,88 @@ constexpr std::array kDevice{Member{"id", "string"},           Member{"model", "
                              Member{"lifecycle", "string"},    Member{"admission", "string"},
                              Member{"identities", "string[]"}, Member{"added", "time"},
                              Member{"changed", "time"},        Member{"version", "integer"}};
-constexpr std::array kNewDevice{Member{"id", "string"},           Member{"model", "string"},
-                                Member{"serial", "string"},       Member{"label", "string"},
-                                Member{"lifecycle", "string"},    Member{"admission", "string"},
-                                Member{"identities", "string[]"}, Member{"added", "time"},
-                                Member{"changed", "time"},        Member{"version", "integer"},
-                                Member{"token", "string!"}};
+constexpr std::array kNewDevice{
+    Member{"id", "string"},           Member{"model", "string"},     Member{"serial", "string"},
+    Member{"label", "string"},        Member{"lifecycle", "string"}, Member{"admission", "string"},
+    Member{"identities", "string[]"}, Member{"added", "time"},       Member{"changed", "time"},
+    Member{"version", "integer"},     Member{"token", "string!"}};
 constexpr std::array kDeviceList{Member{"devices", "Device[]"}, Member{"next", "string?"}};
 constexpr std::array kToken{Member{"device", "string"}, Member{"user", "string"}, Member{"token", "string"}};
-constexpr std::array kImportLine{Member{"line", "integer"},   Member{"id", "string"},    Member{"result", "string"},
-                                 Member{"rule", "string!"},   Member{"detail", "string!"}, Member{"next", "string!"}};
+constexpr std::array kImportLine{Member{"line", "integer"}, Member{"id", "string"},      Member{"result", "string"},
+                                 Member{"rule", "string!"}, Member{"detail", "string!"}, Member{"next", "string!"}};
 constexpr std::array kImportResult{Member{"added", "integer"}, Member{"lines", "ImportLine[]"}};
-constexpr std::array kCounts{Member{"messages", "integer"},    Member{"bytes", "integer"},
-                             Member{"round_trips", "integer"}, Member{"connections", "integer"},
-                             Member{"public_key_operations", "integer"}, Member{"persons_acts", "integer"}};
-constexpr std::array kRun{Member{"run", "string"},     Member{"protocol", "string"}, Member{"mode", "string"},
-                          Member{"role", "string"},    Member{"device", "string"},   Member{"started", "time"},
-                          Member{"ended", "time"},     Member{"took_ms", "integer"}, Member{"result", "string"},
-                          Member{"rule", "string"},    Member{"obtained", "string[]"}, Member{"counts", "Counts"}};
+constexpr std::array kCounts{Member{"messages", "integer"},
+                             Member{"bytes", "integer"},
+                             Member{"round_trips", "integer"},
+                             Member{"connections", "integer"},
+                             Member{"public_key_operations", "integer"},
+                             Member{"persons_acts", "integer"}};
+constexpr std::array kRun{Member{"run", "string"},  Member{"protocol", "string"},   Member{"mode", "string"},
+                          Member{"role", "string"}, Member{"device", "string"},     Member{"started", "time"},
+                          Member{"ended", "time"},  Member{"took_ms", "integer"},   Member{"result", "string"},
+                          Member{"rule", "string"}, Member{"obtained", "string[]"}, Member{"counts", "Counts"}};
 constexpr std::array kRunWithSteps{
-    Member{"run", "string"},     Member{"protocol", "string"},   Member{"mode", "string"},
-    Member{"role", "string"},    Member{"device", "string"},     Member{"started", "time"},
-    Member{"ended", "time"},     Member{"took_ms", "integer"},   Member{"result", "string"},
-    Member{"rule", "string"},    Member{"obtained", "string[]"}, Member{"counts", "Counts"},
-    Member{"steps", "Step[]"},   Member{"beliefs", "Belief[]"}};
+    Member{"run", "string"},   Member{"protocol", "string"},   Member{"mode", "string"},
+    Member{"role", "string"},  Member{"device", "string"},     Member{"started", "time"},
+    Member{"ended", "time"},   Member{"took_ms", "integer"},   Member{"result", "string"},
+    Member{"rule", "string"},  Member{"obtained", "string[]"}, Member{"counts", "Counts"},
+    Member{"steps", "Step[]"}, Member{"beliefs", "Belief[]"}};
 constexpr std::array kRunList{Member{"runs", "Run[]"}};
-constexpr std::array kStep{Member{"run", "string"},      Member{"protocol", "string"}, Member{"mode", "string"},
-                           Member{"role", "string"},     Member{"at", "time"},         Member{"state", "string"},
-                           Member{"check", "string"},    Member{"took_ms", "integer"}, Member{"fault", "string"},
-                           Member{"rule", "string"},     Member{"next", "string"}};
-constexpr std::array kBelief{Member{"fate", "string"},      Member{"id", "string"},       Member{"topic", "string"},
-                             Member{"statement", "string"}, Member{"until", "time"},      Member{"strength", "string"},
-                             Member{"ground", "string"},    Member{"check", "string"},    Member{"because", "string[]"},
+constexpr std::array kStep{Member{"run", "string"},   Member{"protocol", "string"}, Member{"mode", "string"},
+                           Member{"role", "string"},  Member{"at", "time"},         Member{"state", "string"},
+                           Member{"check", "string"}, Member{"took_ms", "integer"}, Member{"fault", "string"},
+                           Member{"rule", "string"},  Member{"next", "string"}};
+constexpr std::array kBelief{Member{"fate", "string"},      Member{"id", "string"},    Member{"topic", "string"},
+                             Member{"statement", "string"}, Member{"until", "time"},   Member{"strength", "string"},
+                             Member{"ground", "string"},    Member{"check", "string"}, Member{"because", "string[]"},
                              Member{"replaces", "string"},  Member{"why", "string"}};
 constexpr std::array kTimeline{Member{"device", "string"}, Member{"runs", "Run[]"}, Member{"steps", "Step[]"}};
-constexpr std::array kPending{Member{"key", "string"},     Member{"device", "string"},  Member{"identity", "string"},
-                              Member{"label", "string"},   Member{"subject", "string"}, Member{"reason", "string"},
-                              Member{"first", "time"},     Member{"last", "time"},      Member{"asked", "integer"},
-                              Member{"state", "string"},   Member{"decided_by", "string"}, Member{"decided", "time?"}};
+constexpr std::array kPending{Member{"key", "string"},   Member{"device", "string"},     Member{"identity", "string"},
+                              Member{"label", "string"}, Member{"subject", "string"},    Member{"reason", "string"},
+                              Member{"first", "time"},   Member{"last", "time"},         Member{"asked", "integer"},
+                              Member{"state", "string"}, Member{"decided_by", "string"}, Member{"decided", "time?"}};
 constexpr std::array kPendingList{Member{"pending", "Pending[]"}};
-constexpr std::array kCertificate{
-    Member{"serial", "string"},   Member{"device", "string"},  Member{"profile", "string"},
-    Member{"subject", "string"},  Member{"not_before", "time"}, Member{"not_after", "time"},
-    Member{"issued", "time"},     Member{"identity", "string"}, Member{"reason", "string"},
-    Member{"renews", "string"},   Member{"sha256", "string"},  Member{"revoked", "time?"},
-    Member{"revocation_reason", "string?"}};
-constexpr std::array kCertificateWithPem{
-    Member{"serial", "string"},   Member{"device", "string"},  Member{"profile", "string"},
-    Member{"subject", "string"},  Member{"not_before", "time"}, Member{"not_after", "time"},
-    Member{"issued", "time"},     Member{"identity", "string"}, Member{"reason", "string"},
-    Member{"renews", "string"},   Member{"sha256", "string"},  Member{"revoked", "time?"},
-    Member{"revocation_reason", "string?"}, Member{"pem", "string"}};
+constexpr std::array kCertificate{Member{"serial", "string"},
+                                  Member{"device", "string"},
+                                  Member{"profile", "string"},
+                                  Member{"subject", "string"},
+                                  Member{"not_before", "time"},
+                                  Member{"not_after", "time"},
+                                  Member{"issued", "time"},
+                                  Member{"identity", "string"},
+                                  Member{"reason", "string"},
+                                  Member{"renews", "string"},
+                                  Member{"sha256", "string"},
+                                  Member{"revoked", "time?"},
+                                  Member{"revocation_reason", "string?"}};
+constexpr std::array kCertificateWithPem{Member{"serial", "string"},
+                                         Member{"device", "string"},
+                                         Member{"profile", "string"},
+                                         Member{"subject", "string"},
+                                         Member{"not_before", "time"},
+                                         Member{"not_after", "time"},
+                                         Member{"issued", "time"},
+                                         Member{"identity", "string"},
+                                         Member{"reason", "string"},
+                                         Member{"renews", "string"},
+                                         Member{"sha256", "string"},
+                                         Member{"revoked", "time?"},
+                                         Member{"revocation_reason", "string?"},
+                                         Member{"pem", "string"}};
 constexpr std::array kCertificateList{Member{"certificates", "Certificate[]"}, Member{"next", "string?"}};
-constexpr std::array kAuditEntry{Member{"sequence", "integer"}, Member{"at", "time"},         Member{"actor", "string"},
-                                 Member{"action", "string"},    Member{"subject", "string"},  Member{"detail", "object"},
+constexpr std::array kAuditEntry{Member{"sequence", "integer"}, Member{"at", "time"},        Member{"actor", "string"},
+                                 Member{"action", "string"},    Member{"subject", "string"}, Member{"detail", "object"},
                                  Member{"previous", "string"},  Member{"hash", "string"}};
 constexpr std::array kAuditList{Member{"entries", "AuditEntry[]"}, Member{"next", "integer?"}};
 constexpr std::array kAuditVerdict{Member{"good", "boolean"}, Member{"entries", "integer"},
                                    Member{"first_bad", "integer?"}};
-constexpr std::array kCa{Member{"subject", "string"},  Member{"serial", "string"},    Member{"key", "string"},
-                         Member{"not_before", "time"}, Member{"not_after", "time"},   Member{"sha256", "string"},
+constexpr std::array kCa{Member{"subject", "string"},  Member{"serial", "string"},  Member{"key", "string"},
+                         Member{"not_before", "time"}, Member{"not_after", "time"}, Member{"sha256", "string"},
                          Member{"pem", "string"}};
 constexpr std::array kVersionMembers{Member{"name", "string"}, Member{"version", "string"}, Member{"api", "string"}};
 constexpr std::array kHealth{Member{"status", "string"}, Member{"store", "boolean"}, Member{"listeners", "boolean"}};
-constexpr std::array kProblem{Member{"type", "string"},   Member{"title", "string"}, Member{"status", "integer"},
-                              Member{"detail", "string"}, Member{"id", "string"},    Member{"next", "string"},
+constexpr std::array kProblem{Member{"type", "string"},        Member{"title", "string"}, Member{"status", "integer"},
+                              Member{"detail", "string"},      Member{"id", "string"},    Member{"next", "string"},
                               Member{"lines", "ImportLine[]!"}};
 
 constexpr std::array kSchemas{
@@ -208,9 +225,7 @@ Json body_schema(const Route& route) {
   return out;
 }
 
-Json content(std::string_view type, Json schema) {
-  return {{std::string(type), {{"schema", std::move(schema)}}}};
-}
+Json content(std::string_view type, Json schema) { return {{std::string(type), {{"schema", std::move(schema)}}}}; }
 
 Json operation(const Route& route) {
   Json out{{"operationId", route.operation}, {"summary", route.summary}};

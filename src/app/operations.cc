@@ -40,7 +40,8 @@ Status check_entry(const ManifestEntry& entry) {
   return Ok{};
 }
 
-// Stores a one-time token under the device's id as its user name. One that the device has had before is DEVICE-TOKEN-TAKEN.
+// Stores a one-time token under the device's id as its user name. One that the device has had before is
+// DEVICE-TOKEN-TAKEN.
 Status keep_one_time(store::Writer& store, const Secret& pepper, const std::string& device, const Secret& token,
                      const Act& act) {
   const Sha256 mac = site::secret_mac(pepper, device, token);

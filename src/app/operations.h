@@ -1,8 +1,8 @@
 // What an administrator can do. The command line and the admin API both call these; nothing else changes the inventory
 // by a person's word.
 //
-// Each function is a part of one transaction: call it inside Store::write() or Store::submit(), and all of it happens or
-// nothing does. Each writes its audit entry.
+// Each function is a part of one transaction: call it inside Store::write() or Store::submit(), and all of it happens
+// or nothing does. Each writes its audit entry.
 #pragma once
 
 #include <optional>
@@ -24,15 +24,15 @@ struct Act {
 // A one-time token: 256 bits from `rng`, 43 characters of base64url without padding.
 Secret new_one_time(Rng& rng);
 
-// Takes a device into the inventory, approved, with its IDevID and its one-time token as far as it has them; the token's
-// user name is the device's id. Rules: DEVICE-ID, DEVICE-EXISTS, DEVICE-IDENTITY-TAKEN, DEVICE-TOKEN-WEAK.
+// Takes a device into the inventory, approved, with its IDevID and its one-time token as far as it has them; the
+// token's user name is the device's id. Rules: DEVICE-ID, DEVICE-EXISTS, DEVICE-IDENTITY-TAKEN, DEVICE-TOKEN-WEAK.
 Status register_device(store::Writer& store, const Secret& pepper, const ManifestEntry& entry, const Act& act);
 
 // What became of one entry of a manifest.
 struct Imported {
   std::string id;
-  bool added = false;           // else: it was there already, just so
-  std::optional<Error> problem; // then nothing of the manifest is taken
+  bool added = false;            // else: it was there already, just so
+  std::optional<Error> problem;  // then nothing of the manifest is taken
 };
 
 // Takes a whole manifest, or nothing: with a problem in any entry the answer is MANIFEST-REFUSED and the change rolls

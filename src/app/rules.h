@@ -26,12 +26,13 @@ inline constexpr Rule kTokenWeak{"DEVICE-TOKEN-WEAK", "somebody could guess this
                                  "let `imprint device token` make one"};
 inline constexpr Rule kTokenTaken{"DEVICE-TOKEN-TAKEN", "the device has had this token before", "RFC 7030 section 6",
                                   "make a fresh one with `imprint device token`"};
-inline constexpr Rule kManifestRefused{"MANIFEST-REFUSED", "at least one line of the manifest is wrong; nothing was taken",
+inline constexpr Rule kManifestRefused{"MANIFEST-REFUSED",
+                                       "at least one line of the manifest is wrong; nothing was taken",
                                        "ours: docs/guide.md, import", "mend the lines named, then import again"};
 inline constexpr Rule kRequestUnknown{"REQUEST-UNKNOWN", "no request has this key", "ours: docs/guide.md, approvals",
                                       "look it up with `imprint device pending`"};
-inline constexpr Rule kRequestDecided{"REQUEST-DECIDED", "the request has been decided", "ours: docs/guide.md, approvals",
-                                      "approve or refuse the device instead"};
+inline constexpr Rule kRequestDecided{"REQUEST-DECIDED", "the request has been decided",
+                                      "ours: docs/guide.md, approvals", "approve or refuse the device instead"};
 inline constexpr Rule kCertificateUnknown{"CERTIFICATE-UNKNOWN", "no certificate of ours has this serial number",
                                           "ours: docs/guide.md, certificates", "look it up with `imprint ca list`"};
 inline constexpr Rule kCertificateRevoked{"CERTIFICATE-REVOKED", "the certificate is revoked already",
@@ -53,17 +54,18 @@ inline constexpr Rule kApiBody{"API-BODY", "the body is not the JSON that this p
                                "see /openapi.json for the members of this body"};
 inline constexpr Rule kApiType{"API-CONTENT-TYPE", "the body is announced as another type", "RFC 9110 section 15.5.16",
                                "send Content-Type: application/json"};
-inline constexpr Rule kApiBusy{"API-BUSY", "too many of these at once", "ours: docs/threats.md", "try again in a moment"};
+inline constexpr Rule kApiBusy{"API-BUSY", "too many of these at once", "ours: docs/threats.md",
+                               "try again in a moment"};
 inline constexpr Rule kApiStore{"API-STORE", "the store does not answer", "ours: docs/guide.md, operation",
                                 "check free space and permissions of the data folder; nothing was changed"};
 inline constexpr Rule kApiInternal{"API-INTERNAL", "a fault of ours", "ours: docs/guide.md, operation",
                                    "the log says more; please report it"};
 
 inline constexpr std::array kRules{
-    &kDeviceUnknown,  &kDeviceId,      &kDeviceField,     &kDeviceExists,       &kDeviceIdentity,     &kDeviceChanged,
-    &kDeviceRetired,  &kTokenWeak,     &kTokenTaken,      &kManifestRefused,    &kRequestUnknown,     &kRequestDecided,
-    &kCertificateUnknown, &kCertificateRevoked, &kRunUnknown, &kApiToken,       &kApiHost,            &kApiPath,
-    &kApiMethod,      &kApiQuery,      &kApiBody,         &kApiType,               &kApiBusy,
-    &kApiStore,       &kApiInternal};
+    &kDeviceUnknown,      &kDeviceId,           &kDeviceField, &kDeviceExists,    &kDeviceIdentity, &kDeviceChanged,
+    &kDeviceRetired,      &kTokenWeak,          &kTokenTaken,  &kManifestRefused, &kRequestUnknown, &kRequestDecided,
+    &kCertificateUnknown, &kCertificateRevoked, &kRunUnknown,  &kApiToken,        &kApiHost,        &kApiPath,
+    &kApiMethod,          &kApiQuery,           &kApiBody,     &kApiType,         &kApiBusy,        &kApiStore,
+    &kApiInternal};
 
 }  // namespace imprint::app

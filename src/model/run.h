@@ -20,6 +20,9 @@ struct RunStep {
   bool operator==(const RunStep&) const = default;
 };
 
+// Counted on the side whose run it is. Public-key operations are keys made, requests signed and, for each connection, one
+// key agreement, the peer's handshake signature, its path's signatures, and our own handshake signature if we present a
+// certificate. Persons' acts are answers to questions during the run.
 struct RunCounts {
   std::uint32_t messages = 0, bytes = 0, round_trips = 0, connections = 0, public_key_operations = 0, persons_acts = 0;
   bool operator==(const RunCounts&) const = default;

@@ -60,7 +60,10 @@ class EstDevice::World {
   }
   void perform(Open open) {
     recorder_->run().counts.connections += 1;
-    https_->open(open, [this, ticket = open.ticket](Result<SessionRef> session) {
+    https_->open(open, [this, ticket = open.ticket, own = open.as.has_value()](Result<SessionRef> session) {
+      if (session) {
+        count_handshake(**session, own);
+      }
       engine_.feed(Done<SessionRef>{{ticket}, std::move(session)});
     });
   }
@@ -70,14 +73,19 @@ class EstDevice::World {
     timer_ = loop_.after(arm.delay, [this] { engine_.feed(Timeout{}); });
   }
   void perform(const Learn& learn) { recorder_->learned(learn.change); }
-  void perform(const Ask<MakeKey>& ask) { engine_.feed(Done<KeyRef>{{ask.ticket}, storage_.make_key(ask.question.type)}); }
+  void perform(const Ask<MakeKey>& ask) {
+    recorder_->run().counts.public_key_operations += 1;
+    engine_.feed(Done<KeyRef>{{ask.ticket}, storage_.make_key(ask.question.type)});
+  }
   void perform(const Ask<SignRequest>& ask) {
+    recorder_->run().counts.public_key_operations += 1;
     const auto key = storage_.key(ask.question.key_id);
     engine_.feed(Done<Bytes>{{ask.ticket}, key ? make_request(*key, ask.question.what) : Result<Bytes>(key.error())});
   }
   void perform(const Ask<ConfirmFingerprint>& ask) {
     hooks_.confirm(ask.question, [this, ticket = ask.ticket, of = ask.question.of](bool yes) {
       using Word = Confirmed<Fingerprint>;
+      recorder_->run().counts.persons_acts += 1;
       engine_.feed(Done<Word>{{ticket}, yes ? Result<Word>(PersonsWord::yes(of)) : Error{Fault::refused, "fingerprint: not confirmed"}});
     });
   }
@@ -109,6 +117,10 @@ class EstDevice::World {
   }
 
  private:
+  void count_handshake(const Session& session, bool own_certificate) {
+    const std::size_t path = session.proven ? (*session.proven)->via.size() + 1 : 0;
+    recorder_->run().counts.public_key_operations += static_cast<std::uint32_t>(2 + path + (own_certificate ? 1 : 0));
+  }
   void end(std::string result) {
     recorder_->end(std::move(result), now());
     loop_.post([this] { hooks_.ended(engine_.state(), recorder_->run(), broken_); });

@@ -53,11 +53,7 @@ void Recorder::failed(std::string_view state, const Error& error, std::string de
        std::string(error.rule != nullptr ? error.rule->next : "")});
 }
 
-void Recorder::learned(const BeliefChange& change) {
-  run_.beliefs.push_back(change);
-  run_.counts.public_key_operations += change.evidence.ground == Ground::check ? 1 : 0;
-  run_.counts.persons_acts += change.evidence.ground == Ground::person && change.fate == Fate::learned ? 1 : 0;
-}
+void Recorder::learned(const BeliefChange& change) { run_.beliefs.push_back(change); }
 
 void Recorder::count_request(std::size_t bytes_out, std::size_t bytes_in) {
   run_.counts.messages += 2;

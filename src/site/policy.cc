@@ -167,11 +167,6 @@ void grant(const Profile& profile, const Device& device, const Admit& q, Decisio
   d.reason += "; profile " + profile.name;
 }
 
-// Whether at least half of a certificate's time is left: an older one is not worth giving out again.
-bool is_fresh(const store::CertificateRow& row, Instant now) {
-  return row.not_after - now > (row.not_after - row.not_before) / 2;
-}
-
 void wait_for_person(const Policy& policy, Decision& d, std::string reason) {
   d.verdict = Verdict::pending;
   d.rule = &kWaiting;
@@ -286,7 +281,7 @@ Result<Decision> admit(const Policy& policy, store::Reader& store, const Admit& 
     return d;
   }
   const bool renewal = q.renewal && who.current.has_value();
-  if (answered && is_fresh(*answered, now) && !(renewal && answered->serial == who.current->serial)) {
+  if (answered && store::is_fresh(*answered, now) && !(renewal && answered->serial == who.current->serial)) {
     d.verdict = Verdict::already;  // the answer was lost on its way: the same one again
     d.certificate = answered->der;
     return d;

@@ -5,6 +5,10 @@
 
 namespace imprint::store {
 
+bool is_fresh(const CertificateRow& row, Instant now) {
+  return row.not_after - now > (row.not_after - row.not_before) / 2;
+}
+
 Status Store::write(Change change) {
   std::mutex mutex;
   std::condition_variable arrived;

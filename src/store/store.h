@@ -27,6 +27,9 @@ struct CertificateRow {
   RevocationReason revocation_reason = RevocationReason::unspecified;
 };
 
+// Whether a certificate may be given out again for the same request: at least half of its time is left.
+bool is_fresh(const CertificateRow& row, Instant now);
+
 // A request that waits, or waited, for a person.
 struct PendingRow {
   Pended what;
@@ -74,7 +77,9 @@ class Writer : public Reader {
   virtual Status add_device(const Device& device, std::string_view actor) = 0;                  // conflict if it exists
   virtual Status update_device(const Device& device, std::string_view actor, std::string_view action) = 0;  // conflict if the version is old
   virtual Status add_secret(const DeviceSecret& secret) = 0;                                     // conflict if the MAC exists
-  virtual Status issued(const Issued& fact, Instant at, std::string_view actor) = 0;             // spends the one-time secret: conflict if spent
+  // Spends the one-time secret. Conflict if that is spent, if a fresh certificate for the same request is on record that
+  // this one does not renew, or if another device holds the key: two requests at once get one certificate.
+  virtual Status issued(const Issued& fact, Instant at, std::string_view actor) = 0;
   virtual Status pended(const Pended& fact, Instant at, std::string_view actor) = 0;             // again: counts, no second audit entry
   virtual Status denied(const Denied& fact, Instant at, std::string_view actor) = 0;
   virtual Status decide(BytesView request_key, Admission verdict, std::string_view by, Instant at) = 0;  // conflict unless waiting

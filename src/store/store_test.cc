@@ -103,11 +103,13 @@ TEST_F(StoreTest, certificate_is_found_by_serial_request_and_key_after_reopening
 
 TEST_F(StoreTest, latest_certificate_answers_a_repeated_request) {
   ASSERT_TRUE(add(device_named("dev-1")));
-  for (const std::uint32_t n : {9U, 3U}) {
-    Issued fact = issued_fact(signer_, n);
-    fact.request_key = numbered(77);
-    ASSERT_TRUE(issue(fact));
-  }
+  Issued fact = issued_fact(signer_, 9);
+  fact.request_key = numbered(77);
+  ASSERT_TRUE(issue(fact));
+  Issued renewal = issued_fact(signer_, 3);
+  renewal.request_key = numbered(77);
+  renewal.renews = numbered(9);
+  ASSERT_TRUE(issue(renewal));
   EXPECT_EQ((*read()->certificate_for(numbered(77)))->serial, numbered(3));
 }
 
@@ -133,11 +135,30 @@ TEST_F(StoreTest, certificate_does_not_bring_a_retired_device_back) {
   EXPECT_EQ((*read()->device("dev-1"))->version, 1);
 }
 
+// Two connections of one device can ask at the same time; both were admitted before either was recorded.
+TEST_F(StoreTest, the_same_request_gets_one_certificate_even_when_asked_twice_at_once) {
+  ASSERT_TRUE(add(device_named("dev-1")));
+  ASSERT_TRUE(issue(issued_fact(signer_, 1)));
+  Issued second = issued_fact(signer_, 2);
+  second.request_key = numbered(1);
+  EXPECT_EQ(fault_of(issue(second)), Fault::conflict);
+  second.renews = numbered(1);
+  EXPECT_TRUE(issue(second));
+}
+
+TEST_F(StoreTest, two_devices_cannot_get_certificates_for_one_key) {
+  ASSERT_TRUE(add(device_named("dev-1")));
+  ASSERT_TRUE(add(device_named("dev-2")));
+  ASSERT_TRUE(issue(issued_fact(signer_, 1)));
+  EXPECT_EQ(fault_of(issue(issued_fact(signer_, 2, "dev-2"))), Fault::conflict);
+  EXPECT_EQ(*read()->count("certificates"), 1);
+}
+
 TEST_F(StoreTest, nothing_is_issued_twice_or_to_a_stranger_or_unread) {
   ASSERT_TRUE(add(device_named("dev-1")));
   ASSERT_TRUE(issue(issued_fact(signer_, 1)));
   EXPECT_EQ(fault_of(issue(issued_fact(signer_, 1))), Fault::conflict);
-  EXPECT_EQ(fault_of(issue(issued_fact(signer_, 2, "dev-2"))), Fault::refused);
+  EXPECT_EQ(fault_of(issue(issued_fact(Signer(), 2, "dev-2"))), Fault::refused);
   Issued junk = issued_fact(signer_, 3);
   junk.certificate.pop_back();
   EXPECT_EQ(fault_of(issue(junk)), Fault::malformed);
@@ -148,8 +169,9 @@ TEST_F(StoreTest, nothing_is_issued_twice_or_to_a_stranger_or_unread) {
 TEST_F(StoreTest, certificates_are_filtered_and_paged_by_serial) {
   ASSERT_TRUE(add(device_named("dev-1")));
   ASSERT_TRUE(add(device_named("dev-2")));
+  const Signer second;
   for (const std::uint32_t n : {4U, 2U, 3U, 1U}) {
-    ASSERT_TRUE(issue(issued_fact(signer_, n, n % 2 == 0 ? "dev-2" : "dev-1")));
+    ASSERT_TRUE(issue(n % 2 == 0 ? issued_fact(second, n, "dev-2") : issued_fact(signer_, n)));
   }
   ASSERT_TRUE(write([](Writer& w) { return w.revoke(numbered(2), RevocationReason::superseded, "cli", Instant{7}); }));
   const auto serials = [&](const CertificateFilter& filter) {

@@ -96,6 +96,14 @@ void learn_initials(const Plan& plan, Turn& t) {
       factory ? learn_initial<FactoryGiven<Certificate>>(anchor, t) : learn_initial<Configured<Certificate>>(anchor, t);
     }
   }
+  if (plan.login) {
+    Belief secret{"secret", Topic::own_identity, "who holds my secret is " + plan.login->user + " to my owner", kNoEnd};
+    if (factory) {
+      t.learn(std::move(secret), FactoryGiven<std::string>{plan.login->user});
+    } else {
+      t.learn(std::move(secret), Configured<std::string>{plan.login->user});
+    }
+  }
   if (plan.credential) {
     const Certificate& own = plan.credential->chain.front();
     Belief identity{"identity", Topic::own_identity, "I am " + own.subject.text + ", says " + own.issuer.text, own.not_after};
@@ -244,7 +252,9 @@ Result<OneOf<Client::Fetching, Client::Signing, Client::Resting, Client::Failed>
     if (worth_another_try(d.answer.error())) {
       return rest<Next>(s.p, Error{Fault::unreachable, kUnreachable}, {}, t);
     }
-    return Next(fail(d.answer.error().fault, kServerUntrusted, std::string(d.answer.error().what)));
+    const Error& why = d.answer.error();
+    const bool alert = why.fault == Fault::malformed;  // what arrived was no handshake, or an alert in place of one
+    return Next(fail(why.fault, alert ? kServerAlert : kServerUntrusted, std::string(why.what)));
   }
   const SessionRef& tls = *d.answer;
   if (const Status server = check_server(s.p, *tls); !server) {
@@ -401,7 +411,7 @@ Result<OneOf<Client::Enrolled, Client::Enrolling, Client::Waiting, Client::Resti
   }
   Installed result{*p.key, (*chain)->leaf, (*chain)->via, p.anchors};
   t.save(result);  // key, certificate and anchors at once
-  t.learn({"credential:" + p.plan->label, Topic::credential,
+  t.learn({"credential:" + (p.plan->label.empty() ? "default" : p.plan->label), Topic::credential,
            "I am " + result.certificate.subject.text + " in my owner's domain, says " + result.certificate.issuer.text,
            result.certificate.not_after},
           *chain, {anchor_belief((*chain)->anchor)});

@@ -53,7 +53,8 @@ bool is_pkcs10(std::string_view content_type) {
 
 Result<ServerMessage> parse_request(Exchange from, const Request& request, const ServerConfig& config) {
   TRY(const Target target, find_target(request.path, config));
-  CHECK_OR(request.method == target.row->method, Error{Fault::unexpected, kWrongMethod});
+  CHECK_OR(request.method == target.row->method,
+           Error{Fault::unexpected, target.row->method == Method::post ? kWantsPost : kWantsGet});
   switch (target.row->operation) {
     case Operation::cacerts:
       return ServerMessage(Server::GetCaCertificates{from, target.label});
@@ -89,7 +90,10 @@ Response wire_error(const Error& error) {
       out.status = 400;
       break;
     case Fault::unexpected:
-      out.status = error.rule == &kWrongMethod ? 405 : 400;
+      out.status = error.rule == &kWantsGet || error.rule == &kWantsPost ? 405 : 400;
+      if (out.status == 405) {
+        out.allow = error.rule == &kWantsPost ? "POST" : "GET";  // RFC 9110 section 15.5.6: must be said
+      }
       break;
     case Fault::unsupported:
       out.status = error.rule == &kWrongType ? 415 : error.rule == &kNoSuchOperation || error.rule == &kNoSuchLabel ? 404 : 400;

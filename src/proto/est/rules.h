@@ -13,8 +13,10 @@ inline constexpr Rule kNoSuchOperation{
     "ask for cacerts, csrattrs, simpleenroll or simplereenroll under /.well-known/est/"};
 inline constexpr Rule kNoSuchLabel{"EST-LABEL", "no profile has this label", "RFC 7030 section 3.2.2",
                                    "use a label that the site has configured, or none"};
-inline constexpr Rule kWrongMethod{"EST-METHOD", "the operation wants another method", "RFC 7030 section 3.2.2",
-                                   "GET for cacerts and csrattrs, POST for enrolment"};
+inline constexpr Rule kWantsGet{"EST-METHOD-GET", "the operation wants GET", "RFC 7030 section 3.2.2",
+                                "ask for cacerts and csrattrs with GET"};
+inline constexpr Rule kWantsPost{"EST-METHOD-POST", "the operation wants POST", "RFC 7030 section 3.2.2",
+                                 "send the request for a certificate with POST"};
 inline constexpr Rule kWrongType{"EST-CONTENT-TYPE", "the body is not announced as application/pkcs10",
                                  "RFC 7030 section 4.2.1", "send Content-Type: application/pkcs10"};
 inline constexpr Rule kBodyUnreadable{"EST-BODY", "the body is neither base64 nor PEM nor DER", "RFC 8951 section 3.1",
@@ -50,6 +52,8 @@ inline constexpr Rule kUnreachable{"EST-SERVER-UNREACHABLE", "the EST server doe
                                    "check address, port and firewall; the device tries again by itself"};
 inline constexpr Rule kServerUntrusted{"EST-SERVER-UNTRUSTED", "the server's certificate reaches none of our anchors",
                                        "RFC 7030 section 3.6", "give the device the right CA certificate (--anchors)"};
+inline constexpr Rule kServerAlert{"EST-SERVER-ALERT", "the server ended the handshake", "RFC 8446 section 6",
+                                   "the detail names its alert: mostly our certificate or key is not to its liking"};
 inline constexpr Rule kServerName{
     "EST-SERVER-NAME", "the server's certificate is not for this host, and it is no registration authority of ours",
     "RFC 7030 section 3.6.1", "use the name that the certificate carries, or a certificate with id-kp-cmcRA"};
@@ -84,9 +88,9 @@ inline constexpr Rule kGaveUp{"EST-GAVE-UP", "tried often enough", "ours: docs/g
                               "mend what the steps before say, then start again"};
 
 inline constexpr std::array kRules{
-    &kNoSuchOperation, &kNoSuchLabel,     &kWrongMethod,    &kWrongType,      &kBodyUnreadable,  &kRequestUnreadable,
+    &kNoSuchOperation, &kNoSuchLabel,     &kWantsGet,       &kWantsPost,      &kWrongType,      &kBodyUnreadable,  &kRequestUnreadable,
     &kPossession,      &kLinkingWrong,    &kLinkingMissing, &kLinkingImpossible, &kRenewalUnproven, &kRenewalNames,
-    &kWhoAreYou,       &kSignerSilent,    &kUnreachable,    &kServerUntrusted, &kServerName,     &kNoAnchors,
+    &kWhoAreYou,       &kSignerSilent,    &kUnreachable,    &kServerUntrusted, &kServerAlert, &kServerName,     &kNoAnchors,
     &kCaCertificates,  &kCaBag,           &kCaRollover,     &kNotConfirmed,   &kRefused,        &kUnauthorized,    &kAnswerUnreadable,
     &kNotMyKey,        &kNotMyAnchors,    &kRetryAfter,     &kRedirect,       &kKey,             &kGaveUp};
 

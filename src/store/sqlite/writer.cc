@@ -165,6 +165,7 @@ Status SqliteWriter::issued(const Issued& fact, Instant at, std::string_view act
 
 Status SqliteWriter::issued_part(const Issued& fact, Instant at, std::string_view actor) {
   TRY(const Certificate certificate, Certificate::parse(fact.certificate));
+  TRY([[maybe_unused]] const Ok sole, check_sole(fact, certificate, at));
   TRY([[maybe_unused]] const Ok joined, join(fact.newcomer, fact.grant.device, at, actor));
   TRY(const Lifecycle lifecycle, advance(fact, at));
   TRY([[maybe_unused]] const Ok spent, spend(fact, at));
@@ -186,6 +187,16 @@ Status SqliteWriter::issued_part(const Issued& fact, Instant at, std::string_vie
                               {"reason", fact.reason},
                               {"renews", hex(fact.renews)},
                               {"lifecycle", name(lifecycle)}}));
+}
+
+// The policy looked before the certificate was signed; another request may have been faster.
+Status SqliteWriter::check_sole(const Issued& fact, const Certificate& certificate, Instant at) {
+  TRY(const auto answered, certificate_for(fact.request_key));
+  CHECK_OR(!answered || answered->serial == fact.renews || !is_fresh(*answered, at),
+           Error{Fault::conflict, "certificate: the same request was answered meanwhile"});
+  TRY(const auto holder, other_holder(sha256(certificate.key.spki), fact.grant.device));
+  CHECK_OR(!holder, Error{Fault::conflict, "certificate: another device holds this key"});
+  return Ok{};
 }
 
 // Moves the device on in its life, if the certificate does.

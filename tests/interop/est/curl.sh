@@ -4,7 +4,11 @@
 
 needs curl curl openssl
 make_idevids 16
-start_imprint
+cat >"$work/imprint.toml" <<'TOML'
+[profiles.p384]
+wanted_key = 'p384'
+TOML
+start_imprint --config "$work/imprint.toml"
 
 # ask OPERATION [CURL_OPTION...]: leaves the status in $status, the response in $work/head and $work/body.
 ask() {
@@ -108,15 +112,13 @@ is "TLS 1.1 is refused" refused \
     "$est/.well-known/est/cacerts" >"$work/curl.log" 2>&1 && echo accepted || echo refused)"
 
 ask csrattrs
-answered "csrattrs: 200, 204 or 404" 200 204 404
-if [ "$status" = 200 ]; then
-  is "csrattrs: content type" application/csrattrs "$(header content-type | sed 's/ *;.*//')"
-  tr -d '\r\n' <"$work/body" | openssl base64 -d -A >"$work/csrattrs.der"
-  runs "csrattrs: one DER value" openssl asn1parse -inform DER -in "$work/csrattrs.der"
-else
-  skip "csrattrs: content type" "none are sent"
-  skip "csrattrs: one DER value" "none are sent"
-fi
+answered "csrattrs: a profile without wishes answers 204" 204
+ask p384/csrattrs
+answered "csrattrs: a profile with wishes answers 200" 200
+is "csrattrs: content type" application/csrattrs "$(header content-type | sed 's/ *;.*//')"
+tr -d '\r\n' <"$work/body" | openssl base64 -d -A >"$work/csrattrs.der"
+runs "csrattrs: one DER value" openssl asn1parse -inform DER -in "$work/csrattrs.der"
+is "csrattrs: asks for P-384" 1 "$(openssl asn1parse -inform DER -in "$work/csrattrs.der" | grep -c secp384r1)"
 
 # --- who is it? --------------------------------------------------------------------------------------------------------
 

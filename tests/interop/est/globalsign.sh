@@ -126,7 +126,7 @@ runs "onboard at estserver with a password" onboard new --anchors "$foreign/ca.p
   --subject CN=dev-1
 holds "onboard: key, certificate and anchors" new
 is "onboard: the subject" "subject=CN = dev-1" "$(openssl x509 -in "$work/new/cert.pem" -noout -subject 2>/dev/null)"
-is "onboard: the key is nobody else's to read" 600 "$(stat -c %a "$work/new/key.pem" 2>/dev/null)"
+is "onboard: the key is nobody else's to read" 600 "$(stat -L -c %a "$work/new/key.pem" 2>/dev/null)"
 
 cp -r "$work/new" "$work/before"
 runs "renewal at estserver" onboard new --anchors "$foreign/ca.pem" --renew --same-key
