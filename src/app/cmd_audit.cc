@@ -20,7 +20,8 @@ OrProblem<Ok> list(const Context& context, const ListOptions& options) {
   std::vector<std::vector<std::string>> rows;
   for (const AuditEntry& entry : entries) {
     json["audit"].push_back(admin::audit_json(entry));
-    rows.push_back({std::to_string(entry.sequence), utc_text(entry.at), entry.actor, entry.action, entry.subject, entry.detail});
+    rows.push_back(
+        {std::to_string(entry.sequence), utc_text(entry.at), entry.actor, entry.action, entry.subject, entry.detail});
   }
   context.print(json, rows.empty() ? "no entries\n" : table({"NUMBER", "AT", "BY", "ACTION", "ABOUT", "DETAIL"}, rows));
   return Ok{};
@@ -50,8 +51,8 @@ void add_audit(CLI::App& app, Context& context) {
                                       "imprint audit list --limit 20\nimprint audit verify");
   audit->require_subcommand(1);
   auto options = std::make_shared<ListOptions>();
-  CLI::App* const command =
-      add_command(*audit, "list", "List entries, oldest first.", "imprint audit list\nimprint audit list --after 100 --limit 50 --json");
+  CLI::App* const command = add_command(*audit, "list", "List entries, oldest first.",
+                                        "imprint audit list\nimprint audit list --after 100 --limit 50 --json");
   command->add_option("--after", options->after, "Only those after this number")->check(CLI::NonNegativeNumber);
   command->add_option("--limit", options->limit, "At most so many")->check(CLI::Range(1, 100000));
   command->callback([&context, options] { context.choose([options](const Context& c) { return list(c, *options); }); });

@@ -21,15 +21,19 @@ OrProblem<Ok> show(const Context& context, const ShowOptions& options) {
     pem += to_pem(c);
   }
   const std::string fingerprint = fingerprint_text(ca.fingerprint());
-  const Json json{{"subject", ca.subject.text},       {"issuer", ca.issuer.text},
-                  {"serial", hex(ca.serial)},         {"not_before", utc_text(ca.not_before)},
-                  {"not_after", utc_text(ca.not_after)}, {"key", imprint::name(ca.key.type)},
-                  {"sha256", fingerprint},            {"file", data.folder.path + "/ca/chain.pem"},
+  const Json json{{"subject", ca.subject.text},
+                  {"issuer", ca.issuer.text},
+                  {"serial", hex(ca.serial)},
+                  {"not_before", utc_text(ca.not_before)},
+                  {"not_after", utc_text(ca.not_after)},
+                  {"key", imprint::name(ca.key.type)},
+                  {"sha256", fingerprint},
+                  {"file", data.folder.path + "/ca/chain.pem"},
                   {"pem", pem}};
   std::string text = "subject      " + ca.subject.text + "\nissuer       " + ca.issuer.text + "\nserial       " +
                      hex(ca.serial) + "\nvalid        " + utc_text(ca.not_before) + " to " + utc_text(ca.not_after) +
-                     "\nkey          " + std::string(imprint::name(ca.key.type)) + "\nfingerprint  SHA-256 " + fingerprint +
-                     "\nfile         " + data.folder.path + "/ca/chain.pem\n";
+                     "\nkey          " + std::string(imprint::name(ca.key.type)) + "\nfingerprint  SHA-256 " +
+                     fingerprint + "\nfile         " + data.folder.path + "/ca/chain.pem\n";
   context.print(json, options.pem ? pem : options.fingerprint ? fingerprint + "\n" : text);
   return Ok{};
 }
@@ -82,18 +86,19 @@ OrProblem<Ok> revoke(const Context& context, const RevokeOptions& options) {
   const auto reason = revocation_reason_named(options.reason);
   if (!reason) {
     Problem problem(Error{Fault::malformed, kOption}, "--reason " + options.reason);
-    problem.next = "take one of unspecified, key_compromise, ca_compromise, affiliation_changed, superseded, cessation, "
-                   "privilege_withdrawn";
+    problem.next =
+        "take one of unspecified, key_compromise, ca_compromise, affiliation_changed, superseded, cessation, "
+        "privilege_withdrawn";
     return problem;
   }
   TRY(const Offline data, context.offline());
-  TRY(Ok{}, about(data.store->write([&](store::Writer& writer) {
-    return revoke_certificate(writer, serial, *reason, by_cli());
-  }),
+  TRY(Ok{}, about(data.store->write(
+                      [&](store::Writer& writer) { return revoke_certificate(writer, serial, *reason, by_cli()); }),
                   options.serial));
   TRY(const auto reader, data.store->read());
   TRY(const auto row, reader->certificate(serial));
-  context.print(admin::certificate_json(*row), "revoked: " + hex(serial) + " of " + row->device + ", " + row->subject + "\n");
+  context.print(admin::certificate_json(*row),
+                "revoked: " + hex(serial) + " of " + row->device + ", " + row->subject + "\n");
   return Ok{};
 }
 
@@ -105,30 +110,36 @@ void add_ca(CLI::App& app, Context& context) {
   ca->require_subcommand(1);
 
   auto show_options = std::make_shared<ShowOptions>();
-  CLI::App* const show_command = add_command(*ca, "show", "Show the CA's certificate.",
-                                             "imprint ca show\nimprint ca show --pem > ca.pem\nimprint ca show --fingerprint");
+  CLI::App* const show_command =
+      add_command(*ca, "show", "Show the CA's certificate.",
+                  "imprint ca show\nimprint ca show --pem > ca.pem\nimprint ca show --fingerprint");
   CLI::Option* const pem = show_command->add_flag("--pem", show_options->pem, "The certificates in PEM");
   show_command->add_flag("--fingerprint", show_options->fingerprint, "Only the SHA-256 fingerprint")->excludes(pem);
-  show_command->callback(
-      [&context, show_options] { context.choose([show_options](const Context& c) { return show(c, *show_options); }); });
+  show_command->callback([&context, show_options] {
+    context.choose([show_options](const Context& c) { return show(c, *show_options); });
+  });
 
   auto list_options = std::make_shared<ListOptions>();
   CLI::App* const list_command =
-      add_command(*ca, "list", "List certificates.", "imprint ca list\nimprint ca list --device dev-1\nimprint ca list --revoked --json");
+      add_command(*ca, "list", "List certificates.",
+                  "imprint ca list\nimprint ca list --device dev-1\nimprint ca list --revoked --json");
   list_command->add_option("--device", list_options->filter.device, "Only those of this device");
   list_command->add_flag("--revoked", list_options->filter.revoked_only, "Only revoked ones");
   list_command->add_option("--limit", list_options->filter.limit, "At most so many")->check(CLI::Range(1, 100000));
   list_command->add_option("--after", list_options->after, "Only those after this serial number")->type_name("SERIAL");
-  list_command->callback(
-      [&context, list_options] { context.choose([list_options](const Context& c) { return list(c, *list_options); }); });
+  list_command->callback([&context, list_options] {
+    context.choose([list_options](const Context& c) { return list(c, *list_options); });
+  });
 
   auto revoke_options = std::make_shared<RevokeOptions>();
   CLI::App* const revoke_command =
       add_command(*ca, "revoke", "Revoke a certificate.", "imprint ca revoke 4f1c09aa --reason key_compromise");
   revoke_command->add_option("SERIAL", revoke_options->serial, "Serial number, hexadecimal")->required();
-  revoke_command->add_option("--reason", revoke_options->reason, "Reason of RFC 5280 section 5.3.1, as in key_compromise");
-  revoke_command->callback(
-      [&context, revoke_options] { context.choose([revoke_options](const Context& c) { return revoke(c, *revoke_options); }); });
+  revoke_command->add_option("--reason", revoke_options->reason,
+                             "Reason of RFC 5280 section 5.3.1, as in key_compromise");
+  revoke_command->callback([&context, revoke_options] {
+    context.choose([revoke_options](const Context& c) { return revoke(c, *revoke_options); });
+  });
 }
 
 }  // namespace imprint::app

@@ -94,7 +94,8 @@ OrProblem<Ok> show(const Context& context, const std::string& id) {
   std::vector<std::vector<std::string>> rows;
   for (const store::CertificateRow& row : certificates) {
     json["certificates"].push_back(admin::certificate_json(row));
-    rows.push_back({hex(row.serial), row.subject, utc_text(row.not_after), row.revoked ? "revoked " + utc_text(*row.revoked) : "good"});
+    rows.push_back({hex(row.serial), row.subject, utc_text(row.not_after),
+                    row.revoked ? "revoked " + utc_text(*row.revoked) : "good"});
   }
   json["pending"] = pending_list(waiting);
   std::string text = device_text(device);
@@ -131,7 +132,8 @@ std::string device_table(const std::vector<Device>& devices) {
   std::vector<std::vector<std::string>> rows;
   for (const Device& d : devices) {
     rows.push_back({d.id, std::string(imprint::name(d.admission)), std::string(imprint::name(d.lifecycle)),
-                    d.label.empty() ? "-" : d.label, d.model.empty() ? "-" : d.model, d.serial.empty() ? "-" : d.serial});
+                    d.label.empty() ? "-" : d.label, d.model.empty() ? "-" : d.model,
+                    d.serial.empty() ? "-" : d.serial});
   }
   return table({"ID", "ADMISSION", "LIFECYCLE", "LABEL", "MODEL", "SERIAL"}, rows);
 }
@@ -164,9 +166,9 @@ OrProblem<Device> find_device(store::Reader& reader, const std::string& id) {
 }
 
 void add_device(CLI::App& app, Context& context) {
-  CLI::App* const device =
-      add_command(app, "device", "The inventory: which devices are wanted. Works beside a running server, too.",
-                  "imprint device add dev-1 --one-time\nimprint device import acme/manifest.jsonl\nimprint device list");
+  CLI::App* const device = add_command(
+      app, "device", "The inventory: which devices are wanted. Works beside a running server, too.",
+      "imprint device add dev-1 --one-time\nimprint device import acme/manifest.jsonl\nimprint device list");
   device->require_subcommand(1);
   add_device_add(*device, context);
   add_device_import(*device, context);

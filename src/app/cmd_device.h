@@ -17,8 +17,8 @@ Act by_cli();
 // The device, or DEVICE-UNKNOWN.
 OrProblem<Device> find_device(store::Reader& reader, const std::string& id);
 
-void add_device_add(CLI::App& device, Context& context);     // add, token
-void add_device_words(CLI::App& device, Context& context);   // approve, refuse, retire
+void add_device_add(CLI::App& device, Context& context);    // add, token
+void add_device_words(CLI::App& device, Context& context);  // approve, refuse, retire
 void add_device_import(CLI::App& device, Context& context);
 
 }  // namespace imprint::app

@@ -26,7 +26,11 @@ Status hold(store::Writer& writer, const std::string& id, const Act& act) {
 void show_token(Json& json, std::string& text, const std::string& id, const Secret& token) {
   json["user"] = id;
   json["token"] = as_text(token.expose());
-  text.append("\none-time token (shown once): user ").append(id).append("\n").append(as_text(token.expose())).append("\n");
+  text.append("\none-time token (shown once): user ")
+      .append(id)
+      .append("\n")
+      .append(as_text(token.expose()))
+      .append("\n");
 }
 
 OrProblem<ManifestEntry> entry_of(const AddOptions& options) {
@@ -52,9 +56,9 @@ OrProblem<Ok> add(const Context& context, const AddOptions& options) {
   TRY(const Offline data, context.offline());
   const Act act = by_cli();
   TRY(Ok{}, about(data.store->write([&](store::Writer& writer) -> Status {
-                    TRY(Ok{}, register_device(writer, data.folder.pepper, entry, act));
-                    return options.manual ? hold(writer, entry.id, act) : Status(Ok{});
-                  }),
+        TRY(Ok{}, register_device(writer, data.folder.pepper, entry, act));
+        return options.manual ? hold(writer, entry.id, act) : Status(Ok{});
+      }),
                   options.id));
   TRY(const auto reader, data.store->read());
   TRY(const Device device, find_device(*reader, options.id));
@@ -65,7 +69,8 @@ OrProblem<Ok> add(const Context& context, const AddOptions& options) {
   }
   context.print(json, text);
   if (!entry.idevid && !options.one_time) {
-    context.progress("next: nothing proves yet who it is; give it a token with `imprint device token " + device.id + "`");
+    context.progress("next: nothing proves yet who it is; give it a token with `imprint device token " + device.id +
+                     "`");
   }
   return Ok{};
 }
@@ -75,8 +80,8 @@ OrProblem<Ok> token(const Context& context, const std::string& id) {
   SystemRng rng;
   const Secret fresh = new_one_time(rng);
   TRY(Ok{}, about(data.store->write([&](store::Writer& writer) {
-    return add_one_time(writer, data.folder.pepper, {id, std::nullopt}, fresh, by_cli());
-  }),
+        return add_one_time(writer, data.folder.pepper, {id, std::nullopt}, fresh, by_cli());
+      }),
                   id));
   Json json{{"id", id}};
   std::string text;
@@ -89,15 +94,16 @@ OrProblem<Ok> token(const Context& context, const std::string& id) {
 
 void add_device_add(CLI::App& device, Context& context) {
   auto options = std::make_shared<AddOptions>();
-  CLI::App* const command = add_command(
-      device, "add", "Take a device into the inventory.",
-      "imprint device add dev-1 --one-time\nimprint device add pump-7 --idevid pump-7.pem --label pumps\n"
-      "imprint device add guest-1 --one-time --manual");
+  CLI::App* const command =
+      add_command(device, "add", "Take a device into the inventory.",
+                  "imprint device add dev-1 --one-time\nimprint device add pump-7 --idevid pump-7.pem --label pumps\n"
+                  "imprint device add guest-1 --one-time --manual");
   command->add_option("ID", options->id, "Inventory id: [A-Za-z0-9][A-Za-z0-9._:-]{0,63}")->required();
   command->add_option("--model", options->model, "The maker's model");
   command->add_option("--serial", options->serial, "The maker's serial number");
   command->add_option("--label", options->label, "EST label (profile) that it belongs to");
-  command->add_option("--idevid", options->idevid, "The maker's certificate by which it is recognised (PEM)")->type_name("FILE");
+  command->add_option("--idevid", options->idevid, "The maker's certificate by which it is recognised (PEM)")
+      ->type_name("FILE");
   command->add_flag("--one-time", options->one_time, "Make a one-time token and show it once");
   command->add_flag("--manual", options->manual, "Its first request waits for `imprint device approve`");
   command->callback([&context, options] { context.choose([options](const Context& c) { return add(c, *options); }); });

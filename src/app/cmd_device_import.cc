@@ -50,7 +50,8 @@ void print_rows(const Context& context, const std::vector<Row>& rows, const Impo
                      {"dry_run", options.dry_run},
                      {"added", taken && !options.dry_run ? added : 0},
                      {"entries", rows_json(rows)}},
-                table({"ENTRY", "RESULT", "WHY"}, shown) + std::to_string(rows.size()) + " entries, " + std::to_string(added) + verb + "\n");
+                table({"ENTRY", "RESULT", "WHY"}, shown) + std::to_string(rows.size()) + " entries, " +
+                    std::to_string(added) + verb + "\n");
 }
 
 OrProblem<std::vector<ManifestEntry>> read_manifest(const Context& context, const ImportOptions& options) {
@@ -95,7 +96,10 @@ OrProblem<Ok> take(const Context& context, const ImportOptions& options) {
   const Imported* first_bad = nullptr;
   for (const Imported& one : results) {
     first_bad = first_bad == nullptr && one.problem ? &one : first_bad;
-    rows.push_back({one.id, one.problem ? "wrong" : one.added ? "added" : "there already",
+    rows.push_back({one.id,
+                    one.problem ? "wrong"
+                    : one.added ? "added"
+                                : "there already",
                     one.problem ? std::string(one.problem->what) : ""});
   }
   print_rows(context, rows, options, taken);

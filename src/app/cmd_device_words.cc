@@ -55,10 +55,12 @@ Status say(store::Writer& writer, const Subject& subject, Admission verdict) {
     return decide_request(writer, subject.request_key, verdict, by_cli());
   }
   const Word word{subject.device, std::nullopt};
-  return verdict == Admission::approved ? approve_device(writer, word, by_cli()) : refuse_device(writer, word, by_cli());
+  return verdict == Admission::approved ? approve_device(writer, word, by_cli())
+                                        : refuse_device(writer, word, by_cli());
 }
 
-OrProblem<Ok> show_outcome(const Context& context, const Offline& data, const Subject& subject, const std::string& done) {
+OrProblem<Ok> show_outcome(const Context& context, const Offline& data, const Subject& subject,
+                           const std::string& done) {
   TRY(const auto reader, data.store->read());
   TRY(const Device device, find_device(*reader, subject.device));
   Json json = admin::device_json(device);
@@ -83,7 +85,10 @@ OrProblem<Ok> decide(const Context& context, const std::string& word, Admission 
 
 OrProblem<Ok> retire(const Context& context, const std::string& id) {
   TRY(const Offline data, context.offline());
-  TRY(Ok{}, about(data.store->write([&](store::Writer& writer) { return retire_device(writer, {id, std::nullopt}, by_cli()); }), id));
+  TRY(Ok{}, about(data.store->write([&](store::Writer& writer) {
+        return retire_device(writer, {id, std::nullopt}, by_cli());
+      }),
+                  id));
   return show_outcome(context, data, {id, {}, {}}, "retired, and its certificates are revoked");
 }
 
@@ -93,7 +98,9 @@ void add_word(CLI::App& device, Context& context, const std::string& name, const
               const std::string& examples, const std::string& argument, SayWord act) {
   auto word = std::make_shared<std::string>();
   CLI::App* const command = add_command(device, name, what, examples);
-  command->add_option(argument, *word, argument == "ID" ? "Inventory id" : "Inventory id, or a waiting request's key (at least 8 digits)")
+  command
+      ->add_option(argument, *word,
+                   argument == "ID" ? "Inventory id" : "Inventory id, or a waiting request's key (at least 8 digits)")
       ->required();
   command->callback([&context, word, act] { context.choose([word, act](const Context& c) { return act(c, *word); }); });
 }

@@ -49,7 +49,8 @@ OrProblem<Ok> make(const Context& context, MakeOptions options) {
   TRY(const Offline data, context.offline());
   const auto key = key_type_named(options.key);
   if (!key || (!options.order.server_uri.empty() && !Uri::parse(options.order.server_uri))) {
-    return Problem(Error{Fault::malformed, kOption}, key ? "--server " + options.order.server_uri : "--key-type " + options.key);
+    return Problem(Error{Fault::malformed, kOption},
+                   key ? "--server " + options.order.server_uri : "--key-type " + options.key);
   }
   options.order.key = *key;
   options.order.birth = options.one_time ? factory::Birth::one_time : factory::Birth::idevid;
@@ -73,8 +74,8 @@ OrProblem<Ok> make(const Context& context, MakeOptions options) {
                      {"manifest", options.out + "/manifest.jsonl"}},
                 std::to_string(devices.size()) + " devices, " + first + " to " + last + ", of " +
                     maker.certificate.subject.text + "\nmanifest  " + options.out + "/manifest.jsonl\n");
-  context.progress("next: `imprint device import " + options.out + "/manifest.jsonl`, then `imprint onboard est --device " +
-                   options.out + "/" + first + " …`");
+  context.progress("next: `imprint device import " + options.out +
+                   "/manifest.jsonl`, then `imprint onboard est --device " + options.out + "/" + first + " …`");
   return Ok{};
 }
 
@@ -85,12 +86,13 @@ void add_factory(CLI::App& app, Context& context) {
                                         "imprint factory make --model acme --count 10 --out acme");
   factory->require_subcommand(1);
   auto options = std::make_shared<MakeOptions>();
-  CLI::App* const command =
-      add_command(*factory, "make", "Make devices: keys, IDevIDs (IEEE 802.1AR) or tokens, and the manifest for their owner.",
-                  "imprint factory make --model acme --count 10 --out acme\n"
-                  "imprint factory make --model acme --count 3 --one-time --out tokens\n"
-                  "imprint factory make --model acme --out ready --server https://localhost:8443 --with-anchors");
-  command->add_option("--model", options->order.model, "Model, [A-Za-z0-9-]{1,32}; ids are MODEL-0001 and so on")->required();
+  CLI::App* const command = add_command(
+      *factory, "make", "Make devices: keys, IDevIDs (IEEE 802.1AR) or tokens, and the manifest for their owner.",
+      "imprint factory make --model acme --count 10 --out acme\n"
+      "imprint factory make --model acme --count 3 --one-time --out tokens\n"
+      "imprint factory make --model acme --out ready --server https://localhost:8443 --with-anchors");
+  command->add_option("--model", options->order.model, "Model, [A-Za-z0-9-]{1,32}; ids are MODEL-0001 and so on")
+      ->required();
   command->add_option("--count", options->order.count, "How many")->check(CLI::Range(1, 100000));
   command->add_option("--first", options->order.first, "Number of the first one")->check(CLI::Range(1, 1000000000));
   command->add_option("--out", options->out, "Folder to write: new or empty")->required()->type_name("FOLDER");

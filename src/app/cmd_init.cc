@@ -24,11 +24,10 @@ OrProblem<Ok> init(const Context& context) {
                     {"file", folder.path + "/ca/chain.pem"}}},
                   {"admin_token_file", folder.path + "/admin.token"},
                   {"makers", folder.makers.size()}};
-  context.print(json, "data folder   " + folder.path + "\n" +
-                          "owner CA      " + ca.subject.text + ", until " + utc_text(ca.not_after) + "\n" +
-                          "fingerprint   SHA-256 " + fingerprint + "\n" +
-                          "CA file       " + folder.path + "/ca/chain.pem\n" +
-                          "admin token   " + folder.path + "/admin.token\n");
+  context.print(json, "data folder   " + folder.path + "\n" + "owner CA      " + ca.subject.text + ", until " +
+                          utc_text(ca.not_after) + "\n" + "fingerprint   SHA-256 " + fingerprint + "\n" +
+                          "CA file       " + folder.path + "/ca/chain.pem\n" + "admin token   " + folder.path +
+                          "/admin.token\n");
   context.progress("next: `imprint serve`, and `imprint device add ID --one-time` for a first device");
   return Ok{};
 }
@@ -36,9 +35,9 @@ OrProblem<Ok> init(const Context& context) {
 }  // namespace
 
 void add_init(CLI::App& app, Context& context) {
-  CLI::App* const command =
-      add_command(app, "init", "Make the data folder: owner CA, TLS certificate, database and admin token. What is there stays.",
-                  "imprint init\nimprint --data /var/lib/imprint init\nimprint init --json");
+  CLI::App* const command = add_command(
+      app, "init", "Make the data folder: owner CA, TLS certificate, database and admin token. What is there stays.",
+      "imprint init\nimprint --data /var/lib/imprint init\nimprint init --json");
   command->callback([&context] { context.choose(init); });
 }
 

@@ -38,7 +38,9 @@ struct Ending {
   std::optional<Problem> problem;
 };
 
-std::string last_state(const Run& run) { return run.steps.size() > 1 ? run.steps[run.steps.size() - 2].state : "Start"; }
+std::string last_state(const Run& run) {
+  return run.steps.size() > 1 ? run.steps[run.steps.size() - 2].state : "Start";
+}
 
 Ending ending_of(const est::Client::State& state, const Run& run, const std::optional<Error>& broken) {
   Ending out{run, std::nullopt, std::nullopt};
@@ -57,10 +59,11 @@ Ending ending_of(const est::Client::State& state, const Run& run, const std::opt
 }
 
 bool ask_person(const ConfirmFingerprint& question) {
-  std::cerr << "\nNobody has vouched for the server yet. The CA at " << question.server << " is\n  "
-            << question.of.of.subject.text << "\n  SHA-256 " << fingerprint_text(question.of.sha256)
-            << "\nCompare this with what the CA's owner shows (`imprint ca show --fingerprint`). Is it the same? Type yes: "
-            << std::flush;
+  std::cerr
+      << "\nNobody has vouched for the server yet. The CA at " << question.server << " is\n  "
+      << question.of.of.subject.text << "\n  SHA-256 " << fingerprint_text(question.of.sha256)
+      << "\nCompare this with what the CA's owner shows (`imprint ca show --fingerprint`). Is it the same? Type yes: "
+      << std::flush;
   std::string answer;
   return std::getline(std::cin, answer) && answer == "yes";
 }
@@ -101,8 +104,8 @@ Json beliefs_json(const Run& run) {
 std::string beliefs_text(const Run& run) {
   std::vector<std::vector<std::string>> rows;
   for (const BeliefChange& change : run.beliefs) {
-    rows.push_back({std::string(imprint::name(change.fate)), std::string(imprint::name(change.strength)), change.belief.statement,
-                    change.evidence.check});
+    rows.push_back({std::string(imprint::name(change.fate)), std::string(imprint::name(change.strength)),
+                    change.belief.statement, change.evidence.check});
   }
   return rows.empty() ? "" : "\nbeliefs:\n" + table({"FATE", "STRENGTH", "BELIEF", "BECAUSE"}, rows);
 }
@@ -113,9 +116,12 @@ void print(const Context& context, const OnboardOptions& options, const Ending& 
   const RunCounts& counts = ending.run.counts;
   Json json = admin::run_json(ending.run);
   json["folder"] = options.out;
-  json["certificate"] = Json{{"subject", own.subject.text},           {"issuer", own.issuer.text},
-                             {"serial", hex(own.serial)},             {"not_before", utc_text(own.not_before)},
-                             {"not_after", utc_text(own.not_after)},  {"sha256", hex(own.fingerprint())}};
+  json["certificate"] = Json{{"subject", own.subject.text},
+                             {"issuer", own.issuer.text},
+                             {"serial", hex(own.serial)},
+                             {"not_before", utc_text(own.not_before)},
+                             {"not_after", utc_text(own.not_after)},
+                             {"sha256", hex(own.fingerprint())}};
   json["anchors"] = Json::array();
   std::string text = "certificate  " + own.subject.text + ", until " + utc_text(own.not_after) + "\nserial       " +
                      hex(own.serial) + "\nissued by    " + own.issuer.text + "\n";
@@ -124,8 +130,8 @@ void print(const Context& context, const OnboardOptions& options, const Ending& 
     text += "anchor       " + anchor.subject.text + ", SHA-256 " + fingerprint_text(anchor.fingerprint()) + "\n";
   }
   text += "folder       " + options.out + " (key.pem, cert.pem, chain.pem, anchors.pem)\ntook         " +
-          std::to_string((ending.run.ended - ending.run.started).count()) + " ms, " + std::to_string(counts.round_trips) +
-          " round trips, " + std::to_string(counts.connections) + " connections\n";
+          std::to_string((ending.run.ended - ending.run.started).count()) + " ms, " +
+          std::to_string(counts.round_trips) + " round trips, " + std::to_string(counts.connections) + " connections\n";
   if (options.beliefs) {
     json["beliefs"] = beliefs_json(ending.run);
     text += beliefs_text(ending.run);
@@ -149,7 +155,8 @@ OrProblem<Ok> onboard(const Context& context, const OnboardOptions& options) {
 }
 
 void add_options(CLI::App& command, OnboardOptions& o) {
-  command.add_option("--server", o.server, "https://HOST:PORT[/base]; a device folder may say it, too")->type_name("URL");
+  command.add_option("--server", o.server, "https://HOST:PORT[/base]; a device folder may say it, too")
+      ->type_name("URL");
   command.add_option("--out", o.out, "Folder for key, certificate and anchors")->required()->type_name("FOLDER");
   command.add_option("--device", o.device, "Folder of a device as the factory wrote it")->type_name("FOLDER");
   CLI::Option* const fingerprint =
@@ -158,13 +165,16 @@ void add_options(CLI::App& command, OnboardOptions& o) {
   command.add_option("--anchors", o.anchors, "CA certificates of the owner (explicit trust anchors)")
       ->type_name("FILE")
       ->excludes(fingerprint);
-  command.add_option("--implicit-anchors", o.implicit_anchors, "CA certificates of third parties, good for the server's name only")
+  command
+      .add_option("--implicit-anchors", o.implicit_anchors,
+                  "CA certificates of third parties, good for the server's name only")
       ->type_name("FILE")
       ->excludes(fingerprint);
   command.add_option("--cert", o.certificate, "Certificate to authenticate with, own one first")->type_name("FILE");
   command.add_option("--key", o.key, "Its key")->type_name("FILE");
   command.add_option("--user", o.user, "User name of a password or one-time token");
-  command.add_option("--password-file", o.password_file, "File with the password or token, - for standard input")->type_name("FILE");
+  command.add_option("--password-file", o.password_file, "File with the password or token, - for standard input")
+      ->type_name("FILE");
   command.add_option("--label", o.label, "EST label (profile) to ask for");
   command.add_option("--subject", o.subject, "Subject to ask for, as in CN=dev-1");
   command.add_option("--san", o.alt_names, "Alternative name to ask for, as in dns:dev-1.example; may be repeated");
@@ -172,7 +182,8 @@ void add_options(CLI::App& command, OnboardOptions& o) {
   CLI::Option* const renew = command.add_flag("--renew", o.renew, "Renew the certificate that is in --out");
   CLI::Option* const same = command.add_flag("--same-key", o.same_key, "Renew for the same key")->needs(renew);
   command.add_flag("--new-key", o.new_key, "Renew for a new key (the default)")->needs(renew)->excludes(same);
-  command.add_option("--attempts", o.attempts, "Connections that may fail before it gives up")->check(CLI::Range(1, 1000));
+  command.add_option("--attempts", o.attempts, "Connections that may fail before it gives up")
+      ->check(CLI::Range(1, 1000));
   command.add_option("--timeout", o.timeout_s, "Seconds until it gives up")->check(CLI::Range(1, 7 * 24 * 3600));
   command.add_flag("--beliefs", o.beliefs, "Show what the device came to believe, and why");
 }
@@ -180,18 +191,21 @@ void add_options(CLI::App& command, OnboardOptions& o) {
 }  // namespace
 
 void add_onboard(CLI::App& app, Context& context) {
-  CLI::App* const protocols = add_command(app, "onboard", "Be a device that onboards itself.",
-                                          "imprint onboard est --server https://localhost:8443 --out dev-1 --anchors data/ca/chain.pem "
-                                          "--user dev-1 --password-file token");
+  CLI::App* const protocols =
+      add_command(app, "onboard", "Be a device that onboards itself.",
+                  "imprint onboard est --server https://localhost:8443 --out dev-1 --anchors data/ca/chain.pem "
+                  "--user dev-1 --password-file token");
   protocols->require_subcommand(1);
   auto options = std::make_shared<OnboardOptions>();
   CLI::App* const command = add_command(
       *protocols, "est", "Enrol over secure transport (RFC 7030).",
-      "imprint onboard est --server https://localhost:8443 --out dev-1 --anchors ca.pem --user dev-1 --password-file token\n"
+      "imprint onboard est --server https://localhost:8443 --out dev-1 --anchors ca.pem --user dev-1 --password-file "
+      "token\n"
       "imprint onboard est --device acme/acme-0001 --server https://localhost:8443 --fingerprint AB:CD:… --out acme-1\n"
       "imprint onboard est --server https://localhost:8443 --out dev-1 --renew --same-key");
   add_options(*command, *options);
-  command->callback([&context, options] { context.choose([options](const Context& c) { return onboard(c, *options); }); });
+  command->callback(
+      [&context, options] { context.choose([options](const Context& c) { return onboard(c, *options); }); });
 }
 
 }  // namespace imprint::app

@@ -44,10 +44,12 @@ std::string quoted(const std::string& path) {
 void print_endpoints(const Context& context, const Config& config, const Server& server) {
   const std::string data = std::filesystem::absolute(config.data).lexically_normal().string();
   const std::string est = "https://" + host_of(config) + ":" + std::to_string(server.est_port()) + "/.well-known/est";
-  const std::string api_host = config.api.address.find(':') == std::string::npos ? config.api.address : "[" + config.api.address + "]";
+  const std::string api_host =
+      config.api.address.find(':') == std::string::npos ? config.api.address : "[" + config.api.address + "]";
   const std::string api = "http://" + api_host + ":" + std::to_string(server.api_port());
   const std::string est_curl = "curl -s --cacert " + quoted(data + "/ca/chain.pem") + " " + est + "/cacerts";
-  const std::string api_curl = "curl -s -H \"Authorization: Bearer $(cat " + quoted(data + "/admin.token") + ")\" " + api + "/v1/devices";
+  const std::string api_curl =
+      "curl -s -H \"Authorization: Bearer $(cat " + quoted(data + "/admin.token") + ")\" " + api + "/v1/devices";
   context.print(Json{{"est", est},
                      {"api", api},
                      {"ca", data + "/ca/chain.pem"},

@@ -56,7 +56,9 @@ Problem::Problem(const Error& error) : code(exit_code(error)), what(error.what) 
   }
 }
 
-Problem::Problem(const Error& error, std::string_view about) : Problem(error) { what = std::string(about) + ": " + what; }
+Problem::Problem(const Error& error, std::string_view about) : Problem(error) {
+  what = std::string(about) + ": " + what;
+}
 
 // ---- printing ----
 
@@ -76,8 +78,8 @@ void Context::progress(std::string_view line) const {
 
 void Context::print(const Problem& problem) const {
   if (globals.json) {
-    const Json json{{"error", problem.what},    {"rule", problem.rule}, {"source", problem.source},
-                    {"state", problem.state},   {"next", problem.next}, {"exit_code", static_cast<int>(problem.code)}};
+    const Json json{{"error", problem.what},  {"rule", problem.rule}, {"source", problem.source},
+                    {"state", problem.state}, {"next", problem.next}, {"exit_code", static_cast<int>(problem.code)}};
     std::cerr << json.dump(-1, ' ', false, Json::error_handler_t::replace) << '\n';
     return;
   }

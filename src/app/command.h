@@ -47,8 +47,8 @@ template <class T>
 class [[nodiscard]] OrProblem {
  public:
   template <class U>
-    requires std::constructible_from<T, U>
-  OrProblem(U&& value) : v_(std::in_place_index<1>, std::forward<U>(value)) {}  // NOLINT(google-explicit-constructor)
+  requires std::constructible_from<T, U> OrProblem(U&& value)
+      : v_(std::in_place_index<1>, std::forward<U>(value)) {}                     // NOLINT(google-explicit-constructor)
   OrProblem(Problem problem) : v_(std::in_place_index<0>, std::move(problem)) {}  // NOLINT(google-explicit-constructor)
   OrProblem(const Error& error) : OrProblem(Problem(error)) {}                    // NOLINT(google-explicit-constructor)
 

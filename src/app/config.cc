@@ -1,5 +1,6 @@
 #include "app/config.h"
 
+#include <toml++/toml.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -7,7 +8,6 @@
 #include <charconv>
 #include <numeric>
 #include <sstream>
-#include <toml++/toml.h>
 #include <utility>
 
 #include "app/config_keys.h"
@@ -133,7 +133,8 @@ class Loader {
   void read_section(const std::string& section, const toml::table& table, const std::string& path) {
     const auto in_section = [&](const auto& key) { return key.name.starts_with(section + "."); };
     if (std::ranges::none_of(config_keys(), in_section)) {
-      problem(place(path, table) + section + ": unknown section" + suggestion(section, {"est", "api", "ca", "policy", "log", "profiles"}));
+      problem(place(path, table) + section + ": unknown section" +
+              suggestion(section, {"est", "api", "ca", "policy", "log", "profiles"}));
       return;
     }
     for (const auto& [key, node] : table) {
@@ -167,13 +168,15 @@ class Loader {
     const auto key = std::ranges::find(keys, name, &ConfigKey<T>::name);
     if (key == keys.end()) {
       std::vector<std::string> names;
-      std::ranges::transform(keys, std::back_inserter(names), [&](const auto& k) { return prefix + std::string(k.name); });
+      std::ranges::transform(keys, std::back_inserter(names),
+                             [&](const auto& k) { return prefix + std::string(k.name); });
       problem(place(path, node) + prefix + name + ": unknown key" + suggestion(prefix + name, names));
       return;
     }
     const auto value = value_of(node, key->type);
     if (!value) {
-      problem(place(path, node) + prefix + name + ": must be " + std::string(kTypeNames.at(static_cast<std::size_t>(key->type))));
+      problem(place(path, node) + prefix + name + ": must be " +
+              std::string(kTypeNames.at(static_cast<std::size_t>(key->type))));
       return;
     }
     if (const auto wrong = key->set(into, *value)) {
@@ -195,19 +198,22 @@ class Loader {
     const auto key = std::ranges::find_if(config_keys(), [&](const auto& k) { return variable_of(k.name) == name; });
     if (key != config_keys().end()) {
       const auto value = parse_variable(text, key->type);
-      const auto wrong = value ? key->set(config_, *value)
-                               : std::optional("must be " + std::string(kTypeNames.at(static_cast<std::size_t>(key->type))));
+      const auto wrong =
+          value ? key->set(config_, *value)
+                : std::optional("must be " + std::string(kTypeNames.at(static_cast<std::size_t>(key->type))));
       if (wrong) {
         problem(name + ": " + *wrong);
       }
       return;
     }
-    // Other programs' variables may begin with IMPRINT_, too; only what looks like one of our sections is held against us.
-    constexpr std::array<std::string_view, 5> kSections{"IMPRINT_EST_", "IMPRINT_API_", "IMPRINT_CA_", "IMPRINT_POLICY_",
-                                                        "IMPRINT_LOG_"};
+    // Other programs' variables may begin with IMPRINT_, too; only what looks like one of our sections is held against
+    // us.
+    constexpr std::array<std::string_view, 5> kSections{"IMPRINT_EST_", "IMPRINT_API_", "IMPRINT_CA_",
+                                                        "IMPRINT_POLICY_", "IMPRINT_LOG_"};
     if (std::ranges::any_of(kSections, [&](std::string_view s) { return name.starts_with(s); })) {
       std::vector<std::string> names;
-      std::ranges::transform(config_keys(), std::back_inserter(names), [](const auto& k) { return variable_of(k.name); });
+      std::ranges::transform(config_keys(), std::back_inserter(names),
+                             [](const auto& k) { return variable_of(k.name); });
       problem(name + ": unknown variable" + suggestion(name, names));
     }
   }
@@ -219,7 +225,8 @@ class Loader {
       case ConfigType::number: {
         std::int64_t number = 0;
         const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-        return error == std::errc{} && end == text.data() + text.size() ? std::optional<ConfigValue>(number) : std::nullopt;
+        return error == std::errc{} && end == text.data() + text.size() ? std::optional<ConfigValue>(number)
+                                                                        : std::nullopt;
       }
       case ConfigType::text:
         return ConfigValue(std::string(text));
@@ -283,7 +290,8 @@ std::string print(const Config& config, bool commented) {
   }
   for (const auto& [name, profile] : config.profiles) {
     if (commented) {
-      out += "# What devices get. A profile is served under its name as EST label; \"default\" without a label as well.\n";
+      out +=
+          "# What devices get. A profile is served under its name as EST label; \"default\" without a label as well.\n";
     }
     out.append(commented ? "" : "\n").append("[profiles.").append(toml_text(name)).append(commented ? "]\n\n" : "]\n");
     for (const auto& key : profile_keys()) {
@@ -313,7 +321,8 @@ std::string default_config_text() {
   Config defaults;
   defaults.profiles["default"].profile.name = "default";
   return "# Imprint's configuration. Everything is optional; what stands here are the defaults.\n"
-         "# Every key outside [profiles] can be given by the environment as well: IMPRINT_EST_LISTEN=… for est.listen.\n\n" +
+         "# Every key outside [profiles] can be given by the environment as well: IMPRINT_EST_LISTEN=… for "
+         "est.listen.\n\n" +
          print(defaults, true);
 }
 

@@ -48,7 +48,8 @@ ConfigKey<T> number(std::string_view name, std::string_view comment, Range range
 template <class T>
 ConfigKey<T> text(std::string_view name, std::string_view comment, std::function<Wrong(T&, const std::string&)> set,
                   std::function<std::string(const T&)> get) {
-  return {name, ConfigType::text, comment, [set](T& c, const ConfigValue& v) { return set(c, std::get<std::string>(v)); },
+  return {name, ConfigType::text, comment,
+          [set](T& c, const ConfigValue& v) { return set(c, std::get<std::string>(v)); },
           [get](const T& c) -> ConfigValue { return get(c); }};
 }
 
@@ -120,7 +121,8 @@ Wrong set_usage(std::uint16_t& out, const Texts& names) {
   for (const std::string& text : names) {
     const auto* const found = std::ranges::find(kUsages, text, &UsageName::name);
     if (found == kUsages.end()) {
-      return "\"" + text + "\": must be digitalSignature, nonRepudiation, keyEncipherment, dataEncipherment or keyAgreement";
+      return "\"" + text +
+             "\": must be digitalSignature, nonRepudiation, keyEncipherment, dataEncipherment or keyAgreement";
     }
     bits = static_cast<std::uint16_t>(bits | found->bit);
   }
@@ -218,125 +220,155 @@ std::vector<ConfigKey<Config>> make_config_keys() {
   using C = Config;
   using Int = std::int64_t;
   return {
-      text<C>("data", "Folder of database, keys and token.",
-              [](C& c, const std::string& v) -> Wrong {
-                c.data = v;
-                return v.empty() ? Wrong("must not be empty") : std::nullopt;
-              },
-              [](const C& c) { return c.data; }),
-      text<C>("est.listen", "Address and port of EST over HTTPS; port 0 takes any that is free.",
-              [](C& c, const std::string& v) { return set_listen(c.est, v); },
-              [](const C& c) { return listen_text(c.est); }),
-      list<C>("est.names", "Names and addresses in the server's certificate.",
-              [](C& c, const Texts& v) { return set_server_names(c.names, v); }, [](const C& c) { return c.names; }),
-      number<C>("est.threads", "Threads that serve EST; 0: one a core.", {0, kMaxThreads},
-                [](C& c, Int v) { c.threads = static_cast<std::uint32_t>(v); }, [](const C& c) { return Int{c.threads}; }),
+      text<C>(
+          "data", "Folder of database, keys and token.",
+          [](C& c, const std::string& v) -> Wrong {
+            c.data = v;
+            return v.empty() ? Wrong("must not be empty") : std::nullopt;
+          },
+          [](const C& c) { return c.data; }),
+      text<C>(
+          "est.listen", "Address and port of EST over HTTPS; port 0 takes any that is free.",
+          [](C& c, const std::string& v) { return set_listen(c.est, v); },
+          [](const C& c) { return listen_text(c.est); }),
+      list<C>(
+          "est.names", "Names and addresses in the server's certificate.",
+          [](C& c, const Texts& v) { return set_server_names(c.names, v); }, [](const C& c) { return c.names; }),
+      number<C>(
+          "est.threads", "Threads that serve EST; 0: one a core.", {0, kMaxThreads},
+          [](C& c, Int v) { c.threads = static_cast<std::uint32_t>(v); }, [](const C& c) { return Int{c.threads}; }),
       flag<C>("est.tls12", "Whether TLS 1.2 is spoken besides TLS 1.3.", [](C& c) -> bool& { return c.tls12; }),
       flag<C>("est.accept_expired_idevid", "Whether a maker's certificate still counts after its end.",
               [](C& c) -> bool& { return c.accept_expired_idevid; }),
-      number<C>("est.max_body_bytes", "Largest request body.", {1024, 65536},
-                [](C& c, Int v) { c.max_body_bytes = static_cast<std::size_t>(v); },
-                [](const C& c) { return static_cast<Int>(c.max_body_bytes); }),
-      number<C>("est.max_connections", "Connections at the same time, for each thread; more are turned away.", {1, 1000000},
-                [](C& c, Int v) { c.max_connections = static_cast<std::size_t>(v); },
-                [](const C& c) { return static_cast<Int>(c.max_connections); }),
-      text<C>("api.listen", "Address and port of the admin API: plain HTTP, so loopback only.",
-              [](C& c, const std::string& v) -> Wrong {
-                const Wrong wrong = set_listen(c.api, v);
-                return wrong || is_loopback(c.api) ? wrong : Wrong("must be a loopback address: the API is plain HTTP");
-              },
-              [](const C& c) { return listen_text(c.api); }),
-      text<C>("ca.key", "Type of a new CA's key: p256, p384, p521, ed25519, rsa2048, rsa3072 or rsa4096.",
-              [](C& c, const std::string& v) -> Wrong {
-                const auto type = key_type_named(v);
-                c.ca_key = type.value_or(c.ca_key);
-                return type ? std::nullopt : Wrong(kKeyTypes);
-              },
-              [](const C& c) { return std::string(name(c.ca_key)); }),
-      text<C>("ca.name", "Name of a new CA.",
-              [](C& c, const std::string& v) -> Wrong {
-                c.ca_name = v;
-                const auto parsed = Name::from_text(v);
-                return parsed && !parsed->empty() ? std::nullopt : Wrong("must be a name such as \"CN=My CA,O=Example\"");
-              },
-              [](const C& c) { return c.ca_name; }),
-      number<C>("ca.days", "How long a new CA is good for.", {1, kMaxDays},
-                [](C& c, Int v) { c.ca_days = static_cast<std::uint32_t>(v); }, [](const C& c) { return Int{c.ca_days}; }),
-      text<C>("policy.unknown",
-              "A device with a maker's certificate that is not in the inventory: \"queue\" (waits for a person) or \"refuse\".",
-              [](C& c, const std::string& v) -> Wrong {
-                std::string choice;
-                const Wrong wrong = set_choice(choice, v, {"queue", "refuse"});
-                c.unknown = choice == "refuse" ? site::Unknown::refuse : site::Unknown::queue;
-                return wrong;
-              },
-              [](const C& c) { return std::string(c.unknown == site::Unknown::refuse ? "refuse" : "queue"); }),
-      number<C>("policy.retry_after_s", "When a device that waits for a person is told to come again, in seconds.",
-                {1, kMaxRetryAfter_s}, [](C& c, Int v) { c.retry_after = std::chrono::seconds(v); },
-                [](const C& c) -> Int { return std::chrono::duration_cast<std::chrono::seconds>(c.retry_after).count(); }),
-      list<C>("policy.makers", "PEM files with roots of makers whose device certificates (IDevIDs) count.",
-              [](C& c, const Texts& v) -> Wrong {
-                c.maker_anchors = v;
-                return std::nullopt;
-              },
-              [](const C& c) { return c.maker_anchors; }),
-      text<C>("log.level", "Least level that is logged: \"debug\", \"info\", \"warning\", \"error\" or \"off\".",
-              [](C& c, const std::string& v) {
-                return set_choice(c.log_level, v, {"debug", "info", "warning", "error", "off"});
-              },
-              [](const C& c) { return c.log_level; }),
-      flag<C>("log.json", "Whether log lines are JSON, or plain text for people.", [](C& c) -> bool& { return c.log_json; }),
+      number<C>(
+          "est.max_body_bytes", "Largest request body.", {1024, 65536},
+          [](C& c, Int v) { c.max_body_bytes = static_cast<std::size_t>(v); },
+          [](const C& c) { return static_cast<Int>(c.max_body_bytes); }),
+      number<C>(
+          "est.max_connections", "Connections at the same time, for each thread; more are turned away.", {1, 1000000},
+          [](C& c, Int v) { c.max_connections = static_cast<std::size_t>(v); },
+          [](const C& c) { return static_cast<Int>(c.max_connections); }),
+      text<C>(
+          "api.listen", "Address and port of the admin API: plain HTTP, so loopback only.",
+          [](C& c, const std::string& v) -> Wrong {
+            const Wrong wrong = set_listen(c.api, v);
+            return wrong || is_loopback(c.api) ? wrong : Wrong("must be a loopback address: the API is plain HTTP");
+          },
+          [](const C& c) { return listen_text(c.api); }),
+      text<C>(
+          "ca.key", "Type of a new CA's key: p256, p384, p521, ed25519, rsa2048, rsa3072 or rsa4096.",
+          [](C& c, const std::string& v) -> Wrong {
+            const auto type = key_type_named(v);
+            c.ca_key = type.value_or(c.ca_key);
+            return type ? std::nullopt : Wrong(kKeyTypes);
+          },
+          [](const C& c) { return std::string(name(c.ca_key)); }),
+      text<C>(
+          "ca.name", "Name of a new CA.",
+          [](C& c, const std::string& v) -> Wrong {
+            c.ca_name = v;
+            const auto parsed = Name::from_text(v);
+            return parsed && !parsed->empty() ? std::nullopt : Wrong("must be a name such as \"CN=My CA,O=Example\"");
+          },
+          [](const C& c) { return c.ca_name; }),
+      number<C>(
+          "ca.days", "How long a new CA is good for.", {1, kMaxDays},
+          [](C& c, Int v) { c.ca_days = static_cast<std::uint32_t>(v); }, [](const C& c) { return Int{c.ca_days}; }),
+      text<C>(
+          "policy.unknown",
+          "A device with a maker's certificate that is not in the inventory: \"queue\" (waits for a person) or "
+          "\"refuse\".",
+          [](C& c, const std::string& v) -> Wrong {
+            std::string choice;
+            const Wrong wrong = set_choice(choice, v, {"queue", "refuse"});
+            c.unknown = choice == "refuse" ? site::Unknown::refuse : site::Unknown::queue;
+            return wrong;
+          },
+          [](const C& c) { return std::string(c.unknown == site::Unknown::refuse ? "refuse" : "queue"); }),
+      number<C>(
+          "policy.retry_after_s", "When a device that waits for a person is told to come again, in seconds.",
+          {1, kMaxRetryAfter_s}, [](C& c, Int v) { c.retry_after = std::chrono::seconds(v); },
+          [](const C& c) -> Int { return std::chrono::duration_cast<std::chrono::seconds>(c.retry_after).count(); }),
+      list<C>(
+          "policy.makers", "PEM files with roots of makers whose device certificates (IDevIDs) count.",
+          [](C& c, const Texts& v) -> Wrong {
+            c.maker_anchors = v;
+            return std::nullopt;
+          },
+          [](const C& c) { return c.maker_anchors; }),
+      text<C>(
+          "log.level", "Least level that is logged: \"debug\", \"info\", \"warning\", \"error\" or \"off\".",
+          [](C& c, const std::string& v) {
+            return set_choice(c.log_level, v, {"debug", "info", "warning", "error", "off"});
+          },
+          [](const C& c) { return c.log_level; }),
+      flag<C>("log.json", "Whether log lines are JSON, or plain text for people.",
+              [](C& c) -> bool& { return c.log_json; }),
   };
 }
 
 std::vector<ConfigKey<ProfileConfig>> make_profile_keys() {
   using P = ProfileConfig;
   return {
-      number<P>("lifetime_hours", "How long certificates are good for.", {1, kMaxDays * 24},
-                [](P& p, std::int64_t v) { p.profile.lifetime = std::chrono::hours(v); },
-                [](const P& p) -> std::int64_t { return std::chrono::duration_cast<std::chrono::hours>(p.profile.lifetime).count(); }),
-      list<P>("keys", "Types of keys that are certified.", [](P& p, const Texts& v) { return set_key_types(p.profile.keys, v); },
-              [](const P& p) {
-                Texts out;
-                for (const KeyType type : p.profile.keys) {
-                  out.emplace_back(name(type));
-                }
-                return out;
-              }),
-      list<P>("key_usage", "Key usages of the certificates (RFC 5280 section 4.2.1.3).",
-              [](P& p, const Texts& v) { return set_usage(p.profile.usage, v); },
-              [](const P& p) { return usage_names(p.profile.usage); }),
-      list<P>("extended_key_usage", "Extended key usages, as OIDs; 1.3.6.1.5.5.7.3.2 is a TLS client.",
-              [](P& p, const Texts& v) { return set_oids(p.profile.extended, v); },
-              [](const P& p) { return p.profile.extended; }),
-      list<P>("common_names", "Common names that a device may ask for; {id} and {serial} are the inventory's, * any run without dots.",
-              [](P& p, const Texts& v) -> Wrong {
-                p.profile.common_names = v;
-                return std::nullopt;
-              },
-              [](const P& p) { return p.profile.common_names; }),
-      list<P>("alt_names", "Other names that a device may ask for: dns:…, ip:…, uri:…, email:… with the same patterns.",
-              [](P& p, const Texts& v) -> Wrong {
-                p.profile.alt_names = v;
-                return std::nullopt;
-              },
-              [](const P& p) { return p.profile.alt_names; }),
+      number<P>(
+          "lifetime_hours", "How long certificates are good for.", {1, kMaxDays * 24},
+          [](P& p, std::int64_t v) { p.profile.lifetime = std::chrono::hours(v); },
+          [](const P& p) -> std::int64_t {
+            return std::chrono::duration_cast<std::chrono::hours>(p.profile.lifetime).count();
+          }),
+      list<P>(
+          "keys", "Types of keys that are certified.",
+          [](P& p, const Texts& v) { return set_key_types(p.profile.keys, v); },
+          [](const P& p) {
+            Texts out;
+            for (const KeyType type : p.profile.keys) {
+              out.emplace_back(name(type));
+            }
+            return out;
+          }),
+      list<P>(
+          "key_usage", "Key usages of the certificates (RFC 5280 section 4.2.1.3).",
+          [](P& p, const Texts& v) { return set_usage(p.profile.usage, v); },
+          [](const P& p) { return usage_names(p.profile.usage); }),
+      list<P>(
+          "extended_key_usage", "Extended key usages, as OIDs; 1.3.6.1.5.5.7.3.2 is a TLS client.",
+          [](P& p, const Texts& v) { return set_oids(p.profile.extended, v); },
+          [](const P& p) { return p.profile.extended; }),
+      list<P>(
+          "common_names",
+          "Common names that a device may ask for; {id} and {serial} are the inventory's, * any run without dots.",
+          [](P& p, const Texts& v) -> Wrong {
+            p.profile.common_names = v;
+            return std::nullopt;
+          },
+          [](const P& p) { return p.profile.common_names; }),
+      list<P>(
+          "alt_names", "Other names that a device may ask for: dns:…, ip:…, uri:…, email:… with the same patterns.",
+          [](P& p, const Texts& v) -> Wrong {
+            p.profile.alt_names = v;
+            return std::nullopt;
+          },
+          [](const P& p) { return p.profile.alt_names; }),
       flag<P>("change_names", "Whether a renewal may change names (RFC 6402 section 2.8), within the patterns.",
               [](P& p) -> bool& { return p.profile.change_names; }),
-      text<P>("wanted_key", "Type of key that csrattrs asks for; empty: none.",
-              [](P& p, const std::string& v) -> Wrong {
-                p.wanted_key = key_type_named(v);
-                return v.empty() || p.wanted_key ? std::nullopt : Wrong(kKeyTypes);
-              },
-              [](const P& p) { return std::string(p.wanted_key ? name(*p.wanted_key) : ""); }),
-      list<P>("wanted_extensions", "Extensions that csrattrs asks for: OID=HEX or critical,OID=HEX, HEX being the value's DER.",
-              [](P& p, const Texts& v) { return set_extensions(p.wanted_extensions, v); },
-              [](const P& p) { return extension_texts(p.wanted_extensions); }),
+      text<P>(
+          "wanted_key", "Type of key that csrattrs asks for; empty: none.",
+          [](P& p, const std::string& v) -> Wrong {
+            p.wanted_key = key_type_named(v);
+            return v.empty() || p.wanted_key ? std::nullopt : Wrong(kKeyTypes);
+          },
+          [](const P& p) { return std::string(p.wanted_key ? name(*p.wanted_key) : ""); }),
+      list<P>(
+          "wanted_extensions",
+          "Extensions that csrattrs asks for: OID=HEX or critical,OID=HEX, HEX being the value's DER.",
+          [](P& p, const Texts& v) { return set_extensions(p.wanted_extensions, v); },
+          [](const P& p) { return extension_texts(p.wanted_extensions); }),
       flag<P>("require_linking", "Whether requests must be linked to their TLS session (RFC 7030 section 3.5).",
               [](P& p) -> bool& { return p.require_linking; }),
       flag<P>("ignore_linking", "Whether a wrong link is let pass: for clients behind a proxy that ends TLS.",
               [](P& p) -> bool& { return p.ignore_linking; }),
-      flag<P>("use_template", "Whether csrattrs carries a template as well (RFC 9908).", [](P& p) -> bool& { return p.use_template; }),
+      flag<P>("use_template", "Whether csrattrs carries a template as well (RFC 9908).",
+              [](P& p) -> bool& { return p.use_template; }),
   };
 }
 
@@ -354,9 +386,10 @@ const std::vector<ConfigKey<ProfileConfig>>& profile_keys() {
 
 std::optional<std::string> check_profile_name(std::string_view name) {
   const auto allowed = [](char c) {
-    return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || c == '-' || c == '_' || c == '.';
+    return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || c == '-' || c == '_' ||
+           c == '.';
   };
-  constexpr std::array<std::string_view, 6> kTaken{"cacerts",      "csrattrs",     "simpleenroll",
+  constexpr std::array<std::string_view, 6> kTaken{"cacerts",        "csrattrs",     "simpleenroll",
                                                    "simplereenroll", "serverkeygen", "fullcmc"};
   if (name.empty() || name.size() > 64 || name.front() == '.' || !std::ranges::all_of(name, allowed)) {
     return "the name must be [A-Za-z0-9_-][A-Za-z0-9._-]{0,63}";

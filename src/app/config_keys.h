@@ -1,4 +1,5 @@
-// The keys of the configuration as a table: reading, overriding, printing and explaining all walk it. Private to config.
+// The keys of the configuration as a table: reading, overriding, printing and explaining all walk it. Private to
+// config.
 #pragma once
 
 #include <functional>

@@ -1,3 +1,5 @@
+#include "app/config.h"
+
 #include <gtest/gtest.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -5,8 +7,6 @@
 #include <algorithm>
 #include <filesystem>
 #include <fstream>
-
-#include "app/config.h"
 
 namespace imprint::app {
 namespace {
@@ -116,7 +116,8 @@ TEST_F(ConfigTest, what_is_shown_reads_back_the_same) {
 }
 
 TEST_F(ConfigTest, an_unknown_key_is_refused_with_its_line_and_the_nearest_name) {
-  EXPECT_EQ(wrong("[est]\nlsten = \"127.0.0.1:1\"\n"), Texts{"imprint.toml:2: est.lsten: unknown key; did you mean est.listen?"});
+  EXPECT_EQ(wrong("[est]\nlsten = \"127.0.0.1:1\"\n"),
+            Texts{"imprint.toml:2: est.lsten: unknown key; did you mean est.listen?"});
   EXPECT_EQ(wrong("dta = \"x\"\n"), Texts{"imprint.toml:1: dta: unknown key; did you mean data?"});
   EXPECT_EQ(wrong("[estt]\nlisten = \"x\"\n"), Texts{"imprint.toml:1: estt: unknown section; did you mean est?"});
   EXPECT_EQ(wrong("[wholly_different]\n"), Texts{"imprint.toml:1: wholly_different: unknown section"});
@@ -135,14 +136,28 @@ TEST_F(ConfigTest, a_value_of_another_type_is_refused) {
 
 TEST_F(ConfigTest, a_value_out_of_range_is_refused) {
   EXPECT_EQ(wrong("[est]\nthreads = 257\n"), Texts{"imprint.toml:2: est.threads: must be 0 to 256"});
-  for (const char* const text :
-       {"[est]\nthreads = -1", "[est]\nlisten = \"localhost:1\"", "[est]\nlisten = \"127.0.0.1:65536\"",
-        "[est]\nlisten = \"127.0.0.1\"", "[est]\nmax_body_bytes = 0", "[est]\nnames = []", "[est]\nnames = [\"no such\"]",
-        "[ca]\nkey = \"rsa1024\"", "[ca]\nname = \"nonsense\"", "[ca]\ndays = 0", "[policy]\nunknown = \"admit\"",
-        "[policy]\nretry_after_s = 0", "[log]\nlevel = \"loud\"", "data = \"\"", "[profiles.a]\nkeys = []",
-        "[profiles.a]\nkeys = [\"md5\"]", "[profiles.a]\nkey_usage = [\"certSign\"]",
-        "[profiles.a]\nextended_key_usage = [\"clientAuth\"]", "[profiles.a]\nwanted_extensions = [\"1.2.3\"]",
-        "[profiles.a]\nlifetime_hours = 0", "[profiles.\"a/b\"]\n", "[profiles.cacerts]\n"}) {
+  for (const char* const text : {"[est]\nthreads = -1",
+                                 "[est]\nlisten = \"localhost:1\"",
+                                 "[est]\nlisten = \"127.0.0.1:65536\"",
+                                 "[est]\nlisten = \"127.0.0.1\"",
+                                 "[est]\nmax_body_bytes = 0",
+                                 "[est]\nnames = []",
+                                 "[est]\nnames = [\"no such\"]",
+                                 "[ca]\nkey = \"rsa1024\"",
+                                 "[ca]\nname = \"nonsense\"",
+                                 "[ca]\ndays = 0",
+                                 "[policy]\nunknown = \"admit\"",
+                                 "[policy]\nretry_after_s = 0",
+                                 "[log]\nlevel = \"loud\"",
+                                 "data = \"\"",
+                                 "[profiles.a]\nkeys = []",
+                                 "[profiles.a]\nkeys = [\"md5\"]",
+                                 "[profiles.a]\nkey_usage = [\"certSign\"]",
+                                 "[profiles.a]\nextended_key_usage = [\"clientAuth\"]",
+                                 "[profiles.a]\nwanted_extensions = [\"1.2.3\"]",
+                                 "[profiles.a]\nlifetime_hours = 0",
+                                 "[profiles.\"a/b\"]\n",
+                                 "[profiles.cacerts]\n"}) {
     EXPECT_EQ(wrong(text).size(), 1U) << text;
   }
 }

@@ -14,7 +14,7 @@ enum class ExitCode : std::uint8_t {
   misbehaved = 4,  // the peer, or what it sent, does not hold
   timeout = 5,
   not_found = 6,
-  conflict = 7,    // it exists already, or somebody else changed it first
+  conflict = 7,  // it exists already, or somebody else changed it first
 };
 
 // The one place that maps errors to exit codes.

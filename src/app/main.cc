@@ -44,7 +44,8 @@ int usage(const CLI::App& app, const Context& context, const CLI::ParseError& er
 }
 
 int run(int argc, char** argv) {
-  CLI::App app("Takes devices from factory default to owned and operational, and shows what they came to believe.", "imprint");
+  CLI::App app("Takes devices from factory default to owned and operational, and shows what they came to believe.",
+               "imprint");
   Context context;
   app.fallthrough();  // global options may stand anywhere
   app.require_subcommand(1);

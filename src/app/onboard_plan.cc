@@ -163,7 +163,8 @@ OrProblem<Onboarding> prepare(const OnboardOptions& given) {
   }
   const auto key_type = key_type_named(options.key_type);
   if (!key_type) {
-    return wrong_option("--key-type " + options.key_type, "take p256, p384, p521, ed25519, rsa2048, rsa3072 or rsa4096");
+    return wrong_option("--key-type " + options.key_type,
+                        "take p256, p384, p521, ed25519, rsa2048, rsa3072 or rsa4096");
   }
   out.plan->server = *server;
   out.plan->label = options.label;

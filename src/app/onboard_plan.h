@@ -20,9 +20,9 @@ struct OnboardOptions {
 // What a run needs besides its options.
 struct Onboarding {
   std::shared_ptr<est::Plan> plan;
-  std::string device;                     // id, as far as known
+  std::string device;  // id, as far as known
   std::unique_ptr<FolderStorage> storage;
-  std::optional<Sha256> fingerprint;      // that the CA has to have
+  std::optional<Sha256> fingerprint;  // that the CA has to have
 };
 
 // Reads all files named. Secrets come from files or standard input only.

@@ -55,8 +55,11 @@ Status make_new_folder(const std::string& path) {
 
 // The public facts that a device knows of itself.
 std::string device_json(const ManifestEntry& entry) {
-  const Json out{{"id", entry.id},         {"model", entry.model},       {"serial", entry.serial},
-                 {"label", entry.label},   {"server", entry.server_uri}};
+  const Json out{{"id", entry.id},
+                 {"model", entry.model},
+                 {"serial", entry.serial},
+                 {"label", entry.label},
+                 {"server", entry.server_uri}};
   return out.dump(2) + "\n";
 }
 

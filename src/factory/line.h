@@ -14,21 +14,21 @@ namespace imprint::factory {
 enum class Birth : std::uint8_t { idevid, one_time };
 
 struct Order {
-  std::string model;                  // [A-Za-z0-9-]{1,32}
-  std::uint32_t first = 1;            // number of the first device
-  std::uint32_t count = 1;            // 1..100,000
+  std::string model;        // [A-Za-z0-9-]{1,32}
+  std::uint32_t first = 1;  // number of the first device
+  std::uint32_t count = 1;  // 1..100,000
   Birth birth = Birth::idevid;
   KeyType key = KeyType::p256;
-  std::string server_uri;             // where the device finds its owner; empty: told later
-  std::string label;                  // EST label
-  std::vector<Certificate> anchors;   // the owner's CA, if it is known at the factory
+  std::string server_uri;            // where the device finds its owner; empty: told later
+  std::string label;                 // EST label
+  std::vector<Certificate> anchors;  // the owner's CA, if it is known at the factory
 };
 
 // A device as it leaves the line.
 struct Born {
-  ManifestEntry entry;                // what the owner is told
-  PrivateKey key;                     // of the IDevID
-  std::vector<Certificate> chain;     // IDevID first, up to but without the maker's root
+  ManifestEntry entry;             // what the owner is told
+  PrivateKey key;                  // of the IDevID
+  std::vector<Certificate> chain;  // IDevID first, up to but without the maker's root
 };
 
 // Makes the devices of an order with the maker's CA. Ids are MODEL-0001, MODEL-0002, …; IDevIDs (IEEE 802.1AR) carry

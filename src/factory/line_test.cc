@@ -1,3 +1,5 @@
+#include "factory/line.h"
+
 #include <gtest/gtest.h>
 #include <unistd.h>
 
@@ -5,7 +7,6 @@
 #include <filesystem>
 
 #include "crypto/random.h"
-#include "factory/line.h"
 #include "io/file.h"
 
 namespace imprint::factory {
@@ -17,7 +18,8 @@ constexpr Instant kNow{1'700'000'000'000};
 
 site::Ca maker() {
   SystemRng rng;
-  auto ca = site::make_root(KeyType::p256, *Name::from_text("CN=Acme Root CA"), kNow, std::chrono::hours(24 * 3650), rng);
+  auto ca =
+      site::make_root(KeyType::p256, *Name::from_text("CN=Acme Root CA"), kNow, std::chrono::hours(24 * 3650), rng);
   EXPECT_TRUE(ca);
   return *ca;
 }
@@ -206,7 +208,8 @@ TEST_F(Folder, holds_the_devices_beliefs_for_nobody_else_to_read) {
     EXPECT_TRUE(fs::exists(out + "/acme-0002/" + name)) << name;
   }
   EXPECT_EQ(fs::status(out + "/acme-0001").permissions(), fs::perms::owner_all);
-  EXPECT_EQ(fs::status(out + "/acme-0001/idevid-key.pem").permissions(), fs::perms::owner_read | fs::perms::owner_write);
+  EXPECT_EQ(fs::status(out + "/acme-0001/idevid-key.pem").permissions(),
+            fs::perms::owner_read | fs::perms::owner_write);
   const auto pem = io::read_file(out + "/acme-0001/idevid-key.pem");
   ASSERT_TRUE(pem);
   const auto key = PrivateKey::parse_pem(Secret(*pem));

@@ -1,0 +1,63 @@
+// Prints the parts of the documents that come from the code: `./dev docs` writes them, `./dev check` compares.
+//   print_docs errors   docs/errors.md
+//   print_docs est      the state tables of src/proto/est/README.md
+#include <iostream>
+#include <string_view>
+
+#include "app/cli_rules.h"
+#include "app/rules.h"
+#include "proto/est/client.h"
+#include "proto/est/rules.h"
+#include "proto/est/server.h"
+#include "role/table.h"
+#include "site/rules.h"
+
+namespace imprint {
+namespace {
+
+template <class Rules>
+void print_rules(std::string_view title, const Rules& rules) {
+  std::cout << "\n## " << title << "\n\n| id | what was found | source | what to do |\n| --- | --- | --- | --- |\n";
+  for (const Rule* rule : rules) {
+    std::cout << "| <a id=\"" << rule->id << "\"></a>`" << rule->id << "` | " << rule->what << " | " << rule->source << " | "
+              << rule->next << " |\n";
+  }
+}
+
+void print_errors() {
+  std::cout << "# Errors\n\nEvery refusal names a rule. Its id is stable; the same words stand in the command line, the API and "
+               "the log. This page is\nprinted from the code by `./dev docs`.\n";
+  print_rules("EST", est::kRules);
+  print_rules("The owner's policy", site::kRules);
+  print_rules("Inventory and administration", app::kRules);
+  print_rules("The command line", app::kCliRules);
+}
+
+template <class Role>
+void print_role(std::string_view name) {
+  std::cout << "### " << name << "\n\n```mermaid\nstateDiagram-v2\n";
+  for (const TableRow& row : transition_table<Role>()) {
+    for (const std::string& next : row.next) {
+      std::cout << "  " << row.state << " --> " << next << " : " << row.input << '\n';
+    }
+  }
+  std::cout << "```\n\n";
+}
+
+}  // namespace
+}  // namespace imprint
+
+int main(int argc, char** argv) {
+  const std::string_view what = argc > 1 ? argv[1] : "";
+  if (what == "errors") {
+    imprint::print_errors();
+    return 0;
+  }
+  if (what == "est") {
+    imprint::print_role<imprint::est::Client>("Client");
+    imprint::print_role<imprint::est::Server>("Server");
+    return 0;
+  }
+  std::cerr << "print_docs errors|est\n";
+  return 2;
+}

@@ -1,0 +1,35 @@
+// Bodies and HTTP requests from outside.
+#include <cstdlib>
+
+#include "proto/est/http.h"
+
+using namespace imprint;
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  const BytesView in(data, size);
+  const auto der = est::decode_body(in);
+  if (der && der->size() > 2 * est::kMaxBody) {
+    std::abort();
+  }
+  if (const auto wishes = est::CsrAttributes::parse(der ? *der : in)) {
+    if (!est::CsrAttributes::parse(wishes->encode())) {
+      std::abort();  // what we read we can write, and read again
+    }
+  }
+  static const est::ServerConfig config = [] {
+    est::ServerConfig out;
+    out.labels[""] = {};
+    out.labels["x"] = {};
+    return out;
+  }();
+  Request request;
+  request.method = size % 2 == 0 ? Method::post : Method::get;
+  request.path = size % 3 == 0 ? std::string(as_text(in.first(std::min<std::size_t>(size, 80)))) : "/.well-known/est/simpleenroll";
+  request.content_type = "application/pkcs10";
+  request.body = to_bytes(in);
+  const auto message = est::parse_request({1}, request, config);
+  if (!message && est::wire_error(message.error()).status < 400) {
+    std::abort();
+  }
+  return 0;
+}

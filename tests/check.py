@@ -1,0 +1,139 @@
+#!/usr/bin/env python3
+"""`./dev check`: the house rules that a machine can see.
+
+format   every source is as clang-format-14 writes it
+links    every include is of a folder in the library's USES list, every outside header of a folder that may see it
+docs     what is printed from the code is as it is printed now
+tidy     clang-tidy-14 on the sources that differ from the last commit (with --tidy)
+"""
+import argparse
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+SRC = ROOT / "src"
+
+# Outside headers and the folders that may see them.
+OUTSIDE = {
+    "openssl/": {"crypto", "io"},
+    "event2/": {"io"},
+    "http_parser.h": {"io"},
+    "spdlog/": {"io"},
+    "sqlite3.h": {"store"},
+    "CLI/": {"app"},
+    "toml++/": {"app"},
+    "prometheus/": {"app"},
+    "boost/": {"sim", "role"},
+    "nlohmann/": {"codec", "store", "app", "factory", "survey", "io"},
+}
+
+
+def sources():
+    listed = subprocess.run(["git", "ls-files", "-co", "--exclude-standard", "*.cc", "*.h"], cwd=ROOT, capture_output=True,
+                            text=True, check=True).stdout.split()
+    return [ROOT / name for name in listed]
+
+
+def folder_of(path):
+    parts = path.relative_to(SRC).parts
+    return parts[1] if parts[0] == "proto" else parts[0]
+
+
+def link_lists():
+    lists = {}
+    for cmake in SRC.glob("**/CMakeLists.txt"):
+        for kind, name, body in re.findall(r"imprint_(library|test|fuzz)\((\w+)(.*?)\)", cmake.read_text(), re.S):
+            uses = re.search(r"USES(.*?)(?:EXTERNAL|SOURCES|$)", body, re.S)
+            folder = folder_of(cmake)
+            lists.setdefault((folder, kind != "library"), set()).update(uses.group(1).split() if uses else [])
+    return lists
+
+
+def check_links():
+    lists = link_lists()
+    for path in sources():
+        if not path.is_relative_to(SRC):
+            continue
+        folder = folder_of(path)
+        is_test = path.stem.endswith(("_test", "_fuzz")) or "test" in path.stem or folder == "sim"
+        allowed = {folder} | lists.get((folder, False), set()) | ({"crypto"} if folder == "crypto_toy" else set())
+        if is_test:
+            allowed |= lists.get((folder, True), set()) | {"site", "crypto", "model", "role", "store", "est", "codec", "base", "io"}
+        for line, text in enumerate(path.read_text().splitlines(), 1):
+            inside = re.match(r'#include "([^"]+)"', text)
+            if inside and "/" in inside.group(1):
+                parts = inside.group(1).split("/")
+                used = parts[1] if parts[0] == "proto" else parts[0]
+                if used not in allowed:
+                    yield f"{path.relative_to(ROOT)}:{line}: {folder} includes {inside.group(1)}, and its link list has no {used}"
+            outside = re.match(r"#include <([^>]+)>", text)
+            if outside:
+                for prefix, folders in OUTSIDE.items():
+                    if outside.group(1).startswith(prefix) and folder not in folders and not is_test:
+                        yield f"{path.relative_to(ROOT)}:{line}: {outside.group(1)} is for {', '.join(sorted(folders))} only"
+
+
+def check_format():
+    files = [str(p) for p in sources()]
+    out = subprocess.run(["clang-format-14", "--dry-run", *files], capture_output=True, text=True, cwd=ROOT)
+    names = sorted({line.split(":")[0] for line in out.stderr.splitlines() if "warning:" in line})
+    return [f"{Path(n).relative_to(ROOT) if Path(n).is_absolute() else n}: not formatted; run ./dev fmt" for n in names]
+
+
+def printed(what):
+    return subprocess.run([str(ROOT / "build" / "tests" / "print_docs"), what], capture_output=True, text=True, check=True).stdout
+
+
+def documents():
+    """Each printed document: the path, and what it should hold."""
+    yield ROOT / "docs" / "errors.md", printed("errors")
+    readme = SRC / "proto" / "est" / "README.md"
+    text = readme.read_text()
+    begin, end = "<!-- states -->\n", "<!-- /states -->"
+    head, rest = text.split(begin)
+    yield readme, head + begin + "\n" + printed("est") + end + rest.split(end)[1]
+
+
+def check_docs():
+    for path, wanted in documents():
+        if not path.exists() or path.read_text() != wanted:
+            yield f"{path.relative_to(ROOT)}: differs from the code; run ./dev docs"
+
+
+def check_tidy():
+    changed = subprocess.run(["git", "diff", "--name-only", "HEAD~1", "--", "*.cc"], cwd=ROOT, capture_output=True, text=True).stdout.split()
+    files = [f for f in changed if (ROOT / f).exists()]
+    if not files:
+        return []
+    out = subprocess.run(["clang-tidy-14", "--quiet", "-p", "build", *files], capture_output=True, text=True, cwd=ROOT)
+    return [line for line in out.stdout.splitlines() if "warning:" in line or "error:" in line]
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--tidy", action="store_true")
+    parser.add_argument("--write-docs", action="store_true", help="write the printed documents")
+    parser.add_argument("--tap", action="store_true")
+    args = parser.parse_args()
+    if args.write_docs:
+        for path, wanted in documents():
+            path.write_text(wanted)
+        return 0
+    checks = {"format": check_format, "links": check_links, "docs": check_docs}
+    if args.tidy:
+        checks["tidy"] = check_tidy
+    bad = 0
+    for n, (name, check) in enumerate(checks.items(), 1):
+        problems = list(check())
+        bad += bool(problems)
+        print(f"{'not ok' if problems else 'ok'} {n} - {name}")
+        for problem in problems[:40]:
+            print(f"# {problem}")
+    print(f"1..{len(checks)}")
+    return 1 if bad else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,162 @@
+#!/usr/bin/env python3
+"""10,000 mutated requests to the sanitizer build's server: no crash, no leak, no wrong 200.
+
+Good requests of every operation are cut, stretched, flipped, repeated and spliced by a seeded generator. A 200 is right
+only for the two questions that need no credentials, and for the one enrolment whose token is good and whose body is whole.
+"""
+import base64
+import json
+import os
+import random
+import re
+import signal
+import socket
+import ssl
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+IMPRINT = os.environ.get("IMPRINT_ASAN", "build-asan/imprint")
+REQUESTS = int(os.environ.get("MUTANTS", "10000"))
+SEED = int(os.environ.get("SEED", "20261121"))
+tests = []
+
+
+def check(name, good, detail=""):
+    tests.append(good)
+    print(f"{'ok' if good else 'not ok'} {len(tests)} - {name}", flush=True)
+    if not good and detail:
+        print("# " + str(detail).replace("\n", "\n# "))
+
+
+def run(*arguments):
+    out = subprocess.run([IMPRINT, *arguments], capture_output=True, text=True, timeout=120)
+    assert out.returncode == 0, (arguments, out.stderr)
+    return out.stdout
+
+
+def make_csr(work):
+    subprocess.run(["openssl", "ecparam", "-name", "prime256v1", "-genkey", "-noout", "-out", str(work / "k.pem")], check=True)
+    subprocess.run(["openssl", "req", "-new", "-key", str(work / "k.pem"), "-subj", "/CN=mutant", "-outform", "DER",
+                    "-out", str(work / "r.der")], check=True, capture_output=True)
+    return (work / "r.der").read_bytes()
+
+
+def http(method, path, headers=(), body=b""):
+    head = f"{method} {path} HTTP/1.1\r\nHost: localhost\r\n" + "".join(h + "\r\n" for h in headers)
+    if body:
+        head += f"Content-Length: {len(body)}\r\n"
+    return head.encode() + b"\r\n" + body
+
+
+def mutate(rng, data, pool):
+    data = bytearray(data)
+    for _ in range(rng.randint(1, 4)):
+        kind = rng.randrange(7)
+        at = rng.randrange(len(data)) if data else 0
+        if kind == 0 and data:
+            data[at] ^= 1 << rng.randrange(8)
+        elif kind == 1:
+            del data[at:]
+        elif kind == 2:
+            data[at:at] = rng.randbytes(rng.randint(1, 40))
+        elif kind == 3 and data:
+            del data[at:at + rng.randint(1, 30)]
+        elif kind == 4:
+            other = rng.choice(pool)
+            data[at:] = other[rng.randrange(len(other)):]
+        elif kind == 5:
+            data[at:at] = data[at:at + rng.randint(1, 200)]
+        else:
+            data[at:at] = rng.choice([b"\r\n", b"\0", b"%00", b"../", b" chunked", b"Content-Length: 9\r\n", b"A" * 5000])
+    return bytes(data)
+
+
+def exchange(port, context, data):
+    """All status lines that come back; None if the connection cannot be made."""
+    try:
+        with socket.create_connection(("127.0.0.1", port), timeout=10) as raw, context.wrap_socket(raw, server_hostname="localhost") as tls:
+            tls.settimeout(0.25)
+            tls.sendall(data)
+            got = b""
+            try:
+                while len(got) < 65536:
+                    part = tls.recv(16384)
+                    if not part:
+                        break
+                    got += part
+                    if re.search(rb"HTTP/1\.1 \d{3}", got) and b"\r\n\r\n" in got:
+                        tls.settimeout(0.01)
+            except (TimeoutError, ssl.SSLError, ConnectionError):
+                pass
+            return [int(s) for s in re.findall(rb"HTTP/1\.1 (\d{3})", got)]
+    except (ssl.SSLError, ConnectionError, TimeoutError):
+        return None
+
+
+def asks_a_question(data):
+    return b"cacerts" in data or b"csrattrs" in data or b"crl" in data
+
+
+def main():
+    rng = random.Random(SEED)
+    print(f"# seed {SEED}")
+    with tempfile.TemporaryDirectory(prefix="imprint-mutants-") as folder:
+        work = Path(folder)
+        data = work / "data"
+        run("init", "--data", str(data))
+        run("device", "add", "mutant", "--data", str(data))
+        env = dict(os.environ, IMPRINT_EST_LISTEN="127.0.0.1:0", IMPRINT_API_LISTEN="127.0.0.1:0", IMPRINT_LOG_LEVEL="error")
+        log = open(work / "log", "wb")
+        server = subprocess.Popen([IMPRINT, "serve", "--data", str(data)], env=env, stdout=log, stderr=log)
+        for _ in range(600):
+            if (data / "endpoints.json").exists():
+                break
+            time.sleep(0.05)
+        port = int(json.loads((data / "endpoints.json").read_text())["est"].rsplit(":", 1)[1])
+        context = ssl.create_default_context(cafile=str(data / "ca" / "chain.pem"))
+
+        csr = make_csr(work)
+        body = base64.encodebytes(csr)
+        basic = "Authorization: Basic " + base64.b64encode(b"mutant:not-the-token").decode()
+        type_ = "Content-Type: application/pkcs10"
+        pool = [
+            http("GET", "/.well-known/est/cacerts"),
+            http("GET", "/.well-known/est/csrattrs"),
+            http("POST", "/.well-known/est/simpleenroll", [type_], body),
+            http("POST", "/.well-known/est/simpleenroll", [type_, basic], body),
+            http("POST", "/.well-known/est/default/simpleenroll", [type_, basic], base64.b64encode(csr)),
+            http("POST", "/.well-known/est/simplereenroll", [type_, basic], csr),
+            http("POST", "/.well-known/est/simpleenroll", [type_, "Transfer-Encoding: chunked"]) +
+            b"%x\r\n" % len(body) + body + b"\r\n0\r\n\r\n",
+        ]
+        good = exchange(port, context, pool[0])
+        check("a good question is answered", good == [200], good)
+        wrong = []
+        answered = 0
+        for n in range(REQUESTS):
+            mutant = mutate(rng, rng.choice(pool), pool)
+            statuses = exchange(port, context, mutant)
+            if statuses is None and server.poll() is not None:
+                break
+            answered += bool(statuses)
+            if statuses and 200 in statuses and not asks_a_question(mutant):
+                wrong.append((n, mutant[:200]))
+        check("the server is still there", server.poll() is None, (work / "log").read_text()[-3000:])
+        check("no mutant got a 200 that it should not", not wrong, wrong[:3])
+        check("most mutants got an answer", answered > REQUESTS // 4, answered)
+        good = exchange(port, context, pool[0])
+        check("a good question is still answered", good == [200], good)
+        certificates = json.loads(run("ca", "list", "--data", str(data), "--json"))
+        count = len(certificates if isinstance(certificates, list) else certificates.get("certificates", []))
+        check("no certificate was issued", count == 0, certificates)
+        server.send_signal(signal.SIGTERM)
+        check("it ends cleanly, without a leak", server.wait(timeout=60) == 0, (work / "log").read_text()[-3000:])
+    print(f"1..{len(tests)}")
+    return 0 if all(tests) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,7 @@
+#!/usr/bin/env python3
+"""The house rules as a suite: format, link lists, printed documents."""
+import subprocess
+import sys
+from pathlib import Path
+
+sys.exit(subprocess.run([sys.executable, str(Path(__file__).resolve().parent.parent / "check.py")]).returncode)
