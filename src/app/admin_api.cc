@@ -206,7 +206,7 @@ class AdminApi::Impl : public std::enable_shared_from_this<Impl> {
     Response head;
     head.status = 200;
     head.content_type = "text/event-stream";
-    if (!server_->start_stream(to, head) || !server_->stream(to, ": imprint\n\n")) {
+    if (!server_->start_stream(to, head)) {
       return;
     }
     streams_[to.id] = hub_.listen(last_seen(request), [&loop = loop_, self = weak_from_this(), to](const Event& event) {
@@ -216,6 +216,7 @@ class AdminApi::Impl : public std::enable_shared_from_this<Impl> {
         }
       });
     });
+    send(to, ": imprint\n\n");  // who reads this misses nothing that happens from now on
   }
 
   // Without a good Last-Event-ID the stream begins now.

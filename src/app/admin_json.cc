@@ -75,11 +75,15 @@ int status_of(const Error& error) {
   return 500;
 }
 
+Act act_of(const Env& env) { return {"admin", env.now}; }
+
+std::string dumped(const Json& json) { return json.dump(-1, ' ', false, Json::error_handler_t::replace); }
+
 Response json_answer(int status, const Json& json) {
   Response out;
   out.status = status;
   out.content_type = "application/json";
-  out.body = to_bytes(json.dump(-1, ' ', false, Json::error_handler_t::replace));
+  out.body = to_bytes(dumped(json));
   return out;
 }
 

@@ -8,12 +8,6 @@
 namespace imprint::app::admin {
 namespace {
 
-constexpr std::string_view kActor = "admin";
-
-Act act_of(const Env& env) { return {std::string(kActor), env.now}; }
-
-std::string dumped(const Json& json) { return json.dump(-1, ' ', false, Json::error_handler_t::replace); }
-
 // ---- requests that wait ----
 
 Result<Outcome> list_pending(const Env& env, const Call& call) {

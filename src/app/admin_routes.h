@@ -5,6 +5,7 @@
 #include <variant>
 
 #include "app/admin_api.h"
+#include "app/operations.h"
 #include "base/rng.h"
 #include "codec/json.h"
 #include "role/session.h"
@@ -79,16 +80,22 @@ struct Route {
 inline constexpr std::int64_t kPage = 100;  // unless `limit` says otherwise
 inline constexpr Field kLimit{"limit", Kind::number, "at most so many, 1 to 1,000; default 100", false, 1, 1000};
 
-// Every route; the parts are in admin_devices.cc, admin_records.cc and admin_program.cc.
+// Every route; the parts are in admin_devices.cc, admin_import.cc, admin_records.cc and admin_program.cc.
 std::vector<Route> routes();
 std::span<const Route> device_routes();
+std::span<const Route> import_routes();
 std::span<const Route> record_routes();
 std::span<const Route> program_routes();
 
 // The OpenAPI 3.1 document of the routes.
 std::string openapi(std::span<const Route> routes);
 
+// The administrator, now.
+Act act_of(const Env& env);
+
 // ---- answers ----
+
+std::string dumped(const Json& json);  // on one line; what is not UTF-8 is replaced
 
 Response json_answer(int status, const Json& json);
 // RFC 9457. `detail` says what exactly; empty: the error's own text.

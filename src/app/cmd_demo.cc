@@ -116,7 +116,8 @@ void print_outcomes(const Context& context, const std::vector<Outcome>& outcomes
     rows.push_back({o.device, o.protocol + " " + o.mode, o.rule.empty() ? o.result : o.result + " " + o.rule,
                     joined(o.obtained), std::to_string(o.round_trips), std::to_string(o.took.count())});
   }
-  const std::string summary = std::to_string(operational) + " of " + std::to_string(wanted) + " devices are operational\n";
+  const std::string summary =
+      std::to_string(operational) + " of " + std::to_string(wanted) + " devices are operational\n";
   context.print(Json{{"devices", json}, {"operational", operational}, {"wanted", wanted}},
                 table({"device", "protocol", "result", "obtained", "round trips", "ms"}, rows) + "\n" + summary);
 }
@@ -163,8 +164,8 @@ OrProblem<Ok> serve_fleet(const Context& context, const Options& options, const 
   TRY(Ok{}, about(import(*server, devices), "import"));
   context.progress("they onboard themselves at https://127.0.0.1:" + std::to_string(server->est_port()));
   Progress progress(context, devices.size());
-  const auto outcomes = onboard_fleet(*server, devices, options.at_once, [&](const Outcome& o) { progress.one(o); },
-                                      [] { return interrupted.load(); });
+  const auto outcomes = onboard_fleet(
+      *server, devices, options.at_once, [&](const Outcome& o) { progress.one(o); }, [] { return interrupted.load(); });
   print_outcomes(context, outcomes, devices.size());
   const bool all = outcomes.size() == devices.size() &&
                    std::ranges::all_of(outcomes, [](const Outcome& o) { return o.result == "operational"; });
@@ -210,12 +211,19 @@ OrProblem<Ok> demo(const Context& context, const Options& options) {
 
 void add_demo(CLI::App& app, Context& context) {
   const auto options = std::make_shared<Options>();
-  CLI::App* const command =
-      add_command(app, "demo", "A factory, a site and a fleet of virtual devices that onboard themselves over real TLS on loopback.",
-                  "imprint demo\nimprint demo --once --devices 3\nimprint demo --once --devices 500 --protocols est --json");
-  command->add_option("--devices", options->devices, "How many devices")->check(CLI::Range(1U, kMaxDevices))->capture_default_str();
-  command->add_option("--protocols", options->protocols, "Which protocols they speak")->delimiter(',')->capture_default_str();
-  command->add_option("--at-once", options->at_once, "How many onboard at the same time")->check(CLI::Range(1U, 1024U))->capture_default_str();
+  CLI::App* const command = add_command(
+      app, "demo",
+      "A factory, a site and a fleet of virtual devices that onboard themselves over real TLS on loopback.",
+      "imprint demo\nimprint demo --once --devices 3\nimprint demo --once --devices 500 --protocols est --json");
+  command->add_option("--devices", options->devices, "How many devices")
+      ->check(CLI::Range(1U, kMaxDevices))
+      ->capture_default_str();
+  command->add_option("--protocols", options->protocols, "Which protocols they speak")
+      ->delimiter(',')
+      ->capture_default_str();
+  command->add_option("--at-once", options->at_once, "How many onboard at the same time")
+      ->check(CLI::Range(1U, 1024U))
+      ->capture_default_str();
   command->add_flag("--once", options->once, "End after the fleet; exit code 0 only if every device is operational");
   command->callback([&context, options] { context.choose([options](const Context& c) { return demo(c, *options); }); });
 }

@@ -20,31 +20,31 @@ struct Listen {
 // A profile of the file, served under its label ("default" also without a label).
 struct ProfileConfig {
   site::Profile profile;
-  std::vector<Extension> wanted_extensions;   // told to clients by csrattrs
-  std::optional<KeyType> wanted_key;          // told to clients by csrattrs
+  std::vector<Extension> wanted_extensions;  // told to clients by csrattrs
+  std::optional<KeyType> wanted_key;         // told to clients by csrattrs
   bool require_linking = false, ignore_linking = false;
-  bool use_template = false;                  // csrattrs also as an RFC 9908 template
+  bool use_template = false;  // csrattrs also as an RFC 9908 template
 };
 
 struct Config {
-  std::string data = "data";                      // [data] folder of database, keys and token
-  Listen est{"127.0.0.1", 8443};                  // est.listen
-  Listen api{"127.0.0.1", 8480};                  // api.listen; plain HTTP, loopback only
+  std::string data = "data";                                        // [data] folder of database, keys and token
+  Listen est{"127.0.0.1", 8443};                                    // est.listen
+  Listen api{"127.0.0.1", 8480};                                    // api.listen; plain HTTP, loopback only
   std::vector<std::string> names{"localhost", "127.0.0.1", "::1"};  // est.names: of the server's certificate
-  std::uint32_t threads = 0;                      // est.threads; 0: one a core
-  bool tls12 = true;                              // est.tls12
-  bool accept_expired_idevid = false;             // est.accept_expired_idevid
-  std::size_t max_body_bytes = 16 * 1024;         // est.max_body_bytes
-  std::size_t max_connections = 10000;            // est.max_connections
-  KeyType ca_key = KeyType::p256;                 // ca.key: for a new CA
-  std::string ca_name = "CN=Imprint Owner CA";    // ca.name
-  std::uint32_t ca_days = 3650;                   // ca.days
-  site::Unknown unknown = site::Unknown::queue;   // policy.unknown = "refuse" | "queue"
-  Duration retry_after{std::chrono::seconds(30)}; // policy.retry_after_s
-  std::vector<std::string> maker_anchors;         // policy.makers: PEM files with the makers' roots
-  std::map<std::string, ProfileConfig> profiles;  // [profiles.NAME]; "default" is always there
-  std::string log_level = "info";                 // log.level
-  bool log_json = true;                           // log.json
+  std::uint32_t threads = 0;                                        // est.threads; 0: one a core
+  bool tls12 = true;                                                // est.tls12
+  bool accept_expired_idevid = false;                               // est.accept_expired_idevid
+  std::size_t max_body_bytes = 16 * 1024;                           // est.max_body_bytes
+  std::size_t max_connections = 10000;                              // est.max_connections
+  KeyType ca_key = KeyType::p256;                                   // ca.key: for a new CA
+  std::string ca_name = "CN=Imprint Owner CA";                      // ca.name
+  std::uint32_t ca_days = 3650;                                     // ca.days
+  site::Unknown unknown = site::Unknown::queue;                     // policy.unknown = "refuse" | "queue"
+  Duration retry_after{std::chrono::seconds(30)};                   // policy.retry_after_s
+  std::vector<std::string> maker_anchors;                           // policy.makers: PEM files with the makers' roots
+  std::map<std::string, ProfileConfig> profiles;                    // [profiles.NAME]; "default" is always there
+  std::string log_level = "info";                                   // log.level
+  bool log_json = true;                                             // log.json
 };
 
 // What is wrong with a configuration, for people: "imprint.toml:12: est.lsten: unknown key; did you mean est.listen?"

@@ -188,7 +188,9 @@ est::Label make_label(const ProfileConfig& profile, const Bytes& ca_certificates
 
 }  // namespace
 
-Result<DataFolder> open_data_folder(const Config& config, Instant now, Rng& rng) { return open(config, now, rng, true); }
+Result<DataFolder> open_data_folder(const Config& config, Instant now, Rng& rng) {
+  return open(config, now, rng, true);
+}
 
 Result<DataFolder> read_data_folder(const Config& config) {
   SystemRng rng;

@@ -20,8 +20,8 @@ struct DataFolder {
   std::vector<Certificate> tls_chain;  // own certificate first
   PrivateKey tls_key;
   Secret pepper;
-  Secret admin_token;                  // 256 bits, base64url
-  std::vector<Certificate> makers;     // roots of the makers whose IDevIDs are taken
+  Secret admin_token;               // 256 bits, base64url
+  std::vector<Certificate> makers;  // roots of the makers whose IDevIDs are taken
 };
 
 // Makes whatever is missing (and only that). The TLS certificate is made anew when it has less than a third of its time

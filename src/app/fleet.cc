@@ -13,7 +13,8 @@ class VirtualDevice {
  public:
   using Ended = std::function<void(Outcome)>;
 
-  VirtualDevice(io::Loop& loop, Rng& rng, const io::Guard& guard, Journal& journal, const factory::Born& born, Ended ended)
+  VirtualDevice(io::Loop& loop, Rng& rng, const io::Guard& guard, Journal& journal, const factory::Born& born,
+                Ended ended)
       : born_(born), ended_(std::move(ended)) {
     storage_.add_key(std::string(kIdevidKey), born.key);
     EstDevice::Hooks hooks;
@@ -41,8 +42,8 @@ class VirtualDevice {
 
  private:
   void report(const Run& run) {
-    Outcome out{born_.entry.id, run.protocol, run.mode, run.result, run.rule, {}, run.obtained, run.counts.round_trips,
-                run.ended - run.started};
+    Outcome out{born_.entry.id,         run.protocol,           run.mode, run.result, run.rule, {}, run.obtained,
+                run.counts.round_trips, run.ended - run.started};
     if (!run.steps.empty()) {
       out.next = run.steps.back().next;
     }
@@ -58,7 +59,8 @@ class VirtualDevice {
 }  // namespace
 
 std::vector<Outcome> onboard_fleet(Server& server, const std::vector<factory::Born>& devices, std::uint32_t at_once,
-                                   const std::function<void(const Outcome&)>& report, const std::function<bool()>& stop) {
+                                   const std::function<void(const Outcome&)>& report,
+                                   const std::function<bool()>& stop) {
   io::Loop loop;
   SystemRng rng;
   io::Guard guard;

@@ -21,6 +21,7 @@ struct Outcome {
 // Lets every device onboard, at most `at_once` at the same time, and reports each as it ends. Returns when all are over
 // or when `stop` says so.
 std::vector<Outcome> onboard_fleet(Server& server, const std::vector<factory::Born>& devices, std::uint32_t at_once,
-                                   const std::function<void(const Outcome&)>& report, const std::function<bool()>& stop);
+                                   const std::function<void(const Outcome&)>& report,
+                                   const std::function<bool()>& stop);
 
 }  // namespace imprint::app

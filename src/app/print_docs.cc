@@ -19,13 +19,14 @@ template <class Rules>
 void print_rules(std::string_view title, const Rules& rules) {
   std::cout << "\n## " << title << "\n\n| id | what was found | source | what to do |\n| --- | --- | --- | --- |\n";
   for (const Rule* rule : rules) {
-    std::cout << "| <a id=\"" << rule->id << "\"></a>`" << rule->id << "` | " << rule->what << " | " << rule->source << " | "
-              << rule->next << " |\n";
+    std::cout << "| <a id=\"" << rule->id << "\"></a>`" << rule->id << "` | " << rule->what << " | " << rule->source
+              << " | " << rule->next << " |\n";
   }
 }
 
 void print_errors() {
-  std::cout << "# Errors\n\nEvery refusal names a rule. Its id is stable; the same words stand in the command line, the API and "
+  std::cout << "# Errors\n\nEvery refusal names a rule. Its id is stable; the same words stand in the command line, "
+               "the API and "
                "the log. This page is\nprinted from the code by `./dev docs`.\n";
   print_rules("EST", est::kRules);
   print_rules("The owner's policy", site::kRules);

@@ -1,14 +1,13 @@
 #include "app/server.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <filesystem>
 #include <future>
 #include <mutex>
-#include <thread>
-
-#include <unistd.h>
-
 #include <nlohmann/json.hpp>
+#include <thread>
 
 #include "app/admin_api.h"
 #include "codec/json.h"
@@ -19,7 +18,8 @@
 namespace imprint::app {
 namespace {
 
-constexpr Duration kRefresh = std::chrono::seconds(5);
+constexpr Duration kRefresh = std::chrono::seconds(2);
+constexpr Duration kRevocationListRefresh = std::chrono::hours(24);
 
 // One core's loop with its EST server, on a thread of its own.
 class Worker {
@@ -123,9 +123,7 @@ class RunningServer final : public Server {
     return write_endpoints();
   }
 
-  ~RunningServer() override {
-    stop(Duration(0));
-  }
+  ~RunningServer() override { stop(Duration(0)); }
 
   std::uint16_t est_port() const override { return workers_.front()->port(); }
   std::uint16_t api_port() const override { return api_->port(); }
@@ -138,18 +136,7 @@ class RunningServer final : public Server {
     Config next = config;
     next.data = config_.data;
     TRY(DataFolder folder, open_data_folder(next, now(), rng_));
-    TRY(auto site, make_site(next, folder, *store_, now()));
-    std::vector<std::shared_ptr<io::TlsContext>> contexts;
-    for (std::size_t i = 0; i < workers_.size(); ++i) {
-      TRY(auto tls, make_tls(next, folder));
-      contexts.push_back(std::move(tls));
-    }
-    for (std::size_t i = 0; i < workers_.size(); ++i) {
-      workers_[i]->take(site, std::move(contexts[i]));
-    }
-    config_ = next;
-    folder_ = std::move(folder);
-    site_ = std::move(site);
+    TRY(Ok{}, apply(next, std::move(folder)));
     io::log(io::LogLevel::info, "server.reloaded");
     return Ok{};
   }
@@ -169,6 +156,11 @@ class RunningServer final : public Server {
       control_.stop();
       control_thread_.join();
     }
+    // What the store still owes its askers is told while their loops are there.
+    const Status settled = store_->write([](store::Writer&) -> Status { return Ok{}; });
+    if (!settled) {
+      io::log(io::LogLevel::warning, "server.store", {{"why", settled.error().what}});
+    }
     workers_.clear();
     api_.reset();
     std::error_code ignored;
@@ -177,6 +169,24 @@ class RunningServer final : public Server {
 
  private:
   Instant now() const { return control_.now(); }
+
+  // New connections and requests see this from now on. With mutex_ held.
+  Status apply(const Config& next, DataFolder folder) {
+    TRY(auto site, make_site(next, folder, *store_, now()));
+    std::vector<std::shared_ptr<io::TlsContext>> contexts;
+    for (std::size_t i = 0; i < workers_.size(); ++i) {
+      TRY(auto tls, make_tls(next, folder));
+      contexts.push_back(std::move(tls));
+    }
+    for (std::size_t i = 0; i < workers_.size(); ++i) {
+      workers_[i]->take(site, std::move(contexts[i]));
+    }
+    config_ = next;
+    folder_ = std::move(folder);
+    site_ = std::move(site);
+    signed_ = now();
+    return Ok{};
+  }
 
   Status start_api() {
     AdminApi::Site site;
@@ -211,30 +221,28 @@ class RunningServer final : public Server {
       sum.bad_requests += one.bad_requests;
       sum.open += one.open;
     }
-    return {{"imprint_connections_accepted", static_cast<double>(sum.accepted)},
-            {"imprint_connections_shed", static_cast<double>(sum.shed)},
+    return {{"imprint_connections_accepted_total", static_cast<double>(sum.accepted)},
+            {"imprint_connections_shed_total", static_cast<double>(sum.shed)},
             {"imprint_connections_open", static_cast<double>(sum.open)},
-            {"imprint_handshakes", static_cast<double>(sum.handshakes)},
-            {"imprint_handshake_failures", static_cast<double>(sum.handshake_failures)},
-            {"imprint_requests", static_cast<double>(sum.requests)},
-            {"imprint_bad_requests", static_cast<double>(sum.bad_requests)}};
+            {"imprint_handshakes_total", static_cast<double>(sum.handshakes)},
+            {"imprint_handshake_failures_total", static_cast<double>(sum.handshake_failures)},
+            {"imprint_requests_total", static_cast<double>(sum.requests)},
+            {"imprint_bad_requests_total", static_cast<double>(sum.bad_requests)}};
   }
 
-  // A revocation may come from the command line as well: the list is signed anew when the store knows more, and before
-  // half of its time is over.
+  // The command line works on the same folder: a new maker, a revocation and an old list or certificate are noticed
+  // here.
   void refresh() {
     auto reader = store_->read();
-    auto revoked = reader ? (*reader)->revoked() : Result<std::vector<Revoked>>(reader.error());
-    const bool old = now() - signed_ > std::chrono::hours(24);
-    if (revoked && (revoked->size() != revoked_count_ || old)) {
-      const std::scoped_lock lock(mutex_);
-      if (auto site = make_site(config_, folder_, *store_, now())) {
-        site_ = *std::move(site);
+    const auto revoked = reader ? (*reader)->revoked() : Result<std::vector<Revoked>>(reader.error());
+    const std::scoped_lock lock(mutex_);
+    auto folder = open_data_folder(config_, now(), rng_);
+    if (revoked && folder) {
+      const bool changed = folder->makers != folder_.makers || folder->tls_chain != folder_.tls_chain ||
+                           revoked->size() != revoked_count_ || now() - signed_ > kRevocationListRefresh;
+      if (changed && apply(config_, *std::move(folder))) {
         revoked_count_ = revoked->size();
-        signed_ = now();
-        for (const auto& worker : workers_) {
-          worker->take(site_, nullptr);
-        }
+        io::log(io::LogLevel::info, "server.refreshed");
       }
     }
     control_.after(kRefresh, [this] { refresh(); });
@@ -242,7 +250,8 @@ class RunningServer final : public Server {
 
   Status write_endpoints() const {
     Json out;
-    const std::string host = config_.est.address.find(':') == std::string::npos ? config_.est.address : "[" + config_.est.address + "]";
+    const std::string host =
+        config_.est.address.find(':') == std::string::npos ? config_.est.address : "[" + config_.est.address + "]";
     out["est"] = "https://" + host + ":" + std::to_string(est_port());
     out["api"] = "http://127.0.0.1:" + std::to_string(api_port());
     out["pid"] = ::getpid();

@@ -60,9 +60,9 @@ class [[nodiscard]] Result {
 
   Result(Error error) : v_(std::in_place_index<0>, error) {}  // NOLINT(google-explicit-constructor): `return Error{…}`
   template <class U>
-    requires(std::constructible_from<T, U> && !std::same_as<std::remove_cvref_t<U>, Error> &&
-             !std::same_as<std::remove_cvref_t<U>, Result>)
-  Result(U&& value)  // NOLINT(google-explicit-constructor): `return value`
+  requires(std::constructible_from<T, U> && !std::same_as<std::remove_cvref_t<U>, Error> &&
+           !std::same_as<std::remove_cvref_t<U>, Result>)
+      Result(U&& value)  // NOLINT(google-explicit-constructor): `return value`
       : v_(std::in_place_index<1>, std::forward<U>(value)) {}
 
   explicit operator bool() const { return v_.index() == 1; }
@@ -111,17 +111,17 @@ inline bool holds(bool condition) { return condition; }
 #define IMPRINT_CAT(a, b) IMPRINT_CAT2(a, b)
 
 // TRY(auto x, f()): x is the value of f(), or the function returns f()'s error.
-#define TRY(decl, expr)                              \
-  auto IMPRINT_CAT(try_, __LINE__) = (expr);         \
-  if (!IMPRINT_CAT(try_, __LINE__)) {                \
-    return IMPRINT_CAT(try_, __LINE__).error();      \
-  }                                                  \
+#define TRY(decl, expr)                         \
+  auto IMPRINT_CAT(try_, __LINE__) = (expr);    \
+  if (!IMPRINT_CAT(try_, __LINE__)) {           \
+    return IMPRINT_CAT(try_, __LINE__).error(); \
+  }                                             \
   decl = *std::move(IMPRINT_CAT(try_, __LINE__))
 
 // CHECK_OR(condition, error): goes on only if the condition holds.
-#define CHECK_OR(cond, ...)          \
+#define CHECK_OR(cond, ...)                         \
   if (!::imprint::holds(static_cast<bool>(cond))) { \
-    return __VA_ARGS__;              \
+    return __VA_ARGS__;                             \
   }
 
 }  // namespace imprint

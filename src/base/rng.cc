@@ -22,8 +22,6 @@ void SeededRng::fill(std::span<std::uint8_t> out) {
 
 std::uint64_t SeededRng::below(std::uint64_t bound) { return bound == 0 ? 0 : next() % bound; }
 
-bool SeededRng::chance(double probability) {
-  return static_cast<double>(next() >> 11U) * 0x1.0p-53 < probability;
-}
+bool SeededRng::chance(double probability) { return static_cast<double>(next() >> 11U) * 0x1.0p-53 < probability; }
 
 }  // namespace imprint

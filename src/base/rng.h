@@ -24,9 +24,9 @@ class SeededRng final : public Rng {
  public:
   explicit SeededRng(std::uint64_t seed) : state_(seed) {}
   void fill(std::span<std::uint8_t> out) override;
-  std::uint64_t next();                       // 64 uniform bits
-  std::uint64_t below(std::uint64_t bound);   // uniform in [0, bound); 0 if bound is 0
-  bool chance(double probability);            // true with this probability
+  std::uint64_t next();                      // 64 uniform bits
+  std::uint64_t below(std::uint64_t bound);  // uniform in [0, bound); 0 if bound is 0
+  bool chance(double probability);           // true with this probability
 
  private:
   std::uint64_t state_;

@@ -11,9 +11,9 @@ namespace imprint::der {
 
 // Tags of one octet; enough for X.509, PKCS#10 and CMS. Class and constructed bits included.
 inline constexpr std::uint8_t kBoolean = 0x01, kInteger = 0x02, kBitString = 0x03, kOctetString = 0x04, kNull = 0x05,
-                              kOid = 0x06, kUtf8 = 0x0c, kPrintable = 0x13, kTeletex = 0x14, kIa5 = 0x16, kUtcTime = 0x17,
-                              kGeneralizedTime = 0x18, kSequence = 0x30, kSet = 0x31;
-constexpr std::uint8_t context(unsigned n) { return static_cast<std::uint8_t>(0xa0U | n); }            // [n] constructed
+                              kOid = 0x06, kUtf8 = 0x0c, kPrintable = 0x13, kTeletex = 0x14, kIa5 = 0x16,
+                              kUtcTime = 0x17, kGeneralizedTime = 0x18, kSequence = 0x30, kSet = 0x31;
+constexpr std::uint8_t context(unsigned n) { return static_cast<std::uint8_t>(0xa0U | n); }  // [n] constructed
 constexpr std::uint8_t context_primitive(unsigned n) { return static_cast<std::uint8_t>(0x80U | n); }  // [n] primitive
 
 struct Item {
@@ -28,9 +28,9 @@ class Reader {
  public:
   explicit Reader(BytesView in) : rest_(in) {}
 
-  Item next();                                     // any item; an empty one on failure
-  Item next(std::uint8_t tag);                     // an item of this tag, or failure
-  std::optional<Item> maybe(std::uint8_t tag);     // the item if the next has this tag
+  Item next();                                  // any item; an empty one on failure
+  Item next(std::uint8_t tag);                  // an item of this tag, or failure
+  std::optional<Item> maybe(std::uint8_t tag);  // the item if the next has this tag
   bool has(std::uint8_t tag) const { return good_ && !rest_.empty() && rest_.front() == tag; }
   bool empty() const { return rest_.empty(); }
   bool good() const { return good_; }

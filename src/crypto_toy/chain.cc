@@ -29,11 +29,13 @@ bool allows(const Certificate& c, Purpose purpose) {
     return true;
   }
   const std::string_view wanted = purpose == Purpose::tls_client ? eku::kClientAuth : eku::kServerAuth;
-  return std::ranges::find(c.extended, wanted) != c.extended.end() || std::ranges::find(c.extended, eku::kAny) != c.extended.end();
+  return std::ranges::find(c.extended, wanted) != c.extended.end() ||
+         std::ranges::find(c.extended, eku::kAny) != c.extended.end();
 }
 
 // Depth first; `path` starts with the leaf and, on success, ends with the anchor.
-bool extend(std::vector<Certificate>& path, const std::vector<Certificate>& pool, const std::vector<Certificate>& anchors) {
+bool extend(std::vector<Certificate>& path, const std::vector<Certificate>& pool,
+            const std::vector<Certificate>& anchors) {
   const Certificate last = path.back();
   if (std::ranges::find(anchors, last) != anchors.end()) {
     return true;

@@ -23,7 +23,8 @@ constexpr std::string_view kToySignature = "2.999.2";
 constexpr std::string_view kPemHead = "-----BEGIN TOY KEY-----\n";
 constexpr std::size_t kMaxSpki = 4096;
 constexpr std::size_t kTypes = 8;
-constexpr std::array<std::string_view, kTypes> kNames{"p256", "p384", "p521", "ed25519", "rsa2048", "rsa3072", "rsa4096", "other"};
+constexpr std::array<std::string_view, kTypes> kNames{"p256",    "p384",    "p521",    "ed25519",
+                                                      "rsa2048", "rsa3072", "rsa4096", "other"};
 
 const Bytes& algorithm() {
   static const Bytes kIdentifier = der::sequence({der::oid(kToySignature)});

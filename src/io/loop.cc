@@ -87,6 +87,7 @@ Instant wall_clock() {
 Loop::Loop() : impl_(std::make_unique<Impl>()) {
   assert(impl_->base != nullptr && impl_->wake_fd >= 0);
   std::signal(SIGPIPE, SIG_IGN);
+  std::signal(SIGXFSZ, SIG_IGN);  // a file at its limit is an error of its write, as a full disk is
   const auto woken = [](evutil_socket_t, short, void* arg) { static_cast<Impl*>(arg)->woken(); };
   impl_->wake.reset(event_new(impl_->base, impl_->wake_fd, EV_READ | EV_PERSIST, woken, impl_.get()));
   event_add(impl_->wake.get(), nullptr);

@@ -20,7 +20,8 @@ struct AuditEntry {
   bool operator==(const AuditEntry&) const = default;
 };
 
-// SHA-256 over previous hash, sequence, time, and each text with its length before it (all numbers 8 bytes, big-endian).
+// SHA-256 over previous hash, sequence, time, and each text with its length before it (all numbers 8 bytes,
+// big-endian).
 Sha256 audit_hash(const AuditEntry& entry);
 
 }  // namespace imprint

@@ -6,7 +6,8 @@
 namespace imprint {
 namespace {
 
-constexpr std::array<std::string_view, 6> kStrengths{"asserted", "first contact", "proximity", "label", "confirmed", "proved"};
+constexpr std::array<std::string_view, 6> kStrengths{"asserted", "first contact", "proximity",
+                                                     "label",    "confirmed",     "proved"};
 
 }  // namespace
 

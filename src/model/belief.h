@@ -31,10 +31,10 @@ enum class Topic : std::uint8_t { anchor, peer, own_identity, credential, endpoi
 std::string_view name(Topic topic);
 
 struct Belief {
-  std::string id;         // stable within a device: "anchor:AB12…", "credential:default"
+  std::string id;  // stable within a device: "anchor:AB12…", "credential:default"
   Topic topic = Topic::anchor;
-  std::string statement;  // "the key AB:12:… speaks for my owner's CA"
-  Instant until = kNoEnd; // not believed afterwards unless renewed
+  std::string statement;   // "the key AB:12:… speaks for my owner's CA"
+  Instant until = kNoEnd;  // not believed afterwards unless renewed
   bool operator==(const Belief&) const = default;
 };
 

@@ -12,7 +12,16 @@
 namespace imprint {
 
 // Where a device is in its life (the survey's lifecycle); moved by runs and by evidence.
-enum class Lifecycle : std::uint8_t { manufactured, installed, commissioned, operational, maintenance, decommissioned, replaced, re_owned };
+enum class Lifecycle : std::uint8_t {
+  manufactured,
+  installed,
+  commissioned,
+  operational,
+  maintenance,
+  decommissioned,
+  replaced,
+  re_owned
+};
 std::string_view name(Lifecycle state);
 std::optional<Lifecycle> lifecycle_named(std::string_view name);
 
@@ -23,10 +32,10 @@ std::optional<Admission> admission_named(std::string_view name);
 
 // A device of the inventory.
 struct Device {
-  std::string id;     // the owner's name for it, unique: [A-Za-z0-9][A-Za-z0-9._:-]{0,63}
+  std::string id;  // the owner's name for it, unique: [A-Za-z0-9][A-Za-z0-9._:-]{0,63}
   std::string model;
-  std::string serial; // the maker's serial number; empty if unknown
-  std::string label;  // the EST label (profile) that it belongs to; empty: the default profile
+  std::string serial;  // the maker's serial number; empty if unknown
+  std::string label;   // the EST label (profile) that it belongs to; empty: the default profile
   Lifecycle lifecycle = Lifecycle::manufactured;
   Admission admission = Admission::approved;
   std::vector<std::string> identities;  // identity_of(…) texts by which it is recognised
@@ -36,8 +45,8 @@ struct Device {
 };
 bool valid_device_id(std::string_view id);
 
-// The text by which a proven certificate identity is looked up: "x509:" + hex SHA-256 over issuer name and subject name.
-// Two makers cannot collide, and a renewed IDevID of the same names is the same device.
+// The text by which a proven certificate identity is looked up: "x509:" + hex SHA-256 over issuer name and subject
+// name. Two makers cannot collide, and a renewed IDevID of the same names is the same device.
 std::string identity_of(const Certificate& certificate);
 
 // A secret that a device presents: one-time token (user name may be empty) or password.
@@ -45,7 +54,7 @@ struct DeviceSecret {
   std::string device;
   std::string user;
   bool one_time = true;
-  Sha256 mac{};  // HMAC-SHA256(the site's pepper, user NUL secret): the store never sees the secret
+  Sha256 mac{};        // HMAC-SHA256(the site's pepper, user NUL secret): the store never sees the secret
   bool spent = false;  // a one-time secret that a certificate has used up
 };
 

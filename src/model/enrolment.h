@@ -43,13 +43,13 @@ struct Decision {
   Grant grant;
   Bytes certificate;
   Duration retry_after{};
-  const Rule* rule = nullptr;  // with refused and unauthenticated
-  std::string reason;          // for the operator: which step decided, and on what
-  std::string identity;        // the proven identity in words: "IDevID CN=… of CN=…", "one-time token of dev-7"
-  std::string device_identity; // identity_of() text of the certificate presented; empty without one
+  const Rule* rule = nullptr;   // with refused and unauthenticated
+  std::string reason;           // for the operator: which step decided, and on what
+  std::string identity;         // the proven identity in words: "IDevID CN=… of CN=…", "one-time token of dev-7"
+  std::string device_identity;  // identity_of() text of the certificate presented; empty without one
   std::optional<Verified<KnownSecret>> secret;  // what was presented in place of a certificate
-  std::string spent;           // with issue: the one-time secret that this uses up, as the hex text of its MAC
-  Bytes renews;                // with issue: serial number of the certificate that is renewed
+  std::string spent;               // with issue: the one-time secret that this uses up, as the hex text of its MAC
+  Bytes renews;                    // with issue: serial number of the certificate that is renewed
   std::optional<Device> newcomer;  // the inventory entry that comes to be with this decision
   bool operator==(const Decision&) const = default;
 };
@@ -60,11 +60,11 @@ struct Decision {
 struct Issued {
   Grant grant;
   Bytes certificate;
-  Bytes request_key;     // finds the answer again when the same request comes once more
-  std::string identity;  // who asked, how proven
-  std::string reason;    // why it was granted
-  std::string spent;     // the one-time secret that this uses up, as the hex text of its MAC; empty if none
-  Bytes renews;          // serial of the certificate that this one renews; empty if none
+  Bytes request_key;               // finds the answer again when the same request comes once more
+  std::string identity;            // who asked, how proven
+  std::string reason;              // why it was granted
+  std::string spent;               // the one-time secret that this uses up, as the hex text of its MAC; empty if none
+  Bytes renews;                    // serial of the certificate that this one renews; empty if none
   std::optional<Device> newcomer;  // joins the inventory with this fact
   bool operator==(const Issued&) const = default;
 };
@@ -72,11 +72,11 @@ struct Issued {
 // A request waits for a person.
 struct Pended {
   Bytes request_key;
-  std::string device;    // inventory id
+  std::string device;  // inventory id
   std::string identity;
   std::string device_identity;  // identity_of() text; empty if it came with a password
   std::string label;
-  std::string subject;   // as asked for
+  std::string subject;  // as asked for
   Bytes csr;
   std::string reason;
   std::optional<Device> newcomer;  // joins the inventory, waiting, with this fact

@@ -11,18 +11,18 @@ namespace imprint {
 
 // One named step of a run. The names are the role's own states.
 struct RunStep {
-  std::string state;    // the state entered, "Enrolling"
-  std::string check;    // what was checked to get there, or the rule that was broken
+  std::string state;  // the state entered, "Enrolling"
+  std::string check;  // what was checked to get there, or the rule that was broken
   Instant at;
-  Duration took{};      // since the step before
-  std::string fault;    // empty if it went well
-  std::string next;     // what to do next, on failure
+  Duration took{};    // since the step before
+  std::string fault;  // empty if it went well
+  std::string next;   // what to do next, on failure
   bool operator==(const RunStep&) const = default;
 };
 
-// Counted on the side whose run it is. Public-key operations are keys made, requests signed and, for each connection, one
-// key agreement, the peer's handshake signature, its path's signatures, and our own handshake signature if we present a
-// certificate. Persons' acts are answers to questions during the run.
+// Counted on the side whose run it is. Public-key operations are keys made, requests signed and, for each connection,
+// one key agreement, the peer's handshake signature, its path's signatures, and our own handshake signature if we
+// present a certificate. Persons' acts are answers to questions during the run.
 struct RunCounts {
   std::uint32_t messages = 0, bytes = 0, round_trips = 0, connections = 0, public_key_operations = 0, persons_acts = 0;
   bool operator==(const RunCounts&) const = default;
@@ -35,8 +35,8 @@ struct Run {
   std::string role;      // "client", "server"
   std::string device;    // as far as known
   Instant started, ended;
-  std::string result;    // "operational", "pending", "refused", "failed"; empty while it goes on
-  std::string rule;      // id of the rule broken
+  std::string result;                 // "operational", "pending", "refused", "failed"; empty while it goes on
+  std::string rule;                   // id of the rule broken
   std::vector<std::string> obtained;  // "certificate CN=… until …", "2 CA certificates"
   std::vector<RunStep> steps;
   std::vector<BeliefChange> beliefs;

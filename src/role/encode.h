@@ -1,5 +1,5 @@
-// Any value that a role holds, as bytes: two values are the same state exactly if their bytes are. Aggregates are walked
-// by structured bindings, so there are no field lists to forget a member in.
+// Any value that a role holds, as bytes: two values are the same state exactly if their bytes are. Aggregates are
+// walked by structured bindings, so there are no field lists to forget a member in.
 #pragma once
 
 #include <cstdlib>
@@ -109,7 +109,7 @@ class Encoder {
     } else if constexpr (std::is_convertible_v<const T&, std::string_view>) {
       raw(view(value));
     } else {
-      encode_detail::for_each_field(value, [this](const auto& field) { put(field); });
+      encode_detail::for_each_field(value, [this](const auto& field) { this->put(field); });
     }
   }
   // Compared by their bytes as received: the rest follows from them.
@@ -170,7 +170,7 @@ class Encoder {
   template <class... T>
   void put(const std::variant<T...>& value) {
     put(value.index());
-    std::visit([this](const auto& one) { put(one); }, value);
+    std::visit([this](const auto& one) { this->put(one); }, value);
   }
 
   Bytes bytes() && { return std::move(w_).out(); }

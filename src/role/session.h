@@ -54,12 +54,12 @@ struct Request {
   std::string accept;
   Bytes body;
   std::optional<Login> login;
-  std::optional<Secret> bearer = {};   // RFC 6750: a token in place of a login
-  std::string host = {};               // whom the asker meant, as sent: "localhost:8480"
-  std::string if_match = {};           // as sent
-  std::string user_agent = {};         // for quirks of known peers, never for decisions
-  std::string last_event_id = {};      // of a stream of events that is taken up again
-  SessionRef session;  // the connection that it came on; empty for a request that we send
+  std::optional<Secret> bearer = {};  // RFC 6750: a token in place of a login
+  std::string host = {};              // whom the asker meant, as sent: "localhost:8480"
+  std::string if_match = {};          // as sent
+  std::string user_agent = {};        // for quirks of known peers, never for decisions
+  std::string last_event_id = {};     // of a stream of events that is taken up again
+  SessionRef session;                 // the connection that it came on; empty for a request that we send
 };
 
 struct Response {

@@ -9,8 +9,8 @@ namespace imprint {
 // question no longer asked, or news of a session no longer used, is stale. A refusal leaves state, disk and tickets as
 // they were: the caller drops the turn, answers the exchange that came in, and writes the audit line.
 template <class Role>
-Result<typename Role::State> step(const Role& role, const typename Role::State& state, const typename Role::Input& input,
-                                  typename Role::Turn& turn) {
+Result<typename Role::State> step(const Role& role, const typename Role::State& state,
+                                  const typename Role::Input& input, typename Role::Turn& turn) {
   using State = typename Role::State;
   return std::visit(
       [&](const auto& s, const auto& i) -> Result<State> {
@@ -43,6 +43,8 @@ Result<typename Role::State> step(const Role& role, const typename Role::State& 
 
 // Whether a role has a transition for this input in this state: the protocol, checked at compile time.
 template <class Role, class S, class I>
-constexpr bool edge = requires(const Role& r, const S& s, const I& i, typename Role::Turn& t) { r.on(s, i, t); };
+constexpr bool edge = requires(const Role& r, const S& s, const I& i, typename Role::Turn& t) {
+  r.on(s, i, t);
+};
 
 }  // namespace imprint

@@ -25,8 +25,11 @@ std::string type_name() {
   }
   std::string out;
   std::string word;
+  bool aside = false;  // within "(anonymous namespace)"
   for (const char c : pretty.substr(begin, end - begin)) {
-    if (c == '<' || c == '>' || c == ',' || c == ' ') {
+    if (c == '(' || c == ')' || aside) {
+      aside = c != ')';
+    } else if (c == '<' || c == '>' || c == ',' || c == ' ') {
       out += word;
       word.clear();
       if (c != ' ') {

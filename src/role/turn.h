@@ -161,18 +161,20 @@ class TurnOf<Asks<Q...>, Records<R...>, Facts<F...>> {
   }
   template <Proof P>
   void replace(std::string old_id, Belief belief, const P& proof, std::vector<std::string> because = {}) {
-    change({Fate::replaced, std::move(belief), ProofTraits<P>::kStrength, evidence(proof, std::move(because)),
-            std::move(old_id), {}});
+    change({Fate::replaced,
+            std::move(belief),
+            ProofTraits<P>::kStrength,
+            evidence(proof, std::move(because)),
+            std::move(old_id),
+            {}});
   }
   void forget(Belief belief, std::string why) {
     change({Fate::forgotten, std::move(belief), Strength::asserted, {}, {}, std::move(why)});
   }
 
   const std::vector<Action>& actions() const { return actions_; }
-  std::vector<Action> take_actions() {
-    release();
-    return std::move(actions_);
-  }
+  // What `./dev mutate` still holds back is lost: the power went before it was written.
+  std::vector<Action> take_actions() { return std::move(actions_); }
   std::uint64_t next_ticket() const { return next_; }
 
  private:

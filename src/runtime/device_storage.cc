@@ -130,7 +130,6 @@ Status FolderStorage::save(const est::Installed& record) {
   TRY(Ok{}, io::sync_folder(folder_ + "/generations"));
   TRY(Ok{}, io::sync_folder(folder_));
   std::error_code ignored;
-  const std::string former = fs::read_symlink(folder_ + "/" + std::string(kCurrent), ignored).string();
   TRY(Ok{}, swap_link(folder_, kCurrent, generation));  // the moment at which all four files change
   for (const std::string_view name : kNames) {
     if (!fs::is_symlink(folder_ + "/" + std::string(name), ignored)) {
@@ -138,8 +137,10 @@ Status FolderStorage::save(const est::Installed& record) {
     }
   }
   fs::remove_all(folder_ + "/pending", ignored);
-  if (!former.empty() && former.starts_with("generations/") && former != generation) {
-    fs::remove_all(folder_ + "/" + former, ignored);
+  for (const auto& entry : fs::directory_iterator(folder_ + "/generations", ignored)) {
+    if (entry.path().filename() != fs::path(generation).filename()) {
+      fs::remove_all(entry.path(), ignored);  // the former one, and what a power cut left half written
+    }
   }
   return io::sync_folder(folder_);
 }
@@ -172,7 +173,8 @@ Result<std::optional<est::Installed>> FolderStorage::installed() {
   TRY(std::vector<Certificate> chain, read_certificates(current + "/chain.pem"));
   TRY(std::vector<Certificate> anchors, read_certificates(current + "/anchors.pem"));
   CHECK_OR(!chain.empty(), Error{Fault::malformed, "folder: chain.pem"});
-  est::Installed out{{"current", own_key.public_key()}, chain.front(), {chain.begin() + 1, chain.end()}, std::move(anchors)};
+  est::Installed out{
+      {"current", own_key.public_key()}, chain.front(), {chain.begin() + 1, chain.end()}, std::move(anchors)};
   return std::optional(std::move(out));
 }
 

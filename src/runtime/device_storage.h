@@ -46,8 +46,8 @@ class MemoryStorage final : public DeviceStorage {
 
 // A folder (0700) with PEM files (0600): key.pem, cert.pem, chain.pem (certificate and those up to the anchor) and
 // anchors.pem. Each installation is a folder of its own under `generations/`, complete and synced before the link
-// `current` is renamed onto it; the four names above are links through `current`, so a reader sees the old set or the new
-// one, whole. A key that a request is under way for waits under `pending/`.
+// `current` is renamed onto it; the four names above are links through `current`, so a reader sees the old set or the
+// new one, whole. A key that a request is under way for waits under `pending/`.
 class FolderStorage final : public DeviceStorage {
  public:
   static Result<std::unique_ptr<FolderStorage>> open(const std::string& folder);

@@ -1,3 +1,5 @@
+#include "runtime/device_storage.h"
+
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 
@@ -5,7 +7,6 @@
 
 #include "crypto/random.h"
 #include "io/file.h"
-#include "runtime/device_storage.h"
 #include "site/ca.h"
 
 namespace imprint {
@@ -18,7 +19,8 @@ class Folder : public testing::Test {
   void SetUp() override {
     path_ = (fs::temp_directory_path() / ("imprint-device-" + hex(random_secret(rng_, 8).expose()))).string();
     storage_ = *FolderStorage::open(path_);
-    ca_ = *site::make_root(KeyType::p256, *Name::from_text("CN=Owner"), {1'790'000'000'000}, std::chrono::hours(99), rng_);
+    ca_ = *site::make_root(KeyType::p256, *Name::from_text("CN=Owner"), {1'790'000'000'000}, std::chrono::hours(99),
+                           rng_);
   }
   void TearDown() override { fs::remove_all(path_); }
 

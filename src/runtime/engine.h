@@ -51,7 +51,7 @@ class Engine {
       if (!actions_.empty()) {
         Action action = std::move(actions_.front());
         actions_.pop_front();
-        std::visit([this](auto&& a) { act(std::forward<decltype(a)>(a)); }, std::move(action));
+        std::visit([this](auto&& a) { this->act(std::forward<decltype(a)>(a)); }, std::move(action));
       } else if (entered_) {
         entered_ = false;
         world_.entered(state_, state_name<Role>(state_));

@@ -86,7 +86,8 @@ class EstDevice::World {
     hooks_.confirm(ask.question, [this, ticket = ask.ticket, of = ask.question.of](bool yes) {
       using Word = Confirmed<Fingerprint>;
       recorder_->run().counts.persons_acts += 1;
-      engine_.feed(Done<Word>{{ticket}, yes ? Result<Word>(PersonsWord::yes(of)) : Error{Fault::refused, "fingerprint: not confirmed"}});
+      engine_.feed(Done<Word>{
+          {ticket}, yes ? Result<Word>(PersonsWord::yes(of)) : Error{Fault::refused, "fingerprint: not confirmed"}});
     });
   }
   template <class R>

@@ -20,8 +20,8 @@ class EstDevice {
     std::function<void(const est::Client::State&, const Run&, const std::optional<Error>& broken)> ended;
   };
 
-  EstDevice(io::Loop& loop, Rng& rng, const io::Guard& guard, DeviceStorage& storage, Journal* journal, std::string device,
-            Hooks hooks);
+  EstDevice(io::Loop& loop, Rng& rng, const io::Guard& guard, DeviceStorage& storage, Journal* journal,
+            std::string device, Hooks hooks);
   EstDevice(const EstDevice&) = delete;
   EstDevice& operator=(const EstDevice&) = delete;
   ~EstDevice();

@@ -29,7 +29,8 @@ class EstServer::Conversation : public std::enable_shared_from_this<Conversation
         asked_(std::move(asked)),
         recorder_("est", std::move(mode), "server", server.loop_.now(), server.rng_,
                   enrolment ? &server.journal_ : nullptr),
-        engine_(est::Server(std::shared_ptr<const est::ServerConfig>(site_, &site_->est)), *this, est::Server::Idle{}) {}
+        engine_(est::Server(std::shared_ptr<const est::ServerConfig>(site_, &site_->est)), *this, est::Server::Idle{}) {
+  }
 
   void feed(est::Server::Input input) { engine_.feed(std::move(input)); }
 
@@ -45,7 +46,8 @@ class EstServer::Conversation : public std::enable_shared_from_this<Conversation
   void perform(const Learn& learn) { recorder_.learned(learn.change); }
   void perform(Ask<Admit> ask) {
     auto reader = server_.store_.read();
-    Result<Decision> answer = reader ? site::admit(site_->policy, **reader, ask.question, now()) : Result<Decision>(reader.error());
+    Result<Decision> answer =
+        reader ? site::admit(site_->policy, **reader, ask.question, now()) : Result<Decision>(reader.error());
     if (answer) {
       recorder_.run().device = answer->grant.device;
       check_ = answer->reason;
@@ -65,13 +67,16 @@ class EstServer::Conversation : public std::enable_shared_from_this<Conversation
 
   void keep(Note<Issued> note, std::function<void(Status)> done) {
     recorder_.run().obtained.push_back("certificate " + note.fact.grant.names.subject.text);
-    submit([fact = std::move(note.fact), at = now()](store::Writer& w) { return w.issued(fact, at, kActor); }, std::move(done));
+    submit([fact = std::move(note.fact), at = now()](store::Writer& w) { return w.issued(fact, at, kActor); },
+           std::move(done));
   }
   void keep(Note<Pended> note, std::function<void(Status)> done) {
-    submit([fact = std::move(note.fact), at = now()](store::Writer& w) { return w.pended(fact, at, kActor); }, std::move(done));
+    submit([fact = std::move(note.fact), at = now()](store::Writer& w) { return w.pended(fact, at, kActor); },
+           std::move(done));
   }
   void keep(Note<Denied> note, std::function<void(Status)> done) {
-    submit([fact = std::move(note.fact), at = now()](store::Writer& w) { return w.denied(fact, at, kActor); }, std::move(done));
+    submit([fact = std::move(note.fact), at = now()](store::Writer& w) { return w.denied(fact, at, kActor); },
+           std::move(done));
   }
 
   void entered(const est::Server::State& state, std::string_view name) {
@@ -124,7 +129,8 @@ class EstServer::Conversation : public std::enable_shared_from_this<Conversation
   Engine<est::Server, Conversation> engine_;
 };
 
-EstServer::EstServer(io::Loop& loop, store::Store& store, Rng& rng, Journal& journal, std::shared_ptr<const EstSite> site)
+EstServer::EstServer(io::Loop& loop, store::Store& store, Rng& rng, Journal& journal,
+                     std::shared_ptr<const EstSite> site)
     : loop_(loop), store_(store), rng_(rng), journal_(journal), site_(std::move(site)) {}
 
 EstServer::~EstServer() = default;
@@ -155,8 +161,8 @@ void EstServer::take(Exchange from, Request request) {
   request.body.clear();
   request.login.reset();
   const auto* enrol = std::get_if<est::Server::Enrol>(&*message);
-  auto conversation =
-      std::make_shared<Conversation>(*this, from, std::move(request), enrol != nullptr ? mode_of(*enrol) : "question", enrol != nullptr);
+  auto conversation = std::make_shared<Conversation>(*this, from, std::move(request),
+                                                     enrol != nullptr ? mode_of(*enrol) : "question", enrol != nullptr);
   conversations_.emplace(from.id, conversation);
   std::visit([&](auto&& m) { conversation->feed(std::forward<decltype(m)>(m)); }, *std::move(message));
 }

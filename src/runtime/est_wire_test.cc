@@ -48,8 +48,8 @@ class Wire : public testing::Test {
   void listen() {
     io::TlsServerOptions tls;
     tls.key = *PrivateKey::generate(KeyType::p256);
-    tls.chain = {*site::issue_server(site_->ca, tls.key.public_key(), {*GeneralName::from_text("ip:127.0.0.1")}, loop_.now(),
-                                     kYear, rng_)};
+    tls.chain = {*site::issue_server(site_->ca, tls.key.public_key(), {*GeneralName::from_text("ip:127.0.0.1")},
+                                     loop_.now(), kYear, rng_)};
     tls.anchors = {site_->ca.certificate, maker_.certificate};
     server_ = std::make_unique<EstServer>(loop_, *store_, rng_, journal_, site_);
     io::HttpsServerOptions options;
@@ -130,7 +130,8 @@ TEST_F(Wire, a_device_with_its_idevid_becomes_operational) {
   EXPECT_EQ(installed->certificate.issuer.text, "CN=Owner");
   auto reader = *store_->read();
   EXPECT_TRUE(*reader->certificate(installed->certificate.serial));
-  EXPECT_EQ(run.counts.connections, 1U);  // csrattrs and enrolment on the connection of cacerts: the linking value holds
+  EXPECT_EQ(run.counts.connections,
+            1U);  // csrattrs and enrolment on the connection of cacerts: the linking value holds
 }
 
 TEST_F(Wire, a_profile_that_demands_linking_gets_it) {

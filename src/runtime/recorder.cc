@@ -49,7 +49,11 @@ void Recorder::failed(std::string_view state, const Error& error, std::string de
   if (error.rule != nullptr) {
     run_.rule = error.rule->id;
   }
-  add({std::string(state), std::move(check), now, {}, std::string(name(error.fault)),
+  add({std::string(state),
+       std::move(check),
+       now,
+       {},
+       std::string(name(error.fault)),
        std::string(error.rule != nullptr ? error.rule->next : "")});
 }
 

@@ -117,7 +117,8 @@ std::optional<RequestedNames> grant_names(const Profile& profile, const Device& 
   bool keeps_subject = same_subject;
   bool keeps_alt_names = same_alt_names;
   if (request.change_names && profile.change_names) {
-    asked = {request.change_names->subject.value_or(Name{}), request.change_names->alt_names.value_or(std::vector<GeneralName>{})};
+    asked = {request.change_names->subject.value_or(Name{}),
+             request.change_names->alt_names.value_or(std::vector<GeneralName>{})};
     keeps_subject = keeps_alt_names = false;
   } else if (request.change_names) {
     return std::nullopt;
@@ -150,9 +151,11 @@ bool usages_within(const Profile& profile, const CertificateRequest& request) {
 void grant(const Profile& profile, const Device& device, const Admit& q, Decision& d) {
   const CertificateRequest& request = *q.request;
   if (std::ranges::find(profile.keys, request.key.type) == profile.keys.end()) {
-    return refuse(d, kKeyType, std::string("profile ") + profile.name + ": key type " + std::string(name(request.key.type)));
+    return refuse(d, kKeyType,
+                  std::string("profile ") + profile.name + ": key type " + std::string(name(request.key.type)));
   }
-  if (std::ranges::find(request.other_extensions, kBasicConstraints, &Extension::oid) != request.other_extensions.end()) {
+  if (std::ranges::find(request.other_extensions, kBasicConstraints, &Extension::oid) !=
+      request.other_extensions.end()) {
     return refuse(d, kCaRequest, "the request carries basicConstraints");
   }
   if (!usages_within(profile, request)) {
@@ -177,10 +180,6 @@ void wait_for_person(const Policy& policy, Decision& d, std::string reason) {
 // Step 2: do I want it? True to go on.
 Result<bool> wanted(const Policy& policy, store::Reader& store, const Admit& q, const Applicant& who, Decision& d) {
   TRY(const auto asked_before, store.pending(q.request_key));
-  if (asked_before && asked_before->state == Admission::refused) {
-    refuse(d, kUnwanted, "refused by " + asked_before->decided_by);
-    return false;
-  }
   const bool approved = asked_before && asked_before->state == Admission::approved;
   switch (who.device->admission) {
     case Admission::approved:
@@ -190,6 +189,10 @@ Result<bool> wanted(const Policy& policy, store::Reader& store, const Admit& q, 
       if (approved) {
         d.reason = "approved by " + asked_before->decided_by;
         return true;
+      }
+      if (asked_before && asked_before->state == Admission::refused) {
+        refuse(d, kUnwanted, "refused by " + asked_before->decided_by);
+        return false;
       }
       wait_for_person(policy, d, "device " + who.device->id + " waits for approval");
       return false;
@@ -263,7 +266,8 @@ Result<Decision> admit(const Policy& policy, store::Reader& store, const Admit& 
     return d;
   }
   TRY(const auto answered, store.certificate_for(q.request_key));
-  if (who.spent && !answered) {
+  const bool given_again = answered && store::is_fresh(*answered, now);
+  if (who.spent && !given_again) {
     d.verdict = Verdict::unauthenticated;
     d.rule = &kSpent;
     d.reason = "the one-time token of " + (*d.secret)->device + " is spent";
@@ -281,12 +285,13 @@ Result<Decision> admit(const Policy& policy, store::Reader& store, const Admit& 
     return d;
   }
   const bool renewal = q.renewal && who.current.has_value();
-  if (answered && store::is_fresh(*answered, now) && !(renewal && answered->serial == who.current->serial)) {
+  if (given_again && !(renewal && answered->serial == who.current->serial)) {
     d.verdict = Verdict::already;  // the answer was lost on its way: the same one again
     d.certificate = answered->der;
     return d;
   }
-  // Step 3, "may I have it?", is a voucher's question; EST has none. What remains of it: the key is this device's alone.
+  // Step 3, "may I have it?", is a voucher's question; EST has none. What remains of it: the key is this device's
+  // alone.
   const Sha256 key_digest = sha256(q.request->key.spki);
   TRY(const auto other, store.other_holder(key_digest, who.device->id));
   if (other) {

@@ -21,7 +21,8 @@ enum class Unknown : std::uint8_t {
 struct Profile {
   std::string name = "default";
   Duration lifetime = std::chrono::hours(24 * 365);
-  std::vector<KeyType> keys{KeyType::p256, KeyType::p384, KeyType::ed25519, KeyType::rsa2048, KeyType::rsa3072, KeyType::rsa4096};
+  std::vector<KeyType> keys{KeyType::p256,    KeyType::p384,    KeyType::ed25519,
+                            KeyType::rsa2048, KeyType::rsa3072, KeyType::rsa4096};
   std::uint16_t usage = key_usage::kDigitalSignature;
   std::vector<std::string> extended{std::string(eku::kClientAuth)};
   // Patterns of names that a device may ask for: {id} and {serial} stand for the inventory's, * for any run of
@@ -34,9 +35,9 @@ struct Profile {
 struct Policy {
   std::map<std::string, Profile, std::less<>> profiles;  // by label; "" is the default and must be there
   Unknown unknown = Unknown::queue;
-  Duration retry_after{std::chrono::seconds(30)};        // of a request that waits for a person
-  std::vector<Certificate> owner_anchors;                // our own CAs: certificates under these are ours
-  Secret pepper;                                         // key of the MACs under which secrets are stored
+  Duration retry_after{std::chrono::seconds(30)};  // of a request that waits for a person
+  std::vector<Certificate> owner_anchors;          // our own CAs: certificates under these are ours
+  Secret pepper;                                   // key of the MACs under which secrets are stored
 };
 
 // The MAC under which the store knows a secret.

@@ -21,10 +21,10 @@ inline constexpr Rule kSpent{"SITE-TOKEN-SPENT", "the one-time token has been us
                              "make a fresh one with `imprint device token`"};
 inline constexpr Rule kNotOurs{"SITE-RENEWAL-FOREIGN", "the certificate to be renewed is not one of ours",
                                "RFC 7030 section 3.3.2", "enrol with simpleenroll first"};
-inline constexpr Rule kSharedKey{"SITE-KEY-SHARED", "another device holds a certificate for this key", "ours: docs/threats.md",
-                                 "make a key on the device; two devices never share one"};
-inline constexpr Rule kKeyType{"SITE-KEY-TYPE", "the profile does not take this type of key", "ours: docs/guide.md, profiles",
-                               "ask csrattrs which type is wanted"};
+inline constexpr Rule kSharedKey{"SITE-KEY-SHARED", "another device holds a certificate for this key",
+                                 "ours: docs/threats.md", "make a key on the device; two devices never share one"};
+inline constexpr Rule kKeyType{"SITE-KEY-TYPE", "the profile does not take this type of key",
+                               "ours: docs/guide.md, profiles", "ask csrattrs which type is wanted"};
 inline constexpr Rule kNames{"SITE-NAMES", "the profile does not let this device have these names",
                              "ours: docs/guide.md, profiles", "ask for CN={id}, or let the owner allow the names"};
 inline constexpr Rule kUsages{"SITE-USAGES", "the profile does not give these usages", "ours: docs/guide.md, profiles",
@@ -32,7 +32,7 @@ inline constexpr Rule kUsages{"SITE-USAGES", "the profile does not give these us
 inline constexpr Rule kCaRequest{"SITE-CA-REQUEST", "a device asks to be a CA", "ours: docs/threats.md",
                                  "leave basicConstraints out of the request"};
 
-inline constexpr std::array kRules{&kUnknown, &kWaiting, &kUnwanted, &kRetired,  &kRevoked, &kSpent,
-                                   &kNotOurs, &kSharedKey, &kKeyType, &kNames, &kUsages,  &kCaRequest};
+inline constexpr std::array kRules{&kUnknown, &kWaiting,   &kUnwanted, &kRetired, &kRevoked, &kSpent,
+                                   &kNotOurs, &kSharedKey, &kKeyType,  &kNames,   &kUsages,  &kCaRequest};
 
 }  // namespace imprint::site

@@ -75,7 +75,8 @@ class SitePolicy : public testing::Test {
   Decision decide(SessionRef session, std::optional<Login> login, const Verified<CertificateRequest>& request,
                   Bytes key = {1, 2, 3}, bool renewal = false) {
     auto reader = *store_->read();
-    return *admit(policy_, *reader, Admit{std::move(session), std::move(login), "", renewal, request, std::move(key)}, kNow);
+    return *admit(policy_, *reader, Admit{std::move(session), std::move(login), "", renewal, request, std::move(key)},
+                  kNow);
   }
 
   void record(const Decision& d, const Bytes& certificate, const Bytes& key) {

@@ -33,7 +33,7 @@ bool is_fresh(const CertificateRow& row, Instant now);
 // A request that waits, or waited, for a person.
 struct PendingRow {
   Pended what;
-  Instant first, last;   // first and latest time that it was asked
+  Instant first, last;  // first and latest time that it was asked
   std::int64_t asked = 1;
   Admission state = Admission::waiting;
   std::string decided_by;
@@ -41,10 +41,10 @@ struct PendingRow {
 };
 
 struct CertificateFilter {
-  std::string device;          // empty: all
+  std::string device;  // empty: all
   bool revoked_only = false;
-  std::int64_t limit = 1000;   // 1..100,000
-  Bytes after_serial;          // cursor
+  std::int64_t limit = 1000;  // 1..100,000
+  Bytes after_serial;         // cursor
 };
 
 // Reads see one consistent state for as long as the Reader is held. Results in order of id or sequence.
@@ -68,22 +68,27 @@ class Reader {
   virtual Result<std::vector<AuditEntry>> audit(std::int64_t after_sequence, std::int64_t limit) = 0;
   virtual Result<std::optional<Run>> run(std::string_view id) = 0;
   virtual Result<std::vector<Run>> runs(std::int64_t limit) = 0;  // newest first, without steps and beliefs
-  virtual Result<std::int64_t> count(std::string_view table) = 0;  // "devices", "certificates", "audit", "runs", "pending"
+  virtual Result<std::int64_t> count(
+      std::string_view table) = 0;  // "devices", "certificates", "audit", "runs", "pending"
 };
 
 // Changes of one transaction, each with its audit entry. An error rolls back this Change alone.
 class Writer : public Reader {
  public:
-  virtual Status add_device(const Device& device, std::string_view actor) = 0;                  // conflict if it exists
-  virtual Status update_device(const Device& device, std::string_view actor, std::string_view action) = 0;  // conflict if the version is old
-  virtual Status add_secret(const DeviceSecret& secret) = 0;                                     // conflict if the MAC exists
-  // Spends the one-time secret. Conflict if that is spent, if a fresh certificate for the same request is on record that
-  // this one does not renew, or if another device holds the key: two requests at once get one certificate.
+  virtual Status add_device(const Device& device, std::string_view actor) = 0;  // conflict if it exists
+  virtual Status update_device(const Device& device, std::string_view actor,
+                               std::string_view action) = 0;  // conflict if the version is old
+  virtual Status add_secret(const DeviceSecret& secret) = 0;  // conflict if the MAC exists
+  // Spends the one-time secret. Conflict if that is spent, if a fresh certificate for the same request is on record
+  // that this one does not renew, or if another device holds the key: two requests at once get one certificate.
   virtual Status issued(const Issued& fact, Instant at, std::string_view actor) = 0;
-  virtual Status pended(const Pended& fact, Instant at, std::string_view actor) = 0;             // again: counts, no second audit entry
+  virtual Status pended(const Pended& fact, Instant at,
+                        std::string_view actor) = 0;  // again: counts, no second audit entry
   virtual Status denied(const Denied& fact, Instant at, std::string_view actor) = 0;
-  virtual Status decide(BytesView request_key, Admission verdict, std::string_view by, Instant at) = 0;  // conflict unless waiting
-  virtual Status revoke(BytesView serial, RevocationReason reason, std::string_view by, Instant at) = 0; // not found, conflict
+  virtual Status decide(BytesView request_key, Admission verdict, std::string_view by,
+                        Instant at) = 0;  // conflict unless waiting
+  virtual Status revoke(BytesView serial, RevocationReason reason, std::string_view by,
+                        Instant at) = 0;  // not found, conflict
   virtual Status save_run(const Run& run) = 0;
   virtual Status append_audit(AuditEntry entry) = 0;  // sequence, previous and hash are filled in here
 };

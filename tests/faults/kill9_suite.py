@@ -17,7 +17,7 @@ from pathlib import Path
 
 IMPRINT = os.environ.get("IMPRINT", "build/imprint")
 ROUNDS = int(os.environ.get("KILLS", "30"))
-DEVICES = 8
+DEVICES = 10
 tests = []
 
 
@@ -77,7 +77,7 @@ def main():
             server, est = start(data)
             batch = names[i * DEVICES:(i + 1) * DEVICES]
             clients = [onboard(work, name, est, data) for name in batch]
-            time.sleep(rng.uniform(0.005, 0.25))
+            time.sleep(rng.uniform(0.02, 0.16))
             server.send_signal(signal.SIGKILL)
             server.wait()
             codes = [c.wait(timeout=60) for c in clients]

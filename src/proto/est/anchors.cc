@@ -41,13 +41,18 @@ Result<CaBag> sort_ca_certificates(const std::vector<Certificate>& bag, Instant 
   return out;
 }
 
-bool continues(const std::vector<Certificate>& anchors, const CaBag& bag, const std::vector<Certificate>& sent, Instant now) {
+bool continues(const std::vector<Certificate>& anchors, const CaBag& bag, const std::vector<Certificate>& sent,
+               Instant now) {
   if (anchors.empty() || std::ranges::find(anchors, bag.root) != anchors.end()) {
     return true;
   }
   const ChainRules rules{Purpose::any, now, true};
-  return std::ranges::any_of(sent, [&](const Certificate& c) { return c.key == bag.root.key && verify_chain(c, sent, anchors, rules); }) ||
-         std::ranges::any_of(anchors, [&](const Certificate& c) { return static_cast<bool>(verify_chain(c, sent, {bag.root}, rules)); });
+  return std::ranges::any_of(
+             sent,
+             [&](const Certificate& c) { return c.key == bag.root.key && verify_chain(c, sent, anchors, rules); }) ||
+         std::ranges::any_of(anchors, [&](const Certificate& c) {
+           return static_cast<bool>(verify_chain(c, sent, {bag.root}, rules));
+         });
 }
 
 Result<std::vector<Certificate>> certificates_in(const Response& response) {

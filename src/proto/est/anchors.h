@@ -18,13 +18,14 @@ Result<CaBag> sort_ca_certificates(const std::vector<Certificate>& bag, Instant 
 
 // Whether a fresh set continues what is believed: the root is an anchor already, an anchor vouches for its key
 // (NewWithOld, RFC 4210 section 4.4), or it stands above an anchor. Stricter than RFC 7030, which trusts the server.
-bool continues(const std::vector<Certificate>& anchors, const CaBag& bag, const std::vector<Certificate>& sent, Instant now);
+bool continues(const std::vector<Certificate>& anchors, const CaBag& bag, const std::vector<Certificate>& sent,
+               Instant now);
 
 // The certificates in a body, however it is announced: peers leave out smime-type or send a bare certificate.
 Result<std::vector<Certificate>> certificates_in(const Response& response);
 
-// The certificate of the answer that is for this key, with its path to the anchors. Chain certificates may come along in
-// any order; none of them becomes an anchor (RFC 5272 section 4.1). EST-ANSWER-KEY, EST-ANSWER-CHAIN.
+// The certificate of the answer that is for this key, with its path to the anchors. Chain certificates may come along
+// in any order; none of them becomes an anchor (RFC 5272 section 4.1). EST-ANSWER-KEY, EST-ANSWER-CHAIN.
 Result<Verified<CertificateChain>> verify_answer(const PublicKey& key, const std::vector<Certificate>& answer,
                                                  const std::vector<Certificate>& issuers,
                                                  const std::vector<Certificate>& anchors, Instant now);

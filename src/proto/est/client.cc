@@ -23,7 +23,8 @@ Client::Failed fail(Fault fault, const Rule& rule, std::string detail = {}) {
 // The server's own sentence, made safe to show: the first line, printable ASCII, at most 200 characters.
 std::string sentence_of(const Response& r) {
   std::string out = std::to_string(r.status);
-  if (r.content_type.empty() || r.content_type.starts_with("text/") || r.content_type.find("json") != std::string::npos) {
+  if (r.content_type.empty() || r.content_type.starts_with("text/") ||
+      r.content_type.find("json") != std::string::npos) {
     out += ' ';
     for (const char c : as_text(r.body).substr(0, 200)) {
       if (c == '\n') {
@@ -48,6 +49,16 @@ Next rest(Progress p, Error why, std::string detail, Turn& t) {
   return Client::Resting{std::move(p)};
 }
 
+// No answer came. A connection that broke may be tried again; an alert in place of an answer is the server's refusal of
+// our certificate, which TLS 1.3 tells only after the handshake.
+template <class Next>
+Next unanswered(Progress p, const Error& why, Turn& t) {
+  if (worth_another_try(why)) {
+    return rest<Next>(std::move(p), Error{Fault::unreachable, kUnreachable}, std::string(why.what), t);
+  }
+  return fail(why.fault, kServerAlert, std::string(why.what));
+}
+
 Client::Opening open_verified(Progress p, Turn& t) {
   // Explicit anchors replace the implicit ones once they are there (RFC 7030 section 4.1.3).
   std::vector<Certificate> anchors = p.anchors.empty() ? p.plan->implicit_anchors : p.anchors;
@@ -70,16 +81,18 @@ void learn_server(Progress& p, const Session& tls, Turn& t) {
   Belief server{"server:" + p.server.authority() + ":" + hex(chain.leaf.fingerprint()).substr(0, 16), Topic::peer,
                 "the server at " + p.server.authority() + " is whom my anchors name: " + chain.leaf.subject.text,
                 chain.leaf.not_after};
-  if (p.server_belief == server.id) {
-    return;  // met before in this run
-  }
   p.server_belief = server.id;
+  if (std::ranges::find(p.servers_met, server.id) != p.servers_met.end()) {
+    return;
+  }
+  p.servers_met.push_back(server.id);
   t.learn(std::move(server), *tls.proven, {anchor_belief(chain.anchor)});
 }
 
 template <class P>
 void learn_initial(const Certificate& anchor, Turn& t) {
-  t.learn({anchor_belief(anchor), Topic::anchor, "the key of " + anchor.subject.text + " may vouch for others", anchor.not_after},
+  t.learn({anchor_belief(anchor), Topic::anchor, "the key of " + anchor.subject.text + " may vouch for others",
+           anchor.not_after},
           P{anchor});
 }
 
@@ -106,7 +119,8 @@ void learn_initials(const Plan& plan, Turn& t) {
   }
   if (plan.credential) {
     const Certificate& own = plan.credential->chain.front();
-    Belief identity{"identity", Topic::own_identity, "I am " + own.subject.text + ", says " + own.issuer.text, own.not_after};
+    Belief identity{"identity", Topic::own_identity, "I am " + own.subject.text + ", says " + own.issuer.text,
+                    own.not_after};
     if (factory) {
       t.learn(std::move(identity), FactoryGiven<Certificate>{own});
     } else {
@@ -145,7 +159,9 @@ void learn_anchors(Progress& p, const CaBag& bag, const Session& tls, Turn& t) {
 
 bool same_origin(const Uri& a, const Uri& b) { return a.scheme == b.scheme && a.host == b.host && a.port == b.port; }
 
-bool is_redirect(int status) { return status == 301 || status == 302 || status == 303 || status == 307 || status == 308; }
+bool is_redirect(int status) {
+  return status == 301 || status == 302 || status == 303 || status == 307 || status == 308;
+}
 
 Operation operation_of(const Plan& plan) { return plan.renew ? Operation::simplereenroll : Operation::simpleenroll; }
 
@@ -199,8 +215,8 @@ Result<OneOf<Client::Opening, Client::Meeting>> Client::on(const Idle&, const St
   return Next(open_verified(std::move(p), t));
 }
 
-Result<OneOf<Client::Glimpsing, Client::Resting, Client::Failed>> Client::on(const Meeting& s, const Done<SessionRef>& d,
-                                                                             Turn& t) const {
+Result<OneOf<Client::Glimpsing, Client::Resting, Client::Failed>> Client::on(const Meeting& s,
+                                                                             const Done<SessionRef>& d, Turn& t) const {
   using Next = OneOf<Glimpsing, Resting, Failed>;
   if (!d.answer) {
     return rest<Next>(s.p, Error{Fault::unreachable, kUnreachable}, {}, t);
@@ -210,12 +226,12 @@ Result<OneOf<Client::Glimpsing, Client::Resting, Client::Failed>> Client::on(con
   return Next(Glimpsing{s.p, *d.answer, ticket});
 }
 
-Result<OneOf<Client::Confirming, Client::Resting, Client::Failed>> Client::on(const Glimpsing& s, const Done<Response>& d,
-                                                                              Turn& t) const {
+Result<OneOf<Client::Confirming, Client::Resting, Client::Failed>> Client::on(const Glimpsing& s,
+                                                                              const Done<Response>& d, Turn& t) const {
   using Next = OneOf<Confirming, Resting, Failed>;
   t.close(*s.tls);
   if (!d.answer) {
-    return rest<Next>(s.p, Error{Fault::unreachable, kUnreachable}, {}, t);
+    return unanswered<Next>(s.p, d.answer.error(), t);
   }
   if (!holds(d.answer->status == 200)) {
     return Next(fail(Fault::refused, kCaCertificates, sentence_of(*d.answer)));
@@ -245,12 +261,13 @@ Result<OneOf<Client::Opening, Client::Failed>> Client::on(const Confirming& s, c
   return Next(open_verified(std::move(p), t));
 }
 
-Result<OneOf<Client::Fetching, Client::Signing, Client::Resting, Client::Failed>> Client::on(
-    const Opening& s, const Done<SessionRef>& d, Turn& t) const {
+Result<OneOf<Client::Fetching, Client::Signing, Client::Resting, Client::Failed>> Client::on(const Opening& s,
+                                                                                             const Done<SessionRef>& d,
+                                                                                             Turn& t) const {
   using Next = OneOf<Fetching, Signing, Resting, Failed>;
   if (!d.answer) {
     if (worth_another_try(d.answer.error())) {
-      return rest<Next>(s.p, Error{Fault::unreachable, kUnreachable}, {}, t);
+      return unanswered<Next>(s.p, d.answer.error(), t);
     }
     const Error& why = d.answer.error();
     const bool alert = why.fault == Fault::malformed;  // what arrived was no handshake, or an alert in place of one
@@ -270,12 +287,13 @@ Result<OneOf<Client::Fetching, Client::Signing, Client::Resting, Client::Failed>
   return Next(Fetching{std::move(p), tls, ticket});
 }
 
-Result<OneOf<Client::Wishing, Client::Opening, Client::Resting, Client::Failed>> Client::on(
-    const Fetching& s, const Done<Response>& d, Turn& t) const {
+Result<OneOf<Client::Wishing, Client::Opening, Client::Resting, Client::Failed>> Client::on(const Fetching& s,
+                                                                                            const Done<Response>& d,
+                                                                                            Turn& t) const {
   using Next = OneOf<Wishing, Opening, Resting, Failed>;
   if (!d.answer) {
     t.close(*s.tls);
-    return rest<Next>(s.p, Error{Fault::unreachable, kUnreachable}, {}, t);
+    return unanswered<Next>(s.p, d.answer.error(), t);
   }
   Progress p = s.p;
   if (is_redirect(d.answer->status)) {
@@ -322,10 +340,11 @@ Result<OneOf<Client::Keying, Client::Signing, Client::Resting, Client::Failed>> 
   using Next = OneOf<Keying, Signing, Resting, Failed>;
   if (!d.answer) {
     t.close(*s.tls);
-    return rest<Next>(s.p, Error{Fault::unreachable, kUnreachable}, {}, t);
+    return unanswered<Next>(s.p, d.answer.error(), t);
   }
   Progress p = s.p;
-  if (d.answer->status == 200 && !d.answer->body.empty()) {  // 204, 404 and refusals: no wishes (RFC 7030 section 4.5.2)
+  if (d.answer->status == 200 &&
+      !d.answer->body.empty()) {  // 204, 404 and refusals: no wishes (RFC 7030 section 4.5.2)
     const auto der = decode_body(d.answer->body);
     const auto wishes = der ? CsrAttributes::parse(*der) : Result<CsrAttributes>(der.error());
     if (!wishes) {
@@ -376,7 +395,7 @@ Result<OneOf<Client::Enrolled, Client::Enrolling, Client::Waiting, Client::Resti
   }
   t.close(*s.tls);
   if (!d.answer) {
-    return rest<Next>(s.p, Error{Fault::unreachable, kUnreachable}, {}, t);
+    return unanswered<Next>(s.p, d.answer.error(), t);
   }
   const Response& answer = *d.answer;
   Progress p = s.p;
@@ -418,9 +437,7 @@ Result<OneOf<Client::Enrolled, Client::Enrolling, Client::Waiting, Client::Resti
   return Next(Enrolled{std::move(result)});
 }
 
-Result<Client::Opening> Client::on(const Waiting& s, const Timeout&, Turn& t) const {
-  return open_verified(s.p, t);
-}
+Result<Client::Opening> Client::on(const Waiting& s, const Timeout&, Turn& t) const { return open_verified(s.p, t); }
 
 Result<OneOf<Client::Opening, Client::Meeting>> Client::on(const Resting& s, const Timeout&, Turn& t) const {
   using Next = OneOf<Opening, Meeting>;

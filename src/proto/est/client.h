@@ -31,8 +31,8 @@ struct Plan {
   bool renew = false;                // the credential is the certificate to be renewed
   std::optional<KeyRef> keep_key;    // renewal with the same key; absent: a new one
   std::optional<ChangeSubjectName> change_names;
-  std::uint32_t attempts = 8;        // connections that may fail before the device gives up
-  std::uint32_t polls = 1000;        // 202 answers taken before it gives up
+  std::uint32_t attempts = 8;  // connections that may fail before the device gives up
+  std::uint32_t polls = 1000;  // 202 answers taken before it gives up
 };
 using PlanRef = std::shared_ptr<const Plan>;
 
@@ -56,13 +56,14 @@ class Client {
   // What a run knows on its way.
   struct Progress {
     PlanRef plan;
-    Uri server;                           // changes with a redirect
-    std::vector<Certificate> anchors;     // explicit ones; empty as long as only implicit ones are there
-    std::vector<Certificate> issuers;     // further CA certificates of the owner, to build paths with
-    std::string server_belief;            // id of the belief that the server of this session is the owner's
+    Uri server;                            // changes with a redirect
+    std::vector<Certificate> anchors;      // explicit ones; empty as long as only implicit ones are there
+    std::vector<Certificate> issuers;      // further CA certificates of the owner, to build paths with
+    std::string server_belief;             // id of the belief that the server of this session is the owner's
+    std::vector<std::string> servers_met;  // such ids, stated in this run
     std::optional<KeyRef> key;
     CsrAttributes wishes;
-    bool have_ca = false;                 // cacerts was read in this run
+    bool have_ca = false;  // cacerts was read in this run
     std::uint32_t failures = 0, polls = 0, redirects = 0;
   };
 
@@ -72,24 +73,68 @@ class Client {
   };
 
   struct Idle {};
-  struct Opening { Progress p; Ticket<SessionRef> awaits; };
-  struct Meeting { Progress p; Ticket<SessionRef> awaits; };                     // provisional: nobody to trust yet
-  struct Glimpsing { Progress p; SessionRef tls; Ticket<Response> awaits; };     // cacerts from whoever answered
-  struct Confirming { Progress p; std::vector<Certificate> bag; Ticket<Confirmed<Fingerprint>> awaits; };
-  struct Fetching { Progress p; SessionRef tls; Ticket<Response> awaits; };      // cacerts, verified server
-  struct Wishing { Progress p; SessionRef tls; Ticket<Response> awaits; };       // csrattrs
-  struct Keying { Progress p; SessionRef tls; Ticket<KeyRef> awaits; };
-  struct Signing { Progress p; SessionRef tls; Ticket<Bytes> awaits; };
-  struct Enrolling { Progress p; SessionRef tls; Bytes csr; Ticket<Response> awaits; };
-  struct Waiting { Progress p; };                                                // 202: come again
-  struct Resting { Progress p; };                                                // the server did not answer: try again
-  struct Enrolled { Installed result; };
-  struct Failed { Error why; std::string detail; };                              // the peer's own sentence, if any
+  struct Opening {
+    Progress p;
+    Ticket<SessionRef> awaits;
+  };
+  struct Meeting {
+    Progress p;
+    Ticket<SessionRef> awaits;
+  };  // provisional: nobody to trust yet
+  struct Glimpsing {
+    Progress p;
+    SessionRef tls;
+    Ticket<Response> awaits;
+  };  // cacerts from whoever answered
+  struct Confirming {
+    Progress p;
+    std::vector<Certificate> bag;
+    Ticket<Confirmed<Fingerprint>> awaits;
+  };
+  struct Fetching {
+    Progress p;
+    SessionRef tls;
+    Ticket<Response> awaits;
+  };  // cacerts, verified server
+  struct Wishing {
+    Progress p;
+    SessionRef tls;
+    Ticket<Response> awaits;
+  };  // csrattrs
+  struct Keying {
+    Progress p;
+    SessionRef tls;
+    Ticket<KeyRef> awaits;
+  };
+  struct Signing {
+    Progress p;
+    SessionRef tls;
+    Ticket<Bytes> awaits;
+  };
+  struct Enrolling {
+    Progress p;
+    SessionRef tls;
+    Bytes csr;
+    Ticket<Response> awaits;
+  };
+  struct Waiting {
+    Progress p;
+  };  // 202: come again
+  struct Resting {
+    Progress p;
+  };  // the server did not answer: try again
+  struct Enrolled {
+    Installed result;
+  };
+  struct Failed {
+    Error why;
+    std::string detail;
+  };  // the peer's own sentence, if any
 
-  using State = std::variant<Idle, Opening, Meeting, Glimpsing, Confirming, Fetching, Wishing, Keying, Signing, Enrolling,
-                             Waiting, Resting, Enrolled, Failed>;
-  using Input = std::variant<Start, Done<SessionRef>, Done<Response>, Done<Confirmed<Fingerprint>>, Done<KeyRef>, Done<Bytes>,
-                             Lost, Timeout>;
+  using State = std::variant<Idle, Opening, Meeting, Glimpsing, Confirming, Fetching, Wishing, Keying, Signing,
+                             Enrolling, Waiting, Resting, Enrolled, Failed>;
+  using Input = std::variant<Start, Done<SessionRef>, Done<Response>, Done<Confirmed<Fingerprint>>, Done<KeyRef>,
+                             Done<Bytes>, Lost, Timeout>;
   using Turn = TurnOf<Asks<MakeKey, SignRequest, ConfirmFingerprint>, Records<Asked, Installed>, Facts<>>;
 
   Result<OneOf<Opening, Meeting>> on(const Idle&, const Start&, Turn&) const;

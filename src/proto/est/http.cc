@@ -16,7 +16,8 @@ struct Row {
   std::string_view name;
   Method method;
 };
-constexpr std::array kRows{Row{Operation::cacerts, "cacerts", Method::get}, Row{Operation::csrattrs, "csrattrs", Method::get},
+constexpr std::array kRows{Row{Operation::cacerts, "cacerts", Method::get},
+                           Row{Operation::csrattrs, "csrattrs", Method::get},
                            Row{Operation::simpleenroll, "simpleenroll", Method::post},
                            Row{Operation::simplereenroll, "simplereenroll", Method::post}};
 
@@ -42,7 +43,8 @@ Result<Target> find_target(std::string_view path, const ServerConfig& config) {
 
 bool is_pkcs10(std::string_view content_type) {
   std::string type(content_type.substr(0, content_type.find(';')));
-  std::ranges::transform(type, type.begin(), [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
+  std::ranges::transform(type, type.begin(),
+                         [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
   while (!type.empty() && type.back() == ' ') {
     type.pop_back();
   }
@@ -74,7 +76,8 @@ Result<ServerMessage> parse_request(Exchange from, const Request& request, const
 }
 
 Response to_http(Response answer, const Request& asked) {
-  const bool der = answer.content_type.starts_with("application/pkcs7-mime") || answer.content_type == "application/csrattrs";
+  const bool der =
+      answer.content_type.starts_with("application/pkcs7-mime") || answer.content_type == "application/csrattrs";
   if (der) {
     const bool lines = asked.user_agent.starts_with("libest");
     answer.body = to_bytes(lines ? base64_lines(answer.body) : base64(answer.body) + "\n");
@@ -96,7 +99,9 @@ Response wire_error(const Error& error) {
       }
       break;
     case Fault::unsupported:
-      out.status = error.rule == &kWrongType ? 415 : error.rule == &kNoSuchOperation || error.rule == &kNoSuchLabel ? 404 : 400;
+      out.status = error.rule == &kWrongType                                        ? 415
+                   : error.rule == &kNoSuchOperation || error.rule == &kNoSuchLabel ? 404
+                                                                                    : 400;
       break;
     case Fault::unauthentic:
       out.status = error.rule == &kRenewalUnproven ? 401 : 400;
@@ -122,15 +127,18 @@ Response wire_error(const Error& error) {
   }
   std::string text(error.what);
   if (error.rule != nullptr) {
-    text.append(" (").append(error.rule->id).append(", ").append(error.rule->source).append("); ").append(error.rule->next);
+    text.append(" (")
+        .append(error.rule->id)
+        .append(", ")
+        .append(error.rule->source)
+        .append("); ")
+        .append(error.rule->next);
   }
   out.body = to_bytes(text + "\n");
   return out;
 }
 
-std::string_view name(Operation operation) {
-  return std::ranges::find(kRows, operation, &Row::operation)->name;
-}
+std::string_view name(Operation operation) { return std::ranges::find(kRows, operation, &Row::operation)->name; }
 
 std::string path(std::string_view base, std::string_view label, Operation operation) {
   std::string out(base == "/" || base.empty() ? kRoot.substr(0, kRoot.size() - 1) : base);
@@ -144,7 +152,8 @@ std::string path(std::string_view base, std::string_view label, Operation operat
 }
 
 std::string base_of(std::string_view path, std::string_view label, Operation operation) {
-  const std::string tail = "/" + (label.empty() ? std::string{} : std::string(label) + "/") + std::string(name(operation));
+  const std::string tail =
+      "/" + (label.empty() ? std::string{} : std::string(label) + "/") + std::string(name(operation));
   if (path.ends_with(tail)) {
     path.remove_suffix(tail.size());
   }

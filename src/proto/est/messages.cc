@@ -17,6 +17,7 @@ constexpr std::string_view kExtensionTemplate = "1.2.840.113549.1.9.16.2.62";
 constexpr std::string_view kEcPublicKey = "1.2.840.10045.2.1";
 constexpr std::string_view kRsa = "1.2.840.113549.1.1.1";
 constexpr std::string_view kEd25519 = "1.3.101.112";
+constexpr std::string_view kSubjectAltName = "2.5.29.17";
 constexpr std::size_t kMaxElements = 64;
 
 struct Curve {
@@ -57,6 +58,21 @@ std::size_t small_number(BytesView content) {
   return out;
 }
 
+// Whether a subjectAltName leaves a name for the client to fill in: an empty one, or an empty directory name (RFC
+// 9908).
+bool has_open_names(BytesView value) {
+  static constexpr std::array<std::uint8_t, 2> kEmptyName{der::kSequence, 0};
+  der::Reader outer(value);
+  der::Reader names(outer.next(der::kSequence).content);
+  while (!names.empty() && names.good()) {
+    const der::Item name = names.next();
+    if (name.content.empty() || (name.tag == der::context(4) && equal(name.content, kEmptyName))) {
+      return true;
+    }
+  }
+  return false;
+}
+
 // Extensions ::= SEQUENCE OF SEQUENCE { extnID, critical DEFAULT FALSE, extnValue OCTET STRING OPTIONAL (templates) }
 void read_extensions(BytesView content, std::vector<Extension>& out) {
   der::Reader list(content);
@@ -68,8 +84,9 @@ void read_extensions(BytesView content, std::vector<Extension>& out) {
     if (!list.good() || !one.done() || !oid) {
       return;  // RFC 9908: what we do not understand is ignored; RFC 7030's own sample is wrong here
     }
-    if (value) {
-      out.push_back({*oid, critical && !critical->content.empty() && critical->content[0] != 0, to_bytes(value->content)});
+    if (value && !(*oid == kSubjectAltName && has_open_names(value->content))) {
+      out.push_back(
+          {*oid, critical && !critical->content.empty() && critical->content[0] != 0, to_bytes(value->content)});
     }
   }
 }
@@ -222,8 +239,8 @@ Bytes encode_template(const CsrAttributes& a) {
     const Bytes one = encode_extensions(a.extensions);
     attributes.insert(attributes.end(), one.begin(), one.end());
   }
-  const Bytes body = der::sequence({der::integer(0), subject.empty() ? Bytes{} : der::item(der::kSequence, subject), key,
-                                    der::item(der::context(1), attributes)});
+  const Bytes body = der::sequence({der::integer(0), subject.empty() ? Bytes{} : der::item(der::kSequence, subject),
+                                    key, der::item(der::context(1), attributes)});
   return attribute(kTemplate, body);
 }
 
@@ -233,7 +250,7 @@ bool looks_like_pem(std::string_view text) { return text.find("-----BEGIN ") != 
 
 Result<Bytes> decode_body(BytesView body) {
   CHECK_OR(!body.empty() && body.size() <= kMaxBody * 2, Error{Fault::malformed, "body: size"});
-  if (body.front() == der::kSequence) {
+  if (body.front() == der::kSequence && body.size() <= kMaxBody) {
     return to_bytes(body);  // '0' (0x30) begins no base64 of a SEQUENCE: that would be "MI…" or "MA…"
   }
   std::string_view text = as_text(body);

@@ -27,14 +27,14 @@ struct CsrAttributes {
     bool operator==(const Wish&) const = default;
   };
 
-  bool link = false;                       // challengePassword or estIdentityLinking is asked for
-  bool link_7894 = false;                  // estIdentityLinking is (RFC 7894)
-  std::optional<KeyType> key;              // KeyType::other: a key type that we do not know
-  std::optional<std::string> signature;    // OID of the wanted signature algorithm
-  std::vector<Extension> extensions;       // with their values
-  std::vector<std::string> others;         // bare OIDs: supply a value if known
-  bool from_template = false;              // a template was there: all else was ignored (RFC 9908 section 3.4)
-  std::vector<Wish> subject;               // of the template, in order
+  bool link = false;                     // challengePassword or estIdentityLinking is asked for
+  bool link_7894 = false;                // estIdentityLinking is (RFC 7894)
+  std::optional<KeyType> key;            // KeyType::other: a key type that we do not know
+  std::optional<std::string> signature;  // OID of the wanted signature algorithm
+  std::vector<Extension> extensions;     // with their values
+  std::vector<std::string> others;       // bare OIDs: supply a value if known
+  bool from_template = false;            // a template was there: all else was ignored (RFC 9908 section 3.4)
+  std::vector<Wish> subject;             // of the template, in order
   bool operator==(const CsrAttributes&) const = default;
 
   // Tolerant as RFC 9908 demands: unknown elements are ignored. Bounded: 64 elements.

@@ -24,7 +24,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   }();
   Request request;
   request.method = size % 2 == 0 ? Method::post : Method::get;
-  request.path = size % 3 == 0 ? std::string(as_text(in.first(std::min<std::size_t>(size, 80)))) : "/.well-known/est/simpleenroll";
+  request.path =
+      size % 3 == 0 ? std::string(as_text(in.first(std::min<std::size_t>(size, 80)))) : "/.well-known/est/simpleenroll";
   request.content_type = "application/pkcs10";
   request.body = to_bytes(in);
   const auto message = est::parse_request({1}, request, config);

@@ -4,8 +4,8 @@
 #include <gtest/gtest.h>
 
 #include <fstream>
-#include <set>
 #include <nlohmann/json.hpp>
+#include <set>
 
 #include "codec/base64.h"
 #include "codec/der.h"
@@ -66,7 +66,8 @@ TEST(CsrAttrs, the_sample_of_rfc_7030_appendix_a) {
     const CsrAttributes a = attributes_of(id);
     EXPECT_TRUE(a.link);
     EXPECT_FALSE(a.key.has_value());
-    EXPECT_EQ(a.others, (std::vector<std::string>{"1.3.6.1.1.1.1.22", "1.3.36.3.3.2.8.1.1.11", "2.16.840.1.101.3.4.2.2"}));
+    EXPECT_EQ(a.others,
+              (std::vector<std::string>{"1.3.6.1.1.1.1.22", "1.3.36.3.3.2.8.1.1.11", "2.16.840.1.101.3.4.2.2"}));
   }
 }
 
@@ -79,10 +80,16 @@ TEST(CsrAttrs, the_samples_of_rfc_9908) {
   };
   const std::vector<Row> rows{
       {"rfc9908-rfc7030-example01", KeyType::p384, "1.2.840.10045.4.3.3", {"1.3.6.1.1.1.1.22"}},
-      {"rfc9908-potato-example", KeyType::p521, "1.2.840.10045.4.3.4", {"1.2.840.113549.1.9.20", "0.9.2342.19200300.100.1.5", "2.5.4.5"}},
+      {"rfc9908-potato-example",
+       KeyType::p521,
+       "1.2.840.10045.4.3.4",
+       {"1.2.840.113549.1.9.20", "0.9.2342.19200300.100.1.5", "2.5.4.5"}},
       {"rfc9908-harkins01", KeyType::rsa4096, "1.2.840.113549.1.1.11", {}},
       {"rfc9908-harkins02", KeyType::p384, "1.2.840.10045.4.3.3", {"2.5.4.5"}},
-      {"rfc9908-harkins03", KeyType::p521, "1.2.840.10045.4.3.4", {"1.2.840.113549.1.9.20", "0.9.2342.19200300.100.1.5", "2.5.4.5"}},
+      {"rfc9908-harkins03",
+       KeyType::p521,
+       "1.2.840.10045.4.3.4",
+       {"1.2.840.113549.1.9.20", "0.9.2342.19200300.100.1.5", "2.5.4.5"}},
   };
   for (const Row& row : rows) {
     const CsrAttributes a = attributes_of(row.id);
@@ -128,7 +135,8 @@ std::vector<CsrAttributes> samples() {
   a.extensions = {{"1.2.3", true, {5, 0}}, {"1.2.4", false, {4, 1, 7}}};
   a.others = {"2.5.4.5", "1.2.840.113549.1.9.20"};
   out.push_back(a);
-  for (const KeyType type : {KeyType::p256, KeyType::p521, KeyType::ed25519, KeyType::rsa2048, KeyType::rsa3072, KeyType::rsa4096}) {
+  for (const KeyType type :
+       {KeyType::p256, KeyType::p521, KeyType::ed25519, KeyType::rsa2048, KeyType::rsa3072, KeyType::rsa4096}) {
     CsrAttributes b;
     b.link = b.link_7894 = true;
     b.key = type;
@@ -177,7 +185,8 @@ TEST(CsrAttrs, a_byte_too_many_is_refused) {
 }
 
 TEST(CsrAttrs, flipped_bits_are_read_as_something_that_encodes_or_refused) {
-  std::vector<Bytes> messages{der_of("rfc9908-template-constructed"), der_of("rfc9908-realistic-acp"), der_of("rfc7030-csrattrs1")};
+  std::vector<Bytes> messages{der_of("rfc9908-template-constructed"), der_of("rfc9908-realistic-acp"),
+                              der_of("rfc7030-csrattrs1")};
   for (const CsrAttributes& a : samples()) {
     messages.push_back(a.encode());
   }
@@ -213,8 +222,8 @@ TEST(CsrAttrs, unknown_elements_are_passed_over_and_broken_ones_refused) {
   const auto read = CsrAttributes::parse(odd);
   ASSERT_TRUE(read);
   EXPECT_EQ(read->others, std::vector<std::string>{"2.5.4.5"});
-  for (const Bytes& broken : {der::sequence({der::sequence({der::oid("1.2.3")})}),                           // no values
-                              der::sequence({der::sequence({der::integer(1)})}),                             // no type
+  for (const Bytes& broken : {der::sequence({der::sequence({der::oid("1.2.3")})}),  // no values
+                              der::sequence({der::sequence({der::integer(1)})}),    // no type
                               der::sequence({der::sequence({der::oid("1.2.3"), der::set_of({}), der::integer(1)})}),
                               der::item(der::kSet, {})}) {
     const auto refused = CsrAttributes::parse(broken);
@@ -253,7 +262,7 @@ TEST(EstBody, the_one_line_of_strongswan) {
 }
 
 TEST(EstBody, what_is_encoded_is_read_again) {
-  for (const std::size_t n : {1, 47, 48, 49, 1000}) {
+  for (const std::size_t n : {1U, 47U, 48U, 49U, 1000U}) {
     Bytes der(n, 0xa5);
     der[0] = 0x30;
     EXPECT_EQ(*decode_body(encode_body(der)), der);
@@ -261,8 +270,9 @@ TEST(EstBody, what_is_encoded_is_read_again) {
 }
 
 TEST(EstBody, garbage_is_refused) {
-  for (const std::string_view garbage : {"", "#", "MIIB*", "-----BEGIN X", "-----BEGIN X-----\n", "-----BEGIN X-----\nMIIB", "\n\n",
-                                         "-----END X-----\n-----BEGIN X-----", "-----BEGIN X-----\n-----END X-----\n"}) {
+  for (const std::string_view garbage :
+       {"", "#", "MIIB*", "-----BEGIN X", "-----BEGIN X-----\n", "-----BEGIN X-----\nMIIB", "\n\n",
+        "-----END X-----\n-----BEGIN X-----", "-----BEGIN X-----\n-----END X-----\n"}) {
     const auto refused = decode_body(view(garbage));
     ASSERT_FALSE(refused) << garbage;
     EXPECT_EQ(refused.error().fault, Fault::malformed);
@@ -273,6 +283,9 @@ TEST(EstBody, bodies_are_bounded) {
   EXPECT_FALSE(decode_body(Bytes(2 * kMaxBody + 1, 'A')));
   EXPECT_FALSE(decode_body(Bytes(2 * kMaxBody, 'A')));  // decodes to more than 64 KiB
   EXPECT_TRUE(decode_body(Bytes(kMaxBody, 'A')));
+  const std::string padded = std::string(2 * kMaxBody, ' ') + "MAA=";
+  EXPECT_FALSE(decode_body(view(padded)));
+  EXPECT_TRUE(decode_body(view(padded).subspan(8)));
   Bytes der(2 * kMaxBody, 0);
   der[0] = 0x30;
   EXPECT_FALSE(decode_body(der)) << "DER is a body of its own size";
@@ -304,10 +317,10 @@ TEST(EstHttp, refuses_with_its_own_codes) {
       {Method::get, root + "/pumps/cacerts", "", &kNoSuchLabel, 404},
       {Method::get, root + "/meters/x/cacerts", "", &kNoSuchOperation, 404},
       {Method::post, root + "/serverkeygen", pkcs10, &kNoSuchOperation, 404},
-      {Method::post, root + "/cacerts", pkcs10, &kWrongMethod, 405},
-      {Method::put, root + "/csrattrs", "", &kWrongMethod, 405},
-      {Method::get, root + "/simpleenroll", "", &kWrongMethod, 405},
-      {Method::del, root + "/meters/simplereenroll", "", &kWrongMethod, 405},
+      {Method::post, root + "/cacerts", pkcs10, &kWantsGet, 405},
+      {Method::put, root + "/csrattrs", "", &kWantsGet, 405},
+      {Method::get, root + "/simpleenroll", "", &kWantsPost, 405},
+      {Method::del, root + "/meters/simplereenroll", "", &kWantsPost, 405},
       {Method::post, root + "/simpleenroll", "", &kWrongType, 415},
       {Method::post, root + "/simpleenroll", "application/pkcs7-mime", &kWrongType, 415},
       {Method::post, root + "/simpleenroll", "application/pkcs10x", &kWrongType, 415},
@@ -322,7 +335,10 @@ TEST(EstHttp, refuses_with_its_own_codes) {
     const auto refused = parse_request({1}, r, config);
     ASSERT_FALSE(refused) << row.path;
     EXPECT_EQ(refused.error().rule, row.rule) << row.path;
-    EXPECT_EQ(wire_error(refused.error()).status, row.status) << row.path;
+    const Response answer = wire_error(refused.error());
+    EXPECT_EQ(answer.status, row.status) << row.path;
+    // RFC 9110 section 15.5.6: a 405 says what is allowed.
+    EXPECT_EQ(answer.allow, row.rule == &kWantsGet ? "GET" : row.rule == &kWantsPost ? "POST" : "") << row.path;
   }
 }
 
@@ -362,7 +378,8 @@ TEST(EstHttp, reads_what_the_client_writes) {
 TEST(EstHttp, takes_the_media_type_in_any_case_and_with_parameters) {
   ServerConfig config;
   config.labels[""] = {};
-  for (const std::string type : {"application/pkcs10", "Application/PKCS10", "application/pkcs10 ; charset=x", "application/pkcs10;x"}) {
+  for (const std::string type :
+       {"application/pkcs10", "Application/PKCS10", "application/pkcs10 ; charset=x", "application/pkcs10;x"}) {
     Request r = make_request("", "", Operation::simpleenroll, der_of("rfc7030-a3-simpleenroll-request"));
     r.content_type = type;
     EXPECT_TRUE(parse_request({1}, r, config)) << type;
@@ -391,10 +408,10 @@ TEST(EstHttp, gives_libest_lines_and_everybody_else_one) {
 }
 
 TEST(EstHttp, every_fault_has_a_code) {
-  const std::vector<std::pair<Fault, int>> codes{{Fault::malformed, 400},   {Fault::unexpected, 400}, {Fault::unauthentic, 400},
-                                                 {Fault::unsupported, 400}, {Fault::refused, 403},    {Fault::expired, 403},
-                                                 {Fault::stale, 409},       {Fault::unreachable, 503}, {Fault::limit, 413},
-                                                 {Fault::conflict, 409},    {Fault::internal, 500}};
+  const std::vector<std::pair<Fault, int>> codes{
+      {Fault::malformed, 400}, {Fault::unexpected, 400}, {Fault::unauthentic, 400}, {Fault::unsupported, 400},
+      {Fault::refused, 403},   {Fault::expired, 403},    {Fault::stale, 409},       {Fault::unreachable, 503},
+      {Fault::limit, 413},     {Fault::conflict, 409},   {Fault::internal, 500}};
   for (const auto& [fault, status] : codes) {
     const Response r = wire_error({fault, "x"});
     EXPECT_EQ(r.status, status) << name(fault);

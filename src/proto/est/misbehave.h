@@ -11,16 +11,16 @@
 namespace imprint::est {
 
 enum class Misdeed : std::uint8_t {
-  corrupt,               // one bit
-  truncate,              // the last byte is missing
-  extend,                // a byte too many
-  bad_encoding,          // not the format that was announced
-  huge_length,           // a length field that promises more than there is
-  silence_after,         // no answer
-  skip_step,             // a step is left out
-  repeat_step,           // the answer to the request before
-  wrong_key,             // a certificate or signature of another key
-  sig_zero,              // a signature of zeros
+  corrupt,        // one bit, near the end: in a signature, where there is one
+  truncate,       // the last byte is missing
+  extend,         // a byte too many
+  bad_encoding,   // not the format that was announced
+  huge_length,    // a length field that promises more than there is
+  silence_after,  // no answer
+  skip_step,      // a step is left out
+  repeat_step,    // the answer to the request before
+  wrong_key,      // a certificate or signature of another key
+  sig_zero,       // a signature of zeros
   sig_over_other_transcript,
   mac_of_zeros,          // a linking value of zeros
   replay_other_session,  // what was right on another connection
@@ -50,7 +50,7 @@ inline void edit_body(Bytes& body, const std::function<void(Bytes&)>& change) {
 inline bool edit_octets(Misdeed how, Bytes& body) {
   switch (how) {
     case Misdeed::corrupt:
-      edit_body(body, [](Bytes& der) { der[der.size() / 2] ^= 0x01U; });
+      edit_body(body, [](Bytes& der) { der[der.size() - 10] ^= 0x01U; });
       return true;
     case Misdeed::truncate:
       edit_body(body, [](Bytes& der) { der.pop_back(); });
@@ -120,18 +120,21 @@ inline bool misbehave_as_server(Pair& p, Operation at, Misdeed how) {
     case Misdeed::redirect_to_self:
     case Misdeed::redirect_loop:
       return at != Operation::csrattrs && answer([tail](Response& r, const Request&) {
-        r = misbehave::redirect("https://est.example/.well-known/est" + tail);
-      });
+               r = misbehave::redirect("https://est.example/.well-known/est" + tail);
+             });
     case Misdeed::repeat_step:
-      return enrols && answer([](Response& r, const Request&) { r = misbehave::with_certificate(cast().owner.certificate); });
+      return enrols &&
+             answer([](Response& r, const Request&) { r = misbehave::with_certificate(cast().owner.certificate); });
     case Misdeed::id_of_other_device:
-      return enrols && answer([](Response& r, const Request&) { r = misbehave::with_certificate(cast().old.certificate); });
+      return enrols &&
+             answer([](Response& r, const Request&) { r = misbehave::with_certificate(cast().old.certificate); });
     case Misdeed::wrong_key:
       return enrols && answer([](Response& r, const Request&) {
-        r = misbehave::with_certificate(make_below(cast().issuing, "CN=dev-1").certificate);
-      });
+               r = misbehave::with_certificate(make_below(cast().issuing, "CN=dev-1").certificate);
+             });
     case Misdeed::expired_cert:
-      return enrols && certify_with(cast().issuing, [](CertificateTemplate& what) { what.not_after = kStart - kDay / 2; });
+      return enrols &&
+             certify_with(cast().issuing, [](CertificateTemplate& what) { what.not_after = kStart - kDay / 2; });
     case Misdeed::future_cert:
       return enrols && certify_with(cast().issuing, [](CertificateTemplate& what) { what.not_before = kStart + kDay; });
     case Misdeed::self_signed_leaf:
@@ -201,11 +204,14 @@ inline bool misbehave_as_device(Pair& p, Misdeed how) {
       p.on_csr = [](RequestTemplate& what) { what.challenge_password.reset(); };
       return true;
     case Misdeed::expired_cert:
-      return present(make_below(cast().maker, "CN=dev-1", [](CertificateTemplate& what) { what.not_after = kStart - kDay / 2; }));
+      return present(
+          make_below(cast().maker, "CN=dev-1", [](CertificateTemplate& what) { what.not_after = kStart - kDay / 2; }));
     case Misdeed::future_cert:
-      return present(make_below(cast().maker, "CN=dev-1", [](CertificateTemplate& what) { what.not_before = kStart + kDay; }));
+      return present(
+          make_below(cast().maker, "CN=dev-1", [](CertificateTemplate& what) { what.not_before = kStart + kDay; }));
     case Misdeed::wrong_eku:
-      return present(make_below(cast().maker, "CN=dev-1", [](CertificateTemplate& what) { what.extended = {std::string(eku::kServerAuth)}; }));
+      return present(make_below(cast().maker, "CN=dev-1",
+                                [](CertificateTemplate& what) { what.extended = {std::string(eku::kServerAuth)}; }));
     case Misdeed::self_signed_leaf:
       return present(make_root("CN=dev-1"));
     case Misdeed::other_ca_same_name:

@@ -22,6 +22,8 @@ template <class... F>
 struct Cases : F... {
   using F::operator()...;
 };
+template <class... F>
+Cases(F...) -> Cases<F...>;  // clang 14 deduces none for aggregates
 
 void learn_anchor(Beliefs& mind, const Certificate& anchor) {
   BeliefChange change;
@@ -91,7 +93,10 @@ const Cast& cast() {
   return kCast;
 }
 
-Pair::Pair() : server(cast().server), client_anchors{cast().maker.certificate, cast().owner.certificate}, issuer(cast().issuing) {
+Pair::Pair()
+    : server(cast().server),
+      client_anchors{cast().maker.certificate, cast().owner.certificate},
+      issuer(cast().issuing) {
   plan.server = *Uri::parse("https://est.example");
   plan.explicit_anchors = {cast().owner.certificate};
   plan.credential = Credential{"idevid", {cast().device.certificate}};
@@ -163,8 +168,9 @@ void Pair::perform(const Client::Turn::Action& action) {
                  [&](const Ask<ConfirmFingerprint>& a) {
                    const bool yes = expected_root && expected_root->fingerprint() == a.question.of.sha256;
                    inputs_.push_back(Done<Confirmed<Fingerprint>>{
-                       {a.ticket}, yes ? Result<Confirmed<Fingerprint>>(PersonsWord::yes(a.question.of))
-                                       : Result<Confirmed<Fingerprint>>(Error{Fault::refused, "not this one"})});
+                       {a.ticket},
+                       yes ? Result<Confirmed<Fingerprint>>(PersonsWord::yes(a.question.of))
+                           : Result<Confirmed<Fingerprint>>(Error{Fault::refused, "not this one"})});
                  },
                  [&](const Save<Asked>& a) { asked = a.record; },
                  [&](const Save<Installed>& a) { installed = a.record; },
@@ -177,7 +183,7 @@ void Pair::open(const Open& action) {
   const auto answer = [&](Result<SessionRef> r) { inputs_.push_back(Done<SessionRef>{{action.ticket}, std::move(r)}); };
   if (lose_connections > 0) {
     --lose_connections;
-    return answer(Error{Fault::unreachable, "connection"});
+    return answer(lost_with);
   }
   const std::uint64_t id = ++last_session;
   Session client{id, action.trust, action.to.host, {server.certificate}, {}, {}, "TLSv1.3"};
@@ -192,7 +198,8 @@ void Pair::open(const Open& action) {
   Session accepted{id, Trust::anchors, {}, {}, {}, client.channel_binding, client.protocol};
   if (action.as) {
     accepted.presented = action.as->chain;
-    const auto proven = verify_chain(accepted.presented.front(), accepted.presented, client_anchors, {Purpose::tls_client, now, true});
+    const auto proven =
+        verify_chain(accepted.presented.front(), accepted.presented, client_anchors, {Purpose::tls_client, now, true});
     if (proven) {
       accepted.proven = *proven;
     }
@@ -224,7 +231,7 @@ void Pair::send(const SendRequest& action) {
   for (auto& [tail, times] : lose_answers) {
     if (times > 0 && action.what.path.ends_with(tail)) {
       --times;
-      return answer(Error{Fault::unreachable, "connection"});
+      return answer(lost_with);
     }
   }
   answer(std::move(response));
@@ -277,20 +284,24 @@ void Pair::drive(const ServerMessage& message, Response& out) {
     state = *std::move(next);
     ticket = turn.next_ticket();
     for (const auto& action : turn.take_actions()) {
-      std::visit(Cases{
-                     [&](const Reply& a) { out = a.what; },
-                     [&](const Learn& a) { server_mind.apply(a.change); },
-                     [&](const Ask<Admit>& a) {
-                       inputs.push_back(Done<Decision>{{a.ticket}, store_fails ? Result<Decision>(Error{Fault::unreachable, "store"})
-                                                                               : Result<Decision>(decide(a.question))});
-                     },
-                     [&](const Ask<Issue>& a) { inputs.push_back(Done<Bytes>{{a.ticket}, issue(a.question.grant)}); },
-                     [&](const Note<Issued>& a) { issued.push_back(a.fact); },
-                     [&](const Note<Pended>& a) { pended.push_back(a.fact); },
-                     [&](const Note<Denied>& a) { denied.push_back(a.fact); },
-                     [](const auto&) {},
-                 },
-                 action);
+      std::visit(
+          Cases{
+              [&](const Reply& a) { out = a.what; },
+              [&](const Learn& a) { server_mind.apply(a.change); },
+              [&](const Ask<Admit>& a) {
+                inputs.push_back(Done<Decision>{{a.ticket},
+                                                store_fails ? Result<Decision>(Error{Fault::unreachable, "store"})
+                                                            : Result<Decision>(decide(a.question))});
+              },
+              [&](const Ask<Issue>& a) {
+                inputs.push_back(Done<Bytes>{{a.ticket}, issue(a.question.grant)});
+              },
+              [&](const Note<Issued>& a) { issued.push_back(a.fact); },
+              [&](const Note<Pended>& a) { pended.push_back(a.fact); },
+              [&](const Note<Denied>& a) { denied.push_back(a.fact); },
+              [](const auto&) {},
+          },
+          action);
     }
   }
 }

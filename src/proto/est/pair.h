@@ -46,24 +46,25 @@ class Pair {
   // ---- before run(): what the two are told ----
   Plan plan;
   ServerConfig config;
-  Party server;                                   // who answers at the plan's address
-  std::vector<Certificate> client_anchors;        // of the server: whom it lets prove who they are
+  Party server;                             // who answers at the plan's address
+  std::vector<Certificate> client_anchors;  // of the server: whom it lets prove who they are
   std::string user = "dev-1", password = "the one-time token of dev-1, long enough";
-  std::optional<Certificate> expected_root;       // what the person at the device confirms
-  Party issuer;                                   // who signs what is granted
+  std::optional<Certificate> expected_root;  // what the person at the device confirms
+  Party issuer;                              // who signs what is granted
   Instant now = kStart;
   std::size_t max_inputs = 300;
 
   // ---- what goes wrong; each is called with what would have happened and may change it ----
   std::function<void(Session& client, Session& server)> on_session;
-  std::function<void(RequestTemplate&)> on_csr;             // before the device signs it
-  std::function<void(Bytes&)> on_signed;                    // the request as signed
-  std::function<void(Request&)> on_request;                 // on its way to the server
+  std::function<void(RequestTemplate&)> on_csr;                // before the device signs it
+  std::function<void(Bytes&)> on_signed;                       // the request as signed
+  std::function<void(Request&)> on_request;                    // on its way to the server
   std::function<void(Response&, const Request&)> on_response;  // on its way back
   std::function<void(Decision&, const Admit&)> on_decision;
   std::function<void(CertificateTemplate&)> on_issue;
-  unsigned lose_connections = 0;                   // the next opens that fail
-  std::map<std::string, unsigned> lose_answers;    // by the end of the path: answers that never come
+  unsigned lose_connections = 0;                 // the next opens that fail
+  std::map<std::string, unsigned> lose_answers;  // by the end of the path: answers that never come
+  Error lost_with{Fault::unreachable, "connection"};  // how the two end
   bool key_fails = false, signing_fails = false, ca_fails = false, store_fails = false;
 
   // ---- the conversation ----
@@ -75,18 +76,18 @@ class Pair {
   bool is() const {
     return std::holds_alternative<S>(device);
   }
-  const Error* failure() const;       // why the device failed; null if it did not
-  std::string_view rule() const;      // the id of the rule of the failure; empty without one
+  const Error* failure() const;   // why the device failed; null if it did not
+  std::string_view rule() const;  // the id of the rule of the failure; empty without one
   std::string detail() const;
 
   Client::State device = Client::Idle{};
   std::optional<Asked> asked;
   std::optional<Installed> installed;
-  std::vector<std::string> states;         // names of the states entered
-  std::vector<Request> requests;           // as they left the device
+  std::vector<std::string> states;  // names of the states entered
+  std::vector<Request> requests;    // as they left the device
   std::vector<Open> opened;
-  std::vector<Duration> rests;             // timers armed
-  std::vector<Error> refused;              // inputs that the device refused
+  std::vector<Duration> rests;  // timers armed
+  std::vector<Error> refused;   // inputs that the device refused
   std::vector<Issued> issued;
   std::vector<Pended> pended;
   std::vector<Denied> denied;

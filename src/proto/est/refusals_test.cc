@@ -46,12 +46,11 @@ void answer(Pair& p, std::string tail, Response with) {
   };
 }
 
-Pair bootstrapping() {
-  Pair p;
+// A device without anchors, whose person expects the owner's root.
+void bootstrap(Pair& p) {
   p.plan.explicit_anchors.clear();
   p.plan.login = Login{p.user, Secret(p.password)};
   p.expected_root = cast().owner.certificate;
-  return p;
 }
 
 // ---- the server ----
@@ -90,12 +89,31 @@ TEST(EstRefusals, a_server_of_another_name) {
   EXPECT_TRUE(p.requests.empty());
 }
 
+TEST(EstRefusals, an_alert_in_place_of_a_connection_or_an_answer) {
+  Pair connecting;
+  connecting.lose_connections = 1;
+  connecting.lost_with = Error{Fault::malformed, "alert: bad certificate"};
+  connecting.run();
+  expect_failed(connecting, Fault::malformed, kServerAlert);
+  EXPECT_EQ(connecting.detail(), "alert: bad certificate");
+  for (const std::string tail : {"/cacerts", "/csrattrs", "/simpleenroll"}) {
+    Pair asking;
+    asking.lose_answers[tail] = 1;
+    asking.lost_with = Error{Fault::malformed, "alert: bad certificate"};
+    asking.run();
+    expect_failed(asking, Fault::malformed, kServerAlert);
+  }
+}
+
 // ---- CA certificates ----
 
 TEST(EstRefusals, any_answer_to_cacerts_but_200_ends_the_run) {
   for (const int code : {202, 204, 400, 401, 403, 404}) {
-    for (const bool bootstrap : {false, true}) {
-      Pair p = bootstrap ? bootstrapping() : Pair();
+    for (const bool anchored : {true, false}) {
+      Pair p;
+      if (!anchored) {
+        bootstrap(p);
+      }
       answer(p, "/cacerts", status(code));
       p.run();
       expect_failed(p, Fault::refused, kCaCertificates);
@@ -114,8 +132,11 @@ TEST(EstRefusals, a_server_error_at_cacerts_is_tried_again) {
 }
 
 TEST(EstRefusals, a_bag_that_cannot_be_read) {
-  for (const bool bootstrap : {false, true}) {
-    Pair p = bootstrap ? bootstrapping() : Pair();
+  for (const bool anchored : {true, false}) {
+    Pair p;
+    if (!anchored) {
+      bootstrap(p);
+    }
     answer(p, "/cacerts", status(200));
     p.run();
     expect_failed(p, Fault::malformed, kCaBag);
@@ -123,8 +144,11 @@ TEST(EstRefusals, a_bag_that_cannot_be_read) {
 }
 
 TEST(EstRefusals, a_bag_without_a_root) {
-  for (const bool bootstrap : {false, true}) {
-    Pair p = bootstrap ? bootstrapping() : Pair();
+  for (const bool anchored : {true, false}) {
+    Pair p;
+    if (!anchored) {
+      bootstrap(p);
+    }
     answer(p, "/cacerts", with_certificates({cast().issuing.certificate}));
     p.run();
     expect_failed(p, Fault::unauthentic, kCaBag);
@@ -142,7 +166,7 @@ TEST(EstRefusals, a_root_that_is_no_ca) {
   expect_failed(p, Fault::unauthentic, kCaBag);
 }
 
-TEST(EstRefusals, a_root_that_did_not_sign_itself) {
+TEST(EstRefusals, a_newer_root_of_the_same_name_that_another_key_signed) {
   Pair p;
   Party liar = make_root("CN=Owner Root");
   liar.key = *PrivateKey::generate(KeyType::p256);
@@ -151,6 +175,18 @@ TEST(EstRefusals, a_root_that_did_not_sign_itself) {
     what.not_after = kStart + 1000 * kDay;
   });
   answer(p, "/cacerts", with_certificates({root}));
+  p.run();
+  expect_failed(p, Fault::unauthentic, kCaRollover);
+}
+
+TEST(EstRefusals, a_root_whose_time_is_over) {
+  Pair p;
+  const Party web = make_root("CN=Web Root");
+  p.server = make_below(web, "CN=EST server", for_host("dns:est.example"));
+  p.plan.explicit_anchors.clear();
+  p.plan.implicit_anchors = {web.certificate};
+  const auto over = [](CertificateTemplate& what) { what.not_after = kStart - std::chrono::hours(1); };
+  answer(p, "/cacerts", with_certificates({make_root("CN=Owner Root", over).certificate}));
   p.run();
   expect_failed(p, Fault::unauthentic, kCaBag);
 }
@@ -163,7 +199,8 @@ TEST(EstRefusals, a_new_root_that_nobody_vouches_for) {
 }
 
 TEST(EstRefusals, a_fingerprint_that_the_person_did_not_expect) {
-  Pair p = bootstrapping();
+  Pair p;
+  bootstrap(p);
   p.expected_root = cast().maker.certificate;
   p.run();
   expect_failed(p, Fault::refused, kNotConfirmed);
@@ -196,7 +233,8 @@ TEST(EstRollover, the_old_root_is_dropped_when_the_new_one_does_not_vouch_for_it
   const Rollover r;
   Pair p;
   p.issuer = r.next;
-  p.config.labels[""].ca_certificates = with_certificates({cast().owner.certificate, r.new_with_old, r.next.certificate}).body;
+  p.config.labels[""].ca_certificates =
+      with_certificates({cast().owner.certificate, r.new_with_old, r.next.certificate}).body;
   p.run();
   ASSERT_TRUE(p.is<Client::Enrolled>()) << p.rule();
   EXPECT_EQ(p.installed->anchors, std::vector<Certificate>{r.next.certificate});
@@ -205,7 +243,8 @@ TEST(EstRollover, the_old_root_is_dropped_when_the_new_one_does_not_vouch_for_it
 TEST(EstRollover, without_new_with_old_the_new_root_is_refused) {
   const Rollover r;
   Pair p;
-  p.config.labels[""].ca_certificates = with_certificates({cast().owner.certificate, r.old_with_new, r.next.certificate}).body;
+  p.config.labels[""].ca_certificates =
+      with_certificates({cast().owner.certificate, r.old_with_new, r.next.certificate}).body;
   p.run();
   expect_failed(p, Fault::unauthentic, kCaRollover);
 }
@@ -397,8 +436,9 @@ TEST(EstRedirect, a_request_follows_within_the_same_origin_on_the_same_connectio
 }
 
 TEST(EstRedirect, a_request_and_its_login_follow_to_no_other_origin) {
-  for (const std::string to : {"https://other.example/.well-known/est/simpleenroll", "https://est.example:444/.well-known/est/simpleenroll",
-                               "http://est.example/.well-known/est/simpleenroll", ""}) {
+  for (const std::string to :
+       {"https://other.example/.well-known/est/simpleenroll", "https://est.example:444/.well-known/est/simpleenroll",
+        "http://est.example/.well-known/est/simpleenroll", ""}) {
     Pair p;
     answer(p, "/simpleenroll", status(302, to));
     p.run();

@@ -3,10 +3,8 @@
 
 #include "codec/base64.h"
 #include "codec/der.h"
-#include "crypto/cms.h"
 #include "proto/est/pair.h"
 #include "proto/est/rules.h"
-#include "role/table.h"
 
 namespace imprint::est {
 namespace {
@@ -19,14 +17,6 @@ Response text(int status, std::string_view body = "no\n") {
   out.content_type = "text/plain";
   out.body = to_bytes(body);
   return out;
-}
-
-Bytes bag(std::initializer_list<Certificate> all) {
-  std::vector<Bytes> der;
-  for (const Certificate& c : all) {
-    der.push_back(c.der);
-  }
-  return encode_certs_only(der);
 }
 
 // Replaces the answers to requests whose path ends so.
@@ -45,7 +35,7 @@ void expect_enrolled(const Pair& p) {
   EXPECT_EQ(i.certificate.key, p.keys.at(i.key.id).public_key());
   EXPECT_TRUE(verify_chain(i.certificate, i.via, i.anchors, {Purpose::any, p.now, true}));
   EXPECT_TRUE(p.sound);
-  EXPECT_NE(p.device_mind.find("credential:" + p.plan.label), nullptr);
+  EXPECT_NE(p.device_mind.find("credential:" + (p.plan.label.empty() ? "default" : p.plan.label)), nullptr);
   EXPECT_TRUE(p.open_sessions.empty()) << "a connection was left open";
   EXPECT_TRUE(p.refused.empty());
 }
@@ -70,7 +60,7 @@ TEST(Est, a_device_with_a_makers_certificate_enrols) {
   EXPECT_EQ(p.issued[0].certificate, p.installed->certificate.der);
   EXPECT_EQ(p.installed->certificate.subject.text, "CN=dev-1");
   EXPECT_EQ(p.installed->via, std::vector<Certificate>{cast().issuing.certificate});
-  EXPECT_EQ(p.device_mind.strength("credential:"), Strength::confirmed);  // no better than the operator's anchor
+  EXPECT_EQ(p.device_mind.strength("credential:default"), Strength::confirmed);  // no better than the operator's anchor
   EXPECT_EQ(p.requests.back().path, "/.well-known/est/simpleenroll");
   EXPECT_FALSE(p.requests.back().login.has_value());
 }
@@ -80,7 +70,7 @@ TEST(Est, what_the_factory_put_in_is_proved) {
   p.plan.origin = Origin::factory;
   p.run();
   expect_enrolled(p);
-  EXPECT_EQ(p.device_mind.strength("credential:"), Strength::proved);
+  EXPECT_EQ(p.device_mind.strength("credential:default"), Strength::proved);
 }
 
 TEST(Est, the_record_of_the_key_is_written_before_the_request_leaves) {
@@ -120,7 +110,7 @@ TEST(Est, a_device_without_anchors_enrols_after_a_person_confirmed_the_fingerpri
   p.run();
   expect_enrolled(p);
   EXPECT_EQ(p.states[0], "Meeting");
-  EXPECT_EQ(p.device_mind.strength("credential:"), Strength::confirmed);
+  EXPECT_EQ(p.device_mind.strength("credential:default"), Strength::confirmed);
   ASSERT_EQ(p.opened.size(), 2U);
   EXPECT_EQ(p.opened[0].trust, Trust::provisional);
   EXPECT_FALSE(p.opened[0].as.has_value()) << "the identity was shown to nobody in particular";
@@ -159,15 +149,15 @@ TEST(Est, a_registration_authority_of_the_owner_needs_no_name) {
   expect_enrolled(p);
 }
 
-Pair renewal() {
-  Pair p;
-  p.plan.credential = Credential{"old", {cast().old.certificate}};
-  p.plan.renew = true;
-  return p;
-}
+struct Renewal : Pair {
+  Renewal() {
+    plan.credential = Credential{"old", {cast().old.certificate}};
+    plan.renew = true;
+  }
+};
 
 TEST(Est, a_certificate_is_renewed_with_a_new_key) {
-  Pair p = renewal();
+  Renewal p;
   p.run();
   expect_enrolled(p);
   EXPECT_EQ(p.requests.back().path, "/.well-known/est/simplereenroll");
@@ -175,7 +165,7 @@ TEST(Est, a_certificate_is_renewed_with_a_new_key) {
 }
 
 TEST(Est, a_certificate_is_renewed_with_the_same_key) {
-  Pair p = renewal();
+  Renewal p;
   p.keys["old"] = cast().old.key;
   p.plan.keep_key = KeyRef{"old", cast().old.key.public_key()};
   p.run();
@@ -185,7 +175,7 @@ TEST(Est, a_certificate_is_renewed_with_the_same_key) {
 }
 
 TEST(Est, a_renewal_asks_for_other_names_in_their_own_attribute) {
-  Pair p = renewal();
+  Renewal p;
   p.plan.change_names = ChangeSubjectName{*Name::from_text("CN=dev-1-new"), std::nullopt};
   p.run();
   expect_enrolled(p);
@@ -210,7 +200,9 @@ TEST(Est, a_label_is_asked_for_everywhere) {
 
 Bytes wishes(CsrAttributes a) { return a.encode(); }
 
-CertificateRequest sent_request(const Pair& p) { return *CertificateRequest::parse(*decode_body(p.requests.back().body)); }
+CertificateRequest sent_request(const Pair& p) {
+  return *CertificateRequest::parse(*decode_body(p.requests.back().body));
+}
 
 TEST(Est, the_wished_key_type_is_made) {
   for (const bool as_template : {false, true}) {
@@ -335,8 +327,8 @@ TEST(Est, after_202_the_request_is_made_anew_for_the_new_connection) {
   EXPECT_EQ(p.pended[0].request_key, p.pended[1].request_key);
   EXPECT_EQ(p.keys.size(), 1U);
   EXPECT_EQ(sent_request(p).challenge_password, base64(to_bytes("binding of session 3")));
-  EXPECT_EQ(p.states, (States{"Opening", "Fetching", "Wishing", "Keying", "Signing", "Enrolling", "Waiting", "Opening", "Signing",
-                              "Enrolling", "Waiting", "Opening", "Signing", "Enrolling", "Enrolled"}));
+  EXPECT_EQ(p.states, (States{"Opening", "Fetching", "Wishing", "Keying", "Signing", "Enrolling", "Waiting", "Opening",
+                              "Signing", "Enrolling", "Waiting", "Opening", "Signing", "Enrolling", "Enrolled"}));
 }
 
 TEST(Est, a_device_that_waits_too_long_gives_up) {
@@ -476,7 +468,7 @@ TEST(Est, after_a_restart_no_person_is_asked_twice) {
   p.open_sessions.clear();
   p.run(p.asked);
   expect_enrolled(p);
-  EXPECT_EQ(p.device_mind.strength("credential:"), Strength::confirmed);
+  EXPECT_EQ(p.device_mind.strength("credential:default"), Strength::confirmed);
 }
 
 TEST(Est, a_connection_that_ends_between_two_messages_starts_a_new_attempt) {

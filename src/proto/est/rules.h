@@ -29,14 +29,15 @@ inline constexpr Rule kLinkingWrong{
     "EST-LINKING", "proof of possession: the linking value belongs to another TLS session", "RFC 7030 section 3.5",
     "make the request after the handshake, on the connection that carries it; an old-style challenge password has no "
     "place here"};
-inline constexpr Rule kLinkingMissing{"EST-LINKING-MISSING", "proof of possession: the profile wants the request linked",
-                                      "RFC 7030 section 3.5",
-                                      "put the channel binding into challengePassword or estIdentityLinking"};
-inline constexpr Rule kLinkingImpossible{
-    "EST-LINKING-CHANNEL", "proof of possession: this TLS session has no channel binding", "RFC 5929; RFC 9266",
-    "use TLS 1.3, or TLS 1.2 with extended master secret"};
+inline constexpr Rule kLinkingMissing{
+    "EST-LINKING-MISSING", "proof of possession: the profile wants the request linked", "RFC 7030 section 3.5",
+    "put the channel binding into challengePassword or estIdentityLinking"};
+inline constexpr Rule kLinkingImpossible{"EST-LINKING-CHANNEL",
+                                         "proof of possession: this TLS session has no channel binding",
+                                         "RFC 5929; RFC 9266", "use TLS 1.3, or TLS 1.2 with extended master secret"};
 inline constexpr Rule kRenewalUnproven{"EST-REENROLL-CERTIFICATE", "renewal without the certificate to be renewed",
-                                       "RFC 7030 section 3.3.2", "present the current certificate in the TLS handshake"};
+                                       "RFC 7030 section 3.3.2",
+                                       "present the current certificate in the TLS handshake"};
 inline constexpr Rule kRenewalNames{
     "EST-REENROLL-NAMES", "the request's names differ from those of the certificate to be renewed",
     "RFC 7030 section 4.2.2", "keep subject and subjectAltName, or ask with ChangeSubjectName (RFC 6402 section 2.8)"};
@@ -44,8 +45,8 @@ inline constexpr Rule kRenewalNames{
 // ---- what the owner decides ----
 inline constexpr Rule kWhoAreYou{"EST-AUTHENTICATION", "nobody known asks", "RFC 7030 section 3.3.2",
                                  "present a certificate or a one-time token"};
-inline constexpr Rule kSignerSilent{"EST-CA-UNREACHABLE", "the CA or the store does not answer", "RFC 7030 section 4.2.3",
-                                    "try again after the time in Retry-After"};
+inline constexpr Rule kSignerSilent{"EST-CA-UNREACHABLE", "the CA or the store does not answer",
+                                    "RFC 7030 section 4.2.3", "try again after the time in Retry-After"};
 
 // ---- answers that a client reads ----
 inline constexpr Rule kUnreachable{"EST-SERVER-UNREACHABLE", "the EST server does not answer", "RFC 7030 section 3",
@@ -63,7 +64,8 @@ inline constexpr Rule kCaCertificates{"EST-CACERTS", "the server did not give it
                                       "RFC 7030 section 4.1.3", "any other answer than 200 ends the run"};
 inline constexpr Rule kCaBag{"EST-CACERTS-BAG", "the CA certificates cannot be read or do not lead to one root",
                              "RFC 7030 section 4.1.3", "the server has to send its root and all issuing CAs"};
-inline constexpr Rule kCaRollover{"EST-CACERTS-ROLLOVER", "the server's root is new and no believed anchor vouches for it",
+inline constexpr Rule kCaRollover{"EST-CACERTS-ROLLOVER",
+                                  "the server's root is new and no believed anchor vouches for it",
                                   "RFC 7030 section 4.1.3; RFC 4210 section 4.4; stricter: ours",
                                   "the CA has to send NewWithOld, or a person has to give the new root by --anchors"};
 inline constexpr Rule kNotConfirmed{"EST-FINGERPRINT", "the CA certificate's fingerprint was not confirmed",
@@ -74,24 +76,28 @@ inline constexpr Rule kUnauthorized{"EST-UNAUTHORIZED", "the server wants other 
                                     "present the IDevID, the current certificate or a fresh one-time token"};
 inline constexpr Rule kAnswerUnreadable{"EST-ANSWER", "the server's answer cannot be read", "RFC 7030 section 4.2.3",
                                         "the answer must be a certs-only message"};
-inline constexpr Rule kNotMyKey{"EST-ANSWER-KEY", "no certificate in the answer is for our key", "RFC 7030 section 4.2.3",
-                                "the server has mixed up its clients"};
+inline constexpr Rule kNotMyKey{"EST-ANSWER-KEY", "no certificate in the answer is for our key",
+                                "RFC 7030 section 4.2.3", "the server has mixed up its clients"};
 inline constexpr Rule kNotMyAnchors{"EST-ANSWER-CHAIN", "the new certificate does not lead to the owner's anchors",
                                     "RFC 7030 section 4.1.3", "the server's CA certificates and its CA disagree"};
 inline constexpr Rule kRetryAfter{"EST-RETRY-AFTER", "202 without a Retry-After", "RFC 7030 section 4.2.3",
                                   "the server has to say when to come again"};
-inline constexpr Rule kRedirect{"EST-REDIRECT", "the server sends us elsewhere, and we do not go", "RFC 7030 section 3.2.1",
+inline constexpr Rule kRedirect{"EST-REDIRECT", "the server sends us elsewhere, and we do not go",
+                                "RFC 7030 section 3.2.1",
                                 "configure the new address; only GETs follow to another host, at most three times"};
 inline constexpr Rule kKey{"EST-KEY", "the device could not make or use its key", "ours: docs/guide.md",
                            "check the key folder's permissions and free space"};
 inline constexpr Rule kGaveUp{"EST-GAVE-UP", "tried often enough", "ours: docs/guide.md",
                               "mend what the steps before say, then start again"};
 
-inline constexpr std::array kRules{
-    &kNoSuchOperation, &kNoSuchLabel,     &kWantsGet,       &kWantsPost,      &kWrongType,      &kBodyUnreadable,  &kRequestUnreadable,
-    &kPossession,      &kLinkingWrong,    &kLinkingMissing, &kLinkingImpossible, &kRenewalUnproven, &kRenewalNames,
-    &kWhoAreYou,       &kSignerSilent,    &kUnreachable,    &kServerUntrusted, &kServerAlert, &kServerName,     &kNoAnchors,
-    &kCaCertificates,  &kCaBag,           &kCaRollover,     &kNotConfirmed,   &kRefused,        &kUnauthorized,    &kAnswerUnreadable,
-    &kNotMyKey,        &kNotMyAnchors,    &kRetryAfter,     &kRedirect,       &kKey,             &kGaveUp};
+inline constexpr std::array kRules{&kNoSuchOperation, &kNoSuchLabel,    &kWantsGet,          &kWantsPost,
+                                   &kWrongType,       &kBodyUnreadable, &kRequestUnreadable, &kPossession,
+                                   &kLinkingWrong,    &kLinkingMissing, &kLinkingImpossible, &kRenewalUnproven,
+                                   &kRenewalNames,    &kWhoAreYou,      &kSignerSilent,      &kUnreachable,
+                                   &kServerUntrusted, &kServerAlert,    &kServerName,        &kNoAnchors,
+                                   &kCaCertificates,  &kCaBag,          &kCaRollover,        &kNotConfirmed,
+                                   &kRefused,         &kUnauthorized,   &kAnswerUnreadable,  &kNotMyKey,
+                                   &kNotMyAnchors,    &kRetryAfter,     &kRedirect,          &kKey,
+                                   &kGaveUp};
 
 }  // namespace imprint::est

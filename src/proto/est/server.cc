@@ -51,8 +51,8 @@ Response certificate_answer(const Bytes& certificate) {
 }
 
 bool is_registration_authority(const Session& session) {
-  return session.proven && std::ranges::find((*session.proven)->leaf.extended, eku::kCmcRa) !=
-                               (*session.proven)->leaf.extended.end();
+  return session.proven &&
+         std::ranges::find((*session.proven)->leaf.extended, eku::kCmcRa) != (*session.proven)->leaf.extended.end();
 }
 
 Status check_value(const std::optional<std::string>& value, const Session& session) {
@@ -75,8 +75,8 @@ std::string learn_applicant(const Session& session, const Decision& decision, Se
     return id;
   }
   if (decision.secret) {
-    Belief peer{"peer:" + (*decision.secret)->device, Topic::peer, "who asks holds the secret of " + (*decision.secret)->device,
-                kNoEnd};
+    Belief peer{"peer:" + (*decision.secret)->device, Topic::peer,
+                "who asks holds the secret of " + (*decision.secret)->device, kNoEnd};
     std::string id = peer.id;
     t.learn(std::move(peer), *decision.secret);
     return id;

@@ -1,5 +1,5 @@
-// The EST server toward one request: RFC 7030's registration authority. The header is the state table. Bodies of answers
-// are DER; the binding gives them the wire's form.
+// The EST server toward one request: RFC 7030's registration authority. The header is the state table. Bodies of
+// answers are DER; the binding gives them the wire's form.
 #pragma once
 
 #include <map>
@@ -17,7 +17,8 @@ struct Label {
   Bytes ca_certificates;         // certs-only message, DER
   Bytes wishes;                  // CsrAttributes, DER; empty: 204, no wishes
   bool require_linking = false;  // a request without linking value is refused
-  bool ignore_linking = false;   // only for known legacy clients whose challengePassword is a password (RFC 7894 section 4)
+  bool ignore_linking =
+      false;  // only for known legacy clients whose challengePassword is a password (RFC 7894 section 4)
 };
 
 struct ServerConfig {

@@ -221,7 +221,9 @@ TEST(EstServer, serves_ca_certificates_and_wishes_to_anybody) {
   Asker a;
   a.session.proven.reset();
   a.session.presented.clear();
-  const auto get = [&](Operation o) { return a.serve(est::make_request("", "", o), std::make_shared<const Session>(a.session)); };
+  const auto get = [&](Operation o) {
+    return a.serve(est::make_request("", "", o), std::make_shared<const Session>(a.session));
+  };
   const Response ca = get(Operation::cacerts);
   EXPECT_EQ(ca.status, 200);
   EXPECT_EQ(parse_certs_only(*decode_body(ca.body))->front(), cast().owner.certificate);
@@ -320,13 +322,21 @@ TEST(EstServer, answers_to_questions_of_before_are_stale) {
 }
 
 TEST(EstServer, records_before_it_answers) {
-  Turns t;
-  t.ask();
-  t.feed(Done<Decision>{{1}, t.yes()});
-  t.feed(Done<Bytes>{{2}, Bytes{1, 2, 3}});
-  ASSERT_GE(t.actions.size(), 2U);
-  EXPECT_TRUE(std::holds_alternative<Note<Issued>>(t.actions[t.actions.size() - 2]));
-  EXPECT_TRUE(std::holds_alternative<Reply>(t.actions.back()));
+  for (const Verdict verdict : {Verdict::issue, Verdict::pending, Verdict::refused}) {
+    Turns t;
+    t.ask();
+    Decision d = t.yes();
+    d.verdict = verdict;
+    t.feed(Done<Decision>{{1}, d});
+    if (verdict == Verdict::issue) {
+      t.feed(Done<Bytes>{{2}, Bytes{1, 2, 3}});
+    }
+    ASSERT_GE(t.actions.size(), 2U);
+    const auto& record = t.actions[t.actions.size() - 2];
+    EXPECT_TRUE(std::holds_alternative<Note<Issued>>(record) || std::holds_alternative<Note<Pended>>(record) ||
+                std::holds_alternative<Note<Denied>>(record));
+    EXPECT_TRUE(std::holds_alternative<Reply>(t.actions.back()));
+  }
 }
 
 // ---- under which key a request is found again ----
@@ -347,8 +357,11 @@ TEST(EstRequestKey, follows_who_asks_for_what_and_nothing_else) {
   EXPECT_EQ(request_key(later, {}, "", request([](RequestTemplate& t) { t.challenge_password = "x"; })), key);
   // Everything else makes it another one.
   EXPECT_NE(request_key(a.session, {}, "meters", plain), key);
-  EXPECT_NE(request_key(a.session, {}, "", request([](RequestTemplate& t) { t.subject = *Name::from_text("CN=x"); })), key);
-  EXPECT_NE(request_key(a.session, {}, "", request([](RequestTemplate& t) { t.alt_names = {*GeneralName::from_text("dns:x")}; })), key);
+  EXPECT_NE(request_key(a.session, {}, "", request([](RequestTemplate& t) { t.subject = *Name::from_text("CN=x"); })),
+            key);
+  EXPECT_NE(request_key(a.session, {}, "",
+                        request([](RequestTemplate& t) { t.alt_names = {*GeneralName::from_text("dns:x")}; })),
+            key);
   const PrivateKey other = *PrivateKey::generate(KeyType::p256);
   EXPECT_NE(request_key(a.session, {}, "", *CertificateRequest::parse(*make_request(other, a.names))), key);
   Session somebody = a.session;

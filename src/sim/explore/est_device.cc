@@ -100,7 +100,8 @@ void EstRules::Step::act(const Client::Turn::Action& action) {
 
 void EstRules::Step::send(const SendRequest& action) {
   auto& wires = wires_.edit();
-  const auto wire = std::ranges::find_if(wires, [&](const Wire& x) { return x.client_open && x.client_side->id == action.session; });
+  const auto wire =
+      std::ranges::find_if(wires, [&](const Wire& x) { return x.client_open && x.client_side->id == action.session; });
   if (wire == wires.end()) {
     return wrong("a request on a connection that the client has closed");
   }
@@ -162,7 +163,8 @@ void EstRules::Step::save(const est::Installed& record) {
 
 void EstRules::Step::connect(const Open& open) {
   const std::uint64_t id = ++w.sessions;
-  Session client{id, open.trust, open.to.host, {cast_.server}, {}, to_bytes("binding " + std::to_string(id)), "TLSv1.3"};
+  Session client{id,       open.trust, open.to.host, {cast_.server}, {}, to_bytes("binding " + std::to_string(id)),
+                 "TLSv1.3"};
   if (open.trust == Trust::anchors) {
     const auto proven = verify_chain(cast_.server, {}, open.anchors, {Purpose::tls_server, kNow, true});
     if (!proven) {
@@ -174,8 +176,8 @@ void EstRules::Step::connect(const Open& open) {
   Session server{id, Trust::anchors, {}, {}, {}, client.channel_binding, client.protocol};
   if (open.as) {
     server.presented = open.as->chain;
-    const auto proven =
-        verify_chain(server.presented.front(), server.presented, {cast_.maker, cast_.owner}, {Purpose::tls_client, kNow, true});
+    const auto proven = verify_chain(server.presented.front(), server.presented, {cast_.maker, cast_.owner},
+                                     {Purpose::tls_client, kNow, true});
     if (proven) {
       server.proven = *proven;
     }

@@ -125,6 +125,9 @@ void EstRules::Step::reply(const Served& from, const Reply& r) {
       wrong("a replayed request gets a certificate");
     }
   }
+  if (from.enrols && r.what.status == 202 && owner_->pending.empty()) {
+    wrong("the server says that a request waits, and has no record of it");
+  }
   for (std::size_t i = 0; i < wires_->size(); ++i) {
     const Wire& x = (*wires_)[i];
     if (x.server_side->id == from.session->id && x.client_open && !x.cut) {

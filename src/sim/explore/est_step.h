@@ -19,6 +19,8 @@ template <class... F>
 struct Cases : F... {
   using F::operator()...;
 };
+template <class... F>
+Cases(F...) -> Cases<F...>;  // clang 14 deduces none for aggregates
 
 template <class T, class... A>
 bool is(const std::variant<A...>& v) {

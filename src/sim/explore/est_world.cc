@@ -9,8 +9,8 @@ namespace {
 
 constexpr std::string_view kHost = "est.example";
 
-Certificate certificate(const PrivateKey& issuer, std::string_view issuer_name, std::string_view name, const PublicKey& key,
-                        std::uint8_t serial) {
+Certificate certificate(const PrivateKey& issuer, std::string_view issuer_name, std::string_view name,
+                        const PublicKey& key, std::uint8_t serial) {
   CertificateTemplate what;
   what.serial = {serial};
   what.issuer = *Name::from_text(issuer_name);
@@ -56,15 +56,18 @@ Beliefs initial_beliefs(const Certificate& owner, const Certificate& maker) {
 
 }  // namespace
 
-EstRules::EstRules(Setting setting) : setting_(setting), cast_(std::make_unique<Cast>()), pools_(std::make_unique<Pools>()) {
+EstRules::EstRules(Setting setting)
+    : setting_(setting), cast_(std::make_unique<Cast>()), pools_(std::make_unique<Pools>()) {
   Cast& c = *cast_;
   const PrivateKey maker_key = toy::key(KeyType::p256, "maker");
   c.owner_key = toy::key(KeyType::p256, "owner");
   c.owner = certificate(c.owner_key, "CN=owner", "CN=owner", c.owner_key.public_key(), 1);
   c.maker = certificate(maker_key, "CN=maker", "CN=maker", maker_key.public_key(), 1);
   c.server = certificate(c.owner_key, "CN=owner", "CN=server", toy::key(KeyType::p256, "server").public_key(), 2);
-  const Certificate idevid = certificate(maker_key, "CN=maker", "CN=dev-1", toy::key(KeyType::p256, "device").public_key(), 3);
-  const Certificate old = certificate(c.owner_key, "CN=owner", "CN=dev-1", toy::key(KeyType::p256, "old").public_key(), 4);
+  const Certificate idevid =
+      certificate(maker_key, "CN=maker", "CN=dev-1", toy::key(KeyType::p256, "device").public_key(), 3);
+  const Certificate old =
+      certificate(c.owner_key, "CN=owner", "CN=dev-1", toy::key(KeyType::p256, "old").public_key(), 4);
   c.plan = std::make_shared<const est::Plan>(plan_of(setting.mode, c.owner, idevid, old));
   c.site = initial_beliefs(c.owner, c.maker);
   auto config = std::make_shared<est::ServerConfig>();
@@ -117,7 +120,8 @@ void EstRules::moves(const EstWorld& world, const Emit& emit) {
     happen(world, emit, "power cut at the server", true, [](Step& s) { s.crash_server(); });
   }
   if (busy != served.end()) {
-    happen(world, emit, {}, false, [&](Step& s) { return s.act_served(static_cast<std::size_t>(busy - served.begin())); });
+    happen(world, emit, {}, false,
+           [&](Step& s) { return s.act_served(static_cast<std::size_t>(busy - served.begin())); });
     return;
   }
   moves_of_device(world, emit);
@@ -195,7 +199,8 @@ void EstRules::moves_of_owner(const EstWorld& world, const Emit& emit) {
     }
   }
   if (world.admission == Admission::waiting && !pools_->owner[world.owner].pending.empty()) {
-    happen(world, emit, "the administrator approves", false, [](Step& s) { s.world().admission = Admission::approved; });
+    happen(world, emit, "the administrator approves", false,
+           [](Step& s) { s.world().admission = Admission::approved; });
     happen(world, emit, "the administrator refuses", false, [](Step& s) { s.world().admission = Admission::refused; });
   }
 }
@@ -232,7 +237,9 @@ void EstRules::Step::emit(const Emit& to, std::string_view label, bool fault) {
 
 // What is over is forgotten, so that equal worlds look equal.
 void EstRules::Step::settle() {
-  const auto half_dead = [](const Wire& x) { return !x.client_open && (!x.answers.empty() || !x.unanswered.empty() || !x.server_open); };
+  const auto half_dead = [](const Wire& x) {
+    return !x.client_open && (!x.answers.empty() || !x.unanswered.empty() || !x.server_open);
+  };
   if (std::ranges::any_of(*wires_, half_dead)) {
     for (Wire& x : wires_.edit()) {
       if (!x.client_open) {

@@ -105,8 +105,18 @@ struct EstWorld {
   using Key = std::array<std::uint32_t, 12>;
   Key key() const {
     const auto pack = [](unsigned a, unsigned b, unsigned c, unsigned d) { return a << 24U | b << 16U | c << 8U | d; };
-    return {client, todo, asked, disk, mind, owner, wires, served, heard, pack(sessions, 0, losses, dups),
-            pack(crashes, replays, failures, static_cast<unsigned>(admission)), pack(0, 0, timer, ended)};
+    return {client,
+            todo,
+            asked,
+            disk,
+            mind,
+            owner,
+            wires,
+            served,
+            heard,
+            pack(sessions, 0, losses, dups),
+            pack(crashes, replays, failures, static_cast<unsigned>(admission)),
+            pack(0, 0, timer, ended)};
   }
   bool finished() const { return ended; }
 };

@@ -22,7 +22,8 @@ template <class T>
 class Pool {
  public:
   std::uint32_t id(T value) {
-    const auto [at, fresh] = ids_.try_emplace(fingerprint(encode_state(value)), static_cast<std::uint32_t>(values_.size()));
+    const auto [at, fresh] =
+        ids_.try_emplace(fingerprint(encode_state(value)), static_cast<std::uint32_t>(values_.size()));
     if (fresh) {
       values_.push_back(std::move(value));
     }
@@ -38,10 +39,10 @@ class Pool {
 
 struct Report {
   std::size_t states = 0, transitions = 0, stuck = 0;
-  bool complete = true;             // false: the limit of states was reached
+  bool complete = true;  // false: the limit of states was reached
   double seconds = 0;
-  std::string violation;            // the first one found; empty: none
-  std::vector<std::string> trace;   // the steps to the violation, or to the first stuck state
+  std::string violation;           // the first one found; empty: none
+  std::vector<std::string> trace;  // the steps to the violation, or to the first stuck state
 };
 
 // The search over one kind of world. `World` is a plain value with

@@ -13,7 +13,8 @@ constexpr std::string_view kUsage =
     "usage: explore_est [--loss N] [--dup N] [--crash N] [--replay N] [--failure N] [--states N]\n"
     "                   [--mode idevid|token|bootstrap|renewal] [--approval]\n"
     "                   [--plant send-before-save|reply-before-note]\n"
-    "Without options, every mode is explored within small bounds. Exit code 1: something bad or a dead end was found.\n";
+    "Without options, every mode is explored within small bounds. Exit code 1: something bad or a dead end was "
+    "found.\n";
 
 struct Options {
   Setting setting;
@@ -44,8 +45,11 @@ bool read_number(std::string_view text, auto& out) {
 
 bool read_option(std::string_view name, std::string_view value, Options& out) {
   Bounds& b = out.setting.bounds;
-  const std::array<std::pair<std::string_view, unsigned*>, 5> numbers{
-      {{"--loss", &b.loss}, {"--dup", &b.dup}, {"--crash", &b.crash}, {"--replay", &b.replay}, {"--failure", &b.failure}}};
+  const std::array<std::pair<std::string_view, unsigned*>, 5> numbers{{{"--loss", &b.loss},
+                                                                       {"--dup", &b.dup},
+                                                                       {"--crash", &b.crash},
+                                                                       {"--replay", &b.replay},
+                                                                       {"--failure", &b.failure}}};
   for (const auto& [known, where] : numbers) {
     if (name == known) {
       return read_number(value, *where) && *where <= 8;
@@ -55,7 +59,8 @@ bool read_option(std::string_view name, std::string_view value, Options& out) {
     return read_number(value, out.max_states);
   }
   if (name == "--plant") {
-    out.setting.plant = value == "send-before-save" ? Plant::client_sends_before_save : Plant::server_replies_before_note;
+    out.setting.plant =
+        value == "send-before-save" ? Plant::client_sends_before_save : Plant::server_replies_before_note;
     return value == "send-before-save" || value == "reply-before-note";
   }
   if (name == "--mode") {
@@ -74,9 +79,11 @@ bool explore_one(const Setting& setting, std::size_t max_states) {
   const std::string_view mode = named->first;
   const Report r = explore_est(setting, max_states);
   const Bounds& b = setting.bounds;
-  std::printf("est %.*s%s loss<=%u dup<=%u crash<=%u replay<=%u failure<=%u: %zu states, %zu transitions, %.2f s, %zu stuck%s\n",
-              static_cast<int>(mode.size()), mode.data(), setting.approval ? " with approval" : "", b.loss, b.dup, b.crash, b.replay,
-              b.failure, r.states, r.transitions, r.seconds, r.stuck, r.complete ? "" : " (not complete)");
+  std::printf(
+      "est %.*s%s loss<=%u dup<=%u crash<=%u replay<=%u failure<=%u: %zu states, %zu transitions, %.2f s, %zu "
+      "stuck%s\n",
+      static_cast<int>(mode.size()), mode.data(), setting.approval ? " with approval" : "", b.loss, b.dup, b.crash,
+      b.replay, b.failure, r.states, r.transitions, r.seconds, r.stuck, r.complete ? "" : " (not complete)");
   if (r.violation.empty() && r.stuck == 0) {
     return true;
   }

@@ -1,0 +1,46 @@
+#!/usr/bin/env bash
+# The main job as a newcomer sees it: a fleet, its table, the pasted curl line, Ctrl-C.
+set -u
+cd "$(dirname "$0")/../.."
+imprint=${IMPRINT:-build/imprint}
+work=$(mktemp -d)
+n=0
+failed=0
+trap '[ -z "$server" ] || kill "$server" 2>/dev/null; rm -rf "$work"' EXIT
+server=
+
+check() {  # name, command…
+  local name=$1
+  shift
+  n=$((n + 1))
+  if "$@" >"$work/out" 2>&1; then echo "ok $n - $name"; else
+    echo "not ok $n - $name"
+    sed 's/^/# /' "$work/out" | tail -20
+    failed=1
+  fi
+}
+
+"$imprint" demo --once --devices 3 >"$work/table" 2>"$work/progress"
+check "demo --once ends with 0 when every device is operational" test $? = 0
+check "its table names every device once" test "$(grep -c ' operational ' "$work/table")" = 3
+check "and says so" grep -q '^3 of 3 devices are operational$' "$work/table"
+check "progress goes to stderr" grep -q 'devices done' "$work/progress"
+check "no demo folder is left behind" sh -c "! ls -d ${TMPDIR:-/tmp}/imprint-demo-* 2>/dev/null | grep ."
+check "as JSON" sh -c "'$imprint' demo --once --devices 2 --json 2>/dev/null | python3 -c 'import json,sys; d=json.load(sys.stdin); assert d[\"operational\"]==2'"
+check "five hundred devices" sh -c "'$imprint' demo --once --devices 500 --quiet >'$work/500' && grep -q '^500 of 500' '$work/500'"
+check "a protocol that is not there is a usage error" sh -c "'$imprint' demo --once --protocols brski; test \$? = 2"
+
+"$imprint" demo --devices 2 --data "$work/data" >"$work/served" 2>"$work/serving" &
+server=$!
+for _ in $(seq 100); do grep -q 'serving until' "$work/serving" && break; sleep 0.1; done
+curl_line=$(grep -o 'curl -s .*' "$work/serving")
+check "the curl line works as pasted" sh -c "$curl_line | python3 -c 'import json,sys; json.load(sys.stdin)'"
+check "it goes on serving" kill -0 "$server"
+kill -INT "$server"
+wait "$server"
+check "Ctrl-C ends it with 0" test $? = 0
+server=
+check "the audit log of the demo holds" "$imprint" audit verify --data "$work/data"
+check "compare draws from its runs" sh -c "'$imprint' compare --data '$work/data' | grep -q est"
+echo "1..$n"
+exit $failed

@@ -1,0 +1,122 @@
+#!/usr/bin/env python3
+"""Switches off each check of a protocol in turn, and says whether any test notices.
+
+usage: mutate.py --build FOLDER [--protocol est] [--only FILE:LINE]
+
+FOLDER is a build folder configured with -DIMPRINT_MUTATE=ON that holds the protocol's tests (PROTOCOL_tests) and its
+explorer (explore_PROTOCOL). Every CHECK_OR and holds() of src/proto/PROTOCOL is switched off once, every save() and
+note() once delayed behind the next thing that leaves. A place is killed if a program fails, crashes or does not end.
+What survives, and what no test reaches, is a missing test or a useless check: exit code 1.
+"""
+
+import argparse
+import os
+import pathlib
+import re
+import subprocess
+import sys
+import tempfile
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+CHECK = re.compile(r"\bCHECK_OR\(|\bholds\(|\bt\.(?:save|note)\(")
+NOT_THE_PROTOCOL = re.compile(r"(_test|_fuzz)\.cc$|^(pair\.(cc|h)|misbehave\.h)$")
+TIME_LIMIT_S = 60
+
+
+def programs(build, protocol):
+    """The programs that may notice, the quickest first."""
+    tests = pathlib.Path(build) / "tests"
+    return [
+        [str(tests / f"{protocol}_tests"), "--gtest_brief=1", "--gtest_fail_fast"],
+        [str(tests / f"explore_{protocol}"), "--loss", "0", "--crash", "1", "--failure", "0"],
+    ]
+
+
+def run(command, **environment):
+    """Whether the program ended well."""
+    try:
+        done = subprocess.run(
+            command, env=os.environ | environment, timeout=TIME_LIMIT_S,
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False)
+    except subprocess.TimeoutExpired:
+        return False
+    return done.returncode == 0
+
+
+def statement_end(lines, start):
+    """The line on which the statement ends that begins on line `start` (both counted from 0)."""
+    depth = 0
+    for at in range(start, min(start + 12, len(lines))):
+        text = lines[at][CHECK.search(lines[at]).start():] if at == start else lines[at]
+        depth += text.count("(") - text.count(")")
+        if depth <= 0:
+            return at
+    return start
+
+
+def places_in_source(protocol):
+    """Each check: its file, first and last line, and text."""
+    found = []
+    for file in sorted((ROOT / "src" / "proto" / protocol).iterdir()):
+        if file.suffix not in (".cc", ".h") or NOT_THE_PROTOCOL.search(file.name):
+            continue
+        lines = file.read_text(encoding="utf-8").splitlines()
+        name = str(file.relative_to(ROOT))
+        for at, line in enumerate(lines):
+            if CHECK.search(line) and not line.lstrip().startswith(("//", "#")):
+                found.append((name, at + 1, statement_end(lines, at) + 1, line.strip()))
+    return found
+
+
+def places_reached(commands, protocol):
+    """The places that the programs met, as they name them; ends the script if a program fails unmutated."""
+    with tempfile.TemporaryDirectory() as folder:
+        listing = pathlib.Path(folder) / "places"
+        for command in commands:
+            if not run(command, IMPRINT_MUTATE_LIST=str(listing)):
+                sys.exit(f"{command[0]} fails as it is")
+        if not listing.exists():
+            sys.exit("no place was met: is the build configured with -DIMPRINT_MUTATE=ON?")
+        return {p for p in listing.read_text().split() if p.startswith(f"src/proto/{protocol}/")}
+
+
+def reached_within(reached, file, first, last):
+    """The name of the place that lies within these lines, or None."""
+    for line in range(first, last + 1):
+        if f"{file}:{line}" in reached:
+            return f"{file}:{line}"
+    return None
+
+
+def killer(commands, place):
+    """The program that notices, or None."""
+    for command in commands:
+        if not run(command, IMPRINT_MUTATE_AT=place):
+            return pathlib.Path(command[0]).name
+    return None
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--build", required=True)
+    parser.add_argument("--protocol", default="est")
+    parser.add_argument("--only", help="one place, FILE:LINE, in place of all")
+    options = parser.parse_args()
+    commands = programs(options.build, options.protocol)
+    reached = places_reached(commands, options.protocol)
+    killed = survived = 0
+    for file, first, last, text in places_in_source(options.protocol):
+        place = reached_within(reached, file, first, last)
+        if options.only and options.only not in (place, f"{file}:{first}"):
+            continue
+        by = killer(commands, place) if place else None
+        verdict = f"killed by {by}" if by else "SURVIVED" if place else "NOT REACHED"
+        killed += by is not None
+        survived += by is None
+        print(f"{verdict:25} {file}:{first}  {text[:100]}", flush=True)
+    print(f"{killed} killed, {survived} survived")
+    return 1 if survived or not killed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
