@@ -236,8 +236,7 @@ class Client final : public HttpsClient, public ConnectionOwner {
       p.parser.end();
       take_response(p);
     }
-    // The Fault is unreachable whatever ended it; an alert of the peer shows in the words.
-    end(p, {Fault::unreachable, why.what});
+    end(p, why);
   }
 
   void on_gone(Connection& c) override {

@@ -69,7 +69,7 @@ TEST(Tls, a_client_below_another_anchor_is_refused_with_an_alert) {
   ASSERT_TRUE(session);  // TLS 1.3: the server judges after the client is done
   const auto response = rig.get((*session)->id, "/a");
   ASSERT_FALSE(response);
-  EXPECT_EQ(response.error().fault, Fault::unreachable);
+  EXPECT_EQ(response.error().fault, Fault::unauthentic);
   EXPECT_EQ(rig.handshake_failures.at(0).fault, Fault::unauthentic);
   EXPECT_TRUE(rig.requests.empty());
   EXPECT_TRUE(rig.until([&] { return rig.lost == std::vector{(*session)->id}; }));

@@ -62,8 +62,8 @@ class Pair {
   std::function<void(Response&, const Request&)> on_response;  // on its way back
   std::function<void(Decision&, const Admit&)> on_decision;
   std::function<void(CertificateTemplate&)> on_issue;
-  unsigned lose_connections = 0;                 // the next opens that fail
-  std::map<std::string, unsigned> lose_answers;  // by the end of the path: answers that never come
+  unsigned lose_connections = 0;                      // the next opens that fail
+  std::map<std::string, unsigned> lose_answers;       // by the end of the path: answers that never come
   Error lost_with{Fault::unreachable, "connection"};  // how the two end
   bool key_fails = false, signing_fails = false, ca_fails = false, store_fails = false;
 
