@@ -25,7 +25,6 @@ OUTSIDE = {
     "CLI/": {"app"},
     "toml++/": {"app"},
     "prometheus/": {"app"},
-    "boost/": {"sim", "role"},
     "nlohmann/": {"codec", "store", "app", "factory", "survey", "io"},
 }
 
