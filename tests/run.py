@@ -20,7 +20,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 ASAN = ROOT / "build-asan"
-FUZZ_SECONDS = 5
+FUZZ_SECONDS = int(os.environ.get("FUZZ_SECONDS", "5"))
 TIMEOUT_S = 600
 # Suites that measure time or fill the machine run alone, after the others.
 ALONE = {"faults/kill9", "e2e/demo"}
@@ -102,7 +102,7 @@ def run_fuzz(outcome, command):
     with tempfile.TemporaryDirectory() as scratch:
         extra = [str(corpus)] if corpus.is_dir() else []
         code, outcome.log = run_command(command + [f"-max_total_time={FUZZ_SECONDS}", "-rss_limit_mb=2048", "-timeout=10",
-                                                   f"-artifact_prefix={scratch}/", scratch] + extra, 120)
+                                                   f"-artifact_prefix={scratch}/", scratch] + extra, FUZZ_SECONDS + 115)
     if code == 0 and "Done " in outcome.log:
         outcome.passed += 1
     else:
