@@ -32,6 +32,15 @@ def programs(build, protocol):
     ]
 
 
+def check_fresh(commands, protocol):
+    """Ends the script if a program is older than the sources: lines would not be where it says."""
+    newest = max(f.stat().st_mtime for f in (ROOT / "src" / "proto" / protocol).iterdir() if f.suffix in (".cc", ".h"))
+    for command in commands:
+        program = pathlib.Path(command[0])
+        if not program.exists() or program.stat().st_mtime < newest:
+            sys.exit(f"{program} is not built, or older than the sources")
+
+
 def run(command, **environment):
     """Whether the program ended well."""
     try:
@@ -103,6 +112,7 @@ def main():
     parser.add_argument("--only", help="one place, FILE:LINE, in place of all")
     options = parser.parse_args()
     commands = programs(options.build, options.protocol)
+    check_fresh(commands, options.protocol)
     reached = places_reached(commands, options.protocol)
     killed = survived = 0
     for file, first, last, text in places_in_source(options.protocol):

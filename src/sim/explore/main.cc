@@ -25,15 +25,16 @@ struct Options {
 // What a run without options looks at: seconds, and every fault in every mode.
 constexpr Bounds kCutAndBreak{1, 0, 1, 0, 0};
 constexpr Bounds kCut{0, 0, 1, 0, 0};
-constexpr Bounds kAllButCut{1, 1, 0, 1, 1};
+constexpr Bounds kBreak{1, 1, 0, 1, 0};
+constexpr Bounds kFail{1, 0, 0, 0, 1};
 constexpr std::array<Setting, 8> kSmall{{{Mode::idevid, kCutAndBreak},
-                                         {Mode::idevid, kAllButCut},
+                                         {Mode::idevid, kBreak},
                                          {Mode::idevid, kCut, Plant::none, true},
                                          {Mode::token, kCutAndBreak},
-                                         {Mode::token, kAllButCut},
+                                         {Mode::token, kBreak},
                                          {Mode::bootstrap, kCut},
-                                         {Mode::bootstrap, kAllButCut},
-                                         {Mode::renewal, kAllButCut}}};
+                                         {Mode::bootstrap, kBreak},
+                                         {Mode::renewal, kBreak}}};
 
 constexpr std::array<std::pair<std::string_view, Mode>, 4> kModes{
     {{"idevid", Mode::idevid}, {"token", Mode::token}, {"bootstrap", Mode::bootstrap}, {"renewal", Mode::renewal}}};
