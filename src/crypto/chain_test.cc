@@ -75,6 +75,18 @@ TEST(Issue, openssl_reads_what_was_asked_for) {
   EXPECT_EQ(parsed.alt_names, what.alt_names);
 }
 
+TEST(Chain, only_a_root_is_self_signed) {
+  EXPECT_TRUE(self_signed(root().certificate));
+  EXPECT_FALSE(self_signed(intermediate().certificate));
+  Party liar = make_root(KeyType::p256);
+  liar.key = key_of(KeyType::p256);  // its certificate now names itself with a key that it does not have
+  CertificateTemplate what = liar.below(liar.certificate.key, liar.certificate.subject.text);
+  what.is_ca = true;
+  const Certificate pretender = *Certificate::parse(*sign_certificate(liar.key, what));
+  EXPECT_TRUE(pretender.self_issued());
+  EXPECT_FALSE(self_signed(pretender));
+}
+
 TEST(Issue, each_issuer_key_type_makes_a_chain_that_verifies) {
   for (const KeyType type : {KeyType::p256, KeyType::p521, KeyType::ed25519, KeyType::rsa2048}) {
     const Party ca = make_root(type);

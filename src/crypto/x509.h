@@ -103,6 +103,11 @@ struct ChainRules {
 Result<Verified<CertificateChain>> verify_chain(const Certificate& leaf, const std::vector<Certificate>& pool,
                                                 const std::vector<Certificate>& anchors, const ChainRules& rules);
 
+// Whether the certificate's own key made its signature, and its issuer is its subject: what tells a root from a
+// certificate that only calls itself one. Path validation takes anchors as given and never looks (RFC 5280
+// section 6.1).
+bool self_signed(const Certificate& certificate);
+
 // Whether a server certificate speaks for this host: dNSName (one left-most wildcard label) or iPAddress, never the
 // common name (RFC 9525). `host` is a DNS name or an IP literal without brackets.
 bool speaks_for_host(const Certificate& certificate, std::string_view host);

@@ -1,4 +1,5 @@
 #include <arpa/inet.h>
+#include <openssl/err.h>
 #include <openssl/x509_vfy.h>
 #include <openssl/x509v3.h>
 
@@ -206,6 +207,14 @@ struct Checker<CertificateChain> {
 Result<Verified<CertificateChain>> verify_chain(const Certificate& leaf, const std::vector<Certificate>& pool,
                                                 const std::vector<Certificate>& anchors, const ChainRules& rules) {
   return Checker<CertificateChain>::check(leaf, pool, anchors, rules);
+}
+
+bool self_signed(const Certificate& certificate) {
+  const X509Ptr raw = openssl_certificate(certificate);
+  EVP_PKEY* key = raw ? X509_get0_pubkey(raw.get()) : nullptr;
+  const bool good = key != nullptr && certificate.self_issued() && X509_verify(raw.get(), key) == 1;
+  ERR_clear_error();
+  return good;
 }
 
 bool speaks_for_host(const Certificate& certificate, std::string_view host) {

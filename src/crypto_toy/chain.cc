@@ -82,6 +82,8 @@ Result<Verified<CertificateChain>> verify_chain(const Certificate& leaf, const s
   return Checker<CertificateChain>::check(leaf, pool, anchors, rules);
 }
 
+bool self_signed(const Certificate& certificate) { return signed_by(certificate, certificate); }
+
 bool speaks_for_host(const Certificate& certificate, std::string_view host) {
   return std::ranges::any_of(certificate.alt_names, [&](const GeneralName& n) {
     const std::string text = n.text();

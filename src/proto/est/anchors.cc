@@ -12,7 +12,8 @@ Result<CaBag> sort_ca_certificates(const std::vector<Certificate>& bag, Instant 
   CaBag out;
   const Certificate* newest = nullptr;
   for (const Certificate& c : bag) {
-    if (c.self_issued() && c.is_ca && (newest == nullptr || newest->not_after < c.not_after)) {
+    // A root vouches for itself or is none: whoever is taken as an anchor here is believed from now on.
+    if (c.is_ca && holds(self_signed(c)) && (newest == nullptr || newest->not_after < c.not_after)) {
       newest = &c;
     }
   }
@@ -24,7 +25,7 @@ Result<CaBag> sort_ca_certificates(const std::vector<Certificate>& bag, Instant 
       CHECK_OR(verify_chain(c, {}, {c}, {Purpose::any, now, true}), Error{Fault::unauthentic, kCaBag});
       continue;
     }
-    if (c.self_issued() && c.subject == c.issuer) {
+    if (self_signed(c)) {
       // An older root (OldWithOld) stays an anchor only while the new one vouches for its key (OldWithNew).
       const bool vouched = std::ranges::any_of(bag, [&](const Certificate& link) {
         return link.key == c.key && !(link == c) && verify_chain(link, bag, {*newest}, {Purpose::any, now, true});

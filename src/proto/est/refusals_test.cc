@@ -166,25 +166,48 @@ TEST(EstRefusals, a_root_that_is_no_ca) {
   expect_failed(p, Fault::unauthentic, kCaBag);
 }
 
-TEST(EstRefusals, a_newer_root_of_the_same_name_that_another_key_signed) {
-  Pair p;
+// A certificate that calls itself the owner's root, ends last of all, and that another key signed.
+Certificate false_root() {
   Party liar = make_root("CN=Owner Root");
+  const PublicKey shown = liar.certificate.key;
   liar.key = *PrivateKey::generate(KeyType::p256);
-  const Certificate root = certify(liar, "CN=Owner Root", liar.certificate.key, [](CertificateTemplate& what) {
+  return certify(liar, "CN=Owner Root", shown, [](CertificateTemplate& what) {
     as_ca(what);
     what.not_after = kStart + 1000 * kDay;
   });
-  answer(p, "/cacerts", with_certificates({root}));
-  p.run();
-  expect_failed(p, Fault::unauthentic, kCaRollover);
 }
 
-TEST(EstRefusals, a_root_whose_time_is_over) {
-  Pair p;
+void trust_the_web(Pair& p) {
   const Party web = make_root("CN=Web Root");
   p.server = make_below(web, "CN=EST server", for_host("dns:est.example"));
   p.plan.explicit_anchors.clear();
   p.plan.implicit_anchors = {web.certificate};
+}
+
+TEST(EstRefusals, a_root_that_another_key_signed) {
+  for (const bool anchored : {true, false}) {
+    Pair p;
+    if (!anchored) {
+      trust_the_web(p);
+    }
+    answer(p, "/cacerts", with_certificates({false_root()}));
+    p.run();
+    expect_failed(p, Fault::unauthentic, kCaBag);
+  }
+}
+
+TEST(EstRefusals, a_false_root_beside_the_true_one_is_no_anchor) {
+  Pair p;
+  trust_the_web(p);
+  answer(p, "/cacerts", with_certificates({false_root(), cast().issuing.certificate, cast().owner.certificate}));
+  p.run();
+  ASSERT_TRUE(p.installed.has_value()) << p.rule();
+  EXPECT_EQ(p.installed->anchors, std::vector<Certificate>{cast().owner.certificate});
+}
+
+TEST(EstRefusals, a_root_whose_time_is_over) {
+  Pair p;
+  trust_the_web(p);
   const auto over = [](CertificateTemplate& what) { what.not_after = kStart - std::chrono::hours(1); };
   answer(p, "/cacerts", with_certificates({make_root("CN=Owner Root", over).certificate}));
   p.run();

@@ -27,8 +27,9 @@ constexpr Bounds kCutAndBreak{1, 0, 1, 0, 0};
 constexpr Bounds kCut{0, 0, 1, 0, 0};
 constexpr Bounds kBreak{1, 1, 0, 1, 0};
 constexpr Bounds kFail{1, 0, 0, 0, 1};
-constexpr std::array<Setting, 8> kSmall{{{Mode::idevid, kCutAndBreak},
+constexpr std::array<Setting, 9> kSmall{{{Mode::idevid, kCutAndBreak},
                                          {Mode::idevid, kBreak},
+                                         {Mode::idevid, kFail},
                                          {Mode::idevid, kCut, Plant::none, true},
                                          {Mode::token, kCutAndBreak},
                                          {Mode::token, kBreak},
