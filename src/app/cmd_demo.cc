@@ -8,6 +8,7 @@
 #include "app/command.h"
 #include "app/fleet.h"
 #include "app/operations.h"
+#include "app/simulation.h"
 #include "crypto/random.h"
 #include "factory/line.h"
 #include "io/log.h"
@@ -26,6 +27,9 @@ struct Options {
   std::vector<std::string> protocols{"est"};
   bool once = false;
   std::uint32_t at_once = 32;
+  bool simulated = false;
+  std::uint64_t seed = 1;
+  std::string faults = "some";
 };
 
 // Set by a signal, read by the fleet and by the waiting loop.
@@ -199,7 +203,9 @@ OrProblem<Ok> demo(const Context& context, const Options& options) {
   std::signal(SIGINT, [](int) { interrupted = true; });
   std::signal(SIGTERM, [](int) { interrupted = true; });
   TRY(const std::string folder, demo_folder(context.globals));
-  const OrProblem<Ok> out = serve_fleet(context, options, demo_config(folder));
+  const OrProblem<Ok> out = options.simulated ? simulate(context, {options.devices, options.seed, options.faults},
+                                                         folder, [] { return interrupted.load(); })
+                                              : serve_fleet(context, options, demo_config(folder));
   if (context.globals.data.empty()) {
     std::error_code ignored;
     fs::remove_all(folder, ignored);
@@ -214,7 +220,8 @@ void add_demo(CLI::App& app, Context& context) {
   CLI::App* const command = add_command(
       app, "demo",
       "A factory, a site and a fleet of virtual devices that onboard themselves over real TLS on loopback.",
-      "imprint demo\nimprint demo --once --devices 3\nimprint demo --once --devices 500 --protocols est --json");
+      "imprint demo\nimprint demo --once --devices 3\nimprint demo --once --devices 500 --protocols est --json\n"
+      "imprint demo --simulate --devices 10000 --seed 1");
   command->add_option("--devices", options->devices, "How many devices")
       ->check(CLI::Range(1U, kMaxDevices))
       ->capture_default_str();
@@ -223,6 +230,15 @@ void add_demo(CLI::App& app, Context& context) {
       ->capture_default_str();
   command->add_option("--at-once", options->at_once, "How many onboard at the same time")
       ->check(CLI::Range(1U, 1024U))
+      ->capture_default_str();
+  CLI::Option* const simulated = command->add_flag("--simulate", options->simulated,
+                                                   "Without sockets, in virtual time, with faults; ends with a report");
+  command->add_option("--seed", options->seed, "Of the simulation: the same seed gives the same run")
+      ->needs(simulated)
+      ->capture_default_str();
+  command->add_option("--faults", options->faults, "Of the simulation: none, some, or drawn from the seed")
+      ->check(CLI::IsMember({"none", "some", "drawn"}))
+      ->needs(simulated)
       ->capture_default_str();
   command->add_flag("--once", options->once, "End after the fleet; exit code 0 only if every device is operational");
   command->callback([&context, options] { context.choose([options](const Context& c) { return demo(c, *options); }); });

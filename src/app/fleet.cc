@@ -2,11 +2,10 @@
 
 #include "crypto/random.h"
 #include "runtime/est_device.h"
+#include "sim/born.h"
 
 namespace imprint::app {
 namespace {
-
-constexpr std::string_view kIdevidKey = "idevid";
 
 // One virtual device: its storage in memory, its run, and how it went.
 class VirtualDevice {
@@ -16,28 +15,16 @@ class VirtualDevice {
   VirtualDevice(io::Loop& loop, Rng& rng, const io::Guard& guard, Journal& journal, const factory::Born& born,
                 Ended ended)
       : born_(born), ended_(std::move(ended)) {
-    storage_.add_key(std::string(kIdevidKey), born.key);
+    sim::fill(storage_, born);
     EstDevice::Hooks hooks;
     hooks.confirm = [](const ConfirmFingerprint&, const std::function<void(bool)>& answer) { answer(false); };
     hooks.ended = [this](const est::Client::State&, const Run& run, const std::optional<Error>&) { report(run); };
-    device_ = std::make_unique<EstDevice>(loop, rng, guard, storage_, &journal, born.entry.id, std::move(hooks));
+    device_ = std::make_unique<EstDevice>(loop, rng, over_sockets(loop, guard), storage_, &journal, born.entry.id,
+                                          std::move(hooks));
   }
 
   void start(const Uri& server, const std::vector<Certificate>& anchors) {
-    auto plan = std::make_shared<est::Plan>();
-    plan->server = server;
-    plan->label = born_.entry.label;
-    plan->origin = est::Origin::factory;
-    plan->explicit_anchors = anchors;
-    if (born_.entry.idevid) {
-      plan->credential = Credential{std::string(kIdevidKey), born_.chain};
-    } else {
-      plan->login = Login{born_.entry.id, born_.entry.one_time};
-    }
-    if (const auto name = Name::from_text("CN=" + born_.entry.id)) {
-      plan->names.subject = *name;
-    }
-    device_->start(std::move(plan));
+    device_->start(sim::plan_of(born_, server, anchors));
   }
 
  private:

@@ -43,7 +43,7 @@ class Worker {
     options.tls = std::move(tls);
     options.max_body_bytes = config.max_body_bytes;
     options.max_connections = config.max_connections;
-    return est_.listen(std::move(options));
+    return est_.listen(loop_, std::move(options));
   }
   void start() {
     count();

@@ -5,7 +5,7 @@
 #include <functional>
 #include <memory>
 
-#include "base/instant.h"
+#include "io/schedule.h"
 
 struct event_base;
 
@@ -15,25 +15,23 @@ namespace imprint::io {
 Instant wall_clock();
 
 // The process ignores SIGPIPE from the first Loop on: a peer that has left is an error of a write, not the end of us.
-class Loop {
+class Loop final : public Schedule {
  public:
   Loop();
   Loop(const Loop&) = delete;
   Loop& operator=(const Loop&) = delete;
-  ~Loop();
+  ~Loop() override;
 
   // Runs until stop(); called on the thread that owns the loop from then on.
   void run();
   // Ends run() soon. From any thread or signal-safe context of the loop.
   void stop();
-  // Calls the function on the loop's thread, in the order posted. From any thread.
-  void post(std::function<void()> work);
-  // Calls the function once after the delay, on the loop's thread. cancel() of an id that has fired is harmless.
-  std::uint64_t after(Duration delay, std::function<void()> work);
-  void cancel(std::uint64_t timer);
+  void post(std::function<void()> work) override;
+  std::uint64_t after(Duration delay, std::function<void()> work) override;
+  void cancel(std::uint64_t timer) override;
   // Calls the function on the loop's thread whenever the process gets this signal.
   void on_signal(int signal, std::function<void()> work);
-  Instant now() const { return wall_clock(); }
+  Instant now() const override { return wall_clock(); }
   event_base* base() const;
 
  private:

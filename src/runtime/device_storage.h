@@ -33,6 +33,8 @@ class MemoryStorage final : public DeviceStorage {
   Result<KeyRef> make_key(KeyType type) override;
   Result<PrivateKey> key(const std::string& id) override;
   void add_key(const std::string& id, const PrivateKey& key) { keys_[id] = key; }
+  // A mistake on purpose, for the simulator: the record was not durable after all.
+  void lose_asked() { asked_.reset(); }
   Status save(const est::Asked& record) override;
   Status save(const est::Installed& record) override;
   Result<std::optional<est::Asked>> asked() override { return asked_; }

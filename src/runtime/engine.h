@@ -17,6 +17,7 @@ namespace imprint {
 //   void keep(Save<R> or Note<F>, std::function<void(Status)> done): calls done once it is durable, or with why not
 //   void entered(const State&, std::string_view name): after the actions of a turn
 //   void refused(const Error&, const Input&): an input without effect
+//   void acted(): a single action is done, a save durable; may call halt()
 //   void broken(const Error&): a save failed; nothing after it has left, and the role takes no more inputs
 template <class Role, class World>
 class Engine {
@@ -32,6 +33,13 @@ class Engine {
 
   const State& state() const { return state_; }
   bool idle() const { return actions_.empty() && inputs_.empty() && !waiting_; }
+
+  // The power is cut: nothing more leaves, and no input is taken.
+  void halt() {
+    broken_ = true;
+    actions_.clear();
+    inputs_.clear();
+  }
 
   // Takes an input now, or as soon as the actions of the turn before are done.
   void feed(Input input) {
@@ -92,6 +100,7 @@ class Engine {
   template <class A>
   void act(A action) {
     world_.perform(std::move(action));
+    world_.acted();
   }
 
   template <class K>
@@ -99,13 +108,15 @@ class Engine {
     waiting_ = true;
     world_.keep(std::move(what), [this](const Status& kept) {
       waiting_ = false;
+      if (broken_) {
+        return;
+      }
       if (!kept) {
-        broken_ = true;
-        actions_.clear();
-        inputs_.clear();
+        halt();
         world_.broken(kept.error());
         return;
       }
+      world_.acted();
       if (!running_) {
         pump();
       }

@@ -19,21 +19,20 @@ std::string mode_of(const est::Plan& plan) {
 
 class EstDevice::World {
  public:
-  World(io::Loop& loop, Rng& rng, const io::Guard& guard, DeviceStorage& storage, Journal* journal, std::string device,
-        Hooks hooks)
-      : loop_(loop),
+  World(io::Schedule& schedule, Rng& rng, const Connector& connector, DeviceStorage& storage, Journal* journal,
+        std::string device, Hooks hooks)
+      : schedule_(schedule),
         rng_(rng),
         storage_(storage),
         journal_(journal),
         device_(std::move(device)),
         hooks_(std::move(hooks)),
-        https_(io::HttpsClient::make(
-            loop, guard, {}, [this](const std::string& id) { return storage_.key(id); },
-            [this](std::uint64_t session) { engine_.feed(Lost{session}); })),
+        https_(connector([this](const std::string& id) { return storage_.key(id); },
+                         [this](std::uint64_t session) { engine_.feed(Lost{session}); })),
         engine_(est::Client{}, *this, est::Client::Idle{}) {}
   World(const World&) = delete;
   World& operator=(const World&) = delete;
-  ~World() { loop_.cancel(timer_); }
+  ~World() { schedule_.cancel(timer_); }
 
   void start(est::PlanRef plan) {
     recorder_.emplace("est", mode_of(*plan), "client", now(), rng_, journal_);
@@ -46,8 +45,10 @@ class EstDevice::World {
     engine_.feed(est::Client::Start{std::move(plan), *std::move(before)});
   }
 
+  void halt() { engine_.halt(); }
+
   // ---- what the engine needs ----
-  Instant now() const { return loop_.now(); }
+  Instant now() const { return schedule_.now(); }
   Rng& rng() { return rng_; }
 
   void perform(const Reply&) { assert(false && "a device answers nobody"); }
@@ -69,8 +70,8 @@ class EstDevice::World {
   }
   void perform(const Close& close) { https_->close(close.session); }
   void perform(const Arm& arm) {
-    loop_.cancel(timer_);
-    timer_ = loop_.after(arm.delay, [this] { engine_.feed(Timeout{}); });
+    schedule_.cancel(timer_);
+    timer_ = schedule_.after(arm.delay, [this] { engine_.feed(Timeout{}); });
   }
   void perform(const Learn& learn) { recorder_->learned(learn.change); }
   void perform(const Ask<MakeKey>& ask) {
@@ -95,6 +96,11 @@ class EstDevice::World {
     done(storage_.save(save.record));
   }
 
+  void acted() {
+    if (hooks_.acted) {
+      hooks_.acted();
+    }
+  }
   void entered(const est::Client::State& state, std::string_view name) {
     if (const auto* failed = std::get_if<est::Client::Failed>(&state)) {
       recorder_->failed(name, failed->why, failed->detail, now());
@@ -124,10 +130,10 @@ class EstDevice::World {
   }
   void end(std::string result) {
     recorder_->end(std::move(result), now());
-    loop_.post([this] { hooks_.ended(engine_.state(), recorder_->run(), broken_); });
+    schedule_.post([this] { hooks_.ended(engine_.state(), recorder_->run(), broken_); });
   }
 
-  io::Loop& loop_;
+  io::Schedule& schedule_;
   Rng& rng_;
   DeviceStorage& storage_;
   Journal* journal_;
@@ -140,12 +146,21 @@ class EstDevice::World {
   Engine<est::Client, World> engine_;
 };
 
-EstDevice::EstDevice(io::Loop& loop, Rng& rng, const io::Guard& guard, DeviceStorage& storage, Journal* journal,
-                     std::string device, Hooks hooks)
-    : world_(std::make_unique<World>(loop, rng, guard, storage, journal, std::move(device), std::move(hooks))) {}
+EstDevice::EstDevice(io::Schedule& schedule, Rng& rng, const Connector& connector, DeviceStorage& storage,
+                     Journal* journal, std::string device, Hooks hooks)
+    : world_(std::make_unique<World>(schedule, rng, connector, storage, journal, std::move(device), std::move(hooks))) {
+}
 
 EstDevice::~EstDevice() = default;
 
 void EstDevice::start(est::PlanRef plan) { world_->start(std::move(plan)); }
+
+void EstDevice::halt() { world_->halt(); }
+
+Connector over_sockets(io::Loop& loop, const io::Guard& guard) {
+  return [&loop, &guard](io::HttpsClient::Keys keys, std::function<void(std::uint64_t)> lost) {
+    return io::HttpsClient::make(loop, guard, {}, std::move(keys), std::move(lost));
+  };
+}
 
 }  // namespace imprint

@@ -11,6 +11,11 @@
 
 namespace imprint {
 
+// Makes a device's connections: over sockets, or over the simulator's links.
+using Connector = std::function<std::unique_ptr<io::HttpsClient>(io::HttpsClient::Keys,
+                                                                 std::function<void(std::uint64_t session)> lost)>;
+Connector over_sockets(io::Loop& loop, const io::Guard& guard);
+
 class EstDevice {
  public:
   struct Hooks {
@@ -18,16 +23,20 @@ class EstDevice {
     std::function<void(const ConfirmFingerprint& question, std::function<void(bool)> answer)> confirm;
     // The run is over: the state is Enrolled or Failed, or the error says why the device's own disk gave up.
     std::function<void(const est::Client::State&, const Run&, const std::optional<Error>& broken)> ended;
+    // After every single action; may call halt(). Need not be set.
+    std::function<void()> acted;
   };
 
-  EstDevice(io::Loop& loop, Rng& rng, const io::Guard& guard, DeviceStorage& storage, Journal* journal,
+  EstDevice(io::Schedule& schedule, Rng& rng, const Connector& connector, DeviceStorage& storage, Journal* journal,
             std::string device, Hooks hooks);
   EstDevice(const EstDevice&) = delete;
   EstDevice& operator=(const EstDevice&) = delete;
   ~EstDevice();
 
-  // On the loop's thread.
+  // On the schedule's thread.
   void start(est::PlanRef plan);
+  // The power is cut: nothing more leaves.
+  void halt();
 
  private:
   class World;

@@ -27,15 +27,16 @@ class EstServer::Conversation : public std::enable_shared_from_this<Conversation
         site_(server.site_),
         from_(from),
         asked_(std::move(asked)),
-        recorder_("est", std::move(mode), "server", server.loop_.now(), server.rng_,
+        recorder_("est", std::move(mode), "server", server.schedule_.now(), server.rng_,
                   enrolment ? &server.journal_ : nullptr),
         engine_(est::Server(std::shared_ptr<const est::ServerConfig>(site_, &site_->est)), *this, est::Server::Idle{}) {
   }
 
   void feed(est::Server::Input input) { engine_.feed(std::move(input)); }
+  void halt() { engine_.halt(); }
 
   // ---- what the engine needs ----
-  Instant now() const { return server_.loop_.now(); }
+  Instant now() const { return server_.schedule_.now(); }
   Rng& rng() { return server_.rng_; }
 
   void perform(const Reply& reply) {
@@ -79,6 +80,11 @@ class EstServer::Conversation : public std::enable_shared_from_this<Conversation
            std::move(done));
   }
 
+  void acted() {
+    if (server_.acted_) {
+      server_.acted_();
+    }
+  }
   void entered(const est::Server::State& state, std::string_view name) {
     recorder_.entered(name, std::exchange(check_, {}), now());
     if (std::holds_alternative<est::Server::Idle>(state)) {
@@ -106,9 +112,9 @@ class EstServer::Conversation : public std::enable_shared_from_this<Conversation
  private:
   void submit(store::Store::Change change, std::function<void(Status)> done) {
     auto self = shared_from_this();
-    io::Loop& loop = server_.loop_;
-    server_.store_.submit(std::move(change), [self, &loop, done = std::move(done)](Status kept) {
-      loop.post([self, kept, done] { done(kept); });
+    io::Schedule& schedule = server_.schedule_;
+    server_.store_.submit(std::move(change), [self, &schedule, done = std::move(done)](Status kept) {
+      schedule.post([self, kept, done] { done(kept); });
     });
   }
   void result_of(int status) {
@@ -129,19 +135,29 @@ class EstServer::Conversation : public std::enable_shared_from_this<Conversation
   Engine<est::Server, Conversation> engine_;
 };
 
-EstServer::EstServer(io::Loop& loop, store::Store& store, Rng& rng, Journal& journal,
+EstServer::EstServer(io::Schedule& schedule, store::Store& store, Rng& rng, Journal& journal,
                      std::shared_ptr<const EstSite> site)
-    : loop_(loop), store_(store), rng_(rng), journal_(journal), site_(std::move(site)) {}
+    : schedule_(schedule), store_(store), rng_(rng), journal_(journal), site_(std::move(site)) {}
 
 EstServer::~EstServer() = default;
 
-Status EstServer::listen(io::HttpsServerOptions options) {
-  io::HttpsServer::Handlers handlers;
-  handlers.request = [this](Exchange from, Request request) { take(from, std::move(request)); };
-  handlers.gone = [this](Exchange from) { gone(from); };
-  handlers.handshake_failed = [](std::uint64_t, const Error&) {};
-  TRY(https_, io::HttpsServer::listen(loop_, std::move(options), std::move(handlers)));
+io::HttpsServer::Handlers EstServer::handlers() {
+  io::HttpsServer::Handlers out;
+  out.request = [this](Exchange from, Request request) { take(from, std::move(request)); };
+  out.gone = [this](Exchange from) { gone(from); };
+  out.handshake_failed = [](std::uint64_t, const Error&) {};
+  return out;
+}
+
+Status EstServer::listen(io::Loop& loop, io::HttpsServerOptions options) {
+  TRY(https_, io::HttpsServer::listen(loop, std::move(options), handlers()));
   return Ok{};
+}
+
+void EstServer::halt() {
+  for (const auto& [id, conversation] : conversations_) {
+    conversation->halt();
+  }
 }
 
 void EstServer::take(Exchange from, Request request) {
@@ -180,7 +196,7 @@ void EstServer::finished(std::uint64_t exchange) {
     return;
   }
   // The engine is still on the stack: let it go when the loop comes round.
-  loop_.post([dead = std::move(it->second)] {});
+  schedule_.post([dead = std::move(it->second)] {});
   conversations_.erase(it);
 }
 

@@ -23,12 +23,17 @@ struct EstSite {
 
 class EstServer {
  public:
-  EstServer(io::Loop& loop, store::Store& store, Rng& rng, Journal& journal, std::shared_ptr<const EstSite> site);
+  EstServer(io::Schedule& schedule, store::Store& store, Rng& rng, Journal& journal,
+            std::shared_ptr<const EstSite> site);
   EstServer(const EstServer&) = delete;
   EstServer& operator=(const EstServer&) = delete;
   ~EstServer();
 
-  Status listen(io::HttpsServerOptions options);
+  // Over sockets.
+  Status listen(io::Loop& loop, io::HttpsServerOptions options);
+  // Over anything that calls these handlers and takes the replies: the simulator's links.
+  io::HttpsServer::Handlers handlers();
+  void attach(std::unique_ptr<io::HttpsServer> https) { https_ = std::move(https); }
   std::uint16_t port() const;
   // On the loop's thread: later requests see this.
   void set_site(std::shared_ptr<const EstSite> site) { site_ = std::move(site); }
@@ -36,19 +41,25 @@ class EstServer {
   void drain(Duration grace, std::function<void()> done);
   io::HttpsServerStats stats() const;
 
+  // `acted` is called after every single action of every conversation; it may call halt(): the power is cut, nothing
+  // more leaves.
+  void on_acted(std::function<void()> acted) { acted_ = std::move(acted); }
+  void halt();
+
  private:
   class Conversation;
   void take(Exchange from, Request request);
   void gone(Exchange from);
   void finished(std::uint64_t exchange);
 
-  io::Loop& loop_;
+  io::Schedule& schedule_;
   store::Store& store_;
   Rng& rng_;
   Journal& journal_;
   std::shared_ptr<const EstSite> site_;
   std::unique_ptr<io::HttpsServer> https_;
   std::unordered_map<std::uint64_t, std::shared_ptr<Conversation>> conversations_;
+  std::function<void()> acted_;
 };
 
 }  // namespace imprint

@@ -54,7 +54,7 @@ class Wire : public testing::Test {
     server_ = std::make_unique<EstServer>(loop_, *store_, rng_, journal_, site_);
     io::HttpsServerOptions options;
     options.tls = *io::TlsContext::server(tls);
-    ASSERT_TRUE(server_->listen(std::move(options)));
+    ASSERT_TRUE(server_->listen(loop_, std::move(options)));
   }
 
   std::shared_ptr<est::Plan> plan_for(const std::string& id) {
@@ -96,7 +96,7 @@ class Wire : public testing::Test {
       out = run;
       loop_.stop();
     };
-    EstDevice device(loop_, rng_, guard_, storage, nullptr, "dev", std::move(hooks));
+    EstDevice device(loop_, rng_, over_sockets(loop_, guard_), storage, nullptr, "dev", std::move(hooks));
     loop_.post([&] { device.start(plan); });
     const auto limit = loop_.after(std::chrono::seconds(10), [&] { loop_.stop(); });
     loop_.run();

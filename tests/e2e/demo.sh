@@ -28,6 +28,8 @@ check "progress goes to stderr" grep -q 'devices done' "$work/progress"
 check "no demo folder is left behind" sh -c "! ls -d ${TMPDIR:-/tmp}/imprint-demo-* 2>/dev/null | grep ."
 check "as JSON" sh -c "'$imprint' demo --once --devices 2 --json 2>/dev/null | python3 -c 'import json,sys; d=json.load(sys.stdin); assert d[\"operational\"]==2'"
 check "five hundred devices" sh -c "'$imprint' demo --once --devices 500 --quiet >'$work/500' && grep -q '^500 of 500' '$work/500'"
+check "a simulated fleet under faults" sh -c "'$imprint' demo --simulate --devices 300 --seed 7 --quiet >'$work/sim' && grep -q '^300 of 300' '$work/sim'"
+check "the same seed gives the same trace" sh -c "for i in 1 2; do '$imprint' demo --simulate --devices 30 --seed 9 --faults drawn --json --quiet >'$work/sim'\$i; done; cmp '$work/sim1' '$work/sim2'"
 check "a protocol that is not there is a usage error" sh -c "'$imprint' demo --once --protocols brski; test \$? = 2"
 
 "$imprint" demo --devices 2 --data "$work/data" >"$work/served" 2>"$work/serving" &

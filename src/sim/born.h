@@ -1,0 +1,15 @@
+// A device fresh from the factory, switched on: where its keys are, and what it is told to do.
+#pragma once
+
+#include "factory/line.h"
+#include "runtime/device_storage.h"
+
+namespace imprint::sim {
+
+// Puts the IDevID's key into the device.
+void fill(MemoryStorage& storage, const factory::Born& born);
+
+// Enrols at the owner's server by IDevID if it has one, by its one-time token if not, as CN=ID.
+est::PlanRef plan_of(const factory::Born& born, const Uri& server, const std::vector<Certificate>& anchors);
+
+}  // namespace imprint::sim

@@ -1,0 +1,117 @@
+// Whole fleets in virtual time: calm, stormy, and with the power gone after every single action.
+#include "sim/fleet.h"
+
+#include <gtest/gtest.h>
+#include <stdlib.h>
+
+#include <filesystem>
+
+namespace imprint::sim {
+namespace {
+
+namespace fs = std::filesystem;
+
+FleetReport run(const FleetPlan& plan) {
+  std::string folder = (fs::temp_directory_path() / "imprint-fleet-XXXXXX").string();
+  if (::mkdtemp(folder.data()) == nullptr) {
+    std::abort();
+  }
+  FleetReport out;
+  {
+    const auto store = store::open_sqlite(folder + "/site.db");
+    auto report = run_fleet(plan, **store);
+    if (report) {
+      out = *std::move(report);
+    } else {
+      ADD_FAILURE() << report.error().what;
+    }
+  }
+  fs::remove_all(folder);
+  return out;
+}
+
+std::string joined(const std::vector<std::string>& lines) {
+  std::string out;
+  for (const std::string& line : lines) {
+    out += line + '\n';
+  }
+  return out;
+}
+
+FleetPlan calm(std::uint32_t devices, std::uint64_t seed = 1) {
+  FleetPlan out;
+  out.devices = devices;
+  out.seed = seed;
+  out.link = {};
+  out.disk = {};
+  out.device_cut = out.owner_cut = 0;
+  return out;
+}
+
+TEST(Fleet, in_calm_seas_every_device_becomes_operational_in_one_go) {
+  const FleetReport r = run(calm(9));
+  EXPECT_EQ(r.wrong, std::vector<std::string>{}) << joined(r.wrong);
+  EXPECT_EQ(r.operational, 9U);
+  EXPECT_EQ(r.certificates, 9U);
+  EXPECT_EQ(r.boots, 9U);
+  EXPECT_EQ(r.device_cuts + r.owner_cuts + r.link.lost, 0U);
+}
+
+TEST(Fleet, one_seed_replays_everything_and_another_does_not) {
+  FleetPlan plan = swarm(5, 6);
+  const FleetReport first = run(plan);
+  EXPECT_EQ(run(plan).trace, first.trace);
+  plan.seed = 6;
+  EXPECT_NE(run(plan).trace, first.trace);
+}
+
+TEST(Fleet, in_storms_nothing_is_wrong_and_all_converge) {
+  for (std::uint64_t seed = 1; seed <= 12; ++seed) {
+    const FleetReport r = run(swarm(seed, 8));
+    EXPECT_TRUE(r.wrong.empty()) << "seed " << seed << '\n' << joined(r.wrong);
+    EXPECT_EQ(r.operational, 8U) << "seed " << seed;
+  }
+}
+
+TEST(Fleet, a_device_that_forgets_what_it_asked_for_is_found) {
+  bool found = false;
+  for (std::uint64_t after = 1; after <= 60 && !found; ++after) {
+    FleetPlan plan = calm(1);
+    plan.device_cut_after = after;
+    plan.forgetful = true;
+    found = !run(plan).wrong.empty();
+  }
+  EXPECT_TRUE(found);
+}
+
+// Three devices: two with an IDevID, one with a token.
+TEST(Fleet, the_power_of_a_device_goes_after_every_single_action) {
+  std::uint64_t after = 1;
+  for (bool struck = true; struck; ++after) {
+    ASSERT_LT(after, 500U);
+    FleetPlan plan = calm(3);
+    plan.device_cut_after = after;
+    const FleetReport r = run(plan);
+    struck = r.device_cuts != 0;
+    EXPECT_TRUE(r.wrong.empty()) << "after action " << after << '\n' << joined(r.wrong);
+    EXPECT_EQ(r.operational, 3U) << "after action " << after;
+  }
+  EXPECT_GT(after, 30U);
+}
+
+TEST(Fleet, the_power_of_the_owner_goes_after_every_single_action) {
+  std::uint64_t after = 1;
+  for (bool struck = true; struck; ++after) {
+    ASSERT_LT(after, 500U);
+    FleetPlan plan = calm(3);
+    plan.owner_cut_after = after;
+    const FleetReport r = run(plan);
+    struck = r.owner_cuts != 0;
+    EXPECT_TRUE(r.wrong.empty()) << "after action " << after << '\n' << joined(r.wrong);
+    EXPECT_EQ(r.operational, 3U) << "after action " << after;
+  }
+  EXPECT_GT(after, 15U);
+}
+
+}  // namespace
+}  // namespace imprint::sim

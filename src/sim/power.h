@@ -1,0 +1,36 @@
+// When the power goes.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+
+#include "base/rng.h"
+
+namespace imprint::sim {
+
+// Counts actions; asked after every single one. The n-th cuts, or each with a chance.
+class Power {
+ public:
+  Power(SeededRng& rng, double chance, std::optional<std::uint64_t> after)
+      : rng_(rng), chance_(chance), after_(after) {}
+  bool goes() {
+    ++actions_;
+    const bool out = after_ ? actions_ == *after_ : rng_.chance(chance_);
+    cuts_ += out ? 1 : 0;
+    return out;
+  }
+  void stay() {
+    chance_ = 0;
+    after_.reset();
+  }
+  std::uint64_t actions() const { return actions_; }
+  std::uint64_t cuts() const { return cuts_; }
+
+ private:
+  SeededRng& rng_;
+  double chance_;
+  std::optional<std::uint64_t> after_;
+  std::uint64_t actions_ = 0, cuts_ = 0;
+};
+
+}  // namespace imprint::sim
