@@ -1,15 +1,16 @@
 #!/usr/bin/env python3
 """Switches off each check of a protocol in turn, and says whether any test notices.
 
-usage: mutate.py --build FOLDER [--protocol est] [--only FILE:LINE]
+usage: mutate.py [--build FOLDER] [--protocol est] [--only FILE:LINE] [--tap]
 
-FOLDER is a build folder configured with -DIMPRINT_MUTATE=ON that holds the protocol's tests (PROTOCOL_tests) and its
-explorer (explore_PROTOCOL). Every CHECK_OR and holds() of src/proto/PROTOCOL is switched off once, every save() and
+FOLDER (build-asan) is a build folder configured with -DIMPRINT_MUTATE=ON that holds the protocol's tests (PROTOCOL_tests)
+and its explorer (explore_PROTOCOL). Every CHECK_OR and holds() of src/proto/PROTOCOL is switched off once, every save() and
 note() once delayed behind the next thing that leaves. A place is killed if a program fails, crashes or does not end.
 What survives, and what no test reaches, is a missing test or a useless check: exit code 1.
 """
 
 import argparse
+import concurrent.futures
 import os
 import pathlib
 import re
@@ -107,25 +108,32 @@ def killer(commands, place):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--build", required=True)
+    parser.add_argument("--build", default=str(ROOT / "build-asan"))
+    parser.add_argument("--tap", action="store_true", help="one TAP line a place")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="places tried at the same time")
     parser.add_argument("--protocol", default="est")
     parser.add_argument("--only", help="one place, FILE:LINE, in place of all")
     options = parser.parse_args()
     commands = programs(options.build, options.protocol)
     check_fresh(commands, options.protocol)
     reached = places_reached(commands, options.protocol)
-    killed = survived = 0
+    places = []
     for file, first, last, text in places_in_source(options.protocol):
         place = reached_within(reached, file, first, last)
-        if options.only and options.only not in (place, f"{file}:{first}"):
-            continue
-        by = killer(commands, place) if place else None
-        verdict = f"killed by {by}" if by else "SURVIVED" if place else "NOT REACHED"
-        killed += by is not None
-        survived += by is None
-        print(f"{verdict:25} {file}:{first}  {text[:100]}", flush=True)
-    print(f"{killed} killed, {survived} survived")
-    return 1 if survived or not killed else 0
+        if not options.only or options.only in (place, f"{file}:{first}"):
+            places.append((place, f"{file}:{first}", text))
+    survived = 0
+    with concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:
+        killers = pool.map(lambda one: killer(commands, one[0]) if one[0] else None, places)
+        for number, ((place, where, text), by) in enumerate(zip(places, killers), 1):
+            verdict = f"killed by {by}" if by else "SURVIVED" if place else "NOT REACHED"
+            survived += by is None
+            if options.tap:
+                print(f"{'ok' if by else 'not ok'} {number} - {where} {verdict}", flush=True)
+            else:
+                print(f"{verdict:25} {where}  {text[:100]}", flush=True)
+    print(f"1..{len(places)}" if options.tap else f"{len(places) - survived} killed, {survived} survived")
+    return 1 if survived or not places else 0
 
 
 if __name__ == "__main__":

@@ -18,12 +18,14 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from seeds import write_seeds
+
 ROOT = Path(__file__).resolve().parent.parent
 ASAN = ROOT / "build-asan"
 FUZZ_SECONDS = int(os.environ.get("FUZZ_SECONDS", "5"))
 TIMEOUT_S = 600
 # Suites that measure time or fill the machine run alone, after the others.
-ALONE = {"faults/kill9", "e2e/demo"}
+ALONE = {"faults/kill9", "e2e/demo", "mutation/est"}
 
 
 @dataclass
@@ -98,11 +100,10 @@ def run_gtest(outcome, command):
 
 
 def run_fuzz(outcome, command):
-    corpus = ROOT / "tests" / "corpus" / outcome.suite.split("/")[1]
-    with tempfile.TemporaryDirectory() as scratch:
-        extra = [str(corpus)] if corpus.is_dir() else []
+    with tempfile.TemporaryDirectory() as corpus, tempfile.TemporaryDirectory() as scratch:
+        write_seeds(outcome.suite.split("/")[1], corpus)
         code, outcome.log = run_command(command + [f"-max_total_time={FUZZ_SECONDS}", "-rss_limit_mb=2048", "-timeout=10",
-                                                   f"-artifact_prefix={scratch}/", scratch] + extra, FUZZ_SECONDS + 115)
+                                                   f"-artifact_prefix={scratch}/", corpus], FUZZ_SECONDS + 115)
     if code == 0 and "Done " in outcome.log:
         outcome.passed += 1
     else:

@@ -80,6 +80,18 @@ Result<Device> read_device(store::Writer& store, const Word& word) {
   return *device;
 }
 
+// Lets go of an IDevID that a retired device of before still has; conflict if its holder is in use.
+Status release_identity(store::Writer& store, const std::string& identity, const Act& act) {
+  TRY(std::optional<Device> holder, store.device_by_identity(identity));
+  if (!holder) {
+    return Ok{};
+  }
+  CHECK_OR(holder->admission == Admission::retired, Error{Fault::conflict, kDeviceIdentity});
+  std::erase(holder->identities, identity);
+  holder->changed = act.at;
+  return store.update_device(*holder, act.by, "device.identity_released");
+}
+
 // Decides every request of the device that waits.
 Status decide_waiting(store::Writer& store, std::string_view device, Admission verdict, const Act& act) {
   TRY(const std::vector<store::PendingRow> all, store.all_pending());
@@ -156,8 +168,7 @@ Status register_device(store::Writer& store, const Secret& pepper, const Manifes
   device.identities = identities_of(entry);
   device.added = device.changed = act.at;
   for (const std::string& identity : device.identities) {
-    TRY(const std::optional<Device> holder, store.device_by_identity(identity));
-    CHECK_OR(!holder, Error{Fault::conflict, kDeviceIdentity});
+    TRY([[maybe_unused]] const Ok free, release_identity(store, identity, act));
   }
   TRY([[maybe_unused]] const Ok added, store.add_device(device, act.by));
   return entry.one_time.empty() ? Status(Ok{}) : keep_one_time(store, pepper, entry.id, entry.one_time, act);

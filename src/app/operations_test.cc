@@ -112,6 +112,21 @@ TEST_F(Operations, an_old_version_changes_nothing) {
   EXPECT_EQ((*read()->device("a"))->version, 1);
 }
 
+TEST_F(Operations, a_device_that_comes_back_is_added_anew_under_another_id) {
+  const auto idevid = Certificate::parse(store::Signer().certificate(to_bytes("serial")));
+  ASSERT_TRUE(idevid);
+  ManifestEntry entry = entry_of("lamp-1");
+  entry.idevid = *idevid;
+  ASSERT_TRUE(add(entry));
+  entry.id = "lamp-2";
+  EXPECT_EQ(rule_of(add(entry)), &kDeviceIdentity) << "its holder is in use";
+  ASSERT_TRUE(write([](store::Writer& w) { return retire_device(w, {"lamp-1", {}}, kAct); }));
+  ASSERT_TRUE(add(entry));
+  const auto reader = read();
+  EXPECT_EQ((*reader->device_by_identity(identity_of(*idevid)))->id, "lamp-2");
+  EXPECT_EQ((*reader->device("lamp-1"))->admission, Admission::retired);
+}
+
 TEST_F(Operations, every_change_is_audited_with_who_and_when) {
   ASSERT_TRUE(add(entry_of("a", new_one_time(rng_))));
   ASSERT_TRUE(write([](store::Writer& w) { return refuse_device(w, {"a", {}}, kAct); }));

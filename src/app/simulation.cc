@@ -17,7 +17,7 @@ sim::FleetPlan plan_of(const Simulation& options) {
   plan.devices = options.devices;
   plan.seed = options.seed;
   if (options.faults == "none") {
-    plan.link.loss = plan.link.duplicate = plan.disk.refusal = plan.device_cut = plan.owner_cut = 0;
+    plan.link.loss = plan.link.duplicate = plan.disk.refusal = plan.signer.gone = plan.device_cut = plan.owner_cut = 0;
   }
   return plan;
 }
@@ -57,6 +57,7 @@ Json to_json(const sim::FleetPlan& plan, const sim::FleetReport& r) {
             {"duplicate", plan.link.duplicate},
             {"delay_ms", {plan.link.least.count(), plan.link.most.count()}},
             {"disk_refusal", plan.disk.refusal},
+            {"signer_gone", plan.signer.gone},
             {"device_cut", plan.device_cut},
             {"owner_cut", plan.owner_cut},
             {"until_ms", plan.faults_end.count()}}}};

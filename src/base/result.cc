@@ -40,10 +40,9 @@ std::string_view name(Fault fault) {
 #ifdef IMPRINT_MUTATE
 namespace {
 
-std::string place(std::source_location at) {
-  const std::string_view file = at.file_name();
+std::string place(std::string_view file, int line) {
   const auto src = file.rfind("/src/");
-  return std::string(src == std::string_view::npos ? file : file.substr(src + 1)) + ":" + std::to_string(at.line());
+  return std::string(src == std::string_view::npos ? file : file.substr(src + 1)) + ":" + std::to_string(line);
 }
 
 // Every place met is appended once to the file that IMPRINT_MUTATE_LIST names, so that the driver knows what to switch.
@@ -62,13 +61,13 @@ void record(const std::string& where) {
 
 }  // namespace
 
-bool mutated(std::source_location at) {
+bool mutated(const char* file, int line) {
   static const char* const wanted = std::getenv("IMPRINT_MUTATE_AT");
   static const bool listing = std::getenv("IMPRINT_MUTATE_LIST") != nullptr;
   if (wanted == nullptr && !listing) {
     return false;
   }
-  const std::string here = place(at);
+  const std::string here = place(file, line);
   record(here);
   return wanted != nullptr && here == wanted;
 }

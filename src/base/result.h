@@ -10,10 +10,6 @@
 #include <utility>
 #include <variant>
 
-#ifdef IMPRINT_MUTATE
-#include <source_location>  // not in every supported compiler
-#endif
-
 namespace imprint {
 
 // Why an input was refused, in the coarse terms that a binding maps to its wire's own codes.
@@ -99,9 +95,10 @@ using Status = Result<Ok>;
 // holds(condition) marks a check whose refusal is a transition of its own: `if (!holds(cond)) { … }`.
 #ifdef IMPRINT_MUTATE
 // Whether the switch at this place is the one that IMPRINT_MUTATE_AT=file:line names. Counts every place it meets.
-bool mutated(std::source_location at);
-inline bool holds(bool condition, std::source_location at = std::source_location::current()) {
-  return mutated(at) || condition;
+// The file and line are those of the caller; not every supported compiler has std::source_location.
+bool mutated(const char* file, int line);
+inline bool holds(bool condition, const char* file = __builtin_FILE(), int line = __builtin_LINE()) {
+  return mutated(file, line) || condition;
 }
 #else
 inline bool holds(bool condition) { return condition; }

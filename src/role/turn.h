@@ -132,12 +132,12 @@ class TurnOf<Asks<Q...>, Records<R...>, Facts<F...>> {
   }
 #ifdef IMPRINT_MUTATE
   template <class X>
-  void save(X record, std::source_location at = std::source_location::current()) {
-    keep(Save<X>{std::move(record)}, mutated(at));
+  void save(X record, const char* file = __builtin_FILE(), int line = __builtin_LINE()) {
+    keep(Save<X>{std::move(record)}, mutated(file, line));
   }
   template <class X>
-  void note(X fact, std::source_location at = std::source_location::current()) {
-    keep(Note<X>{std::move(fact)}, mutated(at));
+  void note(X fact, const char* file = __builtin_FILE(), int line = __builtin_LINE()) {
+    keep(Note<X>{std::move(fact)}, mutated(file, line));
   }
 #else
   // Writes the role's own record, durable before any later action leaves.

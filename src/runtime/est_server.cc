@@ -59,7 +59,15 @@ class EstServer::Conversation : public std::enable_shared_from_this<Conversation
     feed(Done<Decision>{{ask.ticket}, std::move(answer)});
   }
   void perform(Ask<Issue> ask) {
-    feed(Done<Bytes>{{ask.ticket}, site::issue(site_->ca, ask.question.grant, now(), rng())});
+    if (!site_->signer) {
+      feed(Done<Bytes>{{ask.ticket}, site::issue(site_->ca, ask.question.grant, now(), rng())});
+      return;
+    }
+    auto self = shared_from_this();
+    io::Schedule& schedule = server_.schedule_;
+    site_->signer->issue(ask.question.grant, now(), [self, &schedule, ticket = ask.ticket](Result<Bytes> der) {
+      schedule.post([self, ticket, der = std::move(der)] { self->feed(Done<Bytes>{{ticket}, der}); });
+    });
   }
   void perform(const SendRequest&) { assert(false && "the EST server asks nobody"); }
   void perform(const Open&) { assert(false && "the EST server opens nothing"); }

@@ -18,6 +18,7 @@ struct EstSite {
   est::ServerConfig est;
   site::Policy policy;
   site::Ca ca;
+  std::shared_ptr<site::Signer> signer;  // null: the CA's own key, at once
   Bytes revocation_list;  // DER, served at /.well-known/imprint/crl
 };
 

@@ -249,5 +249,117 @@ TEST_F(Wire, a_device_whose_answer_was_lost_gets_the_same_certificate_again) {
   EXPECT_EQ((*store_->read())->count("certificates").operator*(), 1);
 }
 
+// ---- a CA whose key is elsewhere ----
+
+// Answers after a while, or with this fault, or never.
+class DistantSigner final : public site::Signer {
+ public:
+  DistantSigner(io::Loop& loop, const site::Ca& ca, Rng& rng) : loop_(loop), ca_(ca), rng_(rng) {}
+  void issue(const Grant& grant, Instant now, std::function<void(Result<Bytes>)> done) override {
+    ++asked;
+    if (silent) {
+      return;
+    }
+    const Result<Bytes> answer =
+        fault_times > 0 ? Result<Bytes>(Error{fault, "signer"}) : site::issue(ca_, grant, now, rng_);
+    fault_times -= fault_times > 0 ? 1 : 0;
+    loop_.after(delay, [done = std::move(done), answer] { done(answer); });
+  }
+  Duration delay{0};
+  Fault fault = Fault::unreachable;
+  int fault_times = 0, asked = 0;
+  bool silent = false;
+
+ private:
+  io::Loop& loop_;
+  const site::Ca& ca_;
+  Rng& rng_;
+};
+
+class DistantCa : public Wire {
+ protected:
+  void SetUp() override {
+    Wire::SetUp();
+    signer_ = std::make_shared<DistantSigner>(loop_, site_->ca, rng_);
+    site_->signer = signer_;
+    listen();
+    plan_ = plan_for("dev-ca");
+    plan_->credential = idevid("dev-ca", storage_);
+    register_device("dev-ca", &plan_->credential->chain[0]);
+  }
+  std::int64_t on_record() { return *(*store_->read())->count("certificates"); }
+  std::shared_ptr<DistantSigner> signer_;
+  MemoryStorage storage_;
+  std::shared_ptr<est::Plan> plan_;
+};
+
+TEST_F(DistantCa, a_slow_one_is_waited_for) {
+  signer_->delay = Duration(1500);
+  EXPECT_EQ(onboard(storage_, plan_).result, "operational");
+  EXPECT_EQ(on_record(), 1);
+}
+
+TEST_F(DistantCa, one_that_is_gone_for_a_moment_is_asked_again) {
+  signer_->fault_times = 1;
+  EXPECT_EQ(onboard(storage_, plan_).result, "operational");
+  EXPECT_EQ(signer_->asked, 2);
+  EXPECT_EQ(on_record(), 1);
+}
+
+TEST_F(DistantCa, one_that_stays_away_ends_the_run_and_leaves_no_record) {
+  signer_->fault_times = 100;
+  plan_->attempts = 2;
+  const imprint::Run run = onboard(storage_, plan_);
+  EXPECT_EQ(run.result, "failed") << run.rule;
+  EXPECT_EQ(on_record(), 0);
+  EXPECT_FALSE(*storage_.installed());
+}
+
+TEST_F(DistantCa, one_that_refuses_is_not_asked_again_at_once) {
+  signer_->fault_times = 100;
+  signer_->fault = Fault::refused;
+  const imprint::Run run = onboard(storage_, plan_);
+  EXPECT_NE(run.result, "operational");
+  EXPECT_EQ(signer_->asked, 1);
+  EXPECT_EQ(on_record(), 0);
+}
+
+TEST_F(DistantCa, an_answer_after_the_device_has_left_is_kept_for_it) {
+  signer_->delay = Duration(700);
+  std::optional<EstDevice> device;
+  device.emplace(loop_, rng_, over_sockets(loop_, guard_), storage_, nullptr, "dev", EstDevice::Hooks{});
+  loop_.post([&] { device->start(plan_); });
+  const std::function<void()> leave = [&] {
+    if (signer_->asked == 0) {
+      loop_.after(Duration(10), leave);
+      return;
+    }
+    device.reset();
+    loop_.after(Duration(1500), [&] { loop_.stop(); });
+  };
+  loop_.post(leave);
+  loop_.run();
+  EXPECT_EQ(on_record(), 1);
+  EXPECT_EQ(onboard(storage_, plan_).result, "operational");
+  EXPECT_EQ(on_record(), 1) << "the answer of before was its answer";
+}
+
+TEST_F(DistantCa, one_that_never_answers_stops_nobody_else) {
+  signer_->silent = true;
+  EstDevice waiting(loop_, rng_, over_sockets(loop_, guard_), storage_, nullptr, "dev", EstDevice::Hooks{});
+  loop_.post([&] { waiting.start(plan_); });
+  const std::function<void()> go_on = [&] {
+    signer_->asked == 0 ? (void)loop_.after(Duration(10), go_on) : loop_.stop();
+  };
+  loop_.post(go_on);
+  loop_.run();
+  signer_->silent = false;
+  MemoryStorage other;
+  auto plan = plan_for("dev-other");
+  plan->credential = idevid("dev-other", other);
+  register_device("dev-other", &plan->credential->chain[0]);
+  EXPECT_EQ(onboard(other, plan).result, "operational");
+}
+
 }  // namespace
 }  // namespace imprint

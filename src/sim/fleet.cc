@@ -4,7 +4,6 @@
 
 #include "crypto/seeded.h"
 #include "sim/check.h"
-#include "sim/owner.h"
 
 namespace imprint::sim {
 namespace {
@@ -92,7 +91,8 @@ class Fleet {
     TRY(const Name name, Name::from_text("CN=Simulated Maker"));
     TRY(const site::Ca maker, site::make_root(KeyType::p256, name, clock_.now(), kTenYears, roles_));
     TRY(born_, make_devices(plan_.devices, maker, clock_.now(), roles_));
-    TRY(owner_, Owner::make(clock_, network_, disk_, store_, owner_power_, roles_, trace_, maker.certificate));
+    TRY(owner_,
+        Owner::make({clock_, network_, disk_, store_, owner_power_, roles_, trace_}, maker.certificate, plan_.signer));
     TRY(Ok{}, owner_->expect(born_));
     const auto window = static_cast<std::uint64_t>(plan_.arrival.count());
     for (const factory::Born& born : born_) {
@@ -132,6 +132,7 @@ class Fleet {
   void heal() {
     network_.link().set({.loss = 0, .duplicate = 0, .least = plan_.link.least, .most = plan_.link.least});
     store_.set({.refusal = 0, .least = plan_.disk.least, .most = plan_.disk.least});
+    owner_->set({});
     device_power_.stay();
     owner_power_.stay();
   }
@@ -199,6 +200,7 @@ FleetPlan swarm(std::uint64_t seed, std::uint32_t devices) {
   out.link.most = out.link.least + ms(20'000);
   out.disk = {.refusal = up_to(0.1), .least = ms(20), .most = {}};
   out.disk.most = out.disk.least + ms(500);
+  out.signer = {.gone = up_to(0.2), .most = ms(30'000)};
   out.device_cut = up_to(0.1);
   out.owner_cut = up_to(0.05);
   out.arrival = ms(120'000);

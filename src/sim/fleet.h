@@ -6,8 +6,7 @@
 #include <vector>
 
 #include "crypto/hash.h"
-#include "sim/link.h"
-#include "sim/slow_store.h"
+#include "sim/owner.h"
 
 namespace imprint::sim {
 
@@ -18,6 +17,7 @@ struct FleetPlan {
   std::uint64_t seed = 1;
   LinkFaults link{.loss = 0.01, .duplicate = 0.01, .least = Duration(2), .most = Duration(60)};
   DiskFaults disk{.refusal = 0.002, .least = Duration(1), .most = Duration(8)};
+  SignerFaults signer{.gone = 0.002, .most = Duration(200)};
   double device_cut = 0.002;  // chance that the power goes after an action, after every single one
   double owner_cut = 0.0002;
   std::optional<std::uint64_t> device_cut_after, owner_cut_after;  // in place of chance: after exactly this action

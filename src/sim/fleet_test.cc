@@ -44,6 +44,7 @@ FleetPlan calm(std::uint32_t devices, std::uint64_t seed = 1) {
   out.seed = seed;
   out.link = {};
   out.disk = {};
+  out.signer = {};
   out.device_cut = out.owner_cut = 0;
   return out;
 }

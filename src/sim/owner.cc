@@ -14,29 +14,52 @@ constexpr std::uint16_t kPort = 443;
 
 }  // namespace
 
-Result<std::unique_ptr<Owner>> Owner::make(Clock& clock, Network& network, store::Store& disk, SlowStore& store,
-                                           Power& power, Rng& rng, Journal& journal, const Certificate& maker) {
-  std::unique_ptr<Owner> out(new Owner(clock, network, disk, store, power, rng, journal));
-  TRY(Ok{}, out->set_up(maker));
+class Owner::DistantSigner final : public site::Signer {
+ public:
+  DistantSigner(const Place& at, const site::Ca& ca, SignerFaults faults) : at_(at), ca_(ca), faults_(faults) {}
+  void issue(const Grant& grant, Instant now, std::function<void(Result<Bytes>)> done) override {
+    const bool gone = at_.rng.chance(faults_.gone);
+    Result<Bytes> answer =
+        gone ? Result<Bytes>(Error{Fault::unreachable, "ca: nobody signs"}) : site::issue(ca_, grant, now, at_.rng);
+    const auto takes = at_.rng.below(static_cast<std::uint64_t>(faults_.most.count()) + 1);
+    at_.clock.after(Duration(static_cast<std::int64_t>(takes)),
+                    [done = std::move(done), answer = std::move(answer)] { done(answer); });
+  }
+  void set(SignerFaults faults) { faults_ = faults; }
+
+ private:
+  const Place& at_;
+  const site::Ca& ca_;
+  SignerFaults faults_;
+};
+
+Result<std::unique_ptr<Owner>> Owner::make(const Place& place, const Certificate& maker, SignerFaults signer) {
+  std::unique_ptr<Owner> out(new Owner(place));
+  TRY(Ok{}, out->set_up(maker, signer));
   out->switch_on();
   return out;
 }
 
-Status Owner::set_up(const Certificate& maker) {
+Status Owner::set_up(const Certificate& maker, SignerFaults signer) {
+  const Instant now = at_.clock.now();
   site_ = std::make_shared<EstSite>();
   TRY(const Name name, Name::from_text("CN=Simulated Owner"));
-  TRY(site_->ca, site::make_root(KeyType::p256, name, clock_.now(), kTenYears, rng_));
+  TRY(site_->ca, site::make_root(KeyType::p256, name, now, kTenYears, at_.rng));
+  signer_ = std::make_shared<DistantSigner>(at_, site_->ca, signer);
+  site_->signer = signer_;
   site_->policy.profiles[""] = {};
   site_->policy.unknown = site::Unknown::refuse;
   site_->policy.owner_anchors = site_->ca.chain();
-  site_->policy.pepper = random_secret(rng_, kPepperBytes);
+  site_->policy.pepper = random_secret(at_.rng, kPepperBytes);
   site_->est.labels[""].ca_certificates = encode_certs_only({site_->ca.certificate.der});
   TRY(const PrivateKey key, PrivateKey::generate(KeyType::p256));
   TRY(const GeneralName host, GeneralName::from_text("dns:" + std::string(kHost)));
-  TRY(const Certificate server, site::issue_server(site_->ca, key.public_key(), {host}, clock_.now(), kTenYears, rng_));
+  TRY(const Certificate server, site::issue_server(site_->ca, key.public_key(), {host}, now, kTenYears, at_.rng));
   endpoint_ = {kPort, {server}, {maker, site_->ca.certificate}};
   return Ok{};
 }
+
+void Owner::set(SignerFaults signer) { signer_->set(signer); }
 
 Uri Owner::address() const {
   const auto out = Uri::parse("https://" + std::string(kHost));
@@ -45,13 +68,13 @@ Uri Owner::address() const {
 }
 
 Status Owner::expect(const std::vector<factory::Born>& devices) {
-  return disk_.write([&](store::Writer& w) -> Status {
+  return at_.disk.write([&](store::Writer& w) -> Status {
     for (const factory::Born& born : devices) {
       Device device;
       device.id = born.entry.id;
       device.model = born.entry.model;
       device.serial = born.entry.serial;
-      device.added = device.changed = clock_.now();
+      device.added = device.changed = at_.clock.now();
       if (born.entry.idevid) {
         device.identities = {identity_of(*born.entry.idevid)};
       }
@@ -66,19 +89,19 @@ Status Owner::expect(const std::vector<factory::Born>& devices) {
 }
 
 void Owner::switch_on() {
-  est_ = std::make_unique<EstServer>(clock_, store_, rng_, journal_, site_);
-  est_->attach(network_.server(endpoint_, est_->handlers()));
+  est_ = std::make_unique<EstServer>(at_.clock, at_.store, at_.rng, at_.journal, site_);
+  est_->attach(at_.network.server(endpoint_, est_->handlers()));
   est_->on_acted([this] { acted(); });
 }
 
 void Owner::acted() {
-  if (!power_.goes()) {
+  if (!at_.power.goes()) {
     return;
   }
   est_->halt();
-  store_.cut();
-  clock_.post([this] { est_.reset(); });  // it is still on the stack
-  clock_.after(kRestart, [this] { switch_on(); });
+  at_.store.cut();
+  at_.clock.post([this] { est_.reset(); });  // it is still on the stack
+  at_.clock.after(kRestart, [this] { switch_on(); });
 }
 
 }  // namespace imprint::sim

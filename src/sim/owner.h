@@ -9,11 +9,27 @@
 
 namespace imprint::sim {
 
+// The CA's key is elsewhere: its signer takes up to this long, and sometimes is gone.
+struct SignerFaults {
+  double gone = 0;
+  Duration most{0};
+};
+
+// What the owner's machine stands on.
+struct Place {
+  Clock& clock;
+  Network& network;
+  store::Store& disk;  // what survives a power cut
+  SlowStore& store;    // the way to it
+  Power& power;
+  SeededRng& rng;
+  Journal& journal;
+};
+
 class Owner {
  public:
-  // `disk` outlives the owner and what it survives; `maker` is whose IDevIDs it takes.
-  static Result<std::unique_ptr<Owner>> make(Clock& clock, Network& network, store::Store& disk, SlowStore& store,
-                                             Power& power, Rng& rng, Journal& journal, const Certificate& maker);
+  // `maker` is whose IDevIDs it takes.
+  static Result<std::unique_ptr<Owner>> make(const Place& place, const Certificate& maker, SignerFaults signer);
   Owner(const Owner&) = delete;
   Owner& operator=(const Owner&) = delete;
 
@@ -21,22 +37,18 @@ class Owner {
   Status expect(const std::vector<factory::Born>& devices);
   Uri address() const;
   std::vector<Certificate> anchors() const { return site_->ca.chain(); }
+  void set(SignerFaults signer);
 
  private:
-  Owner(Clock& clock, Network& network, store::Store& disk, SlowStore& store, Power& power, Rng& rng, Journal& journal)
-      : clock_(clock), network_(network), disk_(disk), store_(store), power_(power), rng_(rng), journal_(journal) {}
-  Status set_up(const Certificate& maker);
+  class DistantSigner;
+  explicit Owner(const Place& place) : at_(place) {}
+  Status set_up(const Certificate& maker, SignerFaults signer);
   void switch_on();
   void acted();
 
-  Clock& clock_;
-  Network& network_;
-  store::Store& disk_;
-  SlowStore& store_;
-  Power& power_;
-  Rng& rng_;
-  Journal& journal_;
+  const Place at_;
   std::shared_ptr<EstSite> site_;
+  std::shared_ptr<DistantSigner> signer_;
   Endpoint endpoint_;
   std::unique_ptr<EstServer> est_;
 };

@@ -1,6 +1,7 @@
 // The owner's certification authority: a key, its certificate, and what it signs.
 #pragma once
 
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -25,6 +26,17 @@ Result<Ca> make_root(KeyType type, const Name& name, Instant now, Duration lifet
 // Signs what was granted: a random serial of 127 bits, valid from five minutes before now (clocks differ), never longer
 // than the CA itself. Refused with Fault::expired if the CA's own time is over.
 Result<Bytes> issue(const Ca& ca, const Grant& grant, Instant now, Rng& rng);
+
+// Whoever signs in the owner's stead when the CA's key is not in this process: an HSM, another machine. Answers in its
+// own time, from any thread, once; Fault::unreachable if it is gone, Fault::refused if it does not want to.
+class Signer {
+ public:
+  Signer() = default;
+  Signer(const Signer&) = delete;
+  Signer& operator=(const Signer&) = delete;
+  virtual ~Signer() = default;
+  virtual void issue(const Grant& grant, Instant now, std::function<void(Result<Bytes>)> done) = 0;
+};
 
 // A TLS server certificate for these names, with id-kp-cmcRA so that clients with an explicit anchor take it for the
 // owner's registration authority (RFC 7030 section 3.6.1).

@@ -1,0 +1,79 @@
+#!/usr/bin/env python3
+"""What README and the guide tell people to type, typed: every `imprint …` line of their code blocks, in order, in a folder of its
+own, with free ports in place of 8443 and 8480. A token that a command prints goes into the file that the text names."""
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "faults"))
+from common import IMPRINT, check, finish  # noqa: E402
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def commands(path):
+    """The commands of the ``` blocks that begin with imprint or build/imprint, continued lines joined."""
+    out = []
+    for block in re.findall(r"^```\w*\n(.*?)^```", path.read_text(), re.S | re.M):
+        text = re.sub(r"\\\n\s*", "", block)
+        out += [line.split("  #")[0].strip() for line in text.splitlines() if re.match(r"(build/)?imprint ", line)]
+    return out
+
+
+def free_port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+def run_all(name, lines, folder):
+    est, api = free_port(), free_port()
+    env = dict(os.environ, PATH=f"{Path(IMPRINT).parent}:{os.environ['PATH']}", IMPRINT_LOG_LEVEL="error",
+               IMPRINT_EST_LISTEN=f"127.0.0.1:{est}", IMPRINT_API_LISTEN=f"127.0.0.1:{api}")
+    servers = []
+    try:
+        if not any(" serve" in line for line in lines):
+            lines = ["imprint init --data site", "imprint serve --data site &", *lines]
+        for line in lines:
+            line = line.replace("build/imprint", "imprint").replace("8443", str(est)).replace("8480", str(api))
+            if line.endswith("&"):
+                servers.append(subprocess.Popen(line[:-1].split(), cwd=folder, env=env, stdin=subprocess.DEVNULL,
+                                                stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL))
+                for _ in range(200):
+                    if (folder / "site" / "endpoints.json").exists():
+                        break
+                    time.sleep(0.05)
+                check(f"{name}: {line}", servers[-1].poll() is None)
+                continue
+            out = subprocess.run(["sh", "-c", line], cwd=folder, env=env, capture_output=True, text=True, timeout=120,
+                                 stdin=subprocess.DEVNULL)
+            token = re.search(r"\b[A-Za-z0-9_-]{43}\b", out.stdout) if "--one-time" in line else None
+            if token:
+                (folder / "token").write_text(token.group(0) + "\n")
+            # A maker that is new to a running server is noticed within two seconds.
+            if "factory make" in line:
+                time.sleep(3)
+            check(f"{name}: {line}", out.returncode == 0, out.stdout + out.stderr)
+    finally:
+        for server in servers:
+            server.send_signal(signal.SIGTERM)
+            server.wait(timeout=20)
+
+
+def main():
+    for name in ("README.md", "docs/guide.md"):
+        lines = commands(ROOT / name)
+        check(f"{name} has commands", len(lines) >= 5, lines)
+        with tempfile.TemporaryDirectory(prefix="imprint-documents-") as folder:
+            run_all(name, lines, Path(folder))
+    return finish()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
