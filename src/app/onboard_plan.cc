@@ -103,6 +103,46 @@ OrProblem<Ok> take_installed(const OnboardOptions& options, Onboarding& out) {
   return Ok{};
 }
 
+OrProblem<Name> read_subject(const std::string& text) {
+  auto name = Name::from_text(text);
+  if (!name) {
+    return wrong_option("--subject " + text, "write it as in CN=dev-1,O=Example");
+  }
+  return *std::move(name);
+}
+
+OrProblem<std::vector<GeneralName>> read_alt_names(const std::vector<std::string>& texts) {
+  std::vector<GeneralName> out;
+  for (const std::string& text : texts) {
+    auto name = GeneralName::from_text(text);
+    if (!name) {
+      return wrong_option("--san " + text, "write it as in dns:dev-1.example, ip:192.0.2.1 or uri:urn:example:1");
+    }
+    out.push_back(*std::move(name));
+  }
+  return out;
+}
+
+// Other names in a renewal are asked for with ChangeSubjectName (RFC 6402 section 2.8); a field that is absent there
+// goes from the certificate, so what is not to change is said again.
+OrProblem<Ok> take_new_names(const OnboardOptions& options, est::Plan& plan) {
+  if (options.subject.empty() && options.alt_names.empty()) {
+    return Ok{};
+  }
+  ChangeSubjectName wanted{plan.names.subject, plan.names.alt_names};
+  if (!options.subject.empty()) {
+    TRY(wanted.subject, read_subject(options.subject));
+  }
+  if (!options.alt_names.empty()) {
+    TRY(wanted.alt_names, read_alt_names(options.alt_names));
+  }
+  if (wanted.alt_names->empty()) {
+    wanted.alt_names.reset();
+  }
+  plan.change_names = std::move(wanted);
+  return Ok{};
+}
+
 OrProblem<Ok> take_names(const OnboardOptions& options, const std::string& id, est::Plan& plan) {
   std::string subject = options.subject;
   if (subject.empty() && !id.empty()) {
@@ -111,21 +151,11 @@ OrProblem<Ok> take_names(const OnboardOptions& options, const std::string& id, e
     subject = "CN=" + options.user;
   }
   if (!subject.empty()) {
-    auto name = Name::from_text(subject);
-    if (!name) {
-      return wrong_option("--subject " + subject, "write it as in CN=dev-1,O=Example");
-    }
-    plan.names.subject = *std::move(name);
+    TRY(plan.names.subject, read_subject(subject));
   } else if (plan.credential) {
     plan.names.subject = plan.credential->chain.front().subject;
   }
-  for (const std::string& text : options.alt_names) {
-    auto name = GeneralName::from_text(text);
-    if (!name) {
-      return wrong_option("--san " + text, "write it as in dns:dev-1.example, ip:192.0.2.1 or uri:urn:example:1");
-    }
-    plan.names.alt_names.push_back(*std::move(name));
-  }
+  TRY(plan.names.alt_names, read_alt_names(options.alt_names));
   return Ok{};
 }
 
@@ -174,6 +204,7 @@ OrProblem<Onboarding> prepare(const OnboardOptions& given) {
   TRY(Ok{}, take_anchors(options, out));
   if (options.renew) {
     TRY(Ok{}, take_installed(options, out));
+    TRY(Ok{}, take_new_names(options, *out.plan));
     out.device = out.device.empty() ? out.plan->names.subject.first("CN") : out.device;
     return out;
   }

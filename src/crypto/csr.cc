@@ -48,20 +48,21 @@ Result<std::string> read_text(const der::Item& value) {
 
 // RFC 6402 section 2.8: SEQUENCE { subject Name OPTIONAL, subjectAlt GeneralNames OPTIONAL }, at least one present.
 // Both are untagged SEQUENCEs, so a lone one is told by its content: RDNs are SETs, general names have context tags,
-// and only a Name may be empty.
+// and only a Name may be empty. Erratum 3943 (held for update) gives subjectAlt the tag [1]; that is taken as well.
 Result<ChangeSubjectName> read_change(const der::Item& value) {
   const Error bad{Fault::malformed, "csr: ChangeSubjectName"};
   CHECK_OR(value.tag == der::kSequence, bad);
   der::Reader in(value.content);
   ChangeSubjectName out;
-  der::Item next = in.next(der::kSequence);
+  const auto next_names = [&in] { return in.has(der::context(1)) ? in.next() : in.next(der::kSequence); };
+  der::Item next = next_names();
   CHECK_OR(in.good(), bad);
-  if (next.content.empty() || next.content.front() == der::kSet) {
+  if (next.tag == der::kSequence && (next.content.empty() || next.content.front() == der::kSet)) {
     TRY(out.subject, Name::parse(next.whole));
     if (in.empty()) {
       return out;
     }
-    next = in.next(der::kSequence);
+    next = next_names();
   }
   TRY(out.alt_names, parts::parse_general_names(next.content));
   CHECK_OR(in.done(), bad);

@@ -141,6 +141,9 @@ TEST(Csr, change_subject_name_tells_its_members_apart) {
   EXPECT_EQ(change(der::sequence({subject}))->change_names, (ChangeSubjectName{name_of("CN=n"), std::nullopt}));
   EXPECT_EQ(change(der::sequence({names}))->change_names, (ChangeSubjectName{std::nullopt, list}));
   EXPECT_EQ(change(der::sequence({subject, names}))->change_names, (ChangeSubjectName{name_of("CN=n"), list}));
+  const Bytes tagged = der::item(der::context(1), BytesView(names).subspan(2));  // erratum 3943
+  EXPECT_EQ(change(der::sequence({tagged}))->change_names, (ChangeSubjectName{std::nullopt, list}));
+  EXPECT_EQ(change(der::sequence({subject, tagged}))->change_names, (ChangeSubjectName{name_of("CN=n"), list}));
   EXPECT_EQ(change(der::sequence({der::sequence({})}))->change_names, (ChangeSubjectName{name_of(""), std::nullopt}));
   EXPECT_FALSE(change(der::sequence({})));
   EXPECT_FALSE(change(der::sequence({names, subject})));

@@ -19,7 +19,8 @@ namespace imprint::io {
 namespace {
 
 constexpr std::size_t kMaxHeadBytes = 16 * 1024;
-constexpr std::size_t kMaxQueued = 64;  // requests that wait on one session
+constexpr std::size_t kRemembered = 32;  // sessions whose end is still known
+constexpr std::size_t kMaxQueued = 64;   // requests that wait on one session
 
 struct AddressFree {
   void operator()(addrinfo* a) const { freeaddrinfo(a); }
@@ -85,7 +86,7 @@ class Client final : public HttpsClient, public ConnectionOwner {
     const auto refuse = [&](Error why) { loop_.post([done = std::move(done), why] { done(why); }); };
     const auto it = peers_.find(session);
     if (it == peers_.end() || it->second.ended) {
-      return refuse({Fault::unreachable, "the session is over"});
+      return refuse(why_over(session));
     }
     if (what.method == Method::other || !plain_target(what)) {
       return refuse({Fault::malformed, "a request that cannot be written down"});
@@ -186,6 +187,12 @@ class Client final : public HttpsClient, public ConnectionOwner {
     p.authority = a.to.port == 443 ? without_port(a.to) : a.to.authority();
     p.attempt = id;
     p.connection = std::move(connection);
+  }
+
+  // On TLS 1.3 a peer's refusal may come before the first request is made: that request hears of it.
+  Error why_over(std::uint64_t session) const {
+    const auto found = std::ranges::find(over_, session, &std::pair<std::uint64_t, Error>::first);
+    return found != over_.end() ? found->second : Error{Fault::unreachable, "the session is over"};
   }
 
   static std::string without_port(const Uri& uri) {
@@ -312,6 +319,12 @@ class Client final : public HttpsClient, public ConnectionOwner {
     }
     p.busy = false;
     p.connection->close();
+    if (!p.closed_by_us) {
+      over_.emplace_back(p.connection->id(), why);
+      if (over_.size() > kRemembered) {
+        over_.pop_front();
+      }
+    }
     for (Pending& one : std::exchange(p.queue, {})) {
       loop_.post([done = std::move(one.done), why] { done(why); });
     }
@@ -326,7 +339,8 @@ class Client final : public HttpsClient, public ConnectionOwner {
   Keys keys_;
   std::function<void(std::uint64_t)> lost_;
   std::unordered_map<std::uint64_t, Attempt> attempts_;
-  std::unordered_map<std::uint64_t, Peer> peers_;  // by session; addresses stay
+  std::unordered_map<std::uint64_t, Peer> peers_;     // by session; addresses stay
+  std::deque<std::pair<std::uint64_t, Error>> over_;  // why the latest sessions ended
   Resolver resolver_;
 };
 

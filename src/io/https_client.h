@@ -37,8 +37,8 @@ class HttpsClient {
   // https), malformed (TLS alert or protocol error, in words in the log). On TLS 1.3 the peer judges our certificate
   // after this side is done: its refusal shows as `lost`, with the alert in the words of the waiting request's error.
   virtual void open(Open what, std::function<void(Result<SessionRef>)> done) = 0;
-  // One request at a time a session; a second one waits its turn. Errors: unreachable (the connection ended before the
-  // answer, or none came in time), limit (answer too large; 64 requests wait), malformed (not HTTP; Method::other; a
+  // One request at a time a session; a second one waits its turn. Errors: why the session ended, if it has; unreachable
+  // (the connection ended before the answer, or none came in time), limit (answer too large; 64 requests wait), malformed (not HTTP; Method::other; a
   // path or query with characters that would end the first line).
   virtual void request(std::uint64_t session, Request what, std::function<void(Result<Response>)> done) = 0;
   // Requests that wait end with unreachable; `lost` is not called.

