@@ -1,4 +1,5 @@
-// The one door through which src/io gets OpenSSL's own objects, for TLS. Nobody else includes it.
+// The one door through which src/io gets OpenSSL's own objects, for TLS, and src/bench, for what it compares with.
+// Nobody else includes it.
 #pragma once
 
 #include <openssl/types.h>
