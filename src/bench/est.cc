@@ -13,7 +13,7 @@ namespace {
 constexpr unsigned kServerCore = 0;
 constexpr unsigned kClientCore = 1;
 constexpr int kRounds = 4;  // server, floor and bare server take turns: what else runs on the machine meets all three
-constexpr double kWarmUp_s = 0.4;
+constexpr double kWarmUp = 0.2;  // of the time of a run
 constexpr double kWarmUpRequests = 2000;
 constexpr double kSpare = 1.7;  // requests made beforehand, over those that the warm-up's rate would need
 
@@ -141,7 +141,7 @@ class Measurement {
     TRY([[maybe_unused]] const Ok said, say("warming up"));
     TRY(const auto requests, supply(ids_, kWarmUpRequests));
     double ignored = 0;
-    expected_rate_ = enrol(server, load_plan(server.port(), kWarmUp_s), *requests, ignored).rate();
+    expected_rate_ = enrol(server, load_plan(server.port(), kWarmUp * plan_.seconds), *requests, ignored).rate();
     CHECK_OR(out_.failed == 0 && expected_rate_ > 0, Error{Fault::unreachable, "bench: enrolments fail"});
     return Ok{};
   }

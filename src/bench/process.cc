@@ -7,6 +7,7 @@
 
 #include <chrono>
 #include <csignal>
+#include <filesystem>
 #include <nlohmann/json.hpp>
 #include <thread>
 
@@ -22,13 +23,13 @@ constexpr double kStopTime_s = 15;
 constexpr auto kPoll = std::chrono::milliseconds(10);
 
 // In the child: nothing but calls that are safe after fork().
-[[noreturn]] void become(char* const* arguments, const char* log, std::optional<unsigned> core) {
+[[noreturn]] void become(const char* program, char* const* arguments, const char* log, std::optional<unsigned> core) {
   prctl(PR_SET_PDEATHSIG, SIGKILL);  // it never outlives the measurement
   core ? static_cast<void>(pin_to(*core)) : unpin();
   const int out = open(log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
   dup2(out, STDOUT_FILENO);
   dup2(out, STDERR_FILENO);
-  execv("/proc/self/exe", arguments);
+  execv(program, arguments);
   _exit(127);
 }
 
@@ -47,9 +48,11 @@ std::optional<std::uint16_t> port_in(const std::string& endpoints, int pid) {
 
 Result<ServerProcess> ServerProcess::start(const std::vector<std::string>& arguments, const std::string& endpoints,
                                            const std::string& log, std::optional<unsigned> core) {
-  static char name[] = "imprint";
+  std::error_code error;
+  std::string program = std::filesystem::read_symlink("/proc/self/exe", error);
+  CHECK_OR(!error, Error{Fault::internal, "bench: this program's own file"});
   std::vector<std::string> copies = arguments;
-  std::vector<char*> pointers{name};
+  std::vector<char*> pointers{program.data()};
   for (std::string& one : copies) {
     pointers.push_back(one.data());
   }
@@ -58,7 +61,7 @@ Result<ServerProcess> ServerProcess::start(const std::vector<std::string>& argum
   const pid_t pid = fork();
   CHECK_OR(pid >= 0, Error{Fault::internal, "bench: no process for the server"});
   if (pid == 0) {
-    become(pointers.data(), log.c_str(), core);
+    become(program.c_str(), pointers.data(), log.c_str(), core);
   }
   ServerProcess out(pid);
   for (const double end = now_s() + kStartTime_s; now_s() < end; std::this_thread::sleep_for(kPoll)) {
