@@ -21,6 +21,17 @@ double micros(double seconds, std::uint64_t count) {
   return count > 0 ? seconds * 1e6 / static_cast<double>(count) : 0;
 }
 
+// What a server has spent.
+struct Spent {
+  double cpu_s = 0, waited_s = 0;
+
+  static Spent by(pid_t pid) { return {process_cpu_s(pid), bench::waited_s(pid)}; }
+  void add(const Spent& begin, const Spent& end) {
+    cpu_s += end.cpu_s - begin.cpu_s;
+    waited_s += end.waited_s - begin.waited_s;
+  }
+};
+
 class Measurement {
  public:
   explicit Measurement(const EstPlan& plan) : plan_(plan) {}
@@ -76,7 +87,7 @@ class Measurement {
   }
 
   Status say(std::string_view what) const {
-    CHECK_OR(plan_.interrupted == nullptr || !*plan_.interrupted, Error{Fault::refused, "bench: interrupted"});
+    CHECK_OR(plan_.interrupted == nullptr || !*plan_.interrupted, Error{Fault::unreachable, "bench: interrupted"});
     plan_.progress(what);
     return Ok{};
   }
@@ -104,10 +115,11 @@ class Measurement {
     }
   }
 
-  static EstRun figures(const LoadResult& result, double server_s) {
+  static EstRun figures(const LoadResult& result, const Spent& spent) {
     EstRun out;
     out.rate = result.rate();
-    out.server_us = micros(server_s, result.done);
+    out.server_us = micros(spent.cpu_s, result.done);
+    out.waited_us = micros(spent.waited_s, result.done);
     out.client_us = micros(result.cpu_s, result.done);
     out.p50_ms = quantile(result.latencies_ms, 0.5);
     out.p99_ms = quantile(result.latencies_ms, 0.99);
@@ -118,10 +130,10 @@ class Measurement {
   }
 
   // Enrolments against the server under measurement, and its processor time for them.
-  LoadResult enrol(const ServerProcess& server, const LoadPlan& plan, Supply& supply, double& server_s) {
-    const double before = process_cpu_s(server.pid());
+  LoadResult enrol(const ServerProcess& server, const LoadPlan& plan, Supply& supply, Spent& spent) {
+    const Spent before = Spent::by(server.pid());
     LoadResult out = run_load(plan, supply);
-    server_s += process_cpu_s(server.pid()) - before;
+    spent.add(before, Spent::by(server.pid()));
     count(out);
     return out;
   }
@@ -140,7 +152,7 @@ class Measurement {
   Status warm_up(const ServerProcess& server) {
     TRY([[maybe_unused]] const Ok said, say("warming up"));
     TRY(const auto requests, supply(ids_, kWarmUpRequests));
-    double ignored = 0;
+    Spent ignored;
     expected_rate_ = enrol(server, load_plan(server.port(), kWarmUp * plan_.seconds), *requests, ignored).rate();
     CHECK_OR(out_.failed == 0 && expected_rate_ > 0, Error{Fault::unreachable, "bench: enrolments fail"});
     return Ok{};
@@ -163,12 +175,12 @@ class Measurement {
     return measured.get();
   }
 
-  Status bare_round(double seconds, Supply& requests, LoadResult& sum, double& server_s) {
+  Status bare_round(double seconds, Supply& requests, LoadResult& sum, Spent& spent) {
     TRY(const auto server, BareServer::start(identity_, server_core()));
     LoadPlan plan = load_plan(server->port(), seconds);
     plan.check = false;
     sum.append(run_load(plan, requests));
-    server_s += server->stop();
+    spent.cpu_s += server->stop();
     return Ok{};
   }
 
@@ -180,18 +192,18 @@ class Measurement {
     LoadResult full;
     LoadResult bare;
     FloorResult floor;
-    double server_s = 0;
-    double bare_s = 0;
+    Spent spent;
+    Spent bare_spent;
     for (int i = 0; i < kRounds; ++i) {
       TRY(const FloorResult one_floor, floor_round(slice / 2));
       floor.add(one_floor);
-      const LoadResult one = enrol(server, load_plan(server.port(), slice), *requests, server_s);
+      const LoadResult one = enrol(server, load_plan(server.port(), slice), *requests, spent);
       out_.best_rate = std::max(out_.best_rate, one.rate());
       full.append(one);
-      TRY([[maybe_unused]] const Ok shaken, bare_round(slice / 2, *bare_requests, bare, bare_s));
+      TRY([[maybe_unused]] const Ok shaken, bare_round(slice / 2, *bare_requests, bare, bare_spent));
     }
-    out_.full = figures(full, server_s);
-    out_.bare = figures(bare, bare_s);
+    out_.full = figures(full, spent);
+    out_.bare = figures(bare, bare_spent);
     out_.floor_us = micros(floor.total_s(), floor.done);
     out_.floor_handshake_us = micros(floor.handshake_s, floor.done);
     out_.floor_request_us = micros(floor.request_s, floor.done);
@@ -205,9 +217,9 @@ class Measurement {
     TRY(const auto requests, supply(ids_, out_.half_rate * plan_.seconds));
     LoadPlan plan = load_plan(server.port(), plan_.seconds);
     plan.per_second = out_.half_rate;
-    double server_s = 0;
-    const LoadResult result = enrol(server, plan, *requests, server_s);
-    out_.half = figures(result, server_s);
+    Spent spent;
+    const LoadResult result = enrol(server, plan, *requests, spent);
+    out_.half = figures(result, spent);
     return Ok{};
   }
 
@@ -219,9 +231,9 @@ class Measurement {
       plan.applicants = nullptr;
       plan.login = plan_.login;
       plan.resume = resume;
-      double server_s = 0;
-      const LoadResult result = enrol(server, plan, *requests, server_s);
-      (resume ? out_.resumed : out_.password) = figures(result, server_s);
+      Spent spent;
+      const LoadResult result = enrol(server, plan, *requests, spent);
+      (resume ? out_.resumed : out_.password) = figures(result, spent);
     }
     return Ok{};
   }
@@ -232,7 +244,7 @@ class Measurement {
     TRY(auto server, serve(plan_.all_cores_config, std::nullopt));
     const double rate = expected_rate_ * out_.cores;
     TRY(const auto requests, supply(ids_, rate * kSpare * plan_.seconds));
-    const double before = process_cpu_s(server.pid());
+    const Spent before = Spent::by(server.pid());
     std::vector<std::future<LoadResult>> clients;
     for (unsigned i = 0; i < out_.cores; ++i) {
       clients.push_back(
@@ -242,10 +254,11 @@ class Measurement {
     for (auto& one : clients) {
       sum.add(one.get());
     }
-    const double server_s = process_cpu_s(server.pid()) - before;
+    Spent spent;
+    spent.add(before, Spent::by(server.pid()));
     count(sum);
-    out_.all_cores = figures(sum, server_s);
-    out_.all_cores_used = sum.wall_s > 0 ? server_s / sum.wall_s : 0;
+    out_.all_cores = figures(sum, spent);
+    out_.all_cores_used = sum.wall_s > 0 ? spent.cpu_s / sum.wall_s : 0;
     out_.all_cores_loops_s = thread_cpus_s(server.pid());
     out_.all_cores_loops_s.resize(out_.cores);
     CHECK_OR(server.stop(), Error{Fault::internal, "bench: the server did not end well"});

@@ -36,6 +36,7 @@ struct EstPlan {
 struct EstRun {
   double rate = 0;       // enrolments a second
   double server_us = 0;  // processor time of the server, all its threads, for one enrolment
+  double waited_us = 0;  // that its threads waited for their core, for one enrolment
   double client_us = 0;
   double p50_ms = 0, p99_ms = 0;
   std::uint64_t done = 0, failed = 0, resumed = 0;

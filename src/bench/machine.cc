@@ -80,6 +80,19 @@ std::vector<double> thread_cpus_s(pid_t pid) {
   return out;
 }
 
+double waited_s(pid_t pid) {
+  double out = 0;
+  std::error_code error;
+  for (const auto& task : std::filesystem::directory_iterator("/proc/" + std::to_string(pid) + "/task", error)) {
+    std::ifstream in(task.path() / "schedstat");
+    double ran_ns = 0;
+    double waited_ns = 0;
+    in >> ran_ns >> waited_ns;
+    out += waited_ns * 1e-9;
+  }
+  return out;
+}
+
 double anonymous_kib(pid_t pid) {
   std::ifstream in("/proc/" + std::to_string(pid) + "/status");
   for (std::string word; in >> word;) {

@@ -25,6 +25,9 @@ double process_cpu_s(pid_t pid);
 // The same for each thread of a process, largest first, in steps of a clock tick.
 std::vector<double> thread_cpus_s(pid_t pid);
 
+// Seconds that the threads of a process were ready to run and had to wait for a core, for each other or for other work.
+double waited_s(pid_t pid);
+
 // Anonymous memory of a process in KiB: heap and stacks, without the mapped program. 0 if it is gone.
 double anonymous_kib(pid_t pid);
 
