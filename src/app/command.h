@@ -127,6 +127,7 @@ void add_onboard(CLI::App& app, Context& context);
 void add_config(CLI::App& app, Context& context);
 void add_compare(CLI::App& app, Context& context);
 void add_explain(CLI::App& app, Context& context);
+void add_bench(CLI::App& app, Context& context);
 void add_version(CLI::App& app, Context& context);
 
 }  // namespace imprint::app

@@ -28,6 +28,7 @@ void add_commands(CLI::App& app, Context& context) {
   add_audit(app, context);
   add_compare(app, context);
   add_explain(app, context);
+  add_bench(app, context);
   add_config(app, context);
   add_version(app, context);
 }

@@ -1,5 +1,6 @@
 #include "app/server.h"
 
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -19,6 +20,7 @@ namespace imprint::app {
 namespace {
 
 constexpr Duration kRefresh = std::chrono::seconds(2);
+constexpr Duration kReadAgain = std::chrono::hours(1);  // though no file has changed: certificates come to their end
 constexpr Duration kRevocationListRefresh = std::chrono::hours(24);
 
 // One core's loop with its EST server, on a thread of its own.
@@ -93,6 +95,28 @@ Result<std::shared_ptr<io::TlsContext>> make_tls(const Config& config, const Dat
   options.accept_expired_clients = config.accept_expired_idevid;
   options.allow_tls12 = config.tls12;
   return io::TlsContext::server(options);
+}
+
+// Tells any change of the folder's keys and certificates: their names with inode, size and time. Reading them takes
+// tens of milliseconds of a core, mostly for the keys.
+std::string stamp_of(const Config& config) {
+  std::vector<std::string> files = config.maker_anchors;
+  std::error_code ignored;
+  for (const char* part : {"ca", "tls", "makers"}) {
+    for (const auto& file : std::filesystem::directory_iterator(config.data + "/" + part, ignored)) {
+      files.push_back(file.path().string());
+    }
+  }
+  std::ranges::sort(files);
+  std::string out;
+  for (const std::string& file : files) {
+    struct stat s {};
+    if (::stat(file.c_str(), &s) == 0) {
+      out += file + " " + std::to_string(s.st_ino) + " " + std::to_string(s.st_size) + " " +
+             std::to_string(s.st_mtim.tv_sec) + "." + std::to_string(s.st_mtim.tv_nsec) + "\n";
+    }
+  }
+  return out;
 }
 
 std::uint32_t thread_count(const Config& config) {
@@ -230,20 +254,35 @@ class RunningServer final : public Server {
             {"imprint_bad_requests_total", static_cast<double>(sum.bad_requests)}};
   }
 
+  // With mutex_ held.
+  void refresh_from(const std::vector<Revoked>& revoked, std::string stamp) {
+    auto folder = open_data_folder(config_, now(), rng_);
+    if (!folder) {
+      return;
+    }
+    const bool changed = folder->makers != folder_.makers || folder->tls_chain != folder_.tls_chain ||
+                         revoked.size() != revoked_count_ || now() - signed_ > kRevocationListRefresh;
+    if (changed && !apply(config_, *std::move(folder))) {
+      return;
+    }
+    stamp_ = std::move(stamp);
+    read_ = now();
+    if (changed) {
+      revoked_count_ = revoked.size();
+      io::log(io::LogLevel::info, "server.refreshed");
+    }
+  }
+
   // The command line works on the same folder: a new maker, a revocation and an old list or certificate are noticed
   // here.
   void refresh() {
     auto reader = store_->read();
     const auto revoked = reader ? (*reader)->revoked() : Result<std::vector<Revoked>>(reader.error());
     const std::scoped_lock lock(mutex_);
-    auto folder = open_data_folder(config_, now(), rng_);
-    if (revoked && folder) {
-      const bool changed = folder->makers != folder_.makers || folder->tls_chain != folder_.tls_chain ||
-                           revoked->size() != revoked_count_ || now() - signed_ > kRevocationListRefresh;
-      if (changed && apply(config_, *std::move(folder))) {
-        revoked_count_ = revoked->size();
-        io::log(io::LogLevel::info, "server.refreshed");
-      }
+    std::string stamp = stamp_of(config_);  // before the reading: a change meanwhile is found the next time
+    const bool due = stamp != stamp_ || now() - read_ > kReadAgain || now() - signed_ > kRevocationListRefresh;
+    if (revoked && (due || revoked->size() != revoked_count_)) {
+      refresh_from(*revoked, std::move(stamp));
     }
     control_.after(kRefresh, [this] { refresh(); });
   }
@@ -267,6 +306,8 @@ class RunningServer final : public Server {
   std::shared_ptr<const EstSite> site_;
   std::size_t revoked_count_ = 0;
   Instant signed_;
+  std::string stamp_;  // of the folder when it was last read
+  Instant read_;
   io::Loop control_;
   std::vector<std::unique_ptr<Worker>> workers_;
   std::unique_ptr<AdminApi> api_;

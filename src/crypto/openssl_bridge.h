@@ -1,4 +1,5 @@
-// The one door through which src/io gets OpenSSL's own objects, for TLS. Nobody else includes it.
+// The one door through which src/io gets OpenSSL's own objects, for TLS, and src/bench, for what it compares with.
+// Nobody else includes it.
 #pragma once
 
 #include <openssl/types.h>
@@ -34,5 +35,31 @@ X509Ptr openssl_certificate(const Certificate& certificate);
 
 // OpenSSL's certificate as our value, from the bytes as they were received.
 Result<Certificate> from_openssl(const X509* certificate);
+
+// A certificate in both forms; both belong to the caller.
+struct Received {
+  const Certificate* certificate = nullptr;
+  X509* openssl = nullptr;
+};
+
+// Trust anchors that OpenSSL has read once: reading them again for each handshake costs as much as the handshake.
+class Anchors {
+ public:
+  // Faults: malformed (OpenSSL refuses what our parser took), limit (over 1024).
+  static Result<Anchors> load(std::vector<Certificate> certificates);
+  Anchors(Anchors&& other) noexcept;
+  Anchors& operator=(Anchors&& other) noexcept;
+  ~Anchors();
+
+ private:
+  friend struct Checker<CertificateChain>;
+  struct Impl;
+  explicit Anchors(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+// verify_chain() (x509.h) for certificates that OpenSSL has read already, the leaf first.
+Result<Verified<CertificateChain>> verify_received(const std::vector<Received>& sent, const Anchors& anchors,
+                                                   const ChainRules& rules);
 
 }  // namespace imprint

@@ -22,56 +22,19 @@ using StorePtr = std::unique_ptr<X509_STORE, Free<X509_STORE_free>>;
 using StoreContext = std::unique_ptr<X509_STORE_CTX, Free<X509_STORE_CTX_free>>;
 using StackPtr = std::unique_ptr<STACK_OF(X509), decltype([](STACK_OF(X509) * s) { sk_X509_free(s); })>;
 
-// Our certificates in OpenSSL's form, and the way back from the pointers that it returns.
-class Loaded {
- public:
-  X509* load(const Certificate& certificate) {
-    X509Ptr made = openssl_certificate(certificate);
-    X509* raw = made.get();
-    if (raw != nullptr) {
-      all_.push_back({std::move(made), &certificate});
-    }
-    return raw;
-  }
-  const Certificate* find(const X509* raw) const {
-    const auto found = std::find_if(all_.begin(), all_.end(), [raw](const One& one) { return one.made.get() == raw; });
-    return found != all_.end() ? found->certificate : nullptr;
-  }
-
- private:
-  struct One {
-    X509Ptr made;
-    const Certificate* certificate;
-  };
-  std::vector<One> all_;
-};
-
 // A path search that is set up and may be run.
 struct Search {
-  Loaded loaded;
-  StorePtr store{X509_STORE_new()};
   StackPtr pool{sk_X509_new_null()};
   StoreContext context{X509_STORE_CTX_new()};
 };
 
-Status load(Search& s, const Certificate& leaf, const std::vector<Certificate>& pool,
-            const std::vector<Certificate>& anchors) {
-  const Error bad{Fault::malformed, "chain: certificate"};
-  CHECK_OR(pool.size() <= kMaxPool && anchors.size() <= kMaxAnchors, Error{Fault::limit, "chain: certificates"});
-  CHECK_OR(s.store && s.pool && s.context, Error{Fault::internal, "chain: memory"});
-  for (const Certificate& one : anchors) {
-    X509* raw = s.loaded.load(one);
-    CHECK_OR(raw != nullptr && X509_STORE_add_cert(s.store.get(), raw) == 1, bad);
+Status prepare(Search& s, const std::vector<Received>& sent, X509_STORE* anchors) {
+  CHECK_OR(s.pool && s.context, Error{Fault::internal, "chain: memory"});
+  CHECK_OR(!sent.empty() && sent.size() <= kMaxPool + 1, Error{Fault::limit, "chain: certificates"});
+  for (std::size_t i = 1; i < sent.size(); ++i) {
+    CHECK_OR(sk_X509_push(s.pool.get(), sent[i].openssl) > 0, Error{Fault::internal, "chain: memory"});
   }
-  for (const Certificate& one : pool) {
-    // What OpenSSL cannot read in the untrusted help is left out, like anything else that does not help.
-    if (X509* raw = s.loaded.load(one)) {
-      CHECK_OR(sk_X509_push(s.pool.get(), raw) > 0, Error{Fault::internal, "chain: memory"});
-    }
-  }
-  X509* raw = s.loaded.load(leaf);
-  CHECK_OR(raw != nullptr, bad);
-  CHECK_OR(X509_STORE_CTX_init(s.context.get(), s.store.get(), raw, s.pool.get()) == 1,
+  CHECK_OR(X509_STORE_CTX_init(s.context.get(), anchors, sent.front().openssl, s.pool.get()) == 1,
            Error{Fault::internal, "chain: preparation"});
   return Ok{};
 }
@@ -126,12 +89,22 @@ Error fault_of(int code) {
   }
 }
 
-Result<CertificateChain> collect(const Search& s) {
-  const STACK_OF(X509)* path = X509_STORE_CTX_get0_chain(s.context.get());
+// The way back from the pointers that OpenSSL returns.
+template <class All>
+const Certificate* find(const All& all, const X509* raw) {
+  const auto found = std::ranges::find(all, raw, &Received::openssl);
+  return found != all.end() ? found->certificate : nullptr;
+}
+
+Result<CertificateChain> collect(X509_STORE_CTX* context, const std::vector<Received>& sent,
+                                 const std::vector<Received>& anchors) {
+  const STACK_OF(X509)* path = X509_STORE_CTX_get0_chain(context);
   CertificateChain out;
   const int length = sk_X509_num(path);
   for (int i = 0; i < length; ++i) {
-    const Certificate* one = s.loaded.find(sk_X509_value(path, i));
+    const X509* raw = sk_X509_value(path, i);
+    const Certificate* one = find(sent, raw);
+    one = one != nullptr ? one : find(anchors, raw);
     CHECK_OR(one != nullptr, Error{Fault::internal, "chain: certificate of unknown origin"});
     if (i == 0) {
       out.leaf = *one;
@@ -145,18 +118,6 @@ Result<CertificateChain> collect(const Search& s) {
     }
   }
   return out;
-}
-
-Result<CertificateChain> find_path(const Certificate& leaf, const std::vector<Certificate>& pool,
-                                   const std::vector<Certificate>& anchors, const ChainRules& rules, bool check_time) {
-  Search s;
-  TRY([[maybe_unused]] const Ok ready, load(s, leaf, pool, anchors));
-  set_rules(s.context.get(), rules, check_time);
-  if (!holds(X509_verify_cert(s.context.get()) == 1)) {
-    const Error why = fault_of(X509_STORE_CTX_get_error(s.context.get()));
-    return ossl::failed(why.fault, why.what);
-  }
-  return collect(s);
 }
 
 std::string_view without_dot(std::string_view name) {
@@ -189,24 +150,80 @@ Bytes ip_octets(std::string_view host) {
 
 }  // namespace
 
+struct Anchors::Impl {
+  std::vector<Certificate> certificates;
+  std::vector<X509Ptr> owned;
+  std::vector<Received> loaded;
+  StorePtr store{X509_STORE_new()};
+
+  Result<CertificateChain> find_path(const std::vector<Received>& sent, const ChainRules& rules,
+                                     bool check_time) const {
+    Search s;
+    TRY([[maybe_unused]] const Ok ready, prepare(s, sent, store.get()));
+    set_rules(s.context.get(), rules, check_time);
+    if (!holds(X509_verify_cert(s.context.get()) == 1)) {
+      const Error why = fault_of(X509_STORE_CTX_get_error(s.context.get()));
+      return ossl::failed(why.fault, why.what);
+    }
+    return collect(s.context.get(), sent, loaded);
+  }
+};
+
+Anchors::Anchors(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Anchors::Anchors(Anchors&&) noexcept = default;
+Anchors& Anchors::operator=(Anchors&&) noexcept = default;
+Anchors::~Anchors() = default;
+
+Result<Anchors> Anchors::load(std::vector<Certificate> certificates) {
+  CHECK_OR(certificates.size() <= kMaxAnchors, Error{Fault::limit, "chain: certificates"});
+  auto impl = std::make_unique<Impl>();
+  impl->certificates = std::move(certificates);
+  CHECK_OR(impl->store, Error{Fault::internal, "chain: memory"});
+  for (const Certificate& one : impl->certificates) {
+    X509* raw = impl->owned.emplace_back(openssl_certificate(one)).get();
+    CHECK_OR(raw != nullptr && X509_STORE_add_cert(impl->store.get(), raw) == 1,
+             Error{Fault::malformed, "chain: certificate"});
+    impl->loaded.push_back({&one, raw});
+  }
+  return Anchors(std::move(impl));
+}
+
 // The only maker of Verified<CertificateChain>.
 template <>
 struct Checker<CertificateChain> {
-  static Result<Verified<CertificateChain>> check(const Certificate& leaf, const std::vector<Certificate>& pool,
-                                                  const std::vector<Certificate>& anchors, const ChainRules& rules) {
-    Result<CertificateChain> path = find_path(leaf, pool, anchors, rules, rules.check_time);
+  static Result<Verified<CertificateChain>> check(const std::vector<Received>& sent, const Anchors& anchors,
+                                                  const ChainRules& rules) {
+    Result<CertificateChain> path = anchors.impl_->find_path(sent, rules, rules.check_time);
     if (!path && path.error().fault == Fault::expired) {
       // "Expired" promises that all else holds; OpenSSL stops at the first failure.
-      TRY([[maybe_unused]] const CertificateChain otherwise, find_path(leaf, pool, anchors, rules, false));
+      TRY([[maybe_unused]] const CertificateChain otherwise, anchors.impl_->find_path(sent, rules, false));
     }
     TRY(CertificateChain chain, std::move(path));
     return Verified<CertificateChain>(std::move(chain));
   }
 };
 
+Result<Verified<CertificateChain>> verify_received(const std::vector<Received>& sent, const Anchors& anchors,
+                                                   const ChainRules& rules) {
+  return Checker<CertificateChain>::check(sent, anchors, rules);
+}
+
 Result<Verified<CertificateChain>> verify_chain(const Certificate& leaf, const std::vector<Certificate>& pool,
                                                 const std::vector<Certificate>& anchors, const ChainRules& rules) {
-  return Checker<CertificateChain>::check(leaf, pool, anchors, rules);
+  CHECK_OR(pool.size() <= kMaxPool, Error{Fault::limit, "chain: certificates"});
+  TRY(const Anchors loaded, Anchors::load(anchors));
+  std::vector<X509Ptr> owned;
+  owned.push_back(openssl_certificate(leaf));
+  CHECK_OR(owned.front() != nullptr, Error{Fault::malformed, "chain: certificate"});
+  std::vector<Received> sent{{&leaf, owned.front().get()}};
+  for (const Certificate& one : pool) {
+    // What OpenSSL cannot read in the untrusted help is left out, like anything else that does not help.
+    if (X509Ptr raw = openssl_certificate(one)) {
+      sent.push_back({&one, raw.get()});
+      owned.push_back(std::move(raw));
+    }
+  }
+  return verify_received(sent, loaded, rules);
 }
 
 bool self_signed(const Certificate& certificate) {

@@ -49,14 +49,19 @@ Result<std::vector<Certificate>> presented_chain(X509_STORE_CTX* store) {
   return out;
 }
 
-Result<Verified<CertificateChain>> prove(const std::vector<Certificate>& presented, const TlsContext& context,
-                                         Purpose purpose) {
-  const std::vector<Certificate> pool(presented.begin() + 1, presented.end());
+// The certificates as OpenSSL has read them go straight back to it.
+Result<Verified<CertificateChain>> prove(X509_STORE_CTX* store, const std::vector<Certificate>& presented,
+                                         const TlsContext& context, Purpose purpose) {
+  const STACK_OF(X509)* raw = X509_STORE_CTX_get0_untrusted(store);
+  std::vector<Received> sent;
+  for (std::size_t i = 0; i < presented.size(); ++i) {
+    sent.push_back({&presented[i], sk_X509_value(raw, static_cast<int>(i))});
+  }
   ChainRules rules{.purpose = purpose, .at = wall_clock()};
-  auto proven = verify_chain(presented.front(), pool, context.anchors(), rules);
+  auto proven = verify_received(sent, context.anchors(), rules);
   if (!proven && proven.error().fault == Fault::expired && context.accepts_expired()) {
     rules.check_time = false;
-    return verify_chain(presented.front(), pool, context.anchors(), rules);
+    return verify_received(sent, context.anchors(), rules);
   }
   return proven;
 }
@@ -64,8 +69,8 @@ Result<Verified<CertificateChain>> prove(const std::vector<Certificate>& present
 Status check_peer(X509_STORE_CTX* store, const SSL* ssl, const TlsContext& context, PeerCheck& check) {
   TRY(check.presented, presented_chain(store));
   if (context.verifies()) {
-    TRY(auto proven,
-        prove(check.presented, context, SSL_is_server(ssl) == 1 ? Purpose::tls_client : Purpose::tls_server));
+    const Purpose purpose = SSL_is_server(ssl) == 1 ? Purpose::tls_client : Purpose::tls_server;
+    TRY(auto proven, prove(store, check.presented, context, purpose));
     check.proven = std::move(proven);
   }
   return Ok{};
@@ -171,12 +176,21 @@ Fault alert_fault(int alert) {
   }
 }
 
+Result<std::unique_ptr<const Anchors>> load_anchors(std::vector<Certificate> certificates) {
+  TRY(Anchors loaded, Anchors::load(std::move(certificates)));
+  return std::make_unique<const Anchors>(std::move(loaded));
+}
+
 }  // namespace
 
+TlsContext::TlsContext(ssl_ctx_st* ctx, std::unique_ptr<const Anchors> anchors, bool verifies, bool accepts_expired)
+    : ctx_(ctx), anchors_(std::move(anchors)), verifies_(verifies), accepts_expired_(accepts_expired) {}
+
 Result<std::shared_ptr<TlsContext>> TlsContext::server(const TlsServerOptions& options) {
+  TRY(auto anchors, load_anchors(options.anchors));
   SSL_CTX* ctx = SSL_CTX_new(TLS_server_method());
   CHECK_OR(ctx != nullptr, Error{Fault::internal, "tls: no context"});
-  std::shared_ptr<TlsContext> out(new TlsContext(ctx, options.anchors, true, options.accept_expired_clients));
+  std::shared_ptr<TlsContext> out(new TlsContext(ctx, std::move(anchors), true, options.accept_expired_clients));
   const bool good = set_common(ctx) && set_server(ctx, options);
   ERR_clear_error();
   CHECK_OR(good, Error{Fault::internal, "tls: the server's key and certificates cannot be used"});
@@ -186,9 +200,10 @@ Result<std::shared_ptr<TlsContext>> TlsContext::server(const TlsServerOptions& o
 
 Result<std::shared_ptr<TlsContext>> TlsContext::client(Trust trust, std::vector<Certificate> anchors,
                                                        const std::vector<Certificate>& chain, const PrivateKey& key) {
+  TRY(auto loaded, load_anchors(std::move(anchors)));
   SSL_CTX* ctx = SSL_CTX_new(TLS_client_method());
   CHECK_OR(ctx != nullptr, Error{Fault::internal, "tls: no context"});
-  std::shared_ptr<TlsContext> out(new TlsContext(ctx, std::move(anchors), trust == Trust::anchors, false));
+  std::shared_ptr<TlsContext> out(new TlsContext(ctx, std::move(loaded), trust == Trust::anchors, false));
   const bool good = set_common(ctx) && (chain.empty() || set_identity(ctx, chain, key));
   ERR_clear_error();
   CHECK_OR(good, Error{Fault::internal, "tls: the client's key and certificates cannot be used"});

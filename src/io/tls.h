@@ -11,6 +11,10 @@
 struct ssl_st;
 struct ssl_ctx_st;
 
+namespace imprint {
+class Anchors;
+}
+
 namespace imprint::io {
 
 // How a server treats client certificates: it asks always, demands never (EST wants HTTP authentication to remain
@@ -36,15 +40,14 @@ class TlsContext {
   TlsContext& operator=(const TlsContext&) = delete;
   ~TlsContext();
   ssl_ctx_st* get() const { return ctx_; }
-  const std::vector<Certificate>& anchors() const { return anchors_; }
+  const Anchors& anchors() const { return *anchors_; }
   bool verifies() const { return verifies_; }
   bool accepts_expired() const { return accepts_expired_; }
 
  private:
-  TlsContext(ssl_ctx_st* ctx, std::vector<Certificate> anchors, bool verifies, bool accepts_expired)
-      : ctx_(ctx), anchors_(std::move(anchors)), verifies_(verifies), accepts_expired_(accepts_expired) {}
+  TlsContext(ssl_ctx_st* ctx, std::unique_ptr<const Anchors> anchors, bool verifies, bool accepts_expired);
   ssl_ctx_st* ctx_;
-  std::vector<Certificate> anchors_;
+  std::unique_ptr<const Anchors> anchors_;
   bool verifies_;
   bool accepts_expired_;
 };

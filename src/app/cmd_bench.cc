@@ -1,0 +1,273 @@
+#include <CLI/CLI.hpp>
+#include <atomic>
+#include <csignal>
+#include <cstdio>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+
+#include "app/command.h"
+#include "app/operations.h"
+#include "bench/est.h"
+#include "codec/base64.h"
+#include "crypto/random.h"
+#include "factory/line.h"
+#include "io/file.h"
+#include "io/loop.h"
+
+namespace imprint::app {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr double kAimRatio = 1.3;
+constexpr double kAimIdle_kib = 40;
+constexpr double kAimP99_ms = 10;
+
+struct Options {
+  double seconds = 2;
+  unsigned at_once = 64;
+  unsigned idle = 1000;
+  unsigned devices = 256;
+};
+
+std::atomic<bool> interrupted{false};
+
+// A folder that goes when the measurement is over.
+class Scratch {
+ public:
+  static Result<std::unique_ptr<Scratch>> make() {
+    SystemRng rng;
+    const auto path = fs::temp_directory_path() / ("imprint-bench-" + hex(random_secret(rng, 6).expose()));
+    TRY([[maybe_unused]] const Ok made, io::make_folder(path.string()));
+    return std::unique_ptr<Scratch>(new Scratch(path.string()));
+  }
+  Scratch(const Scratch&) = delete;
+  Scratch& operator=(const Scratch&) = delete;
+  ~Scratch() {
+    std::error_code ignored;
+    fs::remove_all(path_, ignored);
+  }
+  const std::string& path() const { return path_; }
+
+ private:
+  explicit Scratch(std::string path) : path_(std::move(path)) {}
+  std::string path_;
+};
+
+// Registers the devices as a manifest would, and gives the first one a password too.
+Status fill_store(const Config& config, const DataFolder& folder, const std::vector<factory::Born>& born,
+                  const Secret& password, const Act& act) {
+  TRY(const auto store, open_store(config));
+  std::vector<ManifestEntry> entries;
+  for (const factory::Born& one : born) {
+    entries.push_back(one.entry);
+  }
+  const std::string& first = entries.front().id;
+  const DeviceSecret secret{first, first, false, site::secret_mac(folder.pepper, first, password), false};
+  return store->write([&](store::Writer& w) -> Status {
+    std::vector<Imported> results;
+    TRY([[maybe_unused]] const Ok taken, import_manifest(w, folder.pepper, entries, act, results));
+    return w.add_secret(secret);
+  });
+}
+
+Status write_config(Config config, std::uint32_t threads, const std::string& path) {
+  config.threads = threads;
+  return io::write_file(path, view(config_text(config)));
+}
+
+// A site with its CA, a maker, and devices with IDevIDs, all new.
+Result<bench::EstPlan> make_site(const Options& options, const std::string& folder) {
+  SystemRng rng;
+  const Instant now = io::wall_clock();
+  Config config;
+  config.data = folder;
+  config.est = config.api = {"127.0.0.1", 0};
+  config.unknown = site::Unknown::refuse;
+  TRY(const DataFolder data, open_data_folder(config, now, rng));
+  TRY(const Name name, Name::from_text("CN=Imprint Bench Factory"));
+  TRY(const site::Ca maker, site::make_root(KeyType::p256, name, now, std::chrono::hours(24 * 365), rng));
+  TRY([[maybe_unused]] const Ok known, add_maker(folder, maker.certificate));
+  factory::Order order;
+  order.model = "bench";
+  order.count = options.devices;
+  TRY(const auto born, factory::make(order, maker, now, rng));
+  const std::string password = hex(random_secret(rng, 20).expose());
+  TRY([[maybe_unused]] const Ok filled, fill_store(config, data, born, Secret(password), {"bench", now}));
+
+  bench::EstPlan out;
+  out.data = folder;
+  out.one_core_config = folder + "/one-core.toml";
+  out.all_cores_config = folder + "/all-cores.toml";
+  TRY([[maybe_unused]] const Ok one, write_config(config, 1, out.one_core_config));
+  TRY([[maybe_unused]] const Ok all, write_config(config, 0, out.all_cores_config));
+  for (const factory::Born& device : born) {
+    out.devices.push_back({device.entry.id, device.key, device.chain.front()});
+  }
+  out.maker = maker.certificate;
+  out.tls_chain = data.tls_chain;
+  out.tls_key = data.tls_key;
+  out.ca = data.ca.certificate;
+  out.ca_key = data.ca.key;
+  out.login = "Basic " + base64(view(born.front().entry.id + ":" + password));
+  return out;
+}
+
+Result<std::int64_t> certificates_on_record(const std::string& folder) {
+  Config config;
+  config.data = folder;
+  TRY(const auto store, open_store(config));
+  TRY(const auto reader, store->read());
+  return reader->count("certificates");
+}
+
+// ---- what is printed ----
+
+std::string number(double value, int digits = 0) {
+  std::array<char, 64> out{};
+  std::snprintf(out.data(), out.size(), "%.*f", digits, value);
+  return out.data();
+}
+
+double rounded(double value) { return std::round(value * 1000) / 1000; }
+
+std::string against(bool met, const std::string& aim) { return aim + (met ? ", met" : ", not met"); }
+
+Json run_json(const bench::EstRun& run) {
+  return {{"per_second", rounded(run.rate)},
+          {"server_us", rounded(run.server_us)},
+          {"server_waited_us", rounded(run.waited_us)},
+          {"client_us", rounded(run.client_us)},
+          {"p50_ms", rounded(run.p50_ms)},
+          {"p99_ms", rounded(run.p99_ms)},
+          {"count", run.done},
+          {"failed", run.failed}};
+}
+
+Json to_json(const bench::EstFigures& f, std::int64_t on_record) {
+  Json resumed = run_json(f.resumed);
+  resumed["resumed_handshakes"] = f.resumed.resumed;
+  Json half = run_json(f.half);
+  half["aimed_per_second"] = rounded(f.half_rate);
+  Json all = run_json(f.all_cores);
+  all["server_cores_used"] = rounded(f.all_cores_used);
+  all["loops_cpu_s"] = f.all_cores_loops_s;
+  return {{"protocol", "est"},
+          {"cores", f.cores},
+          {"pinned", f.pinned},
+          {"ratio", rounded(f.ratio())},
+          {"enrolments", run_json(f.full)},
+          {"best_per_second", rounded(f.best_rate)},
+          {"floor",
+           {{"server_us", rounded(f.floor_us)},
+            {"handshake_us", rounded(f.floor_handshake_us)},
+            {"request_us", rounded(f.floor_request_us)},
+            {"certificate_us", rounded(f.floor_certificate_us)}}},
+          {"bare_handshakes", run_json(f.bare)},
+          {"half_rate", half},
+          {"password", run_json(f.password)},
+          {"password_resumed", resumed},
+          {"idle", {{"connections", f.idle}, {"kib_each", rounded(f.idle_kib)}}},
+          {"all_cores", all},
+          {"enrolled", f.enrolled},
+          {"on_record", on_record},
+          {"failed", f.failed},
+          {"first_failure", f.first_failure},
+          {"aims",
+           {{"ratio", {{"most", kAimRatio}, {"met", f.ratio() <= kAimRatio}}},
+            {"idle_kib", {{"most", kAimIdle_kib}, {"met", f.idle_kib <= kAimIdle_kib}}},
+            {"half_rate_p99_ms", {{"most", kAimP99_ms}, {"met", f.half.p99_ms <= kAimP99_ms}}}}}};
+}
+
+std::vector<std::string> row(const std::string& what, const bench::EstRun& run) {
+  return {what,
+          number(run.rate),
+          number(run.server_us),
+          number(run.waited_us),
+          number(run.client_us),
+          number(run.p50_ms, 1),
+          number(run.p99_ms, 1)};
+}
+
+std::string to_text(const bench::EstFigures& f, std::int64_t on_record) {
+  std::string out = table({"run", "a second", "server us", "waited us", "client us", "p50 ms", "p99 ms"},
+                          {row("enrolments, one core", f.full), row("  at half the rate", f.half),
+                           row("  by password, full handshake", f.password), row("  by password, resumed", f.resumed),
+                           row("bare handshakes, same client", f.bare), row("enrolments, all cores", f.all_cores)});
+  const std::string parts = "handshake " + number(f.floor_handshake_us) + ", request " + number(f.floor_request_us) +
+                            ", certificate " + number(f.floor_certificate_us);
+  out +=
+      "\n" +
+      table({"figure", "value", "aim"},
+            {{"server CPU for an enrolment", number(f.full.server_us) + " us", ""},
+             {"its floor, plain OpenSSL", number(f.floor_us) + " us", parts},
+             {"ratio", number(f.ratio(), 2), against(f.ratio() <= kAimRatio, "<= 1.3")},
+             {"an idle connection", number(f.idle_kib, 1) + " KiB", against(f.idle_kib <= kAimIdle_kib, "<= 40 KiB")},
+             {"p99 at half the rate", number(f.half.p99_ms, 1) + " ms",
+              against(f.half.p99_ms <= kAimP99_ms, "<= 10 ms")}});
+  out += "\n" +
+         std::string(f.pinned ? "One core: the server has the first, the client the second, the floor the first again."
+                              : "Not pinned: the machine has one core, and server and client share it.");
+  out +=
+      " Keys and requests are made before the clock starts.\nWaited: its threads were ready, and other work or each "
+      "other had the core.\nAll cores: the server used " +
+      number(f.all_cores_used, 2) + " of " + std::to_string(f.cores) + " cores, the clients share them; its loops:";
+  for (const double loop : f.all_cores_loops_s) {
+    out += " " + number(loop, 2) + " s";
+  }
+  return out + ".\n" + std::to_string(f.enrolled) + " enrolments, " + std::to_string(f.failed) + " failed, " +
+         std::to_string(on_record) + " certificates on record.\n";
+}
+
+OrProblem<Ok> bench_est(const Context& context, const Options& options) {
+  std::signal(SIGINT, [](int) { interrupted = true; });
+  std::signal(SIGTERM, [](int) { interrupted = true; });
+  TRY(const auto scratch, about(Scratch::make(), "bench"));
+  TRY(auto plan, about(make_site(options, scratch->path()), "bench"));
+  plan.seconds = options.seconds;
+  plan.at_once = options.at_once;
+  plan.idle = options.idle;
+  plan.interrupted = &interrupted;
+  plan.progress = [&context](std::string_view what) { context.progress(what); };
+  TRY(const bench::EstFigures figures, about(bench::measure_est(plan), "bench est"));
+  TRY(const std::int64_t on_record, about(certificates_on_record(scratch->path()), "bench est"));
+  context.print(to_json(figures, on_record), to_text(figures, on_record));
+  if (figures.failed > 0 || static_cast<std::uint64_t>(on_record) != figures.enrolled) {
+    Problem problem;
+    problem.what = std::to_string(figures.failed) + " enrolments failed, first: " + figures.first_failure;
+    problem.next = "the figures above do not count; run it again on a machine with less other work";
+    return problem;
+  }
+  return Ok{};
+}
+
+}  // namespace
+
+void add_bench(CLI::App& app, Context& context) {
+  CLI::App* const parent = add_command(app, "bench", "Measure what a protocol costs the server, beside its floor.",
+                                       "imprint bench est\nimprint bench est --seconds 5 --json");
+  parent->require_subcommand(1);
+  const auto options = std::make_shared<Options>();
+  CLI::App* const command = add_command(
+      *parent, "est",
+      "Enrolments over new TLS 1.3 connections with client certificates, each for a fresh P-256 key, against `serve` "
+      "in a "
+      "folder of its own. Aims that are missed are shown and do not change the exit code.",
+      "imprint bench est\nimprint bench est --seconds 5 --at-once 128\nimprint bench est --json | jq .ratio");
+  command->add_option("--seconds", options->seconds, "How long each kind of run takes")
+      ->check(CLI::Range(0.2, 60.0))
+      ->capture_default_str();
+  command->add_option("--at-once", options->at_once, "Connections at the same time")
+      ->check(CLI::Range(1U, 512U))
+      ->capture_default_str();
+  command->add_option("--idle", options->idle, "Idle connections whose memory is measured")
+      ->check(CLI::Range(10U, 5000U))
+      ->capture_default_str();
+  command->add_option("--devices", options->devices, "Registered devices, who enrol in turn")
+      ->check(CLI::Range(1U, 10000U))
+      ->capture_default_str();
+  command->callback(
+      [&context, options] { context.choose([options](const Context& c) { return bench_est(c, *options); }); });
+}
+
+}  // namespace imprint::app

@@ -1,0 +1,68 @@
+#!/bin/bash
+# `imprint bench est` does what it says: every enrolment that it counts is on record, its figures are there, and nothing
+# of it stays behind. No time is judged here. Prints TAP. Needs: the built command ($IMPRINT, default build/imprint), python3.
+set -u
+root=$(cd "$(dirname "$0")/../.." && pwd)
+imprint=$(realpath "${IMPRINT:-$root/build/imprint}")
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+export TMPDIR=$work
+cd "$work" || exit 1
+unset "${!IMPRINT_@}"
+
+count=0
+failed=0
+ok() {
+  local status=$? name=$1
+  count=$((count + 1))
+  if [ "$status" -eq 0 ]; then
+    echo "ok $count - $name"
+  else
+    failed=$((failed + 1))
+    echo "not ok $count - $name"
+    tail -c 2000 "$work/stdout" "$work/stderr" | sed 's/^/#   /'
+  fi
+}
+
+# holds EXPRESSION: of the printed JSON `j`.
+holds() { python3 -c 'import json, sys; j = json.load(open(sys.argv[1])); sys.exit(0 if eval(sys.argv[2]) else 1)' "$work/stdout" "$1"; }
+# Nothing of the measurement is left: its folders are gone, and so are its servers, whose command lines name them.
+nothing_left() { ! ls "$work" | grep -q imprint-bench && ! pgrep -f -- "$work/imprint-bench" >/dev/null; }
+
+"$imprint" bench est --seconds 1 --idle 50 --devices 16 --at-once 16 --json >"$work/stdout" 2>"$work/stderr" </dev/null
+ok "ends with exit code 0"
+holds 'isinstance(j["ratio"], (int, float)) and j["ratio"] > 0'
+ok "the ratio is a positive number"
+holds 'j["failed"] == 0 and j["first_failure"] == ""'
+ok "no enrolment failed"
+holds 'all(j[run]["count"] > 0 for run in ("enrolments", "half_rate", "password", "password_resumed", "all_cores", "bare_handshakes"))'
+ok "every kind of run has enrolments"
+holds 'j["on_record"] == j["enrolled"] > 0'
+ok "every certificate that a client got is on record, and no other"
+holds 'all(j["floor"][part] > 0 for part in ("handshake_us", "request_us", "certificate_us"))'
+ok "the floor has its three parts"
+holds '0 < j["password_resumed"]["resumed_handshakes"] <= j["password_resumed"]["count"]'
+ok "connections are resumed where that is offered"
+holds 'j["idle"]["connections"] == 50 and j["idle"]["kib_each"] > 0'
+ok "the memory of idle connections is measured"
+holds 'set(j["aims"]) == {"ratio", "idle_kib", "half_rate_p99_ms"} and all(isinstance(a["met"], bool) for a in j["aims"].values())'
+ok "each aim is met or not"
+nothing_left
+ok "nothing is left behind"
+
+"$imprint" bench est --seconds 30 >"$work/stdout" 2>"$work/stderr" </dev/null &
+bench=$!
+for _ in $(seq 200); do
+  grep -q "warming up" "$work/stderr" && break
+  sleep 0.1
+done
+kill -INT "$bench"
+wait "$bench"
+[ $? -ne 0 ] && nothing_left
+ok "an interrupted measurement fails and leaves nothing behind"
+"$imprint" bench est --seconds 0 >"$work/stdout" 2>"$work/stderr" </dev/null
+[ $? -eq 2 ]
+ok "no time is a usage error"
+
+echo "1..$count"
+[ "$failed" -eq 0 ]
