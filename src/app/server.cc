@@ -92,7 +92,9 @@ Result<std::shared_ptr<io::TlsContext>> make_tls(const Config& config, const Dat
   options.anchors = folder.makers;
   const auto own = folder.ca.chain();
   options.anchors.insert(options.anchors.end(), own.begin(), own.end());
-  options.accept_expired_clients = config.accept_expired_idevid;
+  if (config.accept_expired_idevid) {
+    options.expired_counts_below = folder.makers;
+  }
   options.allow_tls12 = config.tls12;
   return io::TlsContext::server(options);
 }

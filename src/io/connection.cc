@@ -6,6 +6,7 @@
 #include <netinet/tcp.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -73,6 +74,11 @@ Connection::~Connection() {
   event_free(timer_);
   SSL_free(ssl_);
   ::close(fd_);
+}
+
+bool Connection::silent() const {
+  int unread = 0;
+  return ssl_ != nullptr && SSL_get_state(ssl_) == TLS_ST_BEFORE && ioctl(fd_, FIONREAD, &unread) == 0 && unread == 0;
 }
 
 void Connection::write(BytesView bytes) {

@@ -50,6 +50,9 @@ class Connection {
   // Whether the peer ended the stream itself (close_notify, or FIN without TLS): nothing was cut off.
   bool ended_cleanly() const { return clean_end_; }
 
+  // Whether the peer has still to say its first word of TLS.
+  bool silent() const;
+
   // Sends, now or when the socket takes it. Without effect once the connection ends.
   void write(BytesView bytes);
   std::size_t waiting() const { return out_.size() - out_at_; }

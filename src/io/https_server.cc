@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <map>
 #include <unordered_map>
 #include <utility>
 
@@ -17,6 +18,10 @@ namespace imprint::io {
 namespace {
 
 constexpr int kAcceptsAtOnce = 64;
+// When all places for handshakes are taken: how long one may say nothing, and how long it may take at all.
+constexpr Duration kTimeForFirstWord{200};
+constexpr Duration kTimeForHandshake{2000};
+constexpr Duration kRoomPause{50};
 constexpr Duration kAcceptPause{100};                // when the process has no descriptor left
 constexpr std::size_t kMaxBacklogBytes = 16 * 1024;  // pipelined requests that wait for the answer before them
 constexpr std::size_t kMaxStreamBytes = 1024 * 1024;
@@ -178,15 +183,15 @@ class Server final : public HttpsServer, public ConnectionOwner {
 
   void accept_batch() {
     for (int i = 0; i < kAcceptsAtOnce && acceptable_ != nullptr; ++i) {
-      if (handshakes_ >= options_.max_handshakes) {
-        event_del(acceptable_);  // release_handshake() goes on
+      if (shaking_.size() >= options_.max_handshakes && !make_room()) {
+        pause_accepting(kRoomPause);  // release_handshake() goes on earlier
         return;
       }
       const int fd = accept4(fd_, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
       if (fd >= 0) {
         take_in(fd);
       } else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
-        pause_accepting();
+        pause_accepting(kAcceptPause);
         return;
       } else if (errno != EINTR && errno != ECONNABORTED) {
         return;
@@ -201,18 +206,34 @@ class Server final : public HttpsServer, public ConnectionOwner {
       return;
     }
     ++stats_.accepted;
-    ++handshakes_;
     auto connection =
         std::make_unique<Connection>(loop_, *this, Connection::Start{.fd = fd, .tls = options_.tls, .host = {}});
     connection->set_deadline(options_.handshake_timeout);
     Peer& p = peers_.try_emplace(connection->id(), HttpLimits{options_.max_header_bytes, options_.max_body_bytes})
                   .first->second;
     p.connection = std::move(connection);
+    shaking_.emplace(p.connection->id(), loop_.now());
   }
 
-  void pause_accepting() {
+  // All places for handshakes are taken: the longest there that has said nothing goes, or the longest there if it has
+  // had its time. Else connections that say nothing would keep everybody out.
+  bool make_room() {
+    const Instant now = loop_.now();
+    for (const auto& [id, since] : shaking_) {
+      Peer& p = peers_.at(id);
+      if (now - since >= kTimeForHandshake || (now - since >= kTimeForFirstWord && p.connection->silent())) {
+        failed_handshake(p, {Fault::unreachable, "tls: it made room for others"});
+        p.connection->abort();
+        return true;
+      }
+    }
+    return false;
+  }
+
+  void pause_accepting(Duration pause) {
     event_del(acceptable_);
-    pause_timer_ = loop_.after(kAcceptPause, [this] { listen_again(); });
+    loop_.cancel(pause_timer_);
+    pause_timer_ = loop_.after(pause, [this] { listen_again(); });
   }
 
   void listen_again() {
@@ -224,7 +245,7 @@ class Server final : public HttpsServer, public ConnectionOwner {
   void release_handshake(Peer& p) {
     if (p.handshaking) {
       p.handshaking = false;
-      --handshakes_;
+      shaking_.erase(p.connection->id());
       listen_again();
     }
   }
@@ -388,7 +409,7 @@ class Server final : public HttpsServer, public ConnectionOwner {
   event* acceptable_ = nullptr;
   std::unordered_map<std::uint64_t, Peer> peers_;  // by the connection's id; addresses stay
   std::unordered_map<std::uint64_t, Peer*> exchanges_;
-  std::size_t handshakes_ = 0;
+  std::map<std::uint64_t, Instant> shaking_;  // handshakes under way, the longest there first: ids only grow
   HttpsServerStats stats_;
   bool draining_ = false;
   std::function<void()> drained_;

@@ -19,7 +19,8 @@ struct HttpsServerOptions {
   std::size_t max_body_bytes = 16 * 1024;
   std::size_t max_header_bytes = 16 * 1024;
   std::size_t max_connections = 10000;  // beyond: the connection is closed at once, before TLS
-  std::size_t max_handshakes = 512;     // in flight; beyond: new connections wait in the kernel's queue
+  std::size_t max_handshakes =
+      512;  // in flight; beyond: silent ones make room, else new ones wait in the kernel's queue
   Duration handshake_timeout{10000};
   Duration idle_timeout{30000};  // between requests, and for a request that does not get complete
 };

@@ -187,6 +187,21 @@ TEST(Server, handshakes_beyond_the_limit_wait_their_turn) {
   EXPECT_EQ(rig.handshake_failures.size(), 1U);
 }
 
+TEST(Server, silent_connections_keep_nobody_out) {
+  HttpsServerOptions options;
+  options.max_handshakes = 4;
+  options.handshake_timeout = std::chrono::minutes(1);
+  Rig rig(pki().server_options(), options);
+  std::vector<std::unique_ptr<Raw>> silent;
+  for (int i = 0; i < 12; ++i) {
+    silent.push_back(std::make_unique<Raw>(rig.server->port()));
+  }
+  const auto session = rig.open_anonymous();
+  ASSERT_TRUE(session) << session.error().what;
+  EXPECT_TRUE(rig.get((*session)->id, "/a"));
+  EXPECT_GE(rig.handshake_failures.size(), 8U);
+}
+
 TEST(Server, a_port_in_use_is_a_conflict) {
   Rig rig(Rig::Plain{}, {});
   HttpsServerOptions options;

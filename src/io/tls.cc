@@ -49,6 +49,13 @@ Result<std::vector<Certificate>> presented_chain(X509_STORE_CTX* store) {
   return out;
 }
 
+// Whether the path ends at one of these anchors, and nothing in it is still to begin.
+bool only_late(const CertificateChain& chain, const std::vector<Certificate>& anchors, Instant now) {
+  const auto begun = [now](const Certificate& c) { return c.not_before <= now; };
+  return std::ranges::find(anchors, chain.anchor) != anchors.end() && begun(chain.leaf) && begun(chain.anchor) &&
+         std::ranges::all_of(chain.via, begun);
+}
+
 // The certificates as OpenSSL has read them go straight back to it.
 Result<Verified<CertificateChain>> prove(X509_STORE_CTX* store, const std::vector<Certificate>& presented,
                                          const TlsContext& context, Purpose purpose) {
@@ -59,11 +66,13 @@ Result<Verified<CertificateChain>> prove(X509_STORE_CTX* store, const std::vecto
   }
   ChainRules rules{.purpose = purpose, .at = wall_clock()};
   auto proven = verify_received(sent, context.anchors(), rules);
-  if (!proven && proven.error().fault == Fault::expired && context.accepts_expired()) {
-    rules.check_time = false;
-    return verify_received(sent, context.anchors(), rules);
+  if (proven || proven.error().fault != Fault::expired || context.expired_counts_below().empty()) {
+    return proven;
   }
-  return proven;
+  rules.check_time = false;
+  TRY(auto late, verify_received(sent, context.anchors(), rules));
+  CHECK_OR(only_late(*late, context.expired_counts_below(), rules.at), proven.error());
+  return late;
 }
 
 Status check_peer(X509_STORE_CTX* store, const SSL* ssl, const TlsContext& context, PeerCheck& check) {
@@ -183,14 +192,18 @@ Result<std::unique_ptr<const Anchors>> load_anchors(std::vector<Certificate> cer
 
 }  // namespace
 
-TlsContext::TlsContext(ssl_ctx_st* ctx, std::unique_ptr<const Anchors> anchors, bool verifies, bool accepts_expired)
-    : ctx_(ctx), anchors_(std::move(anchors)), verifies_(verifies), accepts_expired_(accepts_expired) {}
+TlsContext::TlsContext(ssl_ctx_st* ctx, std::unique_ptr<const Anchors> anchors, bool verifies,
+                       std::vector<Certificate> expired_counts_below)
+    : ctx_(ctx),
+      anchors_(std::move(anchors)),
+      verifies_(verifies),
+      expired_counts_below_(std::move(expired_counts_below)) {}
 
 Result<std::shared_ptr<TlsContext>> TlsContext::server(const TlsServerOptions& options) {
   TRY(auto anchors, load_anchors(options.anchors));
   SSL_CTX* ctx = SSL_CTX_new(TLS_server_method());
   CHECK_OR(ctx != nullptr, Error{Fault::internal, "tls: no context"});
-  std::shared_ptr<TlsContext> out(new TlsContext(ctx, std::move(anchors), true, options.accept_expired_clients));
+  std::shared_ptr<TlsContext> out(new TlsContext(ctx, std::move(anchors), true, options.expired_counts_below));
   const bool good = set_common(ctx) && set_server(ctx, options);
   ERR_clear_error();
   CHECK_OR(good, Error{Fault::internal, "tls: the server's key and certificates cannot be used"});
@@ -203,7 +216,7 @@ Result<std::shared_ptr<TlsContext>> TlsContext::client(Trust trust, std::vector<
   TRY(auto loaded, load_anchors(std::move(anchors)));
   SSL_CTX* ctx = SSL_CTX_new(TLS_client_method());
   CHECK_OR(ctx != nullptr, Error{Fault::internal, "tls: no context"});
-  std::shared_ptr<TlsContext> out(new TlsContext(ctx, std::move(loaded), trust == Trust::anchors, false));
+  std::shared_ptr<TlsContext> out(new TlsContext(ctx, std::move(loaded), trust == Trust::anchors, {}));
   const bool good = set_common(ctx) && (chain.empty() || set_identity(ctx, chain, key));
   ERR_clear_error();
   CHECK_OR(good, Error{Fault::internal, "tls: the client's key and certificates cannot be used"});

@@ -24,7 +24,9 @@ struct TlsServerOptions {
   PrivateKey key;
   std::vector<Certificate> anchors;  // for client certificates: our own CAs and the makers' roots
   bool ask_client_certificate = true;
-  bool accept_expired_clients = false;  // policy for IDevIDs whose time is over: the session then says so by its chain
+  // Below these (makers' roots) a path whose time is over still counts: policy for IDevIDs. One that has not begun
+  // never does, nor one of our own CAs'.
+  std::vector<Certificate> expired_counts_below;
   bool allow_tls12 = true;
 };
 
@@ -42,14 +44,15 @@ class TlsContext {
   ssl_ctx_st* get() const { return ctx_; }
   const Anchors& anchors() const { return *anchors_; }
   bool verifies() const { return verifies_; }
-  bool accepts_expired() const { return accepts_expired_; }
+  const std::vector<Certificate>& expired_counts_below() const { return expired_counts_below_; }
 
  private:
-  TlsContext(ssl_ctx_st* ctx, std::unique_ptr<const Anchors> anchors, bool verifies, bool accepts_expired);
+  TlsContext(ssl_ctx_st* ctx, std::unique_ptr<const Anchors> anchors, bool verifies,
+             std::vector<Certificate> expired_counts_below);
   ssl_ctx_st* ctx_;
   std::unique_ptr<const Anchors> anchors_;
   bool verifies_;
-  bool accepts_expired_;
+  std::vector<Certificate> expired_counts_below_;
 };
 
 // What a handshake finds out about the peer. The path is verified once, here, and its proof goes into the Session.

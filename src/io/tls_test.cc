@@ -96,12 +96,29 @@ TEST(Tls, an_expired_client_is_refused_unless_policy_says_otherwise) {
   EXPECT_EQ(strict.handshake_failures.at(0).fault, Fault::expired);
 
   TlsServerOptions options = pki().server_options();
-  options.accept_expired_clients = true;
+  options.expired_counts_below = {pki().maker.certificate};
   Rig lenient(options);
   const auto taken = lenient.open_as(expired, {expired.certificate});
   ASSERT_TRUE(taken);
   ASSERT_TRUE(lenient.get((*taken)->id, "/a"));
   EXPECT_EQ((*lenient.requests.at(0).session->proven)->leaf, expired.certificate);
+}
+
+TEST(Tls, an_expired_certificate_of_our_own_never_counts_nor_one_that_has_not_begun) {
+  TlsServerOptions options = pki().server_options();
+  options.anchors.push_back(pki().ca.certificate);
+  options.expired_counts_below = {pki().maker.certificate};
+  Rig rig(options);
+  const Wish old{.name = "ours", .from = wall_clock() - 2 * kHour, .until = wall_clock() - kHour};
+  const Wish early{.name = "early", .from = wall_clock() + kHour, .until = wall_clock() + 2 * kHour};
+  const Identity ours = make_identity(old, &pki().ca);
+  const Identity future = make_identity(early, &pki().maker);
+  for (const Identity& who : {ours, future}) {
+    const auto session = rig.open_as(who, {who.certificate});
+    ASSERT_TRUE(session);
+    EXPECT_FALSE(rig.get((*session)->id, "/a"));
+    EXPECT_EQ(rig.handshake_failures.back().fault, Fault::expired);
+  }
 }
 
 TEST(Tls, an_expired_server_is_expired) {

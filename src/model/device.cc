@@ -143,9 +143,10 @@ bool valid_device_id(std::string_view id) {
 }
 
 std::string identity_of(const Certificate& certificate) {
-  Bytes names = certificate.issuer.der;  // DER carries its own length: the two names cannot run into each other
-  names.insert(names.end(), certificate.subject.der.begin(), certificate.subject.der.end());
-  return "x509:" + hex(sha256(names));
+  Bytes all = certificate.issuer.der;  // DER carries its own length: the parts cannot run into each other
+  all.insert(all.end(), certificate.subject.der.begin(), certificate.subject.der.end());
+  all.insert(all.end(), certificate.key.spki.begin(), certificate.key.spki.end());
+  return "x509:" + hex(sha256(all));
 }
 
 Status check_secret_strength(const Secret& secret) {

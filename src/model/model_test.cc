@@ -162,22 +162,24 @@ TEST(Device, names_are_read_back) {
   EXPECT_EQ(admission_named(""), std::nullopt);
 }
 
-Certificate named_certificate(Bytes issuer, Bytes subject) {
+Certificate named_certificate(Bytes issuer, Bytes subject, Bytes key = {0x30, 0x01, 0x07}) {
   Certificate out;
   out.issuer.der = std::move(issuer);
   out.subject.der = std::move(subject);
+  out.key.spki = std::move(key);
   return out;
 }
 
-TEST(Device, identity_is_both_names_and_nothing_else) {
+TEST(Device, identity_is_both_names_and_the_key_and_nothing_else) {
   const Certificate certificate = named_certificate({0x30, 0x01, 0x05}, {0x30, 0x00});
-  Certificate renewed = certificate;
-  renewed.serial = {9};
-  renewed.not_after = Instant{1};
-  EXPECT_EQ(identity_of(certificate), identity_of(renewed));
-  EXPECT_EQ(identity_of(certificate), "x509:" + hex(sha256(Bytes{0x30, 0x01, 0x05, 0x30, 0x00})));
+  Certificate anew = certificate;
+  anew.serial = {9};
+  anew.not_after = Instant{1};
+  EXPECT_EQ(identity_of(certificate), identity_of(anew));
+  EXPECT_EQ(identity_of(certificate), "x509:" + hex(sha256(Bytes{0x30, 0x01, 0x05, 0x30, 0x00, 0x30, 0x01, 0x07})));
   EXPECT_NE(identity_of(certificate), identity_of(named_certificate({0x30, 0x00}, {0x30, 0x01, 0x05})));
   EXPECT_NE(identity_of(certificate), identity_of(named_certificate({0x30, 0x01, 0x06}, {0x30, 0x00})));
+  EXPECT_NE(identity_of(certificate), identity_of(named_certificate({0x30, 0x01, 0x05}, {0x30, 0x00}, {0x30, 0x00})));
 }
 
 // ---- secrets ----

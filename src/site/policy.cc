@@ -71,32 +71,24 @@ Result<Applicant> identify(const Policy& policy, store::Reader& store, const Adm
   return out;
 }
 
-std::string replaced(std::string_view pattern, const Device& device) {
-  std::string out;
-  for (std::size_t i = 0; i < pattern.size();) {
-    if (pattern.substr(i).starts_with("{id}")) {
-      out += device.id;
-      i += 4;
-    } else if (pattern.substr(i).starts_with("{serial}")) {
-      out += device.serial;
-      i += 8;
-    } else {
-      out += pattern[i++];
-    }
-  }
-  return out;
-}
-
-// '*' matches any run of characters but dots, at least one.
-bool matches(std::string_view name, std::string_view pattern) {
+// '*' matches any run of characters but dots, at least one; {id} and {serial} match the device's own, letter by letter:
+// a device whose serial number has a '*' in it gets nothing by that.
+bool matches(std::string_view name, std::string_view pattern, const Device& device) {
   if (pattern.empty()) {
     return name.empty();
   }
+  for (const auto& [word, value] : {std::pair<std::string_view, std::string_view>{"{id}", device.id},
+                                    std::pair<std::string_view, std::string_view>{"{serial}", device.serial}}) {
+    if (pattern.starts_with(word)) {
+      return !value.empty() && name.starts_with(value) &&
+             matches(name.substr(value.size()), pattern.substr(word.size()), device);
+    }
+  }
   if (pattern.front() != '*') {
-    return !name.empty() && name.front() == pattern.front() && matches(name.substr(1), pattern.substr(1));
+    return !name.empty() && name.front() == pattern.front() && matches(name.substr(1), pattern.substr(1), device);
   }
   for (std::size_t n = 1; n <= name.size() && name[n - 1] != '.'; ++n) {
-    if (matches(name.substr(n), pattern.substr(1))) {
+    if (matches(name.substr(n), pattern.substr(1), device)) {
       return true;
     }
   }
@@ -206,8 +198,23 @@ Result<bool> wanted(const Policy& policy, store::Reader& store, const Admit& q, 
   return false;
 }
 
+// "default" is a name of the profile that is served without a label.
+std::string_view plain(std::string_view label) { return label == "default" ? std::string_view() : label; }
+
+// The certificate's common name, unless it is no id or another device has it.
+Result<std::string> id_for(store::Reader& store, const Certificate& leaf, const std::string& identity) {
+  const std::string name = leaf.subject.first("CN");
+  if (valid_device_id(name)) {
+    TRY(const std::optional<Device> taken, store.device(name));
+    if (!taken) {
+      return name;
+    }
+  }
+  return "x509-" + identity.substr(identity.size() - 16);
+}
+
 // A device with a maker's certificate that the inventory does not know.
-Result<bool> take_unknown(const Policy& policy, const Admit& q, Applicant& who, Decision& d) {
+Result<bool> take_unknown(const Policy& policy, store::Reader& store, const Admit& q, Applicant& who, Decision& d) {
   if (policy.unknown == Unknown::refuse) {
     refuse(d, kUnknown, "not in the inventory; policy: pre-registered only");
     return false;
@@ -215,11 +222,10 @@ Result<bool> take_unknown(const Policy& policy, const Admit& q, Applicant& who, 
   Device device;
   const Certificate& leaf = (*q.session->proven)->leaf;
   device.serial = leaf.subject.first("serialNumber");
-  const std::string name = leaf.subject.first("CN");
-  device.id = valid_device_id(name) ? name : "x509-" + d.device_identity.substr(d.device_identity.size() - 16);
+  TRY(device.id, id_for(store, leaf, d.device_identity));
   device.admission = policy.unknown == Unknown::admit ? Admission::approved : Admission::waiting;
   device.identities = {d.device_identity};
-  device.label = q.label;
+  device.label = plain(q.label);
   d.newcomer = device;
   who.device = std::move(device);
   return true;
@@ -237,10 +243,7 @@ Sha256 secret_mac(const Secret& pepper, std::string_view user, const Secret& sec
 }
 
 bool fits(std::string_view name, std::string_view pattern, const Device& device) {
-  if (pattern.find("{serial}") != std::string_view::npos && device.serial.empty()) {
-    return false;
-  }
-  return name.size() <= 255 && matches(name, replaced(pattern, device));
+  return name.size() <= 255 && matches(name, pattern, device);
 }
 
 Result<Decision> admit(const Policy& policy, store::Reader& store, const Admit& q, Instant now) {
@@ -274,18 +277,23 @@ Result<Decision> admit(const Policy& policy, store::Reader& store, const Admit& 
     return d;
   }
   if (!who.device) {
-    TRY(const bool go_on, take_unknown(policy, q, who, d));
+    TRY(const bool go_on, take_unknown(policy, store, q, who, d));
     if (!go_on) {
       return d;
     }
   }
-  TRY(const bool go_on, wanted(policy, store, q, who, d));
   d.grant.device = who.device->id;
+  // Its label is the owner's word on what it may get; the one in the request is only the device's wish.
+  if (!holds(plain(q.label) == plain(who.device->label))) {
+    refuse(d, kLabel, "device " + who.device->id + " belongs to label '" + who.device->label + "'");
+    return d;
+  }
+  TRY(const bool go_on, wanted(policy, store, q, who, d));
   if (!go_on) {
     return d;
   }
   const bool renewal = q.renewal && who.current.has_value();
-  if (given_again && !(renewal && answered->serial == who.current->serial)) {
+  if (given_again && answered->device == who.device->id && !(renewal && answered->serial == who.current->serial)) {
     d.verdict = Verdict::already;  // the answer was lost on its way: the same one again
     d.certificate = answered->der;
     return d;

@@ -29,10 +29,13 @@ inline constexpr Rule kNames{"SITE-NAMES", "the profile does not let this device
                              "ours: docs/guide.md, profiles", "ask for CN={id}, or let the owner allow the names"};
 inline constexpr Rule kUsages{"SITE-USAGES", "the profile does not give these usages", "ours: docs/guide.md, profiles",
                               "leave key usage out of the request, or let the owner allow it"};
+inline constexpr Rule kLabel{"SITE-LABEL", "the device asks under a label that is not its own",
+                             "ours: docs/guide.md, profiles",
+                             "ask under the label that the inventory has for it, or let the owner change that"};
 inline constexpr Rule kCaRequest{"SITE-CA-REQUEST", "a device asks to be a CA", "ours: docs/threats.md",
                                  "leave basicConstraints out of the request"};
 
-inline constexpr std::array kRules{&kUnknown, &kWaiting,   &kUnwanted, &kRetired, &kRevoked, &kSpent,
-                                   &kNotOurs, &kSharedKey, &kKeyType,  &kNames,   &kUsages,  &kCaRequest};
+inline constexpr std::array kRules{&kUnknown,   &kWaiting, &kUnwanted, &kRetired, &kRevoked, &kSpent,    &kNotOurs,
+                                   &kSharedKey, &kKeyType, &kNames,    &kUsages,  &kLabel,   &kCaRequest};
 
 }  // namespace imprint::site

@@ -62,9 +62,10 @@ class SitePolicy : public testing::Test {
     return out;
   }
 
-  void add_device(const std::string& id, Admission admission, const std::string& identity) {
+  void add_device(const std::string& id, Admission admission, const std::string& identity, std::string label = {}) {
     Device device;
     device.id = id;
+    device.label = std::move(label);
     device.admission = admission;
     if (!identity.empty()) {
       device.identities = {identity};
@@ -73,9 +74,10 @@ class SitePolicy : public testing::Test {
   }
 
   Decision decide(SessionRef session, std::optional<Login> login, const Verified<CertificateRequest>& request,
-                  Bytes key = {1, 2, 3}, bool renewal = false) {
+                  Bytes key = {1, 2, 3}, bool renewal = false, std::string label = {}) {
     auto reader = *store_->read();
-    return *admit(policy_, *reader, Admit{std::move(session), std::move(login), "", renewal, request, std::move(key)},
+    return *admit(policy_, *reader,
+                  Admit{std::move(session), std::move(login), std::move(label), renewal, request, std::move(key)},
                   kNow);
   }
 
@@ -230,6 +232,60 @@ TEST_F(SitePolicy, change_of_names_only_where_the_profile_lets_it) {
   EXPECT_EQ(d.grant.names.alt_names, change.change_names->alt_names);
   change.change_names->subject = name_of("CN=admin");
   EXPECT_EQ(decide(session, {}, request(key_, change)).rule, &kNames);
+}
+
+TEST_F(SitePolicy, a_device_gets_the_profile_of_its_own_label_and_no_other) {
+  policy_.profiles["strict"] = policy_.profiles["servers"] = Profile{};
+  const Certificate idevid = certify(maker_, idevid_key_, "CN=dev-20");
+  add_device("dev-20", Admission::approved, identity_of(idevid), "strict");
+  const auto session = session_with(idevid, maker_);
+  const auto asked = request(key_, asking_for("CN=dev-20"));
+  EXPECT_EQ(decide(session, {}, asked).rule, &kLabel) << "not the default one";
+  EXPECT_EQ(decide(session, {}, asked, {1}, false, "servers").rule, &kLabel);
+  EXPECT_EQ(decide(session, {}, asked, {1}, false, "strict").verdict, Verdict::issue);
+
+  const PrivateKey other = *PrivateKey::generate(KeyType::p256);
+  const Certificate plain = certify(maker_, other, "CN=dev-21");
+  add_device("dev-21", Admission::approved, identity_of(plain));
+  const auto asked_too = request(other, asking_for("CN=dev-21"));
+  EXPECT_EQ(decide(session_with(plain, maker_), {}, asked_too, {2}, false, "servers").rule, &kLabel);
+  EXPECT_EQ(decide(session_with(plain, maker_), {}, asked_too, {2}, false, "default").verdict, Verdict::issue);
+}
+
+TEST_F(SitePolicy, a_renewal_stays_within_the_label) {
+  policy_.profiles["servers"] = Profile{};
+  const Certificate idevid = certify(maker_, idevid_key_, "CN=dev-22");
+  add_device("dev-22", Admission::approved, identity_of(idevid));
+  const Decision d = decide(session_with(idevid, maker_), {}, request(key_, asking_for("CN=dev-22")), {1});
+  const Bytes certificate = *issue(owner_, d.grant, kNow, rng_);
+  record(d, certificate, {1});
+  const auto own = session_with(*Certificate::parse(certificate), owner_);
+  const auto renewal = request(*PrivateKey::generate(KeyType::p256), asking_for("CN=dev-22"));
+  EXPECT_EQ(decide(own, {}, renewal, {2}, true, "servers").rule, &kLabel);
+  EXPECT_EQ(decide(own, {}, renewal, {2}, true).verdict, Verdict::issue);
+}
+
+TEST_F(SitePolicy, a_maker_cannot_stand_for_another_s_device) {
+  const Ca twin = *make_root(KeyType::p256, name_of("CN=Maker"), kNow, kYear * 30, rng_);
+  const Certificate idevid = certify(maker_, idevid_key_, "CN=dev-23");
+  add_device("dev-23", Admission::approved, identity_of(idevid));
+  const PrivateKey thief = *PrivateKey::generate(KeyType::p256);
+  const auto session = session_with(certify(twin, thief, "CN=dev-23"), twin);
+  const Decision d = decide(session, {}, request(thief, asking_for("CN=dev-23")));
+  EXPECT_EQ(d.verdict, Verdict::pending) << "another device, which nobody knows";
+  EXPECT_NE(d.grant.device, "dev-23") << "under an id of its own, though its name is taken";
+}
+
+TEST(Patterns, a_serial_number_stands_for_itself) {
+  Device device;
+  device.id = "dev-1";
+  device.serial = "***";
+  EXPECT_TRUE(fits("***", "{serial}", device));
+  EXPECT_FALSE(fits("lab", "{serial}", device));
+  EXPECT_FALSE(fits("dns:lab", "dns:{serial}", device));
+  device.serial = "{id}";
+  EXPECT_FALSE(fits("dev-1", "{serial}", device));
+  EXPECT_TRUE(fits("a-{id}", "*-{serial}", device));
 }
 
 TEST(Patterns, a_star_stands_for_a_run_without_dots) {

@@ -135,6 +135,30 @@ TEST_F(StoreTest, certificate_does_not_bring_a_retired_device_back) {
   EXPECT_EQ((*read()->device("dev-1"))->version, 1);
 }
 
+// The policy looks at a snapshot; the signer may take seconds after that.
+TEST_F(StoreTest, who_was_retired_or_refused_meanwhile_gets_nothing) {
+  for (const Admission now : {Admission::retired, Admission::refused, Admission::waiting}) {
+    Device device = device_named("dev-" + std::string(name(now)));
+    device.identities.clear();
+    device.admission = now;
+    ASSERT_TRUE(add(device));
+    EXPECT_EQ(fault_of(issue(issued_fact(signer_, 1, device.id))), Fault::conflict) << name(now);
+  }
+  EXPECT_EQ(*read()->count("certificates"), 0);
+}
+
+TEST_F(StoreTest, what_was_revoked_meanwhile_is_not_renewed) {
+  ASSERT_TRUE(add(device_named("dev-1")));
+  ASSERT_TRUE(issue(issued_fact(signer_, 1)));
+  ASSERT_TRUE(
+      write([](Writer& w) { return w.revoke(numbered(1), RevocationReason::key_compromise, "test", Instant{7000}); }));
+  Issued renewal = issued_fact(signer_, 2);
+  renewal.renews = numbered(1);
+  EXPECT_EQ(fault_of(issue(renewal)), Fault::conflict);
+  renewal.renews = numbered(5);
+  EXPECT_EQ(fault_of(issue(renewal)), Fault::conflict) << "nor what is not on record";
+}
+
 // Two connections of one device can ask at the same time; both were admitted before either was recorded.
 TEST_F(StoreTest, the_same_request_gets_one_certificate_even_when_asked_twice_at_once) {
   ASSERT_TRUE(add(device_named("dev-1")));

@@ -102,6 +102,7 @@ Pair::Pair()
   plan.credential = Credential{"idevid", {cast().device.certificate}};
   plan.names.subject = *Name::from_text("CN=dev-1");
   config.labels[""].ca_certificates = encode_certs_only({cast().owner.certificate.der, cast().issuing.certificate.der});
+  config.owner_anchors = {cast().owner.certificate};
   for (const Certificate& anchor : client_anchors) {
     learn_anchor(server_mind, anchor);
   }

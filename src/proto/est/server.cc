@@ -50,9 +50,14 @@ Response certificate_answer(const Bytes& certificate) {
   return out;
 }
 
-bool is_registration_authority(const Session& session) {
-  return session.proven &&
-         std::ranges::find((*session.proven)->leaf.extended, eku::kCmcRa) != (*session.proven)->leaf.extended.end();
+// Only the owner appoints registration authorities: a maker's certificate that says so is a claim of the maker's.
+bool is_registration_authority(const Session& session, const std::vector<Certificate>& owner_anchors) {
+  if (!session.proven) {
+    return false;
+  }
+  const CertificateChain& chain = **session.proven;
+  return holds(std::ranges::find(owner_anchors, chain.anchor) != owner_anchors.end()) &&
+         std::ranges::find(chain.leaf.extended, eku::kCmcRa) != chain.leaf.extended.end();
 }
 
 Status check_value(const std::optional<std::string>& value, const Session& session) {
@@ -86,8 +91,9 @@ std::string learn_applicant(const Session& session, const Decision& decision, Se
 
 }  // namespace
 
-Status check_linking(const CertificateRequest& request, const Session& session, const Label& label) {
-  if (label.ignore_linking || is_registration_authority(session)) {
+Status check_linking(const CertificateRequest& request, const Session& session, const Label& label,
+                     const std::vector<Certificate>& owner_anchors) {
+  if (label.ignore_linking || is_registration_authority(session, owner_anchors)) {
     return Ok{};
   }
   const bool linked = request.challenge_password || request.identity_linking;
@@ -112,6 +118,7 @@ Bytes request_key(const Session& session, const std::optional<Login>& login, std
   if (session.proven) {
     part((*session.proven)->leaf.issuer.der);
     part((*session.proven)->leaf.subject.der);
+    part((*session.proven)->leaf.key.spki);
   } else {
     part({});
     part(view(login ? login->user : std::string_view{}));
@@ -153,7 +160,7 @@ Result<Server::Admitting> Server::on(const Idle&, const Enrol& m, Turn& t) const
   CHECK_OR(label != config_->labels.end(), Error{Fault::unsupported, kNoSuchLabel});
   const auto request = verify_possession(m.request);
   CHECK_OR(request, Error{request.error().fault, kPossession});
-  TRY(Ok{}, check_linking(m.request, *m.session, label->second));
+  TRY(Ok{}, check_linking(m.request, *m.session, label->second, config_->owner_anchors));
   if (m.renewal) {
     // The handshake's certificate is the one to be renewed; a password proves no certificate (ours: est.md 7.4).
     CHECK_OR(m.session->proven, Error{Fault::unauthentic, kRenewalUnproven});

@@ -23,7 +23,8 @@ struct Label {
 
 struct ServerConfig {
   std::map<std::string, Label, std::less<>> labels;
-  std::string realm = "imprint";  // of HTTP Basic
+  std::string realm = "imprint";           // of HTTP Basic
+  std::vector<Certificate> owner_anchors;  // below these id-kp-cmcRA makes a registration authority; no maker's root
 };
 
 class Server {
@@ -82,13 +83,16 @@ class Server {
 };
 
 // Under which key a pending or answered request is found again, even when the request was rebuilt: SHA-256 over who
-// asks, label, public key and names, each with its length before it (RFC 7030 section 4.2.3 leaves it to the server).
+// asks (names and key of the certificate, or the user name), label, public key and names, each with its length before
+// it (RFC 7030 section 4.2.3 leaves it to the server).
 Bytes request_key(const Session& session, const std::optional<Login>& login, std::string_view label,
                   const CertificateRequest& request);
 
 // RFC 7030 section 3.5: whether the linking values in the request are those of this session. A present one must be
-// right; a registration authority (id-kp-cmcRA) may forward values that it has checked itself (section 3.7).
-Status check_linking(const CertificateRequest& request, const Session& session, const Label& label);
+// right; a registration authority of the owner's (id-kp-cmcRA below one of the anchors) may forward values that it has
+// checked itself (section 3.7).
+Status check_linking(const CertificateRequest& request, const Session& session, const Label& label,
+                     const std::vector<Certificate>& owner_anchors);
 
 // RFC 7030 section 4.2.2: the names of a renewal equal those of the certificate, or ChangeSubjectName asks for others.
 Status check_renewal_names(const CertificateRequest& request, const Certificate& current);

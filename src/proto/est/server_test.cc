@@ -134,6 +134,13 @@ TEST(EstServer, leaves_linking_to_a_registration_authority) {
   });
   a.prove(ra);
   EXPECT_EQ(a.enrol().status, 200);
+  // A maker's certificate that calls itself one is none.
+  Asker c;
+  c.names.challenge_password = base64(to_bytes("a channel beyond the authority"));
+  c.prove(make_below(cast().maker, "CN=RA", [](CertificateTemplate& what) {
+    what.extended = {std::string(eku::kClientAuth), std::string(eku::kCmcRa)};
+  }));
+  expect_refused(c, c.enrol(), 400, Fault::unauthentic, kLinkingWrong);
   // The same certificate merely shown, not proven, is no authority.
   Asker b;
   b.names.challenge_password = base64(to_bytes("a channel beyond the authority"));

@@ -166,6 +166,7 @@ Status SqliteWriter::issued(const Issued& fact, Instant at, std::string_view act
 Status SqliteWriter::issued_part(const Issued& fact, Instant at, std::string_view actor) {
   TRY(const Certificate certificate, Certificate::parse(fact.certificate));
   TRY([[maybe_unused]] const Ok sole, check_sole(fact, certificate, at));
+  TRY([[maybe_unused]] const Ok wanted, check_wanted(fact));
   TRY([[maybe_unused]] const Ok joined, join(fact.newcomer, fact.grant.device, at, actor));
   TRY(const Lifecycle lifecycle, advance(fact, at));
   TRY([[maybe_unused]] const Ok spent, spend(fact, at));
@@ -196,6 +197,31 @@ Status SqliteWriter::check_sole(const Issued& fact, const Certificate& certifica
            Error{Fault::conflict, "certificate: the same request was answered meanwhile"});
   TRY(const auto holder, other_holder(sha256(certificate.key.spki), fact.grant.device));
   CHECK_OR(!holder, Error{Fault::conflict, "certificate: another device holds this key"});
+  return Ok{};
+}
+
+// Somebody may have said no since the policy looked: a device that is not wanted any more gets nothing.
+Status SqliteWriter::check_wanted(const Issued& fact) {
+  const Error changed{Fault::conflict, "certificate: the owner has decided otherwise meanwhile"};
+  if (!fact.renews.empty()) {
+    TRY(const std::optional<CertificateRow> former, certificate(fact.renews));
+    CHECK_OR(former.has_value() && !former->revoked, changed);
+  }
+  if (fact.newcomer) {
+    return Ok{};
+  }
+  std::optional<Admission> admission;
+  {
+    Query query = database_.query("SELECT admission FROM devices WHERE id = ?", fact.grant.device);
+    TRY(const bool row, query.step());
+    CHECK_OR(row, Error{Fault::refused, kNoDevice});
+    admission = admission_named(query.text(0));
+  }
+  if (admission == Admission::approved) {
+    return Ok{};
+  }
+  TRY(const std::optional<PendingRow> asked, pending(fact.request_key));
+  CHECK_OR(admission == Admission::waiting && asked && asked->state == Admission::approved, changed);
   return Ok{};
 }
 
