@@ -31,7 +31,7 @@ inline constexpr Rule kUsages{"SITE-USAGES", "the profile does not give these us
                               "leave key usage out of the request, or let the owner allow it"};
 inline constexpr Rule kLabel{"SITE-LABEL", "the device asks under a label that is not its own",
                              "ours: docs/guide.md, profiles",
-                             "ask under the label that the inventory has for it, or let the owner change that"};
+                             "ask under the label that `imprint device show` tells for it"};
 inline constexpr Rule kCaRequest{"SITE-CA-REQUEST", "a device asks to be a CA", "ours: docs/threats.md",
                                  "leave basicConstraints out of the request"};
 
