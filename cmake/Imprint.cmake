@@ -8,6 +8,13 @@ function(imprint_library name)
   target_link_libraries(imprint_${name} PUBLIC ${A_USES} PRIVATE ${A_EXTERNAL})
 endfunction()
 
+# Code full of templates, as tests and whatever handles JSON, costs clang twice as long under the sanitizers with
+# optimisation as without, and none of it is hot: the sanitizer build leaves it out there.
+set(IMPRINT_PLAIN_DEBUG $<$<CONFIG:Debug>:-O0>)
+function(imprint_plain_debug)  # sources of the same folder
+  set_property(SOURCE ${ARGN} APPEND PROPERTY COMPILE_OPTIONS ${IMPRINT_PLAIN_DEBUG})
+endfunction()
+
 # imprint_test(NAME SOURCES a_test.cc … USES folder …): the folder's tests, one GoogleTest binary `NAME_tests`.
 function(imprint_test name)
   cmake_parse_arguments(A "" "" "SOURCES;USES;EXTERNAL" ${ARGN})
@@ -15,6 +22,7 @@ function(imprint_test name)
   list(TRANSFORM A_USES PREPEND imprint_)
   target_link_libraries(${name}_tests PRIVATE ${A_USES} ${A_EXTERNAL} GTest::gtest GTest::gtest_main)
   target_compile_definitions(${name}_tests PRIVATE IMPRINT_TEST_DATA="${PROJECT_SOURCE_DIR}/tests/data")
+  target_compile_options(${name}_tests PRIVATE ${IMPRINT_PLAIN_DEBUG})
   set_target_properties(${name}_tests PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/tests)
   add_dependencies(all_tests ${name}_tests)
 endfunction()

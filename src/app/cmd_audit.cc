@@ -1,9 +1,8 @@
-#include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
 
 #include "app/admin_routes.h"
+#include "app/cli.h"
 #include "app/cli_rules.h"
-#include "app/command.h"
 
 namespace imprint::app {
 namespace {
@@ -46,19 +45,19 @@ OrProblem<Ok> verify(const Context& context) {
 
 }  // namespace
 
-void add_audit(CLI::App& app, Context& context) {
-  CLI::App* const audit = add_command(app, "audit", "The audit log: who decided what, and why.",
-                                      "imprint audit list --limit 20\nimprint audit verify");
-  audit->require_subcommand(1);
+void add_audit(Command top) {
+  const Command audit = top.group("audit", "The audit log: who decided what, and why.",
+                                  "imprint audit list --limit 20\nimprint audit verify");
   auto options = std::make_shared<ListOptions>();
-  CLI::App* const command = add_command(*audit, "list", "List entries, oldest first.",
-                                        "imprint audit list\nimprint audit list --after 100 --limit 50 --json");
-  command->add_option("--after", options->after, "Only those after this number")->check(CLI::NonNegativeNumber);
-  command->add_option("--limit", options->limit, "At most so many")->check(CLI::Range(1, 100000));
-  command->callback([&context, options] { context.choose([options](const Context& c) { return list(c, *options); }); });
-  add_command(*audit, "verify", "Check the chain of hashes from the first entry to the last.",
-              "imprint audit verify\nimprint audit verify --json")
-      ->callback([&context] { context.choose(verify); });
+  const Command command = audit.sub("list", "List entries, oldest first.",
+                                    "imprint audit list\nimprint audit list --after 100 --limit 50 --json");
+  command.option("--after", options->after, "Only those after this number").not_negative();
+  command.option("--limit", options->limit, "At most so many").between(1, 100000);
+  command.runs([options](const Context& c) { return list(c, *options); });
+  audit
+      .sub("verify", "Check the chain of hashes from the first entry to the last.",
+           "imprint audit verify\nimprint audit verify --json")
+      .runs(verify);
 }
 
 }  // namespace imprint::app

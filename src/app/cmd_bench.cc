@@ -1,11 +1,10 @@
-#include <CLI/CLI.hpp>
 #include <atomic>
 #include <csignal>
 #include <cstdio>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
-#include "app/command.h"
+#include "app/cli.h"
 #include "app/operations.h"
 #include "bench/est.h"
 #include "codec/base64.h"
@@ -243,31 +242,24 @@ OrProblem<Ok> bench_est(const Context& context, const Options& options) {
 
 }  // namespace
 
-void add_bench(CLI::App& app, Context& context) {
-  CLI::App* const parent = add_command(app, "bench", "Measure what a protocol costs the server, beside its floor.",
-                                       "imprint bench est\nimprint bench est --seconds 5 --json");
-  parent->require_subcommand(1);
+void add_bench(Command top) {
+  const Command parent = top.group("bench", "Measure what a protocol costs the server, beside its floor.",
+                                   "imprint bench est\nimprint bench est --seconds 5 --json");
   const auto options = std::make_shared<Options>();
-  CLI::App* const command = add_command(
-      *parent, "est",
+  const Command command = parent.sub(
+      "est",
       "Enrolments over new TLS 1.3 connections with client certificates, each for a fresh P-256 key, against `serve` "
-      "in a "
-      "folder of its own. Aims that are missed are shown and do not change the exit code.",
+      "in a folder of its own. Aims that are missed are shown and do not change the exit code.",
       "imprint bench est\nimprint bench est --seconds 5 --at-once 128\nimprint bench est --json | jq .ratio");
-  command->add_option("--seconds", options->seconds, "How long each kind of run takes")
-      ->check(CLI::Range(0.2, 60.0))
-      ->capture_default_str();
-  command->add_option("--at-once", options->at_once, "Connections at the same time")
-      ->check(CLI::Range(1U, 512U))
-      ->capture_default_str();
-  command->add_option("--idle", options->idle, "Idle connections whose memory is measured")
-      ->check(CLI::Range(10U, 5000U))
-      ->capture_default_str();
-  command->add_option("--devices", options->devices, "Registered devices, who enrol in turn")
-      ->check(CLI::Range(1U, 10000U))
-      ->capture_default_str();
-  command->callback(
-      [&context, options] { context.choose([options](const Context& c) { return bench_est(c, *options); }); });
+  command.option("--seconds", options->seconds, "How long each kind of run takes").between(0.2, 60.0).shows_default();
+  command.option("--at-once", options->at_once, "Connections at the same time").between(1U, 512U).shows_default();
+  command.option("--idle", options->idle, "Idle connections whose memory is measured")
+      .between(10U, 5000U)
+      .shows_default();
+  command.option("--devices", options->devices, "Registered devices, who enrol in turn")
+      .between(1U, 10000U)
+      .shows_default();
+  command.runs([options](const Context& c) { return bench_est(c, *options); });
 }
 
 }  // namespace imprint::app

@@ -1,4 +1,3 @@
-#include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
 
 #include "app/admin_routes.h"
@@ -104,42 +103,33 @@ OrProblem<Ok> revoke(const Context& context, const RevokeOptions& options) {
 
 }  // namespace
 
-void add_ca(CLI::App& app, Context& context) {
-  CLI::App* const ca = add_command(app, "ca", "The owner's CA and what it has signed.",
-                                   "imprint ca show --fingerprint\nimprint ca list --device dev-1");
-  ca->require_subcommand(1);
+void add_ca(Command top) {
+  const Command ca = top.group("ca", "The owner's CA and what it has signed.",
+                               "imprint ca show --fingerprint\nimprint ca list --device dev-1");
 
   auto show_options = std::make_shared<ShowOptions>();
-  CLI::App* const show_command =
-      add_command(*ca, "show", "Show the CA's certificate.",
-                  "imprint ca show\nimprint ca show --pem > ca.pem\nimprint ca show --fingerprint");
-  CLI::Option* const pem = show_command->add_flag("--pem", show_options->pem, "The certificates in PEM");
-  show_command->add_flag("--fingerprint", show_options->fingerprint, "Only the SHA-256 fingerprint")->excludes(pem);
-  show_command->callback([&context, show_options] {
-    context.choose([show_options](const Context& c) { return show(c, *show_options); });
-  });
+  const Command show_command = ca.sub("show", "Show the CA's certificate.",
+                                      "imprint ca show\nimprint ca show --pem > ca.pem\nimprint ca show --fingerprint");
+  const Arg pem = show_command.flag("--pem", show_options->pem, "The certificates in PEM");
+  show_command.flag("--fingerprint", show_options->fingerprint, "Only the SHA-256 fingerprint").excludes(pem);
+  show_command.runs([show_options](const Context& c) { return show(c, *show_options); });
 
   auto list_options = std::make_shared<ListOptions>();
-  CLI::App* const list_command =
-      add_command(*ca, "list", "List certificates.",
-                  "imprint ca list\nimprint ca list --device dev-1\nimprint ca list --revoked --json");
-  list_command->add_option("--device", list_options->filter.device, "Only those of this device");
-  list_command->add_flag("--revoked", list_options->filter.revoked_only, "Only revoked ones");
-  list_command->add_option("--limit", list_options->filter.limit, "At most so many")->check(CLI::Range(1, 100000));
-  list_command->add_option("--after", list_options->after, "Only those after this serial number")->type_name("SERIAL");
-  list_command->callback([&context, list_options] {
-    context.choose([list_options](const Context& c) { return list(c, *list_options); });
-  });
+  const Command list_command =
+      ca.sub("list", "List certificates.",
+             "imprint ca list\nimprint ca list --device dev-1\nimprint ca list --revoked --json");
+  list_command.option("--device", list_options->filter.device, "Only those of this device");
+  list_command.flag("--revoked", list_options->filter.revoked_only, "Only revoked ones");
+  list_command.option("--limit", list_options->filter.limit, "At most so many").between(1, 100000);
+  list_command.option("--after", list_options->after, "Only those after this serial number").type("SERIAL");
+  list_command.runs([list_options](const Context& c) { return list(c, *list_options); });
 
   auto revoke_options = std::make_shared<RevokeOptions>();
-  CLI::App* const revoke_command =
-      add_command(*ca, "revoke", "Revoke a certificate.", "imprint ca revoke 4f1c09aa --reason key_compromise");
-  revoke_command->add_option("SERIAL", revoke_options->serial, "Serial number, hexadecimal")->required();
-  revoke_command->add_option("--reason", revoke_options->reason,
-                             "Reason of RFC 5280 section 5.3.1, as in key_compromise");
-  revoke_command->callback([&context, revoke_options] {
-    context.choose([revoke_options](const Context& c) { return revoke(c, *revoke_options); });
-  });
+  const Command revoke_command =
+      ca.sub("revoke", "Revoke a certificate.", "imprint ca revoke 4f1c09aa --reason key_compromise");
+  revoke_command.option("SERIAL", revoke_options->serial, "Serial number, hexadecimal").required();
+  revoke_command.option("--reason", revoke_options->reason, "Reason of RFC 5280 section 5.3.1, as in key_compromise");
+  revoke_command.runs([revoke_options](const Context& c) { return revoke(c, *revoke_options); });
 }
 
 }  // namespace imprint::app

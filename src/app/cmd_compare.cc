@@ -1,6 +1,6 @@
-#include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
 
+#include "app/cli.h"
 #include "app/cmd_survey.h"
 #include "survey/compare.h"
 #include "survey/compare_run.h"
@@ -35,17 +35,16 @@ OrProblem<Ok> compare(const Context& context, const CompareOptions& options) {
 
 }  // namespace
 
-void add_compare(CLI::App& app, Context& context) {
-  CLI::App* const command = add_command(
-      app, "compare", "Compare protocols: their words, players, beliefs and steps, and what runs measured.",
+void add_compare(Command top) {
+  const Command command = top.sub(
+      "compare", "Compare protocols: their words, players, beliefs and steps, and what runs measured.",
       "imprint compare | less\nimprint compare --format md > comparison.md\nimprint compare --run 0123456789abcdef");
   auto options = std::make_shared<CompareOptions>();
-  command->add_option("--format", options->format, "How to print it: text, md or json")
-      ->check(CLI::IsMember({"text", "md", "json"}))
-      ->capture_default_str();
-  command->add_option("--run", options->run, "Show what this run came to believe, and why")->type_name("ID");
-  command->callback(
-      [&context, options] { context.choose([options](const Context& c) { return compare(c, *options); }); });
+  command.option("--format", options->format, "How to print it: text, md or json")
+      .one_of({"text", "md", "json"})
+      .shows_default();
+  command.option("--run", options->run, "Show what this run came to believe, and why").type("ID");
+  command.runs([options](const Context& c) { return compare(c, *options); });
 }
 
 }  // namespace imprint::app

@@ -1,7 +1,6 @@
-#include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
 
-#include "app/command.h"
+#include "app/cli.h"
 
 namespace imprint::app {
 namespace {
@@ -27,18 +26,19 @@ OrProblem<Ok> defaults(const Context& context) {
 
 }  // namespace
 
-void add_config(CLI::App& app, Context& context) {
-  CLI::App* const command = add_command(app, "config", "Check, show or start a configuration file.",
-                                        "imprint config defaults > imprint.toml\nimprint config check");
-  command->require_subcommand(1);
-  add_command(*command, "check", "Say whether file and environment are right, and where not.",
-              "imprint config check\nimprint --config /etc/imprint/imprint.toml config check")
-      ->callback([&context] { context.choose(check); });
-  add_command(*command, "show", "Show what is in force: defaults, file and environment together.",
-              "imprint config show\nIMPRINT_EST_LISTEN=0.0.0.0:8443 imprint config show")
-      ->callback([&context] { context.choose(show); });
-  add_command(*command, "defaults", "Show a commented file with every key.", "imprint config defaults > imprint.toml")
-      ->callback([&context] { context.choose(defaults); });
+void add_config(Command top) {
+  const Command command = top.group("config", "Check, show or start a configuration file.",
+                                    "imprint config defaults > imprint.toml\nimprint config check");
+  command
+      .sub("check", "Say whether file and environment are right, and where not.",
+           "imprint config check\nimprint --config /etc/imprint/imprint.toml config check")
+      .runs(check);
+  command
+      .sub("show", "Show what is in force: defaults, file and environment together.",
+           "imprint config show\nIMPRINT_EST_LISTEN=0.0.0.0:8443 imprint config show")
+      .runs(show);
+  command.sub("defaults", "Show a commented file with every key.", "imprint config defaults > imprint.toml")
+      .runs(defaults);
 }
 
 }  // namespace imprint::app

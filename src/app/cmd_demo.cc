@@ -1,11 +1,10 @@
-#include <CLI/CLI.hpp>
 #include <atomic>
 #include <csignal>
 #include <filesystem>
 #include <iostream>
 #include <nlohmann/json.hpp>
 
-#include "app/command.h"
+#include "app/cli.h"
 #include "app/fleet.h"
 #include "app/operations.h"
 #include "app/simulation.h"
@@ -215,33 +214,26 @@ OrProblem<Ok> demo(const Context& context, const Options& options) {
 
 }  // namespace
 
-void add_demo(CLI::App& app, Context& context) {
+void add_demo(Command top) {
   const auto options = std::make_shared<Options>();
-  CLI::App* const command = add_command(
-      app, "demo",
-      "A factory, a site and a fleet of virtual devices that onboard themselves over real TLS on loopback.",
+  const Command command = top.sub(
+      "demo", "A factory, a site and a fleet of virtual devices that onboard themselves over real TLS on loopback.",
       "imprint demo\nimprint demo --once --devices 3\nimprint demo --once --devices 500 --protocols est --json\n"
       "imprint demo --simulate --devices 10000 --seed 1");
-  command->add_option("--devices", options->devices, "How many devices")
-      ->check(CLI::Range(1U, kMaxDevices))
-      ->capture_default_str();
-  command->add_option("--protocols", options->protocols, "Which protocols they speak")
-      ->delimiter(',')
-      ->capture_default_str();
-  command->add_option("--at-once", options->at_once, "How many onboard at the same time")
-      ->check(CLI::Range(1U, 1024U))
-      ->capture_default_str();
-  CLI::Option* const simulated = command->add_flag("--simulate", options->simulated,
-                                                   "Without sockets, in virtual time, with faults; ends with a report");
-  command->add_option("--seed", options->seed, "Of the simulation: the same seed gives the same run")
-      ->needs(simulated)
-      ->capture_default_str();
-  command->add_option("--faults", options->faults, "Of the simulation: none, some, or drawn from the seed")
-      ->check(CLI::IsMember({"none", "some", "drawn"}))
-      ->needs(simulated)
-      ->capture_default_str();
-  command->add_flag("--once", options->once, "End after the fleet; exit code 0 only if every device is operational");
-  command->callback([&context, options] { context.choose([options](const Context& c) { return demo(c, *options); }); });
+  command.option("--devices", options->devices, "How many devices").between(1U, kMaxDevices).shows_default();
+  command.option("--protocols", options->protocols, "Which protocols they speak").list(',').shows_default();
+  command.option("--at-once", options->at_once, "How many onboard at the same time").between(1U, 1024U).shows_default();
+  const Arg simulated = command.flag("--simulate", options->simulated,
+                                     "Without sockets, in virtual time, with faults; ends with a report");
+  command.option("--seed", options->seed, "Of the simulation: the same seed gives the same run")
+      .needs(simulated)
+      .shows_default();
+  command.option("--faults", options->faults, "Of the simulation: none, some, or drawn from the seed")
+      .one_of({"none", "some", "drawn"})
+      .needs(simulated)
+      .shows_default();
+  command.flag("--once", options->once, "End after the fleet; exit code 0 only if every device is operational");
+  command.runs([options](const Context& c) { return demo(c, *options); });
 }
 
 }  // namespace imprint::app

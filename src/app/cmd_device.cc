@@ -1,6 +1,5 @@
 #include "app/cmd_device.h"
 
-#include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
 
 #include "app/admin_routes.h"
@@ -105,25 +104,25 @@ OrProblem<Ok> show(const Context& context, const std::string& id) {
   return Ok{};
 }
 
-void add_list(CLI::App& device, Context& context) {
+void add_list(Command device) {
   auto options = std::make_shared<ListOptions>();
-  CLI::App* const command =
-      add_command(device, "list", "List devices, and requests that wait for approval.",
-                  "imprint device list\nimprint device list --admission waiting\nimprint device list --json");
-  command->add_option("--admission", options->admission, "Only those that are waiting, approved, refused or retired")
-      ->check(CLI::IsMember({"waiting", "approved", "refused", "retired"}));
-  command->add_option("--label", options->label, "Only those of this label (profile)");
-  command->add_option("--limit", options->limit, "At most so many")->check(CLI::Range(1, 1000000));
-  command->add_option("--after", options->after, "Only those whose id comes after this one");
-  command->callback([&context, options] { context.choose([options](const Context& c) { return list(c, *options); }); });
+  const Command command =
+      device.sub("list", "List devices, and requests that wait for approval.",
+                 "imprint device list\nimprint device list --admission waiting\nimprint device list --json");
+  command.option("--admission", options->admission, "Only those that are waiting, approved, refused or retired")
+      .one_of({"waiting", "approved", "refused", "retired"});
+  command.option("--label", options->label, "Only those of this label (profile)");
+  command.option("--limit", options->limit, "At most so many").between(1, 1000000);
+  command.option("--after", options->after, "Only those whose id comes after this one");
+  command.runs([options](const Context& c) { return list(c, *options); });
 }
 
-void add_show(CLI::App& device, Context& context) {
+void add_show(Command device) {
   auto id = std::make_shared<std::string>();
-  CLI::App* const command = add_command(device, "show", "Show a device with its certificates and waiting requests.",
-                                        "imprint device show dev-1\nimprint device show dev-1 --json");
-  command->add_option("ID", *id, "Inventory id")->required();
-  command->callback([&context, id] { context.choose([id](const Context& c) { return show(c, *id); }); });
+  const Command command = device.sub("show", "Show a device with its certificates and waiting requests.",
+                                     "imprint device show dev-1\nimprint device show dev-1 --json");
+  command.option("ID", *id, "Inventory id").required();
+  command.runs([id](const Context& c) { return show(c, *id); });
 }
 
 }  // namespace
@@ -165,19 +164,19 @@ OrProblem<Device> find_device(store::Reader& reader, const std::string& id) {
   return *device;
 }
 
-void add_device(CLI::App& app, Context& context) {
-  CLI::App* const device = add_command(
-      app, "device", "The inventory: which devices are wanted. Works beside a running server, too.",
-      "imprint device add dev-1 --one-time\nimprint device import acme/manifest.jsonl\nimprint device list");
-  device->require_subcommand(1);
-  add_device_add(*device, context);
-  add_device_import(*device, context);
-  add_list(*device, context);
-  add_show(*device, context);
-  add_command(*device, "pending", "List the requests that wait for approval.",
-              "imprint device pending\nimprint device pending --json")
-      ->callback([&context] { context.choose(pending); });
-  add_device_words(*device, context);
+void add_device(Command top) {
+  const Command device =
+      top.group("device", "The inventory: which devices are wanted. Works beside a running server, too.",
+                "imprint device add dev-1 --one-time\nimprint device import acme/manifest.jsonl\nimprint device list");
+  add_device_add(device);
+  add_device_import(device);
+  add_list(device);
+  add_show(device);
+  device
+      .sub("pending", "List the requests that wait for approval.",
+           "imprint device pending\nimprint device pending --json")
+      .runs(pending);
+  add_device_words(device);
 }
 
 }  // namespace imprint::app

@@ -1,7 +1,7 @@
 // The parts of `imprint device`, and what they share.
 #pragma once
 
-#include "app/command.h"
+#include "app/cli.h"
 #include "app/operations.h"
 
 namespace imprint::app {
@@ -17,8 +17,8 @@ Act by_cli();
 // The device, or DEVICE-UNKNOWN.
 OrProblem<Device> find_device(store::Reader& reader, const std::string& id);
 
-void add_device_add(CLI::App& device, Context& context);    // add, token
-void add_device_words(CLI::App& device, Context& context);  // approve, refuse, retire
-void add_device_import(CLI::App& device, Context& context);
+void add_device_add(Command device);    // add, token
+void add_device_words(Command device);  // approve, refuse, retire
+void add_device_import(Command device);
 
 }  // namespace imprint::app

@@ -1,5 +1,4 @@
 // `imprint device add` and `imprint device token`.
-#include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
 
 #include "app/admin_routes.h"
@@ -92,27 +91,26 @@ OrProblem<Ok> token(const Context& context, const std::string& id) {
 
 }  // namespace
 
-void add_device_add(CLI::App& device, Context& context) {
+void add_device_add(Command device) {
   auto options = std::make_shared<AddOptions>();
-  CLI::App* const command =
-      add_command(device, "add", "Take a device into the inventory.",
-                  "imprint device add dev-1 --one-time\nimprint device add pump-7 --idevid pump-7.pem --label pumps\n"
-                  "imprint device add guest-1 --one-time --manual");
-  command->add_option("ID", options->id, "Inventory id: [A-Za-z0-9][A-Za-z0-9._:-]{0,63}")->required();
-  command->add_option("--model", options->model, "The maker's model");
-  command->add_option("--serial", options->serial, "The maker's serial number");
-  command->add_option("--label", options->label, "EST label (profile) that it belongs to");
-  command->add_option("--idevid", options->idevid, "The maker's certificate by which it is recognised (PEM)")
-      ->type_name("FILE");
-  command->add_flag("--one-time", options->one_time, "Make a one-time token and show it once");
-  command->add_flag("--manual", options->manual, "Its first request waits for `imprint device approve`");
-  command->callback([&context, options] { context.choose([options](const Context& c) { return add(c, *options); }); });
+  const Command command =
+      device.sub("add", "Take a device into the inventory.",
+                 "imprint device add dev-1 --one-time\nimprint device add pump-7 --idevid pump-7.pem --label pumps\n"
+                 "imprint device add guest-1 --one-time --manual");
+  command.option("ID", options->id, "Inventory id: [A-Za-z0-9][A-Za-z0-9._:-]{0,63}").required();
+  command.option("--model", options->model, "The maker's model");
+  command.option("--serial", options->serial, "The maker's serial number");
+  command.option("--label", options->label, "EST label (profile) that it belongs to");
+  command.option("--idevid", options->idevid, "The maker's certificate by which it is recognised (PEM)").type("FILE");
+  command.flag("--one-time", options->one_time, "Make a one-time token and show it once");
+  command.flag("--manual", options->manual, "Its first request waits for `imprint device approve`");
+  command.runs([options](const Context& c) { return add(c, *options); });
 
   auto id = std::make_shared<std::string>();
-  CLI::App* const fresh = add_command(device, "token", "Make a fresh one-time token for a device and show it once.",
-                                      "imprint device token dev-1\nimprint device token dev-1 --json");
-  fresh->add_option("ID", *id, "Inventory id")->required();
-  fresh->callback([&context, id] { context.choose([id](const Context& c) { return token(c, *id); }); });
+  const Command fresh = device.sub("token", "Make a fresh one-time token for a device and show it once.",
+                                   "imprint device token dev-1\nimprint device token dev-1 --json");
+  fresh.option("ID", *id, "Inventory id").required();
+  fresh.runs([id](const Context& c) { return token(c, *id); });
 }
 
 }  // namespace imprint::app

@@ -1,5 +1,4 @@
 // `imprint device import`: a maker's manifest, whole or not at all.
-#include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
 
 #include "app/cli_rules.h"
@@ -116,15 +115,15 @@ OrProblem<Ok> take(const Context& context, const ImportOptions& options) {
 
 }  // namespace
 
-void add_device_import(CLI::App& device, Context& context) {
+void add_device_import(Command device) {
   auto options = std::make_shared<ImportOptions>();
-  CLI::App* const command =
-      add_command(device, "import", "Take a maker's manifest into the inventory: every line, or none.",
-                  "imprint device import acme/manifest.jsonl\nimprint device import acme/manifest.jsonl --dry-run\n"
-                  "imprint device import - < manifest.jsonl");
-  command->add_option("FILE", options->file, "Manifest (JSON Lines), or - for standard input")->required();
-  command->add_flag("--dry-run", options->dry_run, "Only say what would happen");
-  command->callback([&context, options] { context.choose([options](const Context& c) { return take(c, *options); }); });
+  const Command command =
+      device.sub("import", "Take a maker's manifest into the inventory: every line, or none.",
+                 "imprint device import acme/manifest.jsonl\nimprint device import acme/manifest.jsonl --dry-run\n"
+                 "imprint device import - < manifest.jsonl");
+  command.option("FILE", options->file, "Manifest (JSON Lines), or - for standard input").required();
+  command.flag("--dry-run", options->dry_run, "Only say what would happen");
+  command.runs([options](const Context& c) { return take(c, *options); });
 }
 
 }  // namespace imprint::app

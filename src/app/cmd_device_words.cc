@@ -1,5 +1,4 @@
 // The owner's word on a device: `imprint device approve`, `refuse` and `retire`.
-#include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
 
 #include "app/admin_routes.h"
@@ -94,27 +93,27 @@ OrProblem<Ok> retire(const Context& context, const std::string& id) {
 
 using SayWord = OrProblem<Ok> (*)(const Context&, const std::string&);
 
-void add_word(CLI::App& device, Context& context, const std::string& name, const std::string& what,
-              const std::string& examples, const std::string& argument, SayWord act) {
+void add_word(Command device, const std::string& name, const std::string& what, const std::string& examples,
+              const std::string& argument, SayWord act) {
   auto word = std::make_shared<std::string>();
-  CLI::App* const command = add_command(device, name, what, examples);
+  const Command command = device.sub(name, what, examples);
   command
-      ->add_option(argument, *word,
-                   argument == "ID" ? "Inventory id" : "Inventory id, or a waiting request's key (at least 8 digits)")
-      ->required();
-  command->callback([&context, word, act] { context.choose([word, act](const Context& c) { return act(c, *word); }); });
+      .option(argument, *word,
+              argument == "ID" ? "Inventory id" : "Inventory id, or a waiting request's key (at least 8 digits)")
+      .required();
+  command.runs([word, act](const Context& c) { return act(c, *word); });
 }
 
 }  // namespace
 
-void add_device_words(CLI::App& device, Context& context) {
-  add_word(device, context, "approve", "Say yes to a device, or to one request that waits.",
+void add_device_words(Command device) {
+  add_word(device, "approve", "Say yes to a device, or to one request that waits.",
            "imprint device approve dev-1\nimprint device approve 4f1c09aa", "ID|REQUEST",
            [](const Context& c, const std::string& w) { return decide(c, w, Admission::approved); });
-  add_word(device, context, "refuse", "Say no to a device, or to one request that waits.",
+  add_word(device, "refuse", "Say no to a device, or to one request that waits.",
            "imprint device refuse dev-1\nimprint device refuse 4f1c09aa", "ID|REQUEST",
            [](const Context& c, const std::string& w) { return decide(c, w, Admission::refused); });
-  add_word(device, context, "retire", "Take a device out of use for good and revoke its certificates.",
+  add_word(device, "retire", "Take a device out of use for good and revoke its certificates.",
            "imprint device retire dev-1", "ID", retire);
 }
 

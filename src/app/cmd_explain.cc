@@ -1,6 +1,6 @@
-#include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
 
+#include "app/cli.h"
 #include "app/cli_rules.h"
 #include "app/cmd_survey.h"
 #include "survey/explain.h"
@@ -32,13 +32,13 @@ OrProblem<Ok> explain(const Context& context, const std::string& word) {
 
 }  // namespace
 
-void add_explain(CLI::App& app, Context& context) {
-  CLI::App* const command =
-      add_command(app, "explain", "Say what a word means, here and in every protocol that uses it.",
-                  "imprint explain enrollment\nimprint explain \"onboarding tool\"\nimprint explain registrar --json");
+void add_explain(Command top) {
+  const Command command =
+      top.sub("explain", "Say what a word means, here and in every protocol that uses it.",
+              "imprint explain enrollment\nimprint explain \"onboarding tool\"\nimprint explain registrar --json");
   auto word = std::make_shared<std::string>();
-  command->add_option("WORD", *word, "The word; spelling and form are taken lightly")->required();
-  command->callback([&context, word] { context.choose([word](const Context& c) { return explain(c, *word); }); });
+  command.option("WORD", *word, "The word; spelling and form are taken lightly").required();
+  command.runs([word](const Context& c) { return explain(c, *word); });
 }
 
 }  // namespace imprint::app

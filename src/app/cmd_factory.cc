@@ -1,9 +1,8 @@
-#include <CLI/CLI.hpp>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
+#include "app/cli.h"
 #include "app/cli_rules.h"
-#include "app/command.h"
 #include "codec/uri.h"
 #include "crypto/random.h"
 #include "factory/line.h"
@@ -81,28 +80,26 @@ OrProblem<Ok> make(const Context& context, MakeOptions options) {
 
 }  // namespace
 
-void add_factory(CLI::App& app, Context& context) {
-  CLI::App* const factory = add_command(app, "factory", "The maker's side: devices with their initial beliefs.",
-                                        "imprint factory make --model acme --count 10 --out acme");
-  factory->require_subcommand(1);
+void add_factory(Command top) {
+  const Command factory = top.group("factory", "The maker's side: devices with their initial beliefs.",
+                                    "imprint factory make --model acme --count 10 --out acme");
   auto options = std::make_shared<MakeOptions>();
-  CLI::App* const command = add_command(
-      *factory, "make", "Make devices: keys, IDevIDs (IEEE 802.1AR) or tokens, and the manifest for their owner.",
-      "imprint factory make --model acme --count 10 --out acme\n"
-      "imprint factory make --model acme --count 3 --one-time --out tokens\n"
-      "imprint factory make --model acme --out ready --server https://localhost:8443 --with-anchors");
-  command->add_option("--model", options->order.model, "Model, [A-Za-z0-9-]{1,32}; ids are MODEL-0001 and so on")
-      ->required();
-  command->add_option("--count", options->order.count, "How many")->check(CLI::Range(1, 100000));
-  command->add_option("--first", options->order.first, "Number of the first one")->check(CLI::Range(1, 1000000000));
-  command->add_option("--out", options->out, "Folder to write: new or empty")->required()->type_name("FOLDER");
-  command->add_option("--maker", options->maker, "The maker's name, for the CA that the first order makes");
-  command->add_option("--key-type", options->key, "Type of the devices' keys");
-  command->add_option("--server", options->order.server_uri, "Where the devices find their owner")->type_name("URL");
-  command->add_option("--label", options->order.label, "EST label (profile) that they ask for");
-  command->add_flag("--one-time", options->one_time, "Born with a one-time token in place of a key and an IDevID");
-  command->add_flag("--with-anchors", options->with_anchors, "Born with this owner's CA as trust anchor");
-  command->callback([&context, options] { context.choose([options](const Context& c) { return make(c, *options); }); });
+  const Command command =
+      factory.sub("make", "Make devices: keys, IDevIDs (IEEE 802.1AR) or tokens, and the manifest for their owner.",
+                  "imprint factory make --model acme --count 10 --out acme\n"
+                  "imprint factory make --model acme --count 3 --one-time --out tokens\n"
+                  "imprint factory make --model acme --out ready --server https://localhost:8443 --with-anchors");
+  command.option("--model", options->order.model, "Model, [A-Za-z0-9-]{1,32}; ids are MODEL-0001 and so on").required();
+  command.option("--count", options->order.count, "How many").between(1, 100000);
+  command.option("--first", options->order.first, "Number of the first one").between(1, 1000000000);
+  command.option("--out", options->out, "Folder to write: new or empty").required().type("FOLDER");
+  command.option("--maker", options->maker, "The maker's name, for the CA that the first order makes");
+  command.option("--key-type", options->key, "Type of the devices' keys");
+  command.option("--server", options->order.server_uri, "Where the devices find their owner").type("URL");
+  command.option("--label", options->order.label, "EST label (profile) that they ask for");
+  command.flag("--one-time", options->one_time, "Born with a one-time token in place of a key and an IDevID");
+  command.flag("--with-anchors", options->with_anchors, "Born with this owner's CA as trust anchor");
+  command.runs([options](const Context& c) { return make(c, *options); });
 }
 
 }  // namespace imprint::app

@@ -1,8 +1,7 @@
-#include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
 
+#include "app/cli.h"
 #include "app/cli_rules.h"
-#include "app/command.h"
 #include "crypto/random.h"
 #include "io/loop.h"
 
@@ -34,11 +33,10 @@ OrProblem<Ok> init(const Context& context) {
 
 }  // namespace
 
-void add_init(CLI::App& app, Context& context) {
-  CLI::App* const command = add_command(
-      app, "init", "Make the data folder: owner CA, TLS certificate, database and admin token. What is there stays.",
-      "imprint init\nimprint --data /var/lib/imprint init\nimprint init --json");
-  command->callback([&context] { context.choose(init); });
+void add_init(Command top) {
+  top.sub("init", "Make the data folder: owner CA, TLS certificate, database and admin token. What is there stays.",
+          "imprint init\nimprint --data /var/lib/imprint init\nimprint init --json")
+      .runs(init);
 }
 
 }  // namespace imprint::app

@@ -1,11 +1,11 @@
 // `imprint onboard est`: be the device.
 #include <unistd.h>
 
-#include <CLI/CLI.hpp>
 #include <iostream>
 #include <nlohmann/json.hpp>
 
 #include "app/admin_routes.h"
+#include "app/cli.h"
 #include "app/cli_rules.h"
 #include "app/onboard_plan.h"
 #include "crypto/random.h"
@@ -83,7 +83,8 @@ Ending run(const Context& context, const OnboardOptions& options, Onboarding& on
     ending = ending_of(state, told, broken);
     loop.stop();
   };
-  EstDevice device(loop, rng, over_sockets(loop, guard), *onboarding.storage, &narrator, onboarding.device, std::move(hooks));
+  EstDevice device(loop, rng, over_sockets(loop, guard), *onboarding.storage, &narrator, onboarding.device,
+                   std::move(hooks));
   loop.after(std::chrono::seconds(options.timeout_s), [&loop] { loop.stop(); });
   loop.post([&device, &onboarding] { device.start(onboarding.plan); });
   loop.run();
@@ -154,58 +155,54 @@ OrProblem<Ok> onboard(const Context& context, const OnboardOptions& options) {
   return Ok{};
 }
 
-void add_options(CLI::App& command, OnboardOptions& o) {
-  command.add_option("--server", o.server, "https://HOST:PORT[/base]; a device folder may say it, too")
-      ->type_name("URL");
-  command.add_option("--out", o.out, "Folder for key, certificate and anchors")->required()->type_name("FOLDER");
-  command.add_option("--device", o.device, "Folder of a device as the factory wrote it")->type_name("FOLDER");
-  CLI::Option* const fingerprint =
-      command.add_option("--fingerprint", o.fingerprint, "SHA-256 of the owner's CA certificate, in place of anchors");
-  fingerprint->type_name("AB:CD:…");
-  command.add_option("--anchors", o.anchors, "CA certificates of the owner (explicit trust anchors)")
-      ->type_name("FILE")
-      ->excludes(fingerprint);
+void add_options(Command command, OnboardOptions& o) {
+  command.option("--server", o.server, "https://HOST:PORT[/base]; a device folder may say it, too").type("URL");
+  command.option("--out", o.out, "Folder for key, certificate and anchors").required().type("FOLDER");
+  command.option("--device", o.device, "Folder of a device as the factory wrote it").type("FOLDER");
+  const Arg fingerprint =
+      command.option("--fingerprint", o.fingerprint, "SHA-256 of the owner's CA certificate, in place of anchors")
+          .type("AB:CD:…");
+  command.option("--anchors", o.anchors, "CA certificates of the owner (explicit trust anchors)")
+      .type("FILE")
+      .excludes(fingerprint);
   command
-      .add_option("--implicit-anchors", o.implicit_anchors,
-                  "CA certificates of third parties, good for the server's name only")
-      ->type_name("FILE")
-      ->excludes(fingerprint);
-  command.add_option("--cert", o.certificate, "Certificate to authenticate with, own one first")->type_name("FILE");
-  command.add_option("--key", o.key, "Its key")->type_name("FILE");
-  command.add_option("--user", o.user, "User name of a password or one-time token");
-  command.add_option("--password-file", o.password_file, "File with the password or token, - for standard input")
-      ->type_name("FILE");
-  command.add_option("--label", o.label, "EST label (profile) to ask for");
-  command.add_option("--subject", o.subject, "Subject to ask for, as in CN=dev-1");
-  command.add_option("--san", o.alt_names, "Alternative name to ask for, as in dns:dev-1.example; may be repeated");
-  command.add_option("--key-type", o.key_type, "Type of the new key, unless the server wants another");
-  CLI::Option* const renew = command.add_flag("--renew", o.renew, "Renew the certificate that is in --out");
-  CLI::Option* const same = command.add_flag("--same-key", o.same_key, "Renew for the same key")->needs(renew);
-  command.add_flag("--new-key", o.new_key, "Renew for a new key (the default)")->needs(renew)->excludes(same);
-  command.add_option("--attempts", o.attempts, "Connections that may fail before it gives up")
-      ->check(CLI::Range(1, 1000));
-  command.add_option("--timeout", o.timeout_s, "Seconds until it gives up")->check(CLI::Range(1, 7 * 24 * 3600));
-  command.add_flag("--beliefs", o.beliefs, "Show what the device came to believe, and why");
+      .option("--implicit-anchors", o.implicit_anchors,
+              "CA certificates of third parties, good for the server's name only")
+      .type("FILE")
+      .excludes(fingerprint);
+  command.option("--cert", o.certificate, "Certificate to authenticate with, own one first").type("FILE");
+  command.option("--key", o.key, "Its key").type("FILE");
+  command.option("--user", o.user, "User name of a password or one-time token");
+  command.option("--password-file", o.password_file, "File with the password or token, - for standard input")
+      .type("FILE");
+  command.option("--label", o.label, "EST label (profile) to ask for");
+  command.option("--subject", o.subject, "Subject to ask for, as in CN=dev-1");
+  command.option("--san", o.alt_names, "Alternative name to ask for, as in dns:dev-1.example; may be repeated");
+  command.option("--key-type", o.key_type, "Type of the new key, unless the server wants another");
+  const Arg renew = command.flag("--renew", o.renew, "Renew the certificate that is in --out");
+  const Arg same = command.flag("--same-key", o.same_key, "Renew for the same key").needs(renew);
+  command.flag("--new-key", o.new_key, "Renew for a new key (the default)").needs(renew).excludes(same);
+  command.option("--attempts", o.attempts, "Connections that may fail before it gives up").between(1, 1000);
+  command.option("--timeout", o.timeout_s, "Seconds until it gives up").between(1, 7 * 24 * 3600);
+  command.flag("--beliefs", o.beliefs, "Show what the device came to believe, and why");
 }
 
 }  // namespace
 
-void add_onboard(CLI::App& app, Context& context) {
-  CLI::App* const protocols =
-      add_command(app, "onboard", "Be a device that onboards itself.",
-                  "imprint onboard est --server https://localhost:8443 --out dev-1 --anchors data/ca/chain.pem "
-                  "--user dev-1 --password-file token");
-  protocols->require_subcommand(1);
+void add_onboard(Command top) {
+  const Command protocols =
+      top.group("onboard", "Be a device that onboards itself.",
+                "imprint onboard est --server https://localhost:8443 --out dev-1 --anchors data/ca/chain.pem "
+                "--user dev-1 --password-file token");
   auto options = std::make_shared<OnboardOptions>();
-  CLI::App* const command = add_command(
-      *protocols, "est", "Enrol over secure transport (RFC 7030).",
+  const Command command = protocols.sub(
+      "est", "Enrol over secure transport (RFC 7030).",
       "imprint onboard est --server https://localhost:8443 --out dev-1 --anchors ca.pem --user dev-1 --password-file "
       "token\n"
       "imprint onboard est --device acme/acme-0001 --server https://localhost:8443 --fingerprint AB:CD:… --out acme-1\n"
       "imprint onboard est --server https://localhost:8443 --out dev-1 --renew --same-key");
-  add_options(*command, *options);
-  command->callback(
-      [&context, options] { context.choose([options](const Context& c) { return onboard(c, *options); }); });
+  add_options(command, *options);
+  command.runs([options](const Context& c) { return onboard(c, *options); });
 }
 
 }  // namespace imprint::app

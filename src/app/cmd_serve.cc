@@ -1,10 +1,9 @@
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <csignal>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
-#include "app/command.h"
+#include "app/cli.h"
 #include "app/server.h"
 #include "io/log.h"
 #include "io/loop.h"
@@ -88,11 +87,10 @@ OrProblem<Ok> serve(const Context& context) {
 
 }  // namespace
 
-void add_serve(CLI::App& app, Context& context) {
-  CLI::App* const command =
-      add_command(app, "serve", "Serve EST for devices and the admin API. Makes the data folder if there is none.",
-                  "imprint serve\nimprint --config imprint.toml serve\nIMPRINT_EST_LISTEN=0.0.0.0:8443 imprint serve");
-  command->callback([&context] { context.choose(serve); });
+void add_serve(Command top) {
+  top.sub("serve", "Serve EST for devices and the admin API. Makes the data folder if there is none.",
+          "imprint serve\nimprint --config imprint.toml serve\nIMPRINT_EST_LISTEN=0.0.0.0:8443 imprint serve")
+      .runs(serve);
 }
 
 }  // namespace imprint::app

@@ -2,7 +2,6 @@
 
 #include <unistd.h>
 
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <filesystem>
 #include <iostream>
@@ -120,18 +119,6 @@ std::string table(const std::vector<std::string>& header, const std::vector<std:
     line.erase(line.find_last_not_of(' ') + 1);
     out += line + "\n";
   }
-  return out;
-}
-
-CLI::App* add_command(CLI::App& parent, const std::string& name, const std::string& what, const std::string& examples) {
-  CLI::App* const out = parent.add_subcommand(name, what);
-  std::string footer = "Examples:\n";
-  for (std::size_t at = 0; at < examples.size();) {
-    const std::size_t end = std::min(examples.find('\n', at), examples.size());
-    footer += "  " + examples.substr(at, end - at) + "\n";
-    at = end + 1;
-  }
-  out->footer(footer);
   return out;
 }
 

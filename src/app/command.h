@@ -13,10 +13,6 @@
 #include "codec/json.h"
 #include "store/store.h"
 
-namespace CLI {
-class App;
-}
-
 namespace imprint::app {
 
 struct Globals {
@@ -107,27 +103,10 @@ std::string table(const std::vector<std::string>& header, const std::vector<std:
 // JSON as text on lines of their own; what is not UTF-8 is replaced.
 std::string json_text(const Json& json);
 
-// A subcommand with the examples that its --help ends with, one a line.
-CLI::App* add_command(CLI::App& parent, const std::string& name, const std::string& what, const std::string& examples);
-
 // Files named on the command line.
 OrProblem<std::vector<Certificate>> read_certificates(const std::string& path);  // at least one
 OrProblem<PrivateKey> read_key(const std::string& path);
 // A password or token in a file, or from standard input for "-": without the line's end.
 OrProblem<Secret> read_secret(const std::string& path);
-
-void add_init(CLI::App& app, Context& context);
-void add_serve(CLI::App& app, Context& context);
-void add_demo(CLI::App& app, Context& context);
-void add_factory(CLI::App& app, Context& context);
-void add_device(CLI::App& app, Context& context);
-void add_ca(CLI::App& app, Context& context);
-void add_audit(CLI::App& app, Context& context);
-void add_onboard(CLI::App& app, Context& context);
-void add_config(CLI::App& app, Context& context);
-void add_compare(CLI::App& app, Context& context);
-void add_explain(CLI::App& app, Context& context);
-void add_bench(CLI::App& app, Context& context);
-void add_version(CLI::App& app, Context& context);
 
 }  // namespace imprint::app

@@ -1,62 +1,45 @@
 // The `imprint` command.
-#include <CLI/CLI.hpp>
 #include <iostream>
 
-#include "app/cli_rules.h"
-#include "app/command.h"
+#include "app/cli.h"
 
 namespace {
 
 using namespace imprint::app;
 
-void add_globals(CLI::App& app, Globals& globals) {
-  app.add_flag("--json", globals.json, "Results and errors as JSON");
-  app.add_flag("-q,--quiet", globals.quiet, "No progress on stderr");
-  app.add_flag("--no-color", globals.no_color, "No colors (also by NO_COLOR)");
-  app.add_option("--config", globals.config, "Configuration file (also by IMPRINT_CONFIG)")->type_name("FILE");
-  app.add_option("--data", globals.data, "Data folder, over the configuration's")->type_name("FOLDER");
+void add_globals(Command top, Globals& globals) {
+  top.flag("--json", globals.json, "Results and errors as JSON");
+  top.flag("-q,--quiet", globals.quiet, "No progress on stderr");
+  top.flag("--no-color", globals.no_color, "No colors (also by NO_COLOR)");
+  top.option("--config", globals.config, "Configuration file (also by IMPRINT_CONFIG)").type("FILE");
+  top.option("--data", globals.data, "Data folder, over the configuration's").type("FOLDER");
 }
 
-void add_commands(CLI::App& app, Context& context) {
-  add_init(app, context);
-  add_demo(app, context);
-  add_serve(app, context);
-  add_onboard(app, context);
-  add_device(app, context);
-  add_factory(app, context);
-  add_ca(app, context);
-  add_audit(app, context);
-  add_compare(app, context);
-  add_explain(app, context);
-  add_bench(app, context);
-  add_config(app, context);
-  add_version(app, context);
-}
-
-// The command line was wrong, or asked for help.
-int usage(const CLI::App& app, const Context& context, const CLI::ParseError& error) {
-  if (error.get_exit_code() == static_cast<int>(CLI::ExitCodes::Success)) {
-    return app.exit(error);
-  }
-  Problem problem(imprint::Error{imprint::Fault::malformed, kOption});
-  problem.what = error.what();
-  context.print(problem);
-  return static_cast<int>(problem.code);
+void add_commands(Command top) {
+  add_init(top);
+  add_demo(top);
+  add_serve(top);
+  add_onboard(top);
+  add_device(top);
+  add_factory(top);
+  add_ca(top);
+  add_audit(top);
+  add_compare(top);
+  add_explain(top);
+  add_bench(top);
+  add_config(top);
+  add_version(top);
 }
 
 int run(int argc, char** argv) {
-  CLI::App app("Takes devices from factory default to owned and operational, and shows what they came to believe.",
-               "imprint");
   Context context;
-  app.fallthrough();  // global options may stand anywhere
-  app.require_subcommand(1);
-  app.footer("Examples:\n  imprint init\n  imprint serve\n  imprint device add dev-1 --one-time\n");
-  add_globals(app, context.globals);
-  add_commands(app, context);
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::ParseError& error) {
-    return usage(app, context, error);
+  CommandLine line("imprint",
+                   "Takes devices from factory default to owned and operational, and shows what they came to believe.",
+                   "imprint init\nimprint serve\nimprint device add dev-1 --one-time", context);
+  add_globals(line.top(), context.globals);
+  add_commands(line.top());
+  if (const std::optional<int> ended = line.parse(argc, argv)) {
+    return *ended;
   }
   const auto outcome = context.chosen()(context);
   if (!outcome) {

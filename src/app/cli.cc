@@ -1,0 +1,158 @@
+#include "app/cli.h"
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+
+#include "app/cli_rules.h"
+
+namespace imprint::app {
+namespace {
+
+std::string footer(const std::string& examples) {
+  std::string out = "Examples:\n";
+  for (std::size_t at = 0; at < examples.size();) {
+    const std::size_t end = std::min(examples.find('\n', at), examples.size());
+    out += "  " + examples.substr(at, end - at) + "\n";
+    at = end + 1;
+  }
+  return out;
+}
+
+// The command line was wrong, or asked for help.
+int end(const CLI::App& app, const Context& context, const CLI::ParseError& error) {
+  if (error.get_exit_code() == static_cast<int>(CLI::ExitCodes::Success)) {
+    return app.exit(error);
+  }
+  Problem problem(Error{Fault::malformed, kOption});
+  problem.what = error.what();
+  context.print(problem);
+  return static_cast<int>(problem.code);
+}
+
+}  // namespace
+
+// ---- an option ----
+
+Arg Arg::required() const {
+  option_->required();
+  return *this;
+}
+
+Arg Arg::type(const std::string& name) const {
+  option_->type_name(name);
+  return *this;
+}
+
+Arg Arg::between(int least, int most) const {
+  option_->check(CLI::Range(least, most));
+  return *this;
+}
+
+Arg Arg::between(unsigned least, unsigned most) const {
+  option_->check(CLI::Range(least, most));
+  return *this;
+}
+
+Arg Arg::between(double least, double most) const {
+  option_->check(CLI::Range(least, most));
+  return *this;
+}
+
+Arg Arg::not_negative() const {
+  option_->check(CLI::NonNegativeNumber);
+  return *this;
+}
+
+Arg Arg::one_of(const std::vector<std::string>& values) const {
+  option_->check(CLI::IsMember(values));
+  return *this;
+}
+
+Arg Arg::list(char separator) const {
+  option_->delimiter(separator);
+  return *this;
+}
+
+Arg Arg::shows_default() const {
+  option_->capture_default_str();
+  return *this;
+}
+
+Arg Arg::needs(Arg other) const {
+  option_->needs(other.option_);
+  return *this;
+}
+
+Arg Arg::excludes(Arg other) const {
+  option_->excludes(other.option_);
+  return *this;
+}
+
+// ---- a command ----
+
+Command Command::sub(const std::string& name, const std::string& what, const std::string& examples) const {
+  CLI::App* const out = app_->add_subcommand(name, what);
+  out->footer(footer(examples));
+  return {*out, *context_};
+}
+
+Command Command::group(const std::string& name, const std::string& what, const std::string& examples) const {
+  const Command out = sub(name, what, examples);
+  out.app_->require_subcommand(1);
+  return out;
+}
+
+Arg Command::option(const std::string& name, std::string& into, const std::string& what) const {
+  return Arg(*app_->add_option(name, into, what));
+}
+
+Arg Command::option(const std::string& name, std::vector<std::string>& into, const std::string& what) const {
+  return Arg(*app_->add_option(name, into, what));
+}
+
+Arg Command::option(const std::string& name, std::uint32_t& into, const std::string& what) const {
+  return Arg(*app_->add_option(name, into, what));
+}
+
+Arg Command::option(const std::string& name, std::uint64_t& into, const std::string& what) const {
+  return Arg(*app_->add_option(name, into, what));
+}
+
+Arg Command::option(const std::string& name, std::int64_t& into, const std::string& what) const {
+  return Arg(*app_->add_option(name, into, what));
+}
+
+Arg Command::option(const std::string& name, double& into, const std::string& what) const {
+  return Arg(*app_->add_option(name, into, what));
+}
+
+Arg Command::flag(const std::string& name, bool& into, const std::string& what) const {
+  return Arg(*app_->add_flag(name, into, what));
+}
+
+void Command::runs(const Context::Command& command) const {
+  app_->callback([context = context_, command] { context->choose(command); });
+}
+
+// ---- the whole ----
+
+CommandLine::CommandLine(const std::string& name, const std::string& what, const std::string& examples,
+                         Context& context)
+    : app_(std::make_unique<CLI::App>(what, name)), context_(&context) {
+  app_->fallthrough();
+  app_->require_subcommand(1);
+  app_->footer(footer(examples));
+}
+
+CommandLine::~CommandLine() = default;
+
+std::optional<int> CommandLine::parse(int argc, const char* const* argv) {
+  try {
+    app_->parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return end(*app_, *context_, error);
+  }
+  return std::nullopt;
+}
+
+}  // namespace imprint::app

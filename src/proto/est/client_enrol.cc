@@ -1,0 +1,153 @@
+// The client's end: from the server's wishes to the certificate.
+#include <algorithm>
+
+#include "proto/est/anchors.h"
+#include "proto/est/client_steps.h"
+#include "proto/est/http.h"
+
+namespace imprint::est {
+namespace {
+
+using namespace steps;
+using Progress = Client::Progress;
+using Turn = Client::Turn;
+
+constexpr std::int64_t kMaxRetryAfter_s = 24 * 60 * 60;
+
+bool same_origin(const Uri& a, const Uri& b) { return a.scheme == b.scheme && a.host == b.host && a.port == b.port; }
+
+Operation operation_of(const Plan& plan) { return plan.renew ? Operation::simplereenroll : Operation::simpleenroll; }
+
+Request enrol_request(const Progress& p, std::string_view base, BytesView csr) {
+  Request out = make_request(base, p.plan->label, operation_of(*p.plan), csr);
+  out.login = p.plan->login;
+  return out;
+}
+
+// The base path that a redirect within the same origin names: the same request may go there on the same connection
+// without asking (RFC 7030 section 3.2.1), and its linking value still holds.
+std::optional<std::string> redirected_here(const Client::Enrolling& s, const Response& answer) {
+  if (!is_redirect(answer.status) || s.p.redirects >= kMaxRedirects) {
+    return std::nullopt;
+  }
+  const auto to = Uri::parse(answer.location);
+  if (!to || !same_origin(*to, s.p.server)) {
+    return std::nullopt;
+  }
+  return base_of(to->path, s.p.plan->label, operation_of(*s.p.plan));
+}
+
+}  // namespace
+
+Result<OneOf<Client::Keying, Client::Signing, Client::Resting, Client::Failed>> Client::on(const Wishing& s,
+                                                                                           const Done<Response>& d,
+                                                                                           Turn& t) const {
+  using Next = OneOf<Keying, Signing, Resting, Failed>;
+  if (!d.answer) {
+    t.close(*s.tls);
+    return unanswered<Next>(s.p, d.answer.error(), t);
+  }
+  Progress p = s.p;
+  if (d.answer->status == 200 &&
+      !d.answer->body.empty()) {  // 204, 404 and refusals: no wishes (RFC 7030 section 4.5.2)
+    const auto der = decode_body(d.answer->body);
+    const auto wishes = der ? CsrAttributes::parse(*der) : Result<CsrAttributes>(der.error());
+    if (!wishes) {
+      t.close(*s.tls);
+      return Next(fail(wishes.error().fault, kAnswerUnreadable, "csrattrs"));
+    }
+    p.wishes = *wishes;
+  }
+  if (p.key) {
+    return Next(sign(std::move(p), s.tls, t));
+  }
+  const KeyType type = p.wishes.key && *p.wishes.key != KeyType::other ? *p.wishes.key : p.plan->key_type;
+  const auto ticket = t.ask(MakeKey{type});
+  return Next(Keying{std::move(p), s.tls, ticket});
+}
+
+Result<OneOf<Client::Signing, Client::Failed>> Client::on(const Keying& s, const Done<KeyRef>& d, Turn& t) const {
+  using Next = OneOf<Signing, Failed>;
+  if (!d.answer) {
+    t.close(*s.tls);
+    return Next(fail(d.answer.error().fault, kKey));
+  }
+  Progress p = s.p;
+  p.key = *d.answer;
+  return Next(sign(std::move(p), s.tls, t));
+}
+
+Result<OneOf<Client::Enrolling, Client::Failed>> Client::on(const Signing& s, const Done<Bytes>& d, Turn& t) const {
+  using Next = OneOf<Enrolling, Failed>;
+  if (!d.answer) {
+    t.close(*s.tls);
+    return Next(fail(d.answer.error().fault, kKey));
+  }
+  t.save(Asked{*s.p.key, s.p.anchors});  // before anybody hears of the key: a power cut must not lose it
+  const auto ticket = t.request(*s.tls, enrol_request(s.p, s.p.server.path, *d.answer));
+  return Next(Enrolling{s.p, s.tls, *d.answer, ticket});
+}
+
+Result<OneOf<Client::Enrolled, Client::Enrolling, Client::Waiting, Client::Resting, Client::Failed>> Client::on(
+    const Enrolling& s, const Done<Response>& d, Turn& t) const {
+  using Next = OneOf<Enrolled, Enrolling, Waiting, Resting, Failed>;
+  const auto again = d.answer ? redirected_here(s, *d.answer) : std::nullopt;
+  if (again) {
+    Enrolling next = s;
+    next.p.redirects += 1;
+    next.awaits = t.request(*s.tls, enrol_request(next.p, *again, s.csr));
+    return Next(std::move(next));
+  }
+  t.close(*s.tls);
+  if (!d.answer) {
+    return unanswered<Next>(s.p, d.answer.error(), t);
+  }
+  const Response& answer = *d.answer;
+  Progress p = s.p;
+  if (answer.status == 202 || (answer.status == 503 && answer.retry_after_s)) {
+    p.polls += 1;
+    if (!holds(answer.retry_after_s && *answer.retry_after_s >= 0)) {
+      return Next(fail(Fault::malformed, kRetryAfter, sentence_of(answer)));
+    }
+    if (!holds(p.polls < p.plan->polls)) {
+      return Next(fail(Fault::expired, kGaveUp, sentence_of(answer)));
+    }
+    t.arm(std::chrono::seconds(std::clamp<std::int64_t>(*answer.retry_after_s, 1, kMaxRetryAfter_s)));
+    return Next(Waiting{std::move(p)});
+  }
+  if (answer.status >= 500) {
+    return rest<Next>(std::move(p), Error{Fault::unreachable, kUnreachable}, sentence_of(answer), t);
+  }
+  if (is_redirect(answer.status)) {
+    return Next(fail(Fault::refused, kRedirect, sentence_of(answer)));
+  }
+  if (!holds(answer.status == 200)) {
+    return Next(answer.status == 401 ? fail(Fault::unauthentic, kUnauthorized, sentence_of(answer))
+                                     : fail(Fault::refused, kRefused, sentence_of(answer)));
+  }
+  const auto certificates = certificates_in(answer);
+  if (!certificates) {
+    return Next(fail(certificates.error().fault, kAnswerUnreadable));
+  }
+  const auto chain = verify_answer(p.key->key, *certificates, p.issuers, p.anchors, t.now());
+  if (!chain) {
+    return Next(Failed{chain.error(), {}});
+  }
+  Installed result{*p.key, (*chain)->leaf, (*chain)->via, p.anchors};
+  t.save(result);  // key, certificate and anchors at once
+  t.learn({"credential:" + (p.plan->label.empty() ? "default" : p.plan->label), Topic::credential,
+           "I am " + result.certificate.subject.text + " in my owner's domain, says " + result.certificate.issuer.text,
+           result.certificate.not_after},
+          *chain, {anchor_belief((*chain)->anchor)});
+  return Next(Enrolled{std::move(result)});
+}
+
+Result<OneOf<Client::Resting, Client::Failed>> Client::on(const Keying& s, const Lost&, Turn& t) const {
+  return rest<OneOf<Resting, Failed>>(s.p, Error{Fault::unreachable, kUnreachable}, {}, t);
+}
+
+Result<OneOf<Client::Resting, Client::Failed>> Client::on(const Signing& s, const Lost&, Turn& t) const {
+  return rest<OneOf<Resting, Failed>>(s.p, Error{Fault::unreachable, kUnreachable}, {}, t);
+}
+
+}  // namespace imprint::est

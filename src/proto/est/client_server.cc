@@ -1,0 +1,127 @@
+// The client at a server whom its anchors name: from the handshake to the owner's CA certificates.
+#include <algorithm>
+
+#include "proto/est/anchors.h"
+#include "proto/est/client_steps.h"
+#include "proto/est/http.h"
+
+namespace imprint::est {
+namespace {
+
+using namespace steps;
+using Progress = Client::Progress;
+using Turn = Client::Turn;
+
+// Names: an explicit anchor's server may carry id-kp-cmcRA in place of the name; an implicit one's must carry the name
+// (RFC 7030 sections 3.6.1 and 3.6.2).
+Status check_server(const Progress& p, const Session& tls) {
+  CHECK_OR(tls.proven, Error{Fault::unauthentic, kServerUntrusted});
+  const Certificate& leaf = (*tls.proven)->leaf;
+  const bool ra = !p.anchors.empty() && std::ranges::find(leaf.extended, eku::kCmcRa) != leaf.extended.end();
+  CHECK_OR(ra || speaks_for_host(leaf, p.server.host), Error{Fault::unauthentic, kServerName});
+  return Ok{};
+}
+
+void learn_server(Progress& p, const Session& tls, Turn& t) {
+  const CertificateChain& chain = **tls.proven;
+  Belief server{"server:" + p.server.authority() + ":" + hex(chain.leaf.fingerprint()).substr(0, 16), Topic::peer,
+                "the server at " + p.server.authority() + " is whom my anchors name: " + chain.leaf.subject.text,
+                chain.leaf.not_after};
+  p.server_belief = server.id;
+  if (std::ranges::find(p.servers_met, server.id) != p.servers_met.end()) {
+    return;
+  }
+  p.servers_met.push_back(server.id);
+  t.learn(std::move(server), *tls.proven, {anchor_belief(chain.anchor)});
+}
+
+void learn_anchors(Progress& p, const CaBag& bag, const Session& tls, Turn& t) {
+  for (const Certificate& anchor : bag.anchors) {
+    const bool known = std::ranges::find(p.anchors, anchor) != p.anchors.end() ||
+                       std::ranges::find(p.plan->implicit_anchors, anchor) != p.plan->implicit_anchors.end();
+    if (!known) {
+      t.learn({anchor_belief(anchor), Topic::anchor, anchor.subject.text + " is my owner's CA", anchor.not_after},
+              *tls.proven, {p.server_belief});
+    }
+  }
+  p.anchors = bag.anchors;
+  p.issuers = bag.issuers;
+  p.have_ca = true;
+}
+
+}  // namespace
+
+Result<OneOf<Client::Fetching, Client::Signing, Client::Resting, Client::Failed>> Client::on(const Opening& s,
+                                                                                             const Done<SessionRef>& d,
+                                                                                             Turn& t) const {
+  using Next = OneOf<Fetching, Signing, Resting, Failed>;
+  if (!d.answer) {
+    if (worth_another_try(d.answer.error())) {
+      return unanswered<Next>(s.p, d.answer.error(), t);
+    }
+    const Error& why = d.answer.error();
+    const bool alert = why.fault == Fault::malformed;  // what arrived was no handshake, or an alert in place of one
+    return Next(fail(why.fault, alert ? kServerAlert : kServerUntrusted, std::string(why.what)));
+  }
+  const SessionRef& tls = *d.answer;
+  if (const Status server = check_server(s.p, *tls); !server) {
+    t.close(*tls);
+    return Next(Failed{server.error(), {}});
+  }
+  Progress p = s.p;
+  learn_server(p, *tls, t);
+  if (p.have_ca && p.key) {  // after a 202: same key, linked anew to this connection (RFC 7030 section 4.2.3)
+    return Next(sign(std::move(p), tls, t));
+  }
+  const auto ticket = t.request(*tls, make_request(p.server.path, p.plan->label, Operation::cacerts));
+  return Next(Fetching{std::move(p), tls, ticket});
+}
+
+Result<OneOf<Client::Wishing, Client::Opening, Client::Resting, Client::Failed>> Client::on(const Fetching& s,
+                                                                                            const Done<Response>& d,
+                                                                                            Turn& t) const {
+  using Next = OneOf<Wishing, Opening, Resting, Failed>;
+  if (!d.answer) {
+    t.close(*s.tls);
+    return unanswered<Next>(s.p, d.answer.error(), t);
+  }
+  Progress p = s.p;
+  if (is_redirect(d.answer->status)) {
+    t.close(*s.tls);
+    const auto to = Uri::parse(d.answer->location);
+    p.redirects += 1;
+    if (!holds(to && to->scheme == "https" && p.redirects <= kMaxRedirects)) {
+      return Next(fail(Fault::refused, kRedirect, sentence_of(*d.answer)));
+    }
+    p.server = *to;
+    p.server.path = base_of(to->path, p.plan->label, Operation::cacerts);
+    return Next(open_verified(std::move(p), t));
+  }
+  if (d.answer->status >= 500) {
+    t.close(*s.tls);
+    return rest<Next>(std::move(p), Error{Fault::unreachable, kCaCertificates}, sentence_of(*d.answer), t);
+  }
+  const auto give_up = [&](Fault fault, const Rule& rule, std::string detail) {
+    t.close(*s.tls);
+    return Next(fail(fault, rule, std::move(detail)));
+  };
+  if (!holds(d.answer->status == 200)) {
+    return give_up(Fault::refused, kCaCertificates, sentence_of(*d.answer));
+  }
+  const auto bag = certificates_in(*d.answer);
+  if (!bag) {
+    return give_up(bag.error().fault, kCaBag, {});
+  }
+  const auto sorted = sort_ca_certificates(*bag, t.now());
+  if (!sorted) {
+    return give_up(sorted.error().fault, kCaBag, {});
+  }
+  if (!holds(continues(p.anchors, *sorted, *bag, t.now()))) {
+    return give_up(Fault::unauthentic, kCaRollover, {});
+  }
+  learn_anchors(p, *sorted, *s.tls, t);
+  const auto ticket = t.request(*s.tls, make_request(p.server.path, p.plan->label, Operation::csrattrs));
+  return Next(Wishing{std::move(p), s.tls, ticket});
+}
+
+}  // namespace imprint::est

@@ -1,0 +1,34 @@
+#include "proto/est/client_steps.h"
+
+#include "proto/est/wishes.h"
+
+namespace imprint::est::steps {
+
+std::string sentence_of(const Response& r) {
+  std::string out = std::to_string(r.status);
+  if (r.content_type.empty() || r.content_type.starts_with("text/") ||
+      r.content_type.find("json") != std::string::npos) {
+    out += ' ';
+    for (const char c : as_text(r.body).substr(0, 200)) {
+      if (c == '\n') {
+        break;
+      }
+      out += c >= ' ' && c <= '~' ? c : '?';
+    }
+  }
+  return out;
+}
+
+Client::Opening open_verified(Client::Progress p, Client::Turn& t) {
+  // Explicit anchors replace the implicit ones once they are there (RFC 7030 section 4.1.3).
+  std::vector<Certificate> anchors = p.anchors.empty() ? p.plan->implicit_anchors : p.anchors;
+  const auto ticket = t.open(p.server, Trust::anchors, std::move(anchors), p.plan->credential);
+  return {std::move(p), ticket};
+}
+
+Client::Signing sign(Client::Progress p, SessionRef tls, Client::Turn& t) {
+  const auto ticket = t.ask(SignRequest{p.key->id, fill_request(p.wishes, *p.plan, tls->channel_binding)});
+  return {std::move(p), std::move(tls), ticket};
+}
+
+}  // namespace imprint::est::steps

@@ -1,0 +1,55 @@
+// What the steps of the client share, whichever file they are in: to fail, to rest, to open a connection, to have a
+// request signed.
+#pragma once
+
+#include <string>
+#include <utility>
+
+#include "proto/est/client.h"
+#include "proto/est/rules.h"
+
+namespace imprint::est::steps {
+
+inline constexpr std::uint32_t kMaxRedirects = 3;
+
+inline Client::Failed fail(Fault fault, const Rule& rule, std::string detail = {}) {
+  return {Error{fault, rule}, std::move(detail)};
+}
+
+// The server's own sentence, made safe to show: the first line, printable ASCII, at most 200 characters.
+std::string sentence_of(const Response& r);
+
+inline bool is_redirect(int status) {
+  return status == 301 || status == 302 || status == 303 || status == 307 || status == 308;
+}
+
+inline bool worth_another_try(const Error& e) { return e.fault == Fault::unreachable || e.fault == Fault::limit; }
+
+// Another attempt later, or the end of them. Whatever connection there was is given up.
+template <class Next>
+Next rest(Client::Progress p, Error why, std::string detail, Client::Turn& t) {
+  p.failures += 1;
+  if (!holds(p.failures < p.plan->attempts)) {
+    return Client::Failed{why, std::move(detail)};
+  }
+  t.arm(rest_after(p.failures, t.random<1>()[0]));
+  return Client::Resting{std::move(p)};
+}
+
+// No answer came. A connection that broke may be tried again; an alert in place of an answer is the server's refusal of
+// our certificate, which TLS 1.3 tells only after the handshake.
+template <class Next>
+Next unanswered(Client::Progress p, const Error& why, Client::Turn& t) {
+  if (worth_another_try(why)) {
+    return rest<Next>(std::move(p), Error{Fault::unreachable, kUnreachable}, std::string(why.what), t);
+  }
+  return fail(why.fault, kServerAlert, std::string(why.what));
+}
+
+// By anchors; the next state.
+Client::Opening open_verified(Client::Progress p, Client::Turn& t);
+
+// Asks for a certification request by the key that there is; the next state.
+Client::Signing sign(Client::Progress p, SessionRef tls, Client::Turn& t);
+
+}  // namespace imprint::est::steps
