@@ -157,13 +157,13 @@ void Hub::ended(const Run& run) {
     impl_->count(run);
   }
   if (impl_->store != nullptr) {
-    impl_->store->submit([run](store::Writer& writer) { return writer.save_run(run); },
-                         [id = run.id](const Status& saved) {
-                           if (!saved) {
-                             io::log(io::LogLevel::warning, "run.not_saved",
-                                     {{"run", id}, {"fault", imprint::name(saved.error().fault)}});
-                           }
-                         });
+    impl_->store->submit_along([run](store::Writer& writer) { return writer.save_run(run); },
+                               [id = run.id](const Status& saved) {
+                                 if (!saved) {
+                                   io::log(io::LogLevel::warning, "run.not_saved",
+                                           {{"run", id}, {"fault", imprint::name(saved.error().fault)}});
+                                 }
+                               });
   }
   tell("run.ended", ended_json(run));
 }

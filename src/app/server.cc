@@ -99,8 +99,8 @@ Result<std::shared_ptr<io::TlsContext>> make_tls(const Config& config, const Dat
   return io::TlsContext::server(options);
 }
 
-// Tells any change of the folder's keys and certificates: their names with inode, size and time. Reading them takes
-// tens of milliseconds of a core, mostly for the keys.
+// Tells any change of the folder's keys and certificates: their names with inode, size and time. Reading them costs
+// as much as two enrolments (docs/measured.md).
 std::string stamp_of(const Config& config) {
   std::vector<std::string> files = config.maker_anchors;
   std::error_code ignored;

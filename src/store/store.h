@@ -102,7 +102,10 @@ class Store {
   // called on that thread after the commit is on disk, or with why it is not. After an I/O error or a full disk every
   // change of the batch fails with Fault::unreachable and nothing of it remains; later ones are tried anew.
   virtual void submit(Change change, std::function<void(Status)> done) = 0;
-  // The same, waiting for it.
+  // The same for what nobody waits for, the records of runs: it goes along with the next change that is submitted, or
+  // by itself after a tenth of a second, so that it costs no transaction of its own while others come.
+  virtual void submit_along(Change change, std::function<void(Status)> done) = 0;
+  // submit(), waiting for it.
   Status write(Change change);
   // A reader of this thread's own connection; valid on this thread only.
   virtual Result<std::unique_ptr<Reader>> read() = 0;

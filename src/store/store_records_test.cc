@@ -1,4 +1,6 @@
 // Secrets, requests that wait for a person, and runs.
+#include <future>
+
 #include "store/store_testing.h"
 
 namespace imprint::store {
@@ -163,6 +165,28 @@ TEST_F(StoreTest, run_is_read_back_whole_and_its_later_state_replaces_it) {
   EXPECT_EQ(read_back->ended, run.ended);
   EXPECT_EQ(*read()->count("runs"), 1);
   EXPECT_FALSE(read()->run("00000000000000bb")->has_value());
+}
+
+TEST_F(StoreTest, change_that_nobody_waits_for_is_done_all_the_same) {
+  std::promise<Status> kept;
+  store_->submit_along([](Writer& w) { return w.save_run(full_run("00000000000000aa", Instant{100})); },
+                       [&](Status status) { kept.set_value(status); });
+  EXPECT_TRUE(kept.get_future().get());
+  EXPECT_TRUE(read()->run("00000000000000aa")->has_value());
+}
+
+TEST_F(StoreTest, change_that_nobody_waits_for_goes_along_with_the_next_and_before_the_end) {
+  const auto along = [&](const std::string& id) {
+    store_->submit_along([id](Writer& w) { return w.save_run(full_run(id, Instant{100})); }, [](Status) {});
+  };
+  along("first");
+  ASSERT_TRUE(write([](Writer& w) -> Status {
+    const Result<std::optional<imprint::Run>> there = w.run("first");
+    return there && there->has_value() ? Status(Ok{}) : Status(Error{Fault::internal, "not in this transaction"});
+  }));
+  along("last");
+  reopen();
+  EXPECT_EQ(*read()->count("runs"), 2);
 }
 
 TEST_F(StoreTest, runs_are_listed_newest_first_without_their_parts) {

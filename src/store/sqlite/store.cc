@@ -1,3 +1,4 @@
+#include <chrono>
 #include <condition_variable>
 #include <deque>
 #include <mutex>
@@ -11,7 +12,8 @@ namespace {
 
 constexpr std::size_t kMostQueued = 65'536;  // beyond, the disk is too slow for the load: refuse rather than pile up
 constexpr std::size_t kMostTogether = 256;   // changes of one transaction
-constexpr std::size_t kMostIdle = 64;        // read connections kept for later
+constexpr std::chrono::milliseconds kPatience{100};  // for changes that nobody waits for
+constexpr std::size_t kMostIdle = 64;                // read connections kept for later
 
 // Read connections that nobody uses at the moment.
 class Pool {
@@ -78,7 +80,12 @@ class SqliteStore final : public Store {
     thread_.join();
   }
 
-  void submit(Change change, std::function<void(Status)> done) override;
+  void submit(Change change, std::function<void(Status)> done) override {
+    queue_up({std::move(change), std::move(done)}, true);
+  }
+  void submit_along(Change change, std::function<void(Status)> done) override {
+    queue_up({std::move(change), std::move(done)}, false);
+  }
   Result<std::unique_ptr<Reader>> read() override;
 
  private:
@@ -88,6 +95,7 @@ class SqliteStore final : public Store {
     Status outcome = Ok{};
   };
 
+  void queue_up(Job job, bool urgent);
   void work();
   std::vector<Job> next_jobs();
   Status perform(std::vector<Job>& jobs);
@@ -98,20 +106,28 @@ class SqliteStore final : public Store {
   std::mutex mutex_;
   std::condition_variable wanted_;
   std::deque<Job> queue_;
+  bool urgent_ = false;                             // somebody waits for one of them
+  std::chrono::steady_clock::time_point patience_;  // when those that nobody waits for are done all the same
   bool closing_ = false;
   std::thread thread_;  // last: it uses all of the above
 };
 
-void SqliteStore::submit(Change change, std::function<void(Status)> done) {
+void SqliteStore::queue_up(Job job, bool urgent) {
   {
     const std::scoped_lock lock(mutex_);
     if (queue_.size() < kMostQueued) {
-      queue_.push_back({std::move(change), std::move(done)});
-      wanted_.notify_one();
+      if (queue_.empty()) {
+        patience_ = std::chrono::steady_clock::now() + kPatience;
+      }
+      queue_.push_back(std::move(job));
+      urgent_ = urgent_ || urgent || queue_.size() >= kMostTogether;
+      if (urgent_ || queue_.size() == 1) {
+        wanted_.notify_one();
+      }
       return;
     }
   }
-  done(Error{Fault::limit, "store: too many changes wait"});
+  job.done(Error{Fault::limit, "store: too many changes wait"});
 }
 
 Result<std::unique_ptr<Reader>> SqliteStore::read() {
@@ -139,11 +155,13 @@ void SqliteStore::work() {
 std::vector<SqliteStore::Job> SqliteStore::next_jobs() {
   std::unique_lock lock(mutex_);
   wanted_.wait(lock, [this] { return closing_ || !queue_.empty(); });
+  wanted_.wait_until(lock, patience_, [this] { return closing_ || urgent_; });
   std::vector<Job> jobs;
   while (!queue_.empty() && jobs.size() < kMostTogether) {
     jobs.push_back(std::move(queue_.front()));
     queue_.pop_front();
   }
+  urgent_ = urgent_ && !queue_.empty();
   return jobs;
 }
 
