@@ -25,6 +25,9 @@ int end(const CLI::App& app, const Context& context, const CLI::ParseError& erro
   }
   Problem problem(Error{Fault::malformed, kOption});
   problem.what = error.what();
+  if (const std::vector<std::string> unknown = app.remaining(true); !unknown.empty()) {
+    problem.what = unknown.front() + ": no such command or option here";
+  }
   context.print(problem);
   return static_cast<int>(problem.code);
 }

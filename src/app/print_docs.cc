@@ -6,6 +6,7 @@
 
 #include "app/cli_rules.h"
 #include "app/rules.h"
+#include "io/rules.h"
 #include "proto/est/client.h"
 #include "proto/est/rules.h"
 #include "proto/est/server.h"
@@ -29,6 +30,7 @@ void print_errors() {
                "the API and "
                "the log. This page is\nprinted from the code by `./dev docs`.\n";
   print_rules("EST", est::kRules);
+  print_rules("HTTP", io::kHttpRules);
   print_rules("The owner's policy", site::kRules);
   print_rules("Inventory and administration", app::kRules);
   print_rules("The command line", app::kCliRules);

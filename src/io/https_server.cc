@@ -13,6 +13,7 @@
 
 #include "io/connection.h"
 #include "io/http.h"
+#include "io/rules.h"
 
 namespace imprint::io {
 namespace {
@@ -64,12 +65,15 @@ std::uint16_t port_of(int fd) {
                                              : reinterpret_cast<sockaddr_in*>(&address)->sin_port);
 }
 
-Response plain_text(int status, std::string_view text) {
+// What was found, the rule, and what to do, in one line.
+Response refusal_of(int status, std::string_view why) {
+  const Rule& rule = status == 408 ? kHttpSlow : status == 413 || status == 431 ? kHttpTooLarge : kHttpRequest;
   Response out;
   out.status = status;
   out.content_type = "text/plain";
+  std::string text(why);
+  text.append(" (").append(rule.id).append(", ").append(rule.source).append("); ").append(rule.next).append("\n");
   out.body = to_bytes(text);
-  out.body.push_back('\n');
   return out;
 }
 
@@ -289,7 +293,7 @@ class Server final : public HttpsServer, public ConnectionOwner {
       c.abort();  // the answer is not being read
     } else if (p.in_request) {
       ++stats_.bad_requests;
-      answer(p, plain_text(408, "the request took too long"), false);
+      answer(p, refusal_of(408, "the request took too long"), false);
     } else {
       c.close();
     }
@@ -355,7 +359,7 @@ class Server final : public HttpsServer, public ConnectionOwner {
   void advance(Peer& p) {
     if (p.parser.refusal()) {
       ++stats_.bad_requests;
-      answer(p, plain_text(p.parser.refusal()->status, p.parser.refusal()->why), false);
+      answer(p, refusal_of(p.parser.refusal()->status, p.parser.refusal()->why), false);
       return;
     }
     if (std::optional<Request> request = p.parser.take()) {

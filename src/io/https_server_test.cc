@@ -74,6 +74,7 @@ TEST(Server, refusals_are_plain_text_and_close) {
   EXPECT_TRUE(large.starts_with("HTTP/1.1 413 "));
   EXPECT_NE(large.find("Content-Type: text/plain\r\n"), std::string::npos);
   EXPECT_NE(large.find("Connection: close\r\n"), std::string::npos);
+  EXPECT_NE(large.find("(HTTP-TOO-LARGE, "), std::string::npos);
   EXPECT_TRUE(answer_to(rig, "GET /" + std::string(20000, 'a')).starts_with("HTTP/1.1 431 "));
   EXPECT_TRUE(rig.requests.empty());
   EXPECT_EQ(rig.server->stats().bad_requests, 3U);

@@ -20,6 +20,9 @@ class SlowStore final : public store::Store {
       : disk_(disk), clock_(clock), rng_(rng), faults_(faults) {}
 
   void submit(Change change, std::function<void(Status)> done) override;
+  void submit_along(Change change, std::function<void(Status)> done) override {
+    submit(std::move(change), std::move(done));
+  }
   Result<std::unique_ptr<store::Reader>> read() override { return disk_.read(); }
   // What waits in the queue is lost, and nobody hears of it.
   void cut() { ++life_; }
