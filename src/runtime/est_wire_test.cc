@@ -5,6 +5,7 @@
 
 #include "crypto/cms.h"
 #include "crypto/random.h"
+#include "proto/est/purpose.h"
 #include "runtime/est_device.h"
 #include "runtime/est_server.h"
 
@@ -243,7 +244,7 @@ TEST_F(Wire, a_device_whose_answer_was_lost_gets_the_same_certificate_again) {
   register_device("dev-9", &plan->credential->chain[0]);
   ASSERT_EQ(onboard(storage, plan).result, "operational");
   const est::Installed first = **storage.installed();
-  ASSERT_TRUE(storage.save(est::Asked{first.key, first.anchors}));  // as if the power had gone before Installed
+  ASSERT_TRUE(storage.save(est::Asked{first.key, first.anchors, est::purpose_of(*plan)}));  // as if the power had gone before Installed
   ASSERT_EQ(onboard(storage, plan).result, "operational");
   EXPECT_EQ((*storage.installed())->certificate, first.certificate);
   EXPECT_EQ((*store_->read())->count("certificates").operator*(), 1);

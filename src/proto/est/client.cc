@@ -4,6 +4,7 @@
 
 #include "proto/est/anchors.h"
 #include "proto/est/http.h"
+#include "proto/est/purpose.h"
 #include "proto/est/rules.h"
 #include "proto/est/wishes.h"
 
@@ -202,7 +203,7 @@ Result<OneOf<Client::Opening, Client::Meeting>> Client::on(const Idle&, const St
   p.server = m.plan->server;
   p.anchors = m.plan->explicit_anchors;
   p.key = m.plan->keep_key;
-  if (m.before) {
+  if (m.before && m.before->purpose == purpose_of(*m.plan)) {
     p.key = m.before->key;  // the key that a certificate may be on its way for
     if (p.anchors.empty() && p.plan->implicit_anchors.empty()) {
       recall_anchors(p, m.before->anchors, t);
@@ -378,7 +379,8 @@ Result<OneOf<Client::Enrolling, Client::Failed>> Client::on(const Signing& s, co
     t.close(*s.tls);
     return Next(fail(d.answer.error().fault, kKey));
   }
-  t.save(Asked{*s.p.key, s.p.anchors});  // before anybody hears of the key: a power cut must not lose it
+  t.save(Asked{*s.p.key, s.p.anchors,
+               purpose_of(*s.p.plan)});  // before anybody hears of the key: a power cut must not lose it
   const auto ticket = t.request(*s.tls, enrol_request(s.p, s.p.server.path, *d.answer));
   return Next(Enrolling{s.p, s.tls, *d.answer, ticket});
 }
