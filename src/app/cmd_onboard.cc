@@ -77,7 +77,8 @@ Ending run(const Context& context, const OnboardOptions& options, Onboarding& on
   std::optional<Ending> ending;
   EstDevice::Hooks hooks;
   hooks.confirm = [&](const ConfirmFingerprint& question, const std::function<void(bool)>& answer) {
-    answer(onboarding.fingerprint ? *onboarding.fingerprint == question.of.sha256 : ask_person(question));
+    const auto& expected = onboarding.plan->expected;
+    answer(expected ? *expected == question.of.sha256 : ask_person(question));
   };
   hooks.ended = [&](const est::Client::State& state, const Run& told, const std::optional<Error>& broken) {
     ending = ending_of(state, told, broken);
@@ -144,7 +145,7 @@ OrProblem<Ok> onboard(const Context& context, const OnboardOptions& options) {
   TRY(Onboarding onboarding, prepare(options));
   const est::Plan& plan = *onboarding.plan;
   const bool nobody_to_trust = plan.explicit_anchors.empty() && plan.implicit_anchors.empty();
-  if (nobody_to_trust && !onboarding.fingerprint && ::isatty(STDIN_FILENO) != 1) {
+  if (nobody_to_trust && !plan.expected && ::isatty(STDIN_FILENO) != 1) {
     return Problem(Error{Fault::refused, est::kNoAnchors});
   }
   const Ending ending = run(context, options, onboarding);

@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include "app/cli_rules.h"
+#include "app/printable.h"
 #include "io/file.h"
 
 namespace imprint::app {
@@ -16,13 +17,6 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::size_t kMaxSecretFile = 64 * 1024;
-
-std::string printable(std::string_view text) {
-  std::string out(text);
-  std::ranges::replace_if(
-      out, [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; }, '?');
-  return out;
-}
 
 std::size_t columns_of(std::string_view text) {  // bytes that continue a UTF-8 character take no column
   return static_cast<std::size_t>(
@@ -66,7 +60,7 @@ std::string json_text(const Json& json) {
 }
 
 void Context::print(const Json& json, std::string_view text) const {
-  std::cout << (globals.json ? json_text(json) : std::string(text)) << std::flush;
+  std::cout << (globals.json ? json_text(json) : printable(text, /*lines=*/true)) << std::flush;
 }
 
 void Context::progress(std::string_view line) const {
@@ -83,7 +77,7 @@ void Context::print(const Problem& problem) const {
     return;
   }
   const bool color = !globals.no_color && std::getenv("NO_COLOR") == nullptr && ::isatty(STDERR_FILENO) == 1;
-  std::cerr << (color ? "\033[1;31merror:\033[0m " : "error: ") << problem.what << '\n';
+  std::cerr << (color ? "\033[1;31merror:\033[0m " : "error: ") << printable(problem.what, /*lines=*/true) << '\n';
   std::string why = problem.rule;
   if (!problem.source.empty()) {
     why.append(" (").append(problem.source).append(")");
@@ -91,7 +85,7 @@ void Context::print(const Problem& problem) const {
   if (!problem.state.empty()) {
     why.append(why.empty() ? "" : ", ").append(problem.state);
   }
-  std::cerr << "why:   " << (why.empty() ? "no rule of its own" : why) << '\n';
+  std::cerr << "why:   " << (why.empty() ? "no rule of its own" : printable(why)) << '\n';
   std::cerr << "next:  " << (problem.next.empty() ? "see `imprint --help`" : problem.next) << '\n';
 }
 
@@ -102,7 +96,8 @@ std::string table(const std::vector<std::string>& header, const std::vector<std:
   std::vector<std::vector<std::string>> all{header};
   for (const auto& row : rows) {
     all.emplace_back();
-    std::ranges::transform(row, std::back_inserter(all.back()), printable);
+    std::ranges::transform(row, std::back_inserter(all.back()),
+                           [](const std::string& cell) { return printable(cell); });
   }
   std::vector<std::size_t> widths(header.size());
   for (const auto& row : all) {

@@ -42,6 +42,11 @@ OrProblem<DeviceFacts> read_facts(const std::string& path) {
 // The initial beliefs that the factory put into the folder. Options that are given already stay.
 OrProblem<Ok> take_device_folder(OnboardOptions& options, std::string& id) {
   const std::string& folder = options.device;
+  std::error_code ignored;
+  if (!fs::is_directory(folder, ignored)) {
+    return wrong_option("--device " + folder + ": no such folder",
+                        "name the device's folder that `imprint factory make` wrote");
+  }
   if (exists(folder + "/device.json")) {
     TRY(const DeviceFacts facts, read_facts(folder + "/device.json"));
     id = facts.id;
@@ -97,7 +102,7 @@ OrProblem<Ok> take_installed(const OnboardOptions& options, Onboarding& out) {
   if (options.same_key) {
     plan.keep_key = installed->key;
   }
-  if (plan.explicit_anchors.empty() && plan.implicit_anchors.empty()) {
+  if (plan.explicit_anchors.empty() && plan.implicit_anchors.empty() && !plan.expected) {
     plan.explicit_anchors = installed->anchors;
   }
   return Ok{};
@@ -173,7 +178,7 @@ OrProblem<Ok> take_anchors(const OnboardOptions& options, Onboarding& out) {
   if (!bytes || bytes->size() != std::tuple_size_v<Sha256>) {
     return wrong_option("--fingerprint", "give the SHA-256 of the CA's certificate: 64 hexadecimal digits");
   }
-  std::ranges::copy(*bytes, out.fingerprint.emplace().begin());
+  std::ranges::copy(*bytes, out.plan->expected.emplace().begin());
   return Ok{};
 }
 
@@ -200,7 +205,8 @@ OrProblem<Onboarding> prepare(const OnboardOptions& given) {
   out.plan->label = options.label;
   out.plan->key_type = *key_type;
   out.plan->attempts = options.attempts;
-  TRY(out.storage, about(FolderStorage::open(options.out), options.out));
+  const auto foreign = FolderStorage::foreign_file(options.out);
+  TRY(out.storage, about(FolderStorage::open(options.out), options.out + (foreign ? "/" + *foreign : "")));
   TRY(Ok{}, take_anchors(options, out));
   if (options.renew) {
     TRY(Ok{}, take_installed(options, out));

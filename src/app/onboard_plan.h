@@ -22,7 +22,6 @@ struct Onboarding {
   std::shared_ptr<est::Plan> plan;
   std::string device;  // id, as far as known
   std::unique_ptr<FolderStorage> storage;
-  std::optional<Sha256> fingerprint;  // that the CA has to have
 };
 
 // Reads all files named. Secrets come from files or standard input only.

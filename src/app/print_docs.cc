@@ -11,6 +11,7 @@
 #include "proto/est/rules.h"
 #include "proto/est/server.h"
 #include "role/table.h"
+#include "runtime/rules.h"
 #include "site/rules.h"
 
 namespace imprint {
@@ -34,6 +35,7 @@ void print_errors() {
   print_rules("The owner's policy", site::kRules);
   print_rules("Inventory and administration", app::kRules);
   print_rules("The command line", app::kCliRules);
+  print_rules("The folder of a device", kDeviceRules);
 }
 
 template <class Role>

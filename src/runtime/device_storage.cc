@@ -3,11 +3,15 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <filesystem>
+#include <iterator>
+#include <sstream>
 
 #include "crypto/random.h"
 #include "io/file.h"
+#include "runtime/rules.h"
 
 namespace imprint {
 namespace {
@@ -17,7 +21,6 @@ namespace fs = std::filesystem;
 constexpr std::array<std::string_view, 4> kNames{"key.pem", "cert.pem", "chain.pem", "anchors.pem"};
 constexpr std::string_view kCurrent = "current";
 constexpr std::string_view kPendingKey = "pending/key.pem";
-constexpr std::string_view kPendingAnchors = "pending/anchors.pem";
 constexpr std::string_view kAsked = "pending/asked";
 
 std::string fresh_id() {
@@ -45,6 +48,39 @@ Result<PrivateKey> read_key(const std::string& path) {
   const Secret secret(pem);
   wipe(pem);
   return PrivateKey::parse_pem(secret);
+}
+
+// Our links lead to the current generation and through it, and nowhere else. Whatever else bears one of their names is
+// somebody else's.
+bool is_foreign(const std::string& folder, std::string_view name) {
+  std::error_code none;
+  const fs::path path = folder + "/" + std::string(name);
+  if (!fs::exists(fs::symlink_status(path, none))) {
+    return false;
+  }
+  const std::string target = fs::read_symlink(path, none).string();  // empty if it is no link
+  return name == kCurrent ? !target.starts_with("generations/")
+                          : target != std::string(kCurrent) + "/" + std::string(name);
+}
+
+// Makes the folder and those above it, and makes their names last: a key in a folder that a power cut takes away would
+// be lost with it.
+Status make_lasting_folder(const std::string& folder) {
+  std::error_code ignored;
+  std::vector<std::string> above;  // folders that get a new name in them
+  fs::path path = fs::absolute(folder, ignored).lexically_normal();
+  while (path.has_relative_path() && !fs::is_directory(path, ignored)) {
+    const fs::path parent = path.parent_path();
+    if (path.has_filename()) {  // "a/" has none, and its parent is "a"
+      above.push_back(parent.string());
+    }
+    path = parent;
+  }
+  TRY(Ok{}, io::make_folder(folder));
+  for (const std::string& parent : above) {
+    TRY(Ok{}, io::sync_folder(parent));
+  }
+  return Ok{};
 }
 
 // A link that points elsewhere from one moment to the next.
@@ -84,8 +120,17 @@ Status MemoryStorage::save(const est::Installed& record) {
 }
 
 Result<std::unique_ptr<FolderStorage>> FolderStorage::open(const std::string& folder) {
-  TRY(Ok{}, io::make_folder(folder));
+  CHECK_OR(!foreign_file(folder), Error{Fault::conflict, kForeignFile});
+  TRY(Ok{}, make_lasting_folder(folder));
   return std::unique_ptr<FolderStorage>(new FolderStorage(folder));
+}
+
+std::optional<std::string> FolderStorage::foreign_file(const std::string& folder) {
+  if (is_foreign(folder, kCurrent)) {
+    return std::string(kCurrent);
+  }
+  const auto at = std::ranges::find_if(kNames, [&](std::string_view name) { return is_foreign(folder, name); });
+  return at == kNames.end() ? std::nullopt : std::optional<std::string>(*at);
 }
 
 Result<KeyRef> FolderStorage::make_key(KeyType type) {
@@ -93,6 +138,11 @@ Result<KeyRef> FolderStorage::make_key(KeyType type) {
   TRY(const Secret pem, key.to_pem());
   TRY(Ok{}, io::make_folder(folder_ + "/pending"));
   TRY(Ok{}, io::sync_folder(folder_));
+  // A record of before names the key that is replaced now.
+  std::error_code error;
+  fs::remove(folder_ + "/" + std::string(kAsked), error);
+  CHECK_OR(!error, Error{Fault::unreachable, "folder: record of before"});
+  TRY(Ok{}, io::sync_folder(folder_ + "/pending"));
   TRY(Ok{}, io::write_file(folder_ + "/" + std::string(kPendingKey), pem.expose()));
   return KeyRef{"pending", key.public_key()};
 }
@@ -111,8 +161,8 @@ Result<PrivateKey> FolderStorage::key(const std::string& id) {
 
 Status FolderStorage::save(const est::Asked& record) {
   TRY(Ok{}, io::make_folder(folder_ + "/pending"));
-  TRY(Ok{}, io::write_file(folder_ + "/" + std::string(kPendingAnchors), view(pem_of(record.anchors))));
-  return io::write_file(folder_ + "/" + std::string(kAsked), view(record.key.id + "\n"));
+  const std::string text = record.key.id + "\n" + hex(record.purpose) + "\n" + pem_of(record.anchors);
+  return io::write_file(folder_ + "/" + std::string(kAsked), view(text));  // one file: all of it is there, or none
 }
 
 Status FolderStorage::save(const est::Installed& record) {
@@ -132,6 +182,7 @@ Status FolderStorage::save(const est::Installed& record) {
   std::error_code ignored;
   TRY(Ok{}, swap_link(folder_, kCurrent, generation));  // the moment at which all four files change
   for (const std::string_view name : kNames) {
+    CHECK_OR(!is_foreign(folder_, name), Error{Fault::conflict, kForeignFile});
     if (!fs::is_symlink(folder_ + "/" + std::string(name), ignored)) {
       TRY(Ok{}, swap_link(folder_, name, std::string(kCurrent) + "/" + std::string(name)));
     }
@@ -150,17 +201,23 @@ Result<std::optional<est::Asked>> FolderStorage::asked() {
   if (!fs::exists(folder_ + "/" + std::string(kAsked), ignored)) {
     return std::optional<est::Asked>{};
   }
-  TRY(const Bytes id, io::read_file(folder_ + "/" + std::string(kAsked), 256));
-  std::string key_id(as_text(id));
-  while (!key_id.empty() && key_id.back() == '\n') {
-    key_id.pop_back();
-  }
+  TRY(const Bytes content, io::read_file(folder_ + "/" + std::string(kAsked)));
+  std::istringstream lines{std::string(as_text(content))};
+  std::string key_id, digest;
+  std::getline(lines, key_id);
+  std::getline(lines, digest);
+  const std::string pem(std::istreambuf_iterator<char>(lines), {});
   const auto pending_key = key(key_id);
-  auto anchors = read_certificates(folder_ + "/" + std::string(kPendingAnchors));
-  if (!pending_key || !anchors) {
+  const auto purpose = from_hex(digest);
+  if (!pending_key || !purpose || purpose->size() != std::tuple_size_v<Sha256>) {
     return std::optional<est::Asked>{};  // half of a record: its request never left, so nothing is lost by a new start
   }
-  return std::optional(est::Asked{{key_id, pending_key->public_key()}, *std::move(anchors)});
+  est::Asked out{{key_id, pending_key->public_key()}, {}, {}};
+  std::ranges::copy(*purpose, out.purpose.begin());
+  if (!pem.empty()) {
+    TRY(out.anchors, parse_pem_certificates(pem));
+  }
+  return std::optional(std::move(out));
 }
 
 Result<std::optional<est::Installed>> FolderStorage::installed() {

@@ -46,17 +46,18 @@ class Folder : public testing::Test {
 
 TEST_F(Folder, keeps_the_pending_key_across_a_restart) {
   const KeyRef key = *storage_->make_key(KeyType::p256);
-  ASSERT_TRUE(storage_->save(est::Asked{key, {ca_.certificate}}));
+  ASSERT_TRUE(storage_->save(est::Asked{key, {ca_.certificate}, sha256(view("this"))}));
   const auto again = *FolderStorage::open(path_);
   const auto asked = *again->asked();
   ASSERT_TRUE(asked);
   EXPECT_EQ(asked->key, key);
   EXPECT_EQ(asked->anchors, std::vector{ca_.certificate});
+  EXPECT_EQ(asked->purpose, sha256(view("this")));
 }
 
 TEST_F(Folder, an_installation_replaces_all_files_at_once_and_ends_the_request) {
   const KeyRef key = *storage_->make_key(KeyType::p256);
-  ASSERT_TRUE(storage_->save(est::Asked{key, {}}));
+  ASSERT_TRUE(storage_->save(est::Asked{key, {}, {}}));
   ASSERT_TRUE(storage_->save(installed_with(key, "CN=one")));
   EXPECT_FALSE(*storage_->asked());
   const auto first = *storage_->installed();
@@ -86,11 +87,18 @@ TEST_F(Folder, a_renewal_with_the_same_key_keeps_it) {
   const KeyRef key = *storage_->make_key(KeyType::p256);
   ASSERT_TRUE(storage_->save(installed_with(key, "CN=one")));
   const KeyRef current{"current", key.key};
-  ASSERT_TRUE(storage_->save(est::Asked{current, {ca_.certificate}}));
+  ASSERT_TRUE(storage_->save(est::Asked{current, {ca_.certificate}, {}}));
   EXPECT_EQ((*storage_->asked())->key, current);
   ASSERT_TRUE(storage_->save(installed_with(current, "CN=renewed")));
   EXPECT_EQ((*storage_->installed())->key.key, key.key);
   EXPECT_EQ((*storage_->installed())->certificate.subject.text, "CN=renewed");
+}
+
+TEST_F(Folder, a_fresh_key_ends_the_record_of_the_one_before) {
+  const KeyRef key = *storage_->make_key(KeyType::p256);
+  ASSERT_TRUE(storage_->save(est::Asked{key, {ca_.certificate}, {}}));
+  ASSERT_TRUE(storage_->make_key(KeyType::p256));
+  EXPECT_FALSE(*storage_->asked());
 }
 
 // What a power cut can leave behind: a generation that is not linked, a link under its temporary name, half a record.

@@ -1,12 +1,15 @@
 #include "runtime/est_server.h"
 
 #include "proto/est/http.h"
+#include "proto/est/rules.h"
 #include "runtime/engine.h"
+#include "runtime/est_words.h"
 
 namespace imprint {
 namespace {
 
 constexpr std::string_view kActor = "est";
+constexpr const char* kLeft = "the client has left; the certificate is signed and recorded all the same";
 constexpr std::string_view kRevocationListPath = "/.well-known/imprint/crl";
 
 std::string mode_of(const est::Server::Enrol& m) {
@@ -14,6 +17,25 @@ std::string mode_of(const est::Server::Enrol& m) {
     return "renewal";
   }
   return m.session->proven ? "certificate" : m.login ? "secret" : "nobody";
+}
+
+// Which device it is about, as far as that is proven: the policy names it only when it goes on with it.
+std::string device_of(const Decision& decision, const Session& session, store::Reader& reader) {
+  if (!decision.grant.device.empty()) {
+    return decision.grant.device;
+  }
+  if (decision.secret) {
+    return (*decision.secret)->device;
+  }
+  if (!session.proven) {
+    return {};
+  }
+  if (!decision.device_identity.empty()) {
+    const auto device = reader.device_by_identity(decision.device_identity);
+    return device && *device ? (*device)->id : std::string();
+  }
+  const auto current = reader.certificate((*session.proven)->leaf.serial);
+  return current && *current && (*current)->der == (*session.proven)->leaf.der ? (*current)->device : std::string();
 }
 
 }  // namespace
@@ -50,23 +72,22 @@ class EstServer::Conversation : public std::enable_shared_from_this<Conversation
     Result<Decision> answer =
         reader ? site::admit(site_->policy, **reader, ask.question, now()) : Result<Decision>(reader.error());
     if (answer) {
-      recorder_.run().device = answer->grant.device;
-      check_ = answer->reason;
-      if (answer->rule != nullptr && answer->verdict != Verdict::issue) {
-        recorder_.run().rule = answer->rule->id;
-      }
+      recorder_.run().device = reader ? device_of(*answer, *ask.question.session, **reader) : std::string();
+      decision_ = *answer;
+    } else {
+      trouble_ = answer.error();
     }
     feed(Done<Decision>{{ask.ticket}, std::move(answer)});
   }
   void perform(Ask<Issue> ask) {
     if (!site_->signer) {
-      feed(Done<Bytes>{{ask.ticket}, site::issue(site_->ca, ask.question.grant, now(), rng())});
+      signed_by_ca(ask.ticket, site::issue(site_->ca, ask.question.grant, now(), rng()));
       return;
     }
     auto self = shared_from_this();
     io::Schedule& schedule = server_.schedule_;
     site_->signer->issue(ask.question.grant, now(), [self, &schedule, ticket = ask.ticket](Result<Bytes> der) {
-      schedule.post([self, ticket, der = std::move(der)] { self->feed(Done<Bytes>{{ticket}, der}); });
+      schedule.post([self, ticket, der = std::move(der)] { self->signed_by_ca(ticket, der); });
     });
   }
   void perform(const SendRequest&) { assert(false && "the EST server asks nobody"); }
@@ -76,6 +97,7 @@ class EstServer::Conversation : public std::enable_shared_from_this<Conversation
 
   void keep(Note<Issued> note, std::function<void(Status)> done) {
     recorder_.run().obtained.push_back("certificate " + note.fact.grant.names.subject.text);
+    issued_ = certificate_words(note.fact.certificate);
     submit([fact = std::move(note.fact), at = now()](store::Writer& w) { return w.issued(fact, at, kActor); },
            std::move(done));
   }
@@ -94,8 +116,12 @@ class EstServer::Conversation : public std::enable_shared_from_this<Conversation
     }
   }
   void entered(const est::Server::State& state, std::string_view name) {
-    recorder_.entered(name, std::exchange(check_, {}), now());
-    if (std::holds_alternative<est::Server::Idle>(state)) {
+    if (const auto* const admitting = std::get_if<est::Server::Admitting>(&state)) {
+      recorder_.entered(name, accepted_words(*admitting, site_->est), now());
+    } else if (std::holds_alternative<est::Server::Issuing>(state)) {
+      recorder_.entered(name, std::exchange(granted_, true) ? kLeft : decided_words(*decision_), now());
+    } else {
+      tell_end(name);
       finish();
     }
   }
@@ -103,13 +129,15 @@ class EstServer::Conversation : public std::enable_shared_from_this<Conversation
     if (std::holds_alternative<Gone>(input)) {
       return;
     }
-    recorder_.failed(state_name<est::Server>(engine_.state()), error, {}, now());
+    const auto* const enrol = std::get_if<est::Server::Enrol>(&input);
+    recorder_.failed(state_name<est::Server>(engine_.state()), error,
+                     enrol == nullptr ? std::string() : applicant_words(*enrol->session, enrol->login), now());
     result_ = "refused";
     server_.https_->reply(from_, est::wire_error(error));
     finish();
   }
   void broken(const Error& error) {
-    recorder_.failed(state_name<est::Server>(engine_.state()), error, {}, now());
+    recorder_.failed(state_name<est::Server>(engine_.state()), silent(error), std::string(error.what), now());
     result_ = "failed";
     // Another request with the same key or token got there first: the client may simply ask again and get its answer.
     const Error told = error.fault == Fault::conflict ? Error{Fault::unreachable, error.what} : error;
@@ -118,6 +146,40 @@ class EstServer::Conversation : public std::enable_shared_from_this<Conversation
   }
 
  private:
+  void signed_by_ca(std::uint64_t ticket, Result<Bytes> der) {
+    if (!der) {
+      trouble_ = der.error();
+    }
+    feed(Done<Bytes>{{ticket}, std::move(der)});
+  }
+  // The last step: what the client got, or the rule that kept it from it.
+  void tell_end(std::string_view state) {
+    if (trouble_) {
+      recorder_.failed(state, silent(*trouble_), std::string(trouble_->what), now());
+    } else if (!issued_.empty()) {
+      recorder_.entered(state, issued_ + "; on record before anybody gets it", now());
+    } else if (!decision_) {  // a question that was answered, or a client that left
+      recorder_.entered(state, {}, now());
+    } else if (decision_->verdict == Verdict::already) {
+      recorder_.entered(
+          state,
+          decided_words(*decision_) + "; the answer of before again: " + certificate_words(decision_->certificate),
+          now());
+    } else if (decision_->verdict == Verdict::pending) {
+      const Rule& rule = decision_->rule != nullptr ? *decision_->rule : est::kRefused;
+      recorder_.run().rule = rule.id;
+      recorder_.entered(state, decided_words(*decision_), now(), rule.next);
+    } else {
+      const bool unknown = decision_->verdict == Verdict::unauthenticated;
+      const Rule& rule = decision_->rule != nullptr ? *decision_->rule : unknown ? est::kWhoAreYou : est::kRefused;
+      recorder_.failed(state, Error{unknown ? Fault::unauthentic : Fault::refused, rule}, decided_words(*decision_),
+                       now());
+    }
+  }
+  // CA and store have no rules of their own; to the client they are one.
+  static Error silent(const Error& error) {
+    return error.rule != nullptr ? error : Error{error.fault, est::kSignerSilent};
+  }
   void submit(store::Store::Change change, std::function<void(Status)> done) {
     auto self = shared_from_this();
     io::Schedule& schedule = server_.schedule_;
@@ -137,7 +199,10 @@ class EstServer::Conversation : public std::enable_shared_from_this<Conversation
   std::shared_ptr<const EstSite> site_;
   Exchange from_;
   Request asked_;  // without its body: for the form of the answer
-  std::string check_;
+  std::optional<Decision> decision_;
+  std::optional<Error> trouble_;  // of the store or the CA
+  std::string issued_;            // the certificate, in words, once it is to be recorded
+  bool granted_ = false;          // the step with the decision has been told
   std::string result_ = "answered";
   Recorder recorder_;
   Engine<est::Server, Conversation> engine_;

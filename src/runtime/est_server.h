@@ -19,7 +19,7 @@ struct EstSite {
   site::Policy policy;
   site::Ca ca;
   std::shared_ptr<site::Signer> signer;  // null: the CA's own key, at once
-  Bytes revocation_list;  // DER, served at /.well-known/imprint/crl
+  Bytes revocation_list;                 // DER, served at /.well-known/imprint/crl
 };
 
 class EstServer {

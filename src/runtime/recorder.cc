@@ -32,9 +32,9 @@ void Recorder::add(RunStep step) {
   run_.steps.push_back(std::move(step));
 }
 
-void Recorder::entered(std::string_view state, std::string check, Instant now) {
+void Recorder::entered(std::string_view state, std::string check, Instant now, std::string_view next) {
   if (!over()) {
-    add({std::string(state), std::move(check), now, {}, {}, {}});
+    add({std::string(state), std::move(check), now, {}, {}, std::string(next)});
   }
 }
 

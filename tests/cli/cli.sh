@@ -113,6 +113,15 @@ exits 0 device add dev-1 --one-time --model pump --json && is_json "$out" && cp 
 ok "device add"
 [ "$(member added.json 'len(j["token"]) >= 40 and j["user"] == "dev-1"')" = True ] && ! grep -rqaF "$(member added.json 'j["token"]')" data
 ok "the token is shown and not stored"
+exits 0 device add dev-f --token-file dev-f.token --json && is_json "$out" && [ "$(member "$out" '"token" in j, j["token_file"]')" = "(False, 'dev-f.token')" ] \
+  && [ "$(stat -c %a dev-f.token)" = 600 ] && [ "$(wc -c <dev-f.token)" -ge 41 ] && ! grep -qF "$(cat dev-f.token)" "$out"
+ok "device add --token-file writes a token for its reader alone, and shows none"
+cp dev-f.token kept && exits 7 device add dev-g --token-file dev-f.token && complained "there already" && cmp -s kept dev-f.token && exits 6 device show dev-g
+ok "a token file that is there is not replaced, and no device is added"
+exits 7 device add dev-1 --token-file none.token && [ ! -e none.token ]
+ok "a device that is not added leaves no token file"
+exits 0 device token dev-f --token-file again.token && [ "$(stat -c %a again.token)" = 600 ] && ! cmp -s again.token dev-f.token && ! said "$(cat again.token)"
+ok "device token --token-file"
 exits 7 device add dev-1 && complained "DEVICE-EXISTS"
 ok "the same id twice is a conflict"
 exits 2 device add ../up && complained "DEVICE-ID"
@@ -199,6 +208,12 @@ exits 2 onboard est --server https://127.0.0.1:1 --out dev --anchors data/ca/cha
 ok "nothing to renew"
 exits 1 onboard est --server https://127.0.0.1:1 --out dev --anchors data/ca/chain.pem --attempts 1 && complained EST-SERVER-UNREACHABLE
 ok "nobody there"
+exits 2 onboard est --device /does/not/exist --server https://127.0.0.1:1 --out none && complained "no such folder" && [ ! -e none ]
+ok "a device folder that is not there"
+mkdir mine && echo precious >mine/key.pem
+exits 7 onboard est --server https://127.0.0.1:1 --out mine --anchors data/ca/chain.pem --attempts 1 && complained DEVICE-FOLDER-FILE \
+  && complained mine/key.pem && [ "$(cat mine/key.pem)" = precious ]
+ok "a key of somebody else is named and stays"
 exits 5 onboard est --server https://127.0.0.1:1 --out dev --anchors data/ca/chain.pem --attempts 100 --timeout 1 && complained CLI-TIMEOUT
 ok "too long"
 
@@ -231,6 +246,15 @@ exits 0 onboard est --server "$url" --device more/more-0001 --out more-1 --finge
 ok "a fingerprint takes the place of anchors"
 exits 4 onboard est --server "$url" --out wrong --fingerprint "$(printf 'AB%.0s' $(seq 32))" && complained EST-FINGERPRINT
 ok "another fingerprint than the CA's"
+echo not-the-token >wrong.token
+exits 3 onboard est --server "$url" --out bound --fingerprint "$(cat fingerprint)" --user dev-f --password-file wrong.token \
+  && sha256sum <bound/pending/key.pem >bound.key \
+  && exits 4 onboard est --server "$url" --out bound --fingerprint "$(printf '00%.0s' $(seq 32))" --user dev-f --password-file dev-f.token \
+  && complained EST-FINGERPRINT
+ok "an earlier attempt does not answer for another fingerprint"
+exits 0 onboard est --server "$url" --out bound --fingerprint "$(cat fingerprint)" --user dev-f --password-file dev-f.token \
+  && sha256sum <bound/key.pem | cmp -s - bound.key
+ok "the same command again goes on with the key of the attempt before"
 exits 4 onboard est --server "$url" --out wrong --anchors acme/maker-root.pem && complained EST-SERVER-UNTRUSTED
 ok "anchors that are not the server's"
 exits 0 factory make --model late --out late --with-anchors

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """What README and the guide tell people to type, typed: every `imprint …` line of their code blocks, in order, in a folder of its
-own, with free ports in place of 8443 and 8480. A token that a command prints goes into the file that the text names."""
+own, with free ports in place of 8443 and 8480."""
 import os
 import re
 import signal
@@ -53,9 +53,6 @@ def run_all(name, lines, folder):
                 continue
             out = subprocess.run(["sh", "-c", line], cwd=folder, env=env, capture_output=True, text=True, timeout=120,
                                  stdin=subprocess.DEVNULL)
-            token = re.search(r"\b[A-Za-z0-9_-]{43}\b", out.stdout) if "--one-time" in line else None
-            if token:
-                (folder / "token").write_text(token.group(0) + "\n")
             # A maker that is new to a running server is noticed within two seconds.
             if "factory make" in line:
                 time.sleep(3)

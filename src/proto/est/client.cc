@@ -7,6 +7,7 @@
 #include "proto/est/anchors.h"
 #include "proto/est/client_steps.h"
 #include "proto/est/http.h"
+#include "proto/est/purpose.h"
 
 namespace imprint::est {
 namespace {
@@ -82,7 +83,7 @@ Result<OneOf<Client::Opening, Client::Meeting>> Client::on(const Idle&, const St
   p.server = m.plan->server;
   p.anchors = m.plan->explicit_anchors;
   p.key = m.plan->keep_key;
-  if (m.before) {
+  if (m.before && m.before->purpose == purpose_of(*m.plan)) {
     p.key = m.before->key;  // the key that a certificate may be on its way for
     if (p.anchors.empty() && p.plan->implicit_anchors.empty()) {
       recall_anchors(p, m.before->anchors, t);

@@ -21,8 +21,10 @@ struct Plan {
   Origin origin = Origin::operator_;
 
   // Trust anchors (RFC 7030 section 3.6): explicit ones speak for the owner's EST CA; implicit ones are third parties'
-  // roots, good only for a server whose name they certify. With none, a person has to confirm a fingerprint.
+  // roots, good only for a server whose name they certify. With none, a person has to confirm a fingerprint, or the one
+  // expected beforehand decides.
   std::vector<Certificate> explicit_anchors, implicit_anchors;
+  std::optional<Sha256> expected;
   std::optional<Credential> credential;  // IDevID, or the certificate to be renewed
   std::optional<Login> login;            // one-time token or password, sent only to a verified server
 
@@ -37,10 +39,12 @@ struct Plan {
 using PlanRef = std::shared_ptr<const Plan>;
 
 // The client's records. Asked is durable before a request leaves, so that a power cut cannot lose the key that a
-// certificate is on its way for; Installed replaces key, certificate and anchors at once.
+// certificate is on its way for; Installed replaces key, certificate and anchors at once. An Asked for another purpose
+// than the plan's is no record of this run: its key and its anchors are not used.
 struct Asked {
   KeyRef key;
   std::vector<Certificate> anchors;  // explicit, as believed by then
+  Sha256 purpose{};                  // purpose_of() the plan that it was asked for
   bool operator==(const Asked&) const = default;
 };
 struct Installed {

@@ -4,6 +4,7 @@
 #include "proto/est/anchors.h"
 #include "proto/est/client_steps.h"
 #include "proto/est/http.h"
+#include "proto/est/purpose.h"
 
 namespace imprint::est {
 namespace {
@@ -83,7 +84,8 @@ Result<OneOf<Client::Enrolling, Client::Failed>> Client::on(const Signing& s, co
     t.close(*s.tls);
     return Next(fail(d.answer.error().fault, kKey));
   }
-  t.save(Asked{*s.p.key, s.p.anchors});  // before anybody hears of the key: a power cut must not lose it
+  // Before anybody hears of the key: a power cut must not lose it.
+  t.save(Asked{*s.p.key, s.p.anchors, purpose_of(*s.p.plan)});
   const auto ticket = t.request(*s.tls, enrol_request(s.p, s.p.server.path, *d.answer));
   return Next(Enrolling{s.p, s.tls, *d.answer, ticket});
 }
