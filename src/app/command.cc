@@ -10,6 +10,7 @@
 
 #include "app/cli_rules.h"
 #include "io/file.h"
+#include "survey/page.h"
 
 namespace imprint::app {
 namespace {
@@ -18,16 +19,13 @@ namespace fs = std::filesystem;
 
 constexpr std::size_t kMaxSecretFile = 64 * 1024;
 
-std::string printable(std::string_view text) {
-  std::string out(text);
-  std::ranges::replace_if(
-      out, [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; }, '?');
-  return out;
-}
+using survey::columns_of;
+using survey::printable;
 
-std::size_t columns_of(std::string_view text) {  // bytes that continue a UTF-8 character take no column
-  return static_cast<std::size_t>(
-      std::ranges::count_if(text, [](char c) { return (static_cast<unsigned char>(c) & 0xc0U) != 0x80; }));
+std::string printable_lines(std::string_view text) {
+  const std::size_t end = std::min(text.find('\n'), text.size());
+  std::string out = printable(text.substr(0, end));
+  return end == text.size() ? out : out + "\n" + printable_lines(text.substr(end + 1));
 }
 
 Problem config_problem(const std::vector<ConfigProblem>& problems) {
@@ -84,7 +82,7 @@ void Context::print(const Problem& problem) const {
     return;
   }
   const bool color = !globals.no_color && std::getenv("NO_COLOR") == nullptr && ::isatty(STDERR_FILENO) == 1;
-  std::cerr << (color ? "\033[1;31merror:\033[0m " : "error: ") << problem.what << '\n';
+  std::cerr << (color ? "\033[1;31merror:\033[0m " : "error: ") << printable_lines(problem.what) << '\n';
   std::string why = problem.rule;
   if (!problem.source.empty()) {
     why.append(" (").append(problem.source).append(")");
@@ -168,11 +166,10 @@ OrProblem<Config> Context::config() const {
 OrProblem<Offline> Context::offline() const {
   Offline out;
   TRY(out.config, config());
-  std::error_code ignored;
-  if (!fs::exists(out.config.data + "/ca/chain.pem", ignored)) {
-    return Problem(Error{Fault::unreachable, kNoData}, out.config.data);
-  }
   TRY(out.folder, about(read_data_folder(out.config), out.config.data));
+  for (const DataFolder::Unread& bad : out.folder.unread) {
+    progress("passed over " + bad.file + ": " + std::string(bad.why) + "; its maker is not known until it is mended");
+  }
   auto store = open_store(out.config);
   if (!store) {
     return about_file(kStoreClosed, out.config.data + "/imprint.db", store.error().what);

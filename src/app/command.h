@@ -101,7 +101,7 @@ class Context {
   Command command_;
 };
 
-// A table with a header for people; control characters are shown as '?'. "" without rows.
+// A table with a header for people; as far as it can be shown (survey/page.h). "" without rows.
 std::string table(const std::vector<std::string>& header, const std::vector<std::vector<std::string>>& rows);
 
 // JSON as text on lines of their own; what is not UTF-8 is replaced.

@@ -11,6 +11,7 @@
 #include "proto/est/server.h"
 #include "role/table.h"
 #include "site/rules.h"
+#include "store/rules.h"
 
 namespace imprint {
 namespace {
@@ -30,6 +31,7 @@ void print_errors() {
                "the log. This page is\nprinted from the code by `./dev docs`.\n";
   print_rules("EST", est::kRules);
   print_rules("The owner's policy", site::kRules);
+  print_rules("The store", store::kRules);
   print_rules("Inventory and administration", app::kRules);
   print_rules("The command line", app::kCliRules);
 }

@@ -1,6 +1,9 @@
 #include "survey/page.h"
 
 #include <algorithm>
+#include <array>
+#include <cstdio>
+#include <optional>
 
 namespace imprint::survey {
 namespace {
@@ -29,6 +32,51 @@ std::string without_trailing_spaces(std::string line) {
   return line;
 }
 
+struct Character {
+  char32_t code = 0;
+  std::size_t bytes = 0;
+};
+
+// The character that `text` begins with; nothing if it is not UTF-8 (RFC 3629 section 3).
+std::optional<Character> first_character(std::string_view text) {
+  static constexpr std::array<char32_t, 5> kLeast{0, 0, 0x80, 0x800, 0x10000};  // of that many bytes
+  const auto lead = static_cast<unsigned char>(text.front());
+  Character out{lead, lead < 0x80 ? 1U : lead < 0xc0 ? 0U : lead < 0xe0 ? 2U : lead < 0xf0 ? 3U : 4U};
+  if (out.bytes == 0 || lead > 0xf4 || text.size() < out.bytes) {
+    return std::nullopt;
+  }
+  if (out.bytes > 1) {
+    out.code = lead & (0x7fU >> out.bytes);
+  }
+  for (std::size_t i = 1; i < out.bytes; ++i) {
+    if (!continues_character(text[i])) {
+      return std::nullopt;
+    }
+    out.code = out.code << 6U | (static_cast<unsigned char>(text[i]) & 0x3fU);
+  }
+  const bool surrogate = out.code >= 0xd800 && out.code <= 0xdfff;
+  return out.code < kLeast[out.bytes] || out.code > 0x10ffff || surrogate ? std::nullopt : std::optional(out);
+}
+
+// Characters that are not seen, or change how others are seen: a name made of them could pass for another.
+bool deceives(char32_t c) {
+  struct Span {
+    char32_t first, last;
+  };
+  static constexpr std::array<Span, 11> kSpans{{{0x80, 0x9f},          // C1 controls
+                                                {0xad, 0xad},          // soft hyphen
+                                                {0x61c, 0x61c},        // Arabic letter mark
+                                                {0x180e, 0x180e},      // Mongolian vowel separator
+                                                {0x200b, 0x200f},      // zero width, direction marks
+                                                {0x2028, 0x202e},      // line ends, embeddings, overrides
+                                                {0x2060, 0x206f},      // joiners, isolates
+                                                {0xfe00, 0xfe0f},      // variation selectors
+                                                {0xfeff, 0xfeff},      // byte order mark
+                                                {0xfff9, 0xfffb},      // annotations
+                                                {0xe0000, 0xe0fff}}};  // tags, more variation selectors
+  return std::ranges::any_of(kSpans, [c](const Span& s) { return c >= s.first && c <= s.last; });
+}
+
 }  // namespace
 
 std::size_t columns_of(std::string_view text) {
@@ -36,9 +84,20 @@ std::size_t columns_of(std::string_view text) {
 }
 
 std::string printable(std::string_view text) {
-  std::string out(text);
-  std::ranges::replace_if(
-      out, [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; }, '?');
+  std::string out;
+  while (!text.empty()) {
+    const auto next = first_character(text);
+    if (!next || next->code < 0x20 || next->code == 0x7f) {
+      out += '?';
+    } else if (deceives(next->code)) {
+      std::array<char, 16> escape{};
+      std::snprintf(escape.data(), escape.size(), "<U+%04X>", static_cast<unsigned>(next->code));
+      out += escape.data();
+    } else {
+      out += text.substr(0, next->bytes);
+    }
+    text.remove_prefix(next ? next->bytes : 1);
+  }
   return out;
 }
 

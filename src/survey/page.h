@@ -12,7 +12,8 @@ inline constexpr std::size_t kColumns = 120;
 // Characters, as far as a terminal's columns go: bytes that continue a UTF-8 character do not count.
 std::size_t columns_of(std::string_view text);
 
-// `text` with control characters shown as '?'.
+// `text` as it can be shown: control characters and what is not UTF-8 as '?', characters that are not seen or turn the
+// direction of others as <U+202E>.
 std::string printable(std::string_view text);
 
 // The words of `text` on lines of at most `width` columns; a longer word has a line of its own, cut if need be.

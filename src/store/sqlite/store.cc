@@ -111,7 +111,7 @@ void SqliteStore::submit(Change change, std::function<void(Status)> done) {
       return;
     }
   }
-  done(Error{Fault::limit, "store: too many changes wait"});
+  done(Error{Fault::unreachable, "store: too many changes wait"});
 }
 
 Result<std::unique_ptr<Reader>> SqliteStore::read() {
