@@ -17,7 +17,7 @@ constexpr Duration kMakerLifetime = std::chrono::hours(24 * 365 * 30);
 
 struct MakeOptions {
   factory::Order order;
-  std::string out, maker = "Imprint Maker", key = "p256";
+  std::string out, maker, key = "p256";
   bool one_time = false, with_anchors = false;
 };
 
@@ -25,7 +25,10 @@ struct MakeOptions {
 Result<site::Ca> open_maker(const std::string& folder, const std::string& maker, Instant now, Rng& rng) {
   std::error_code ignored;
   if (!std::filesystem::exists(folder + "/root.pem", ignored)) {
-    TRY(const Name name, Name::from_text("CN=" + maker + " Root CA"));
+    // Two makers that nobody named are told apart.
+    const std::string subject =
+        maker.empty() ? "Imprint Maker Root CA " + hex(random_secret(rng, 4).expose()) : maker + " Root CA";
+    TRY(const Name name, Name::from_text("CN=" + subject));
     TRY(const site::Ca made, site::make_root(KeyType::p256, name, now, kMakerLifetime, rng));
     TRY(const Secret pem, made.key.to_pem());
     TRY(Ok{}, io::make_folder(folder));
@@ -87,7 +90,10 @@ void add_factory(CLI::App& app, Context& context) {
   factory->require_subcommand(1);
   auto options = std::make_shared<MakeOptions>();
   CLI::App* const command = add_command(
-      *factory, "make", "Make devices: keys, IDevIDs (IEEE 802.1AR) or tokens, and the manifest for their owner.",
+      *factory, "make",
+      "Make devices: keys, IDevIDs (IEEE 802.1AR) or tokens, and the manifest for their owner. For trials: the "
+      "maker's\n"
+      "CA key stays in the folder factory/ of the owner's data, and the owner takes this maker's IDevIDs from then on.",
       "imprint factory make --model acme --count 10 --out acme\n"
       "imprint factory make --model acme --count 3 --one-time --out tokens\n"
       "imprint factory make --model acme --out ready --server https://localhost:8443 --with-anchors");
@@ -96,7 +102,9 @@ void add_factory(CLI::App& app, Context& context) {
   command->add_option("--count", options->order.count, "How many")->check(CLI::Range(1, 100000));
   command->add_option("--first", options->order.first, "Number of the first one")->check(CLI::Range(1, 1000000000));
   command->add_option("--out", options->out, "Folder to write: new or empty")->required()->type_name("FOLDER");
-  command->add_option("--maker", options->maker, "The maker's name, for the CA that the first order makes");
+  command->add_option(
+      "--maker", options->maker,
+      "The maker's name, for the CA that the first order makes; without it \"Imprint Maker\" and a random number");
   command->add_option("--key-type", options->key, "Type of the devices' keys");
   command->add_option("--server", options->order.server_uri, "Where the devices find their owner")->type_name("URL");
   command->add_option("--label", options->order.label, "EST label (profile) that they ask for");
