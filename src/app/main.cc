@@ -1,6 +1,8 @@
 // The `imprint` command.
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <iostream>
+#include <optional>
 
 #include "app/cli_rules.h"
 #include "app/command.h"
@@ -33,6 +35,25 @@ void add_commands(CLI::App& app, Context& context) {
   add_version(app, context);
 }
 
+// A word that is no command where one is needed; nothing if that is not what is wrong.
+std::optional<Problem> unknown_word(const CLI::App& app) {
+  const CLI::App* at = &app;
+  std::string path = "imprint";
+  while (!at->get_subcommands().empty()) {
+    at = at->get_subcommands().front();
+    path += " " + at->get_name();
+  }
+  const std::vector<std::string> rest = app.remaining(/*recurse=*/true);
+  const auto word = std::ranges::find_if(rest, [](const std::string& w) { return !w.starts_with("-"); });
+  if (word == rest.end() || at->get_require_subcommand_min() == 0) {
+    return std::nullopt;
+  }
+  Problem out(imprint::Error{imprint::Fault::malformed, kOption});
+  out.what = "`" + path + "` has no command `" + *word + "`";
+  out.next = "`" + path + " --help` lists its commands";
+  return out;
+}
+
 // The command line was wrong, or asked for help.
 int usage(const CLI::App& app, const Context& context, const CLI::ParseError& error) {
   if (error.get_exit_code() == static_cast<int>(CLI::ExitCodes::Success)) {
@@ -40,6 +61,7 @@ int usage(const CLI::App& app, const Context& context, const CLI::ParseError& er
   }
   Problem problem(imprint::Error{imprint::Fault::malformed, kOption});
   problem.what = error.what();
+  problem = unknown_word(app).value_or(std::move(problem));
   context.print(problem);
   return static_cast<int>(problem.code);
 }
