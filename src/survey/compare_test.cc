@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "store/store_testing.h"
+#include "survey/compare_run.h"
 #include "survey/page.h"
 #include "survey/survey_testing.h"
 
@@ -119,6 +120,24 @@ TEST_F(Compare, the_latest_success_counts_and_the_device_tells_before_the_server
   EXPECT_EQ(latest()[0].id, later.id);
 }
 
+TEST_F(Compare, what_a_server_does_not_measure_is_not_printed_as_nothing) {
+  imprint::Run run = onboarding_.certificate();
+  run.role = "server";
+  run.counts.connections = run.counts.public_key_operations = run.counts.persons_acts = 0;
+  save(run);
+  const Table table = compare(all_facts(), latest());
+  const std::vector<std::string> unknown{"not measured by the server"};
+  for (const char* what : {"connections", "bytes", "public-key operations", "persons' acts", "initial beliefs",
+                           "imparted beliefs", "weakest of them"}) {
+    EXPECT_EQ(cell(table, "measured", what, "est", "certificate").measured, unknown) << what;
+  }
+  EXPECT_NE(cell(table, "measured", "messages", "est", "certificate").measured, unknown);
+  EXPECT_TRUE(cell(table, "imparted knowledge", "", "est", "certificate").measured.empty());
+  EXPECT_FALSE(cell(table, "imparted knowledge", "", "est", "certificate").said.empty());
+  EXPECT_FALSE(cell(table, "initial beliefs", "what the device holds before", "est", "certificate").said.empty());
+  EXPECT_EQ(to_text(report_on(run)).find("0 connections"), std::string::npos);
+}
+
 TEST_F(Compare, a_belief_whose_evidence_does_not_hold_is_not_given_a_strength) {
   imprint::Run run = onboarding_.certificate();
   std::erase_if(run.beliefs, [](const BeliefChange& b) { return b.belief.id.starts_with("anchor:"); });
@@ -172,6 +191,23 @@ TEST_F(Compare, json_says_which_run_backs_a_column) {
       EXPECT_EQ(column.at("run").at("id"), run.id);
     }
   }
+}
+
+TEST(Page, what_is_not_seen_or_turns_the_text_is_shown_by_its_number) {
+  EXPECT_EQ(printable("lamp\xe2\x80\xae"
+                      "1-pmul"),
+            "lamp<U+202E>1-pmul");
+  EXPECT_EQ(printable("a\xe2\x80\x8b"
+                      "b\xef\xbb\xbf"
+                      "c\xe2\x81\xa6"
+                      "d\xf3\xa0\x80\xa1"
+                      "e"),
+            "a<U+200B>b<U+FEFF>c<U+2066>d<U+E0021>e");
+  EXPECT_EQ(printable("a\x1b[31m\x7f\xc2\x9b"
+                      "b"),
+            "a?[31m?<U+009B>b");
+  EXPECT_EQ(printable("\xc3\xa9\xe2\x82\xac\xf0\x9f\x92\xa1"), "\xc3\xa9\xe2\x82\xac\xf0\x9f\x92\xa1");
+  EXPECT_EQ(printable("\xff\xc0\x80\xed\xa0\x80\xe2\x80"), "????????");
 }
 
 TEST(Page, long_words_are_cut_and_leads_that_are_too_long_stand_alone) {
