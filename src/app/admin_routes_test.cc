@@ -236,7 +236,10 @@ TEST(AdminImport, names_the_lines_that_cannot_be_read) {
 
 TEST(AdminImport, wants_json_lines) {
   const Api api;
-  expect_problem(api.post("/v1/devices/import", token_line("a")), 415, "API-CONTENT-TYPE");
+  const Answer refused = api.post("/v1/devices/import", token_line("a"));
+  expect_problem(refused, 415, "API-CONTENT-TYPE");
+  EXPECT_NE(refused.json().value("detail", "").find("application/jsonl"), std::string::npos);
+  EXPECT_EQ(refused.json().value("next", "").find("application/json"), std::string::npos) << "it names another type";
 }
 
 // ---- requests that wait ----

@@ -18,6 +18,25 @@ std::string footer(const std::string& examples) {
   return out;
 }
 
+// A word that is no command where one is needed; nothing if that is not what is wrong.
+std::optional<Problem> unknown_word(const CLI::App& app) {
+  const CLI::App* at = &app;
+  std::string path = "imprint";
+  while (!at->get_subcommands().empty()) {
+    at = at->get_subcommands().front();
+    path += " " + at->get_name();
+  }
+  const std::vector<std::string> rest = app.remaining(/*recurse=*/true);
+  const auto word = std::ranges::find_if(rest, [](const std::string& w) { return !w.starts_with("-"); });
+  if (word == rest.end() || at->get_require_subcommand_min() == 0) {
+    return std::nullopt;
+  }
+  Problem out(Error{Fault::malformed, kOption});
+  out.what = "`" + path + "` has no command `" + *word + "`";
+  out.next = "`" + path + " --help` lists its commands";
+  return out;
+}
+
 // The command line was wrong, or asked for help.
 int end(const CLI::App& app, const Context& context, const CLI::ParseError& error) {
   if (error.get_exit_code() == static_cast<int>(CLI::ExitCodes::Success)) {
@@ -25,9 +44,7 @@ int end(const CLI::App& app, const Context& context, const CLI::ParseError& erro
   }
   Problem problem(Error{Fault::malformed, kOption});
   problem.what = error.what();
-  if (const std::vector<std::string> unknown = app.remaining(true); !unknown.empty()) {
-    problem.what = unknown.front() + ": no such command or option here";
-  }
+  problem = unknown_word(app).value_or(std::move(problem));
   context.print(problem);
   return static_cast<int>(problem.code);
 }

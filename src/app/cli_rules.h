@@ -13,6 +13,22 @@ inline constexpr Rule kConfig{"CONFIG", "the configuration is wrong", "ours: doc
                               "mend the lines named; `imprint config defaults` shows every key"};
 inline constexpr Rule kNoData{"CLI-NO-DATA", "there is no data folder here", "ours: docs/guide.md, first steps",
                               "run `imprint init`, or name the folder with --data"};
+inline constexpr Rule kDataPart{
+    "DATA-PART", "a part of the data folder is missing or damaged", "ours: docs/guide.md, data folder",
+    "bring the file back from a backup; only if the very first `imprint init` here was cut short, empty the folder and "
+    "run it again"};
+inline constexpr Rule kDataInUse{"DATA-IN-USE", "another server works on this data folder",
+                                 "ours: docs/guide.md, data folder",
+                                 "stop that server, or name another folder with --data"};
+inline constexpr Rule kDemoFolder{"DEMO-FOLDER", "the folder holds something that is not the demo's",
+                                  "ours: docs/threats.md",
+                                  "name a new or empty folder: the demo admits everybody, with the CA that it finds"};
+inline constexpr Rule kListenEst{"SERVE-EST-LISTEN", "no listening at the address of est.listen",
+                                 "ours: docs/guide.md, configuration",
+                                 "end what listens there, or choose another address or port: est.listen"};
+inline constexpr Rule kListenApi{"SERVE-API-LISTEN", "no listening at the address of api.listen",
+                                 "ours: docs/guide.md, configuration",
+                                 "end what listens there, or choose another address or port: api.listen"};
 inline constexpr Rule kStoreClosed{"CLI-STORE", "the database cannot be opened or written",
                                    "ours: docs/guide.md, operation",
                                    "check free space and permissions of the data folder"};
@@ -30,7 +46,8 @@ inline constexpr Rule kTimeout{"CLI-TIMEOUT", "it took longer than --timeout all
 inline constexpr Rule kWordUnknown{"CLI-WORD", "no protocol of the survey uses this word, and it is no word of ours",
                                    "ours: docs/glossary.md", "see the terms in `imprint compare`"};
 
-inline constexpr std::array kCliRules{&kOption, &kConfig,      &kNoData,  &kStoreClosed, &kFile,
-                                      &kPem,    &kAuditBroken, &kTimeout, &kWordUnknown};
+inline constexpr std::array kCliRules{&kOption,     &kConfig,      &kNoData,    &kDataPart,    &kDataInUse,
+                                      &kDemoFolder, &kListenEst,   &kListenApi, &kStoreClosed, &kFile,
+                                      &kPem,        &kAuditBroken, &kTimeout,   &kWordUnknown};
 
 }  // namespace imprint::app

@@ -5,11 +5,13 @@
 #include <nlohmann/json.hpp>
 
 #include "app/cli.h"
+#include "app/cli_rules.h"
 #include "app/fleet.h"
 #include "app/operations.h"
 #include "app/simulation.h"
 #include "crypto/random.h"
 #include "factory/line.h"
+#include "io/file.h"
 #include "io/log.h"
 #include "io/loop.h"
 
@@ -34,18 +36,40 @@ struct Options {
 // Set by a signal, read by the fleet and by the waiting loop.
 std::atomic<bool> interrupted{false};
 
+// Marks a folder as the demo's.
+constexpr std::string_view kMarker = "imprint-demo";
+
+// A folder that the user names: new, empty, or one of a demo before.
+OrProblem<std::string> named_folder(const std::string& path) {
+  const std::string marker = path + "/" + std::string(kMarker);
+  std::error_code error;
+  if (fs::exists(marker, error)) {
+    return path;
+  }
+  const bool there = fs::symlink_status(path, error).type() != fs::file_type::not_found;
+  const bool empty = there && fs::is_directory(path, error) && fs::is_empty(path, error) && !error;
+  if (there && !empty) {
+    return Problem(Error{Fault::refused, kDemoFolder}, path);
+  }
+  TRY(Ok{}, about(io::make_folder(path), path));
+  TRY(Ok{}, about(io::write_file(marker, view("This folder belongs to `imprint demo`.\n")), path));
+  return path;
+}
+
 // The demo's own folder, new each time unless the user names one.
-Result<std::string> demo_folder(const Globals& globals) {
+OrProblem<std::string> demo_folder(const Globals& globals) {
   if (!globals.data.empty()) {
-    return globals.data;
+    return named_folder(globals.data);
   }
   SystemRng rng;
   const auto path = fs::temp_directory_path() / ("imprint-demo-" + hex(random_secret(rng, 6).expose()));
   std::error_code error;
   fs::create_directory(path, error);
-  CHECK_OR(!error, Error{Fault::unreachable, "demo: its folder cannot be made"});
+  if (error) {
+    return Problem(Error{Fault::unreachable, kFile}, path.string());
+  }
   fs::permissions(path, fs::perms::owner_all, error);
-  return path.string();
+  return named_folder(path.string());
 }
 
 Config demo_config(const std::string& folder) {
@@ -182,7 +206,8 @@ OrProblem<Ok> serve_fleet(const Context& context, const Options& options, const 
   if (!all) {
     Problem problem;
     problem.what = "not every device is operational";
-    problem.next = "the table names the rule that each one broke; `imprint compare --run` shows a run";
+    problem.next = "the table names the rule that each one broke; `imprint audit list --data " + config.data +
+                   "` tells what the owner decided (the folder stays for that)";
     return problem;
   }
   return Ok{};
@@ -205,7 +230,9 @@ OrProblem<Ok> demo(const Context& context, const Options& options) {
   const OrProblem<Ok> out = options.simulated ? simulate(context, {options.devices, options.seed, options.faults},
                                                          folder, [] { return interrupted.load(); })
                                               : serve_fleet(context, options, demo_config(folder));
-  if (context.globals.data.empty()) {
+  // What went wrong can be looked up in the folder.
+  const bool wanted_later = !out && !options.simulated && !interrupted;
+  if (context.globals.data.empty() && !wanted_later) {
     std::error_code ignored;
     fs::remove_all(folder, ignored);
   }

@@ -16,7 +16,7 @@ constexpr Duration kMakerLifetime = std::chrono::hours(24 * 365 * 30);
 
 struct MakeOptions {
   factory::Order order;
-  std::string out, maker = "Imprint Maker", key = "p256";
+  std::string out, maker, key = "p256";
   bool one_time = false, with_anchors = false;
 };
 
@@ -24,7 +24,10 @@ struct MakeOptions {
 Result<site::Ca> open_maker(const std::string& folder, const std::string& maker, Instant now, Rng& rng) {
   std::error_code ignored;
   if (!std::filesystem::exists(folder + "/root.pem", ignored)) {
-    TRY(const Name name, Name::from_text("CN=" + maker + " Root CA"));
+    // Two makers that nobody named are told apart.
+    const std::string subject =
+        maker.empty() ? "Imprint Maker Root CA " + hex(random_secret(rng, 4).expose()) : maker + " Root CA";
+    TRY(const Name name, Name::from_text("CN=" + subject));
     TRY(const site::Ca made, site::make_root(KeyType::p256, name, now, kMakerLifetime, rng));
     TRY(const Secret pem, made.key.to_pem());
     TRY(Ok{}, io::make_folder(folder));
@@ -84,16 +87,21 @@ void add_factory(Command top) {
   const Command factory = top.group("factory", "The maker's side: devices with their initial beliefs.",
                                     "imprint factory make --model acme --count 10 --out acme");
   auto options = std::make_shared<MakeOptions>();
-  const Command command =
-      factory.sub("make", "Make devices: keys, IDevIDs (IEEE 802.1AR) or tokens, and the manifest for their owner.",
-                  "imprint factory make --model acme --count 10 --out acme\n"
-                  "imprint factory make --model acme --count 3 --one-time --out tokens\n"
-                  "imprint factory make --model acme --out ready --server https://localhost:8443 --with-anchors");
+  const Command command = factory.sub(
+      "make",
+      "Make devices: keys, IDevIDs (IEEE 802.1AR) or tokens, and the manifest for their owner. For trials: the "
+      "maker's\nCA key stays in the folder factory/ of the owner's data, and the owner takes this maker's IDevIDs "
+      "from then on.",
+      "imprint factory make --model acme --count 10 --out acme\n"
+      "imprint factory make --model acme --count 3 --one-time --out tokens\n"
+      "imprint factory make --model acme --out ready --server https://localhost:8443 --with-anchors");
   command.option("--model", options->order.model, "Model, [A-Za-z0-9-]{1,32}; ids are MODEL-0001 and so on").required();
   command.option("--count", options->order.count, "How many").between(1, 100000);
   command.option("--first", options->order.first, "Number of the first one").between(1, 1000000000);
   command.option("--out", options->out, "Folder to write: new or empty").required().type("FOLDER");
-  command.option("--maker", options->maker, "The maker's name, for the CA that the first order makes");
+  command.option(
+      "--maker", options->maker,
+      "The maker's name, for the CA that the first order makes; without it \"Imprint Maker\" and a random number");
   command.option("--key-type", options->key, "Type of the devices' keys");
   command.option("--server", options->order.server_uri, "Where the devices find their owner").type("URL");
   command.option("--label", options->order.label, "EST label (profile) that they ask for");

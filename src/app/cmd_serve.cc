@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "app/cli.h"
+#include "app/cli_rules.h"
 #include "app/server.h"
 #include "io/log.h"
 #include "io/loop.h"
@@ -57,26 +58,44 @@ void print_endpoints(const Context& context, const Config& config, const Server&
                 "EST  " + est + "\nAPI  " + api + "\n\ntry:\n  " + est_curl + "\n  " + api_curl + "\n");
 }
 
-// A new configuration, all or nothing; what is wrong with it is told, and the old one stays.
-void reload(const Context& context, Server& server) {
+// A new configuration, all or nothing; what is wrong with it is told, and the old one stays. `started` is the one that
+// the listeners were opened with.
+void reload(const Context& context, Server& server, const Config& started) {
   auto config = context.config();
   const OrProblem<Ok> done = config ? about(server.reload(*config), "reload") : OrProblem<Ok>(config.error());
   if (done) {
     io::set_log(level_of((*config).log_level), (*config).log_json);
     context.progress("configuration taken");
+    for (const std::string& key : keys_for_restart(started, *config)) {
+      context.progress(key + " has changed: not in force until `imprint serve` is started again");
+    }
   } else {
     context.print(done.error());
   }
+}
+
+std::string listen_text(const Listen& listen) { return listen.address + " port " + std::to_string(listen.port); }
+
+// Names the address that could not be had.
+OrProblem<std::unique_ptr<Server>> start(const Config& config) {
+  auto server = Server::start(config);
+  if (server) {
+    return *std::move(server);
+  }
+  const Rule* const rule = server.error().rule;
+  return Problem(server.error(), rule == &kListenEst   ? "EST at " + listen_text(config.est)
+                                 : rule == &kListenApi ? "admin API at " + listen_text(config.api)
+                                                       : config.data);
 }
 
 OrProblem<Ok> serve(const Context& context) {
   TRY(const Config config, context.config());
   io::set_log(level_of(config.log_level), config.log_json);
   io::Loop loop;
-  TRY(const auto server, about(Server::start(config), "serve"));
+  TRY(const auto server, start(config));
   loop.on_signal(SIGINT, [&loop] { loop.stop(); });
   loop.on_signal(SIGTERM, [&loop] { loop.stop(); });
-  loop.on_signal(SIGHUP, [&context, &server] { reload(context, *server); });
+  loop.on_signal(SIGHUP, [&] { reload(context, *server, config); });
   print_endpoints(context, config, *server);
   context.progress("serving; ends with SIGINT or SIGTERM, reads its configuration again with SIGHUP");
   loop.run();

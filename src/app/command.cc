@@ -8,7 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include "app/cli_rules.h"
-#include "app/printable.h"
+#include "codec/printable.h"
 #include "io/file.h"
 
 namespace imprint::app {
@@ -150,11 +150,10 @@ OrProblem<Config> Context::config() const {
 OrProblem<Offline> Context::offline() const {
   Offline out;
   TRY(out.config, config());
-  std::error_code ignored;
-  if (!fs::exists(out.config.data + "/ca/chain.pem", ignored)) {
-    return Problem(Error{Fault::unreachable, kNoData}, out.config.data);
-  }
   TRY(out.folder, about(read_data_folder(out.config), out.config.data));
+  for (const DataFolder::Unread& bad : out.folder.unread) {
+    progress("passed over " + bad.file + ": " + std::string(bad.why) + "; its maker is not known until it is mended");
+  }
   auto store = open_store(out.config);
   if (!store) {
     return about_file(kStoreClosed, out.config.data + "/imprint.db", store.error().what);

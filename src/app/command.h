@@ -97,7 +97,7 @@ class Context {
   Command command_;
 };
 
-// A table with a header for people; control and format characters are written out (printable.h). "" without rows.
+// A table with a header for people; control and format characters are written out (codec/printable.h). "" without rows.
 std::string table(const std::vector<std::string>& header, const std::vector<std::vector<std::string>>& rows);
 
 // JSON as text on lines of their own; what is not UTF-8 is replaced.

@@ -317,6 +317,19 @@ std::variant<Config, std::vector<ConfigProblem>> load_config(const std::string& 
   return loader.finish();
 }
 
+std::vector<std::string> keys_for_restart(const Config& running, const Config& wanted) {
+  constexpr std::array<std::string_view, 6> kAtStart{
+      "data", "est.listen", "est.threads", "est.max_body_bytes", "est.max_connections", "api.listen"};
+  std::vector<std::string> out;
+  for (const auto& key : config_keys()) {
+    const bool at_start = std::ranges::find(kAtStart, key.name) != kAtStart.end();
+    if (at_start && key.get(running) != key.get(wanted)) {
+      out.emplace_back(key.name);
+    }
+  }
+  return out;
+}
+
 std::string default_config_text() {
   Config defaults;
   defaults.profiles["default"].profile.name = "default";

@@ -43,6 +43,7 @@ struct Config {
   Duration retry_after{std::chrono::seconds(30)};                   // policy.retry_after_s
   std::vector<std::string> maker_anchors;                           // policy.makers: PEM files with the makers' roots
   std::map<std::string, ProfileConfig> profiles;                    // [profiles.NAME]; "default" is always there
+  std::size_t runs_keep = 10000;                                    // runs.keep: the oldest beyond are removed
   std::string log_level = "info";                                   // log.level
   bool log_json = true;                                             // log.json
 };
@@ -55,6 +56,8 @@ struct ConfigProblem {
 // Reads the file (an empty path: defaults only), then the environment (IMPRINT_EST_LISTEN=… for est.listen). Nothing is
 // taken if anything is wrong.
 std::variant<Config, std::vector<ConfigProblem>> load_config(const std::string& path);
+// The keys in which the two differ and which only a restart puts in force: "est.listen", "data".
+std::vector<std::string> keys_for_restart(const Config& running, const Config& wanted);
 // The commented default file.
 std::string default_config_text();
 // The configuration in force, as TOML.

@@ -296,6 +296,10 @@ std::vector<ConfigKey<Config>> make_config_keys() {
             return std::nullopt;
           },
           [](const C& c) { return c.maker_anchors; }),
+      number<C>(
+          "runs.keep", "How many runs stay on record; the oldest beyond are removed now and then.", {1, 10'000'000},
+          [](C& c, Int v) { c.runs_keep = static_cast<std::size_t>(v); },
+          [](const C& c) { return static_cast<Int>(c.runs_keep); }),
       text<C>(
           "log.level", "Least level that is logged: \"debug\", \"info\", \"warning\", \"error\" or \"off\".",
           [](C& c, const std::string& v) {

@@ -1,9 +1,14 @@
 #include "app/data_folder.h"
 
+#include <fcntl.h>
+#include <unistd.h>
+
 #include <algorithm>
 #include <array>
+#include <cerrno>
 #include <filesystem>
 
+#include "app/cli_rules.h"
 #include "codec/base64.h"
 #include "crypto/cms.h"
 #include "crypto/random.h"
@@ -53,43 +58,91 @@ std::string base64url(BytesView bytes) {
   return out;
 }
 
-// A secret of 256 bits in a file: read, or made if it is not there.
-Result<Secret> secret_file(const std::string& path, Rng& rng, bool may_make) {
-  std::error_code ignored;
-  if (!fs::exists(path, ignored)) {
-    CHECK_OR(may_make, Error{Fault::unreachable, "data folder: not initialised; run `imprint init`"});
-    const Secret fresh = random_secret(rng, 32);
-    std::string text = base64url(fresh.expose()) + "\n";
-    TRY(Ok{}, io::write_file(path, view(text)));
-    wipe({reinterpret_cast<std::uint8_t*>(text.data()), text.size()});
-  }
-  TRY(Bytes content, io::read_file(path, 4096));
-  while (!content.empty() && (content.back() == '\n' || content.back() == '\r')) {
-    content.pop_back();
-  }
-  const Secret out(content);
-  wipe(content);
-  CHECK_OR(out.size() >= 32, Error{Fault::malformed, "data folder: a secret file is damaged"});
+// What cannot be made a second time: certificates on record, devices' trust and their secrets hang on it.
+struct Part {
+  std::string_view file, missing;
+};
+constexpr std::array<Part, 4> kParts{{{"ca/key.pem", "data folder: ca/key.pem is missing"},
+                                      {"ca/chain.pem", "data folder: ca/chain.pem is missing"},
+                                      {"pepper", "data folder: pepper is missing"},
+                                      {"imprint.db", "data folder: imprint.db is missing"}}};
+
+Error part_error(Fault fault, std::string_view what) {
+  Error out{fault, kDataPart};
+  out.what = what;
   return out;
 }
 
-Result<site::Ca> open_ca(const Config& config, const std::string& folder, Instant now, Rng& rng, bool may_make) {
-  std::error_code ignored;
-  if (!fs::exists(folder + "/chain.pem", ignored)) {
-    CHECK_OR(may_make, Error{Fault::unreachable, "data folder: no CA yet; run `imprint init`"});
-    TRY(const Name name, Name::from_text(config.ca_name));
-    TRY(const site::Ca made, site::make_root(config.ca_key, name, now, kDay * config.ca_days, rng));
-    TRY(Ok{}, io::make_folder(folder));
-    TRY(Ok{}, write_key(folder + "/key.pem", made.key));
-    TRY(Ok{}, io::write_file(folder + "/chain.pem", view(pem_of(made.chain())), 0644));  // last: marks the CA as made
+// Whether the folder was made before. All parts are there or none; what cannot be looked at counts as there.
+Result<bool> was_made(const std::string& data) {
+  bool any = false;
+  const Part* missing = nullptr;
+  for (const Part& part : kParts) {
+    std::error_code ignored;
+    if (fs::symlink_status(data + "/" + std::string(part.file), ignored).type() == fs::file_type::not_found) {
+      missing = missing == nullptr ? &part : missing;
+    } else {
+      any = true;
+    }
   }
+  CHECK_OR(missing == nullptr || !any, part_error(Fault::unreachable, missing->missing));
+  return any;
+}
+
+// Makes a file that is not there: never over another, whoever makes it at the same time.
+Status make_file(const std::string& path, BytesView content, unsigned mode = 0600) {
+  const int fd = ::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, mode);
+  CHECK_OR(fd >= 0 || errno != EEXIST, part_error(Fault::conflict, "data folder: somebody else makes it just now"));
+  CHECK_OR(fd >= 0, Error{Fault::unreachable, kFile});
+  ::close(fd);
+  return io::write_file(path, content, mode);
+}
+
+// A secret of 256 bits.
+Status make_secret(const std::string& path, Rng& rng) {
+  const Secret fresh = random_secret(rng, 32);
+  std::string text = base64url(fresh.expose()) + "\n";
+  const Status done = make_file(path, view(text));
+  wipe({reinterpret_cast<std::uint8_t*>(text.data()), text.size()});
+  return done;
+}
+
+Result<Secret> read_secret_file(const std::string& path, std::string_view damaged) {
+  auto content = io::read_file(path, 4096);
+  CHECK_OR(content, part_error(content.error().fault, damaged));
+  while (!content->empty() && (content->back() == '\n' || content->back() == '\r')) {
+    content->pop_back();
+  }
+  Secret out(*content);
+  wipe(*content);
+  CHECK_OR(out.size() >= 32, part_error(Fault::malformed, damaged));
+  return out;
+}
+
+// The first and only time: every part. The CA's chain comes last, so that a folder cut short here tells it.
+Status make_parts(const Config& config, Instant now, Rng& rng) {
+  const std::string ca = config.data + "/ca";
+  TRY(const Name name, Name::from_text(config.ca_name));
+  TRY(const site::Ca made, site::make_root(config.ca_key, name, now, kDay * config.ca_days, rng));
+  TRY(Ok{}, make_secret(config.data + "/pepper", rng));
+  TRY(const auto database, store::open_sqlite(config.data + "/imprint.db"));
+  TRY(Ok{}, io::make_folder(ca));
+  TRY(const Secret key, made.key.to_pem());
+  TRY(Ok{}, make_file(ca + "/key.pem", key.expose()));
+  return make_file(ca + "/chain.pem", view(pem_of(made.chain())), 0644);
+}
+
+Result<site::Ca> read_ca(const std::string& folder) {
   site::Ca ca;
-  TRY(ca.key, read_key(folder + "/key.pem"));
-  TRY(const auto chain, read_certificates(folder + "/chain.pem"));
-  CHECK_OR(!chain.empty() && chain.front().key == ca.key.public_key(),
-           Error{Fault::malformed, "data folder: CA key and certificate do not belong together"});
-  ca.certificate = chain.front();
-  ca.above.assign(chain.begin() + 1, chain.end());
+  auto key = read_key(folder + "/key.pem");
+  CHECK_OR(key, part_error(key.error().fault, "data folder: ca/key.pem cannot be read"));
+  const auto chain = read_certificates(folder + "/chain.pem");
+  CHECK_OR(chain, part_error(chain.error().fault, "data folder: ca/chain.pem cannot be read"));
+  CHECK_OR(!chain->empty() && chain->front().key == key->public_key(),
+           part_error(Fault::malformed, "data folder: ca/key.pem and ca/chain.pem do not belong together"));
+  ca.key = *std::move(key);
+  ca.certificate = chain->front();
+  ca.above.assign(chain->begin() + 1, chain->end());
   return ca;
 }
 
@@ -133,7 +186,8 @@ Status open_tls(const Config& config, DataFolder& out, Instant now, Rng& rng) {
   return io::write_file(folder + "/chain.pem", view(pem_of(out.tls_chain)), 0644);
 }
 
-Status read_makers(const Config& config, DataFolder& out) {
+// A file that does not hold certificates is passed over: it must not stop the others, nor a revocation.
+void read_makers(const Config& config, DataFolder& out) {
   std::vector<std::string> files = config.maker_anchors;
   std::error_code ignored;
   for (const auto& entry : fs::directory_iterator(config.data + "/makers", ignored)) {
@@ -143,30 +197,30 @@ Status read_makers(const Config& config, DataFolder& out) {
   }
   std::ranges::sort(files);
   for (const std::string& file : files) {
-    TRY(const auto roots, read_certificates(file));
-    for (const Certificate& root : roots) {
+    const auto roots = read_certificates(file);
+    if (!roots || roots->empty()) {
+      out.unread.push_back({file, roots ? "no certificate in it" : roots.error().what});
+      continue;
+    }
+    for (const Certificate& root : *roots) {
       if (std::ranges::find(out.makers, root) == out.makers.end()) {
         out.makers.push_back(root);
       }
     }
   }
-  return Ok{};
 }
 
-Result<DataFolder> open(const Config& config, Instant now, Rng& rng, bool may_make) {
+// Everything but the TLS pair.
+Result<DataFolder> read_parts(const Config& config) {
   DataFolder out;
   out.path = config.data;
-  if (may_make) {
-    TRY(Ok{}, io::make_folder(config.data));
-    TRY(Ok{}, io::make_folder(config.data + "/makers"));
-  }
-  TRY(out.ca, open_ca(config, config.data + "/ca", now, rng, may_make));
-  TRY(out.pepper, secret_file(config.data + "/pepper", rng, may_make));
-  TRY(out.admin_token, secret_file(config.data + "/admin.token", rng, may_make));
-  if (may_make) {
-    TRY(Ok{}, open_tls(config, out, now, rng));
-  }
-  TRY(Ok{}, read_makers(config, out));
+  TRY(const bool made, was_made(config.data));
+  CHECK_OR(made, Error{Fault::unreachable, kNoData});
+  TRY(out.ca, read_ca(config.data + "/ca"));
+  TRY(out.pepper, read_secret_file(config.data + "/pepper", "data folder: pepper is damaged"));
+  TRY(out.admin_token,
+      read_secret_file(config.data + "/admin.token", "data folder: admin.token is missing or damaged"));
+  read_makers(config, out);
   return out;
 }
 
@@ -189,13 +243,26 @@ est::Label make_label(const ProfileConfig& profile, const Bytes& ca_certificates
 }  // namespace
 
 Result<DataFolder> open_data_folder(const Config& config, Instant now, Rng& rng) {
-  return open(config, now, rng, true);
+  TRY(Ok{}, io::make_folder(config.data));
+  TRY(Ok{}, io::make_folder(config.data + "/makers"));
+  TRY(const bool made, was_made(config.data));
+  if (!made) {
+    TRY(Ok{}, make_parts(config, now, rng));
+  }
+  std::error_code ignored;
+  if (!fs::exists(config.data + "/admin.token", ignored)) {
+    TRY(Ok{}, make_secret(config.data + "/admin.token", rng));
+  }
+  return refresh_data_folder(config, now, rng);
 }
 
-Result<DataFolder> read_data_folder(const Config& config) {
-  SystemRng rng;
-  return open(config, Instant{}, rng, false);
+Result<DataFolder> refresh_data_folder(const Config& config, Instant now, Rng& rng) {
+  TRY(DataFolder out, read_parts(config));
+  TRY(Ok{}, open_tls(config, out, now, rng));
+  return out;
 }
+
+Result<DataFolder> read_data_folder(const Config& config) { return read_parts(config); }
 
 Result<std::unique_ptr<store::Store>> open_store(const Config& config) {
   TRY(Ok{}, io::make_folder(config.data));

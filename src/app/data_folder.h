@@ -22,12 +22,22 @@ struct DataFolder {
   Secret pepper;
   Secret admin_token;               // 256 bits, base64url
   std::vector<Certificate> makers;  // roots of the makers whose IDevIDs are taken
+  // Files of makers that could not be read, and why: their devices are strangers until the file is mended.
+  struct Unread {
+    std::string file;
+    std::string_view why;
+  };
+  std::vector<Unread> unread;
 };
 
-// Makes whatever is missing (and only that). The TLS certificate is made anew when it has less than a third of its time
-// left or lacks one of the configured names.
+// For the start of a program. Makes a new folder: CA, pepper, database, admin token, TLS certificate. In one that was
+// made before, nothing is made again but an admin token that was removed and a TLS certificate (see below): DATA-PART
+// if the CA's key or chain, the pepper or the database is missing or damaged. Keys are never written over.
 Result<DataFolder> open_data_folder(const Config& config, Instant now, Rng& rng);
-// As above, but Fault::unreachable if the folder has no CA yet: for commands that only read.
+// While the program runs: reads the folder. The TLS certificate alone is made anew, when it has less than a third of
+// its time left or lacks one of the configured names. CLI-NO-DATA, DATA-PART.
+Result<DataFolder> refresh_data_folder(const Config& config, Instant now, Rng& rng);
+// Reads it, but for the TLS certificate: for commands beside a server. CLI-NO-DATA, DATA-PART.
 Result<DataFolder> read_data_folder(const Config& config);
 Result<std::unique_ptr<store::Store>> open_store(const Config& config);
 

@@ -20,6 +20,7 @@ namespace imprint::app {
 namespace {
 
 constexpr std::size_t kKeptEvents = 4096;
+constexpr std::uint64_t kPruneEvery = 64;    // runs: looking for old ones costs a walk over the index
 constexpr std::size_t kMaxLabelValues = 64;  // a label; more would be a mistake of ours, and memory
 constexpr std::size_t kMaxLabelLength = 64;
 
@@ -98,7 +99,7 @@ std::string gauges_text(const std::map<std::string, double>& gauges) {
 }  // namespace
 
 struct Hub::Impl {
-  explicit Impl(store::Store* s) : store(s) {
+  Impl(store::Store* s, std::size_t k) : store(s), keep(k) {
     prometheus::BuildGauge()
         .Name("imprint_build_info")
         .Help("Always 1; the labels say which build this is")
@@ -118,7 +119,26 @@ struct Hub::Impl {
         .Observe(static_cast<double>((run.ended - run.started).count()) / 1000.0);
   }
 
+  // With every 64th run the old ones go, in the same transaction.
+  void save(const Run& run) {
+    const bool prune = saved++ % kPruneEvery == kPruneEvery - 1;
+    const auto most = static_cast<std::int64_t>(keep.load());
+    store->submit_along(
+        [run, prune, most](store::Writer& writer) -> Status {
+          TRY([[maybe_unused]] const Ok written, writer.save_run(run));
+          return prune ? writer.prune_runs(most) : Status(Ok{});
+        },
+        [id = run.id](const Status& done) {
+          if (!done) {
+            io::log(io::LogLevel::warning, "run.not_saved",
+                    {{"run", id}, {"fault", imprint::name(done.error().fault)}});
+          }
+        });
+  }
+
   store::Store* const store;
+  std::atomic<std::size_t> keep;
+  std::atomic<std::uint64_t> saved{0};
 
   std::mutex metrics_mutex;
   prometheus::Registry registry;
@@ -140,8 +160,10 @@ struct Hub::Impl {
   std::map<std::uint64_t, std::function<void(const Event&)>> listeners;
 };
 
-Hub::Hub(store::Store* store) : impl_(std::make_unique<Impl>(store)) {}
+Hub::Hub(store::Store* store, std::size_t keep) : impl_(std::make_unique<Impl>(store, keep)) {}
 Hub::~Hub() = default;
+
+void Hub::keep(std::size_t runs) { impl_->keep = runs; }
 
 void Hub::step(const Run& run, const RunStep& step) {
   if (!step.fault.empty()) {
@@ -156,14 +178,8 @@ void Hub::ended(const Run& run) {
     const std::lock_guard lock(impl_->metrics_mutex);
     impl_->count(run);
   }
-  if (impl_->store != nullptr) {
-    impl_->store->submit_along([run](store::Writer& writer) { return writer.save_run(run); },
-                               [id = run.id](const Status& saved) {
-                                 if (!saved) {
-                                   io::log(io::LogLevel::warning, "run.not_saved",
-                                           {{"run", id}, {"fault", imprint::name(saved.error().fault)}});
-                                 }
-                               });
+  if (impl_->store != nullptr && !run.anonymous) {
+    impl_->save(run);
   }
   tell("run.ended", ended_json(run));
 }

@@ -23,12 +23,13 @@ struct Event {
 
 class Hub final : public Journal {
  public:
-  // Runs that end are written to the store, unless it is null.
-  explicit Hub(store::Store* store);
+  // Runs that end are written to the store, unless it is null or nobody known asked; the latest `keep` stay there.
+  explicit Hub(store::Store* store, std::size_t keep = 10'000);
   ~Hub() override;
 
   void step(const Run& run, const RunStep& step) override;
   void ended(const Run& run) override;
+  void keep(std::size_t runs);
   void tell(std::string name, std::string json);
 
   // Calls the listener for every event after `last_id` (those still kept: the latest 4,096), now and from then on, from

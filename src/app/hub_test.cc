@@ -175,5 +175,44 @@ TEST(Hub, a_run_that_ended_is_on_record) {
   EXPECT_EQ(found->result, "operational");
 }
 
+TEST(Hub, a_stranger_s_run_is_told_and_counted_but_not_kept) {
+  store::TestFolder folder;
+  const std::unique_ptr<store::Store> store = store::open_store(folder.file());
+  Hub hub(store.get());
+  Ear ear;
+  hub.listen(0, ear.listener());
+  imprint::Run run = run_of("refused", "SITE-UNKNOWN");
+  run.anonymous = true;
+  hub.ended(run);
+  ASSERT_TRUE(store->write([](store::Writer&) -> Status { return Ok{}; }));
+  EXPECT_EQ(*(*store->read())->count("runs"), 0);
+  EXPECT_EQ(ear.heard.size(), 1U);
+  EXPECT_NE(hub.metrics({}).find(R"(reason="SITE-UNKNOWN",result="refused",role="server"} 1)"), std::string::npos);
+}
+
+TEST(Hub, old_runs_go_while_new_ones_come) {
+  store::TestFolder folder;
+  const std::unique_ptr<store::Store> store = store::open_store(folder.file());
+  Hub hub(store.get(), 10);
+  const auto save = [&](std::int64_t n) {
+    imprint::Run run = run_of("operational");
+    run.id = std::to_string(n);
+    run.started = Instant{n};
+    hub.ended(run);
+  };
+  for (std::int64_t n = 1; n <= 128; ++n) {
+    save(n);
+  }
+  ASSERT_TRUE(store->write([](store::Writer&) -> Status { return Ok{}; }));
+  EXPECT_EQ(*(*store->read())->count("runs"), 10);
+  EXPECT_TRUE((*(*store->read())->run("128")).has_value());
+  hub.keep(5);
+  for (std::int64_t n = 129; n <= 192; ++n) {
+    save(n);
+  }
+  ASSERT_TRUE(store->write([](store::Writer&) -> Status { return Ok{}; }));
+  EXPECT_EQ(*(*store->read())->count("runs"), 5);
+}
+
 }  // namespace
 }  // namespace imprint::app

@@ -60,7 +60,7 @@ Status keep_one_time(store::Writer& store, const Secret& pepper, const std::stri
 // Whether the inventory says of this device just what the manifest says, so that an import may pass over it.
 Result<bool> is_there(store::Writer& store, const Secret& pepper, const ManifestEntry& entry) {
   TRY(const std::optional<Device> device, store.device(entry.id));
-  if (!device) {
+  if (!device || device->admission == Admission::retired) {
     return false;
   }
   const std::vector<std::string> identities = identities_of(entry);
@@ -159,6 +159,7 @@ Secret new_one_time(Rng& rng) {
 Status register_device(store::Writer& store, const Secret& pepper, const ManifestEntry& entry, const Act& act) {
   TRY([[maybe_unused]] const Ok good, check_entry(entry));
   TRY(const std::optional<Device> there, store.device(entry.id));
+  CHECK_OR(!there || there->admission != Admission::retired, Error{Fault::conflict, kDeviceRetired});
   CHECK_OR(!there, Error{Fault::conflict, kDeviceExists});
   Device device;
   device.id = entry.id;

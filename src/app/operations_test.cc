@@ -71,6 +71,17 @@ TEST_F(Operations, a_weak_token_is_refused_and_no_device_comes_to_be) {
   EXPECT_FALSE((*read()->device("a")).has_value());
 }
 
+TEST_F(Operations, a_retired_device_does_not_come_back_by_an_import) {
+  ASSERT_TRUE(import({entry_of("a")}));
+  ASSERT_TRUE(write([&](store::Writer& w) { return retire_device(w, {"a", {}}, kAct); }));
+  EXPECT_EQ(rule_of(import({entry_of("a"), entry_of("b")})), &kManifestRefused);
+  ASSERT_EQ(results_.size(), 2U);
+  ASSERT_TRUE(results_[0].problem);
+  EXPECT_EQ(results_[0].problem->rule, &kDeviceRetired);
+  EXPECT_EQ(rule_of(add(entry_of("a"))), &kDeviceRetired);
+  EXPECT_FALSE((*read()->device("b")).has_value());
+}
+
 TEST_F(Operations, a_manifest_with_one_bad_entry_is_not_taken) {
   EXPECT_EQ(rule_of(import({entry_of("a", new_one_time(rng_)), entry_of("b", Secret(std::string_view("1234")))})),
             &kManifestRefused);

@@ -13,6 +13,7 @@
 #include "role/table.h"
 #include "runtime/rules.h"
 #include "site/rules.h"
+#include "store/rules.h"
 
 namespace imprint {
 namespace {
@@ -33,6 +34,7 @@ void print_errors() {
   print_rules("EST", est::kRules);
   print_rules("HTTP", io::kHttpRules);
   print_rules("The owner's policy", site::kRules);
+  print_rules("The store", store::kRules);
   print_rules("Inventory and administration", app::kRules);
   print_rules("The command line", app::kCliRules);
   print_rules("The folder of a device", kDeviceRules);

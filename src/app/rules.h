@@ -20,8 +20,9 @@ inline constexpr Rule kDeviceIdentity{"DEVICE-IDENTITY-TAKEN", "another device h
                                       "ours: docs/guide.md, inventory", "look that device up by its serial number"};
 inline constexpr Rule kDeviceChanged{"DEVICE-CHANGED", "the device has changed since it was read",
                                      "RFC 9110 section 13.1.1", "read it again, then decide again"};
-inline constexpr Rule kDeviceRetired{"DEVICE-RETIRED", "the device is retired", "ours: docs/guide.md, lifecycle",
-                                     "add it anew under another id if it is to come back"};
+inline constexpr Rule kDeviceRetired{
+    "DEVICE-RETIRED", "the device is retired", "ours: docs/guide.md, lifecycle",
+    "add it anew under another id if it is to come back; its IDevID goes over to that one"};
 inline constexpr Rule kTokenWeak{"DEVICE-TOKEN-WEAK", "somebody could guess this token", "RFC 7030 section 6",
                                  "let `imprint device token` make one"};
 inline constexpr Rule kTokenTaken{"DEVICE-TOKEN-TAKEN", "the device has had this token before", "RFC 7030 section 6",
@@ -53,7 +54,7 @@ inline constexpr Rule kApiQuery{"API-QUERY", "a query parameter is unknown, repe
 inline constexpr Rule kApiBody{"API-BODY", "the body is not the JSON that this path wants", "ours: /openapi.json",
                                "see /openapi.json for the members of this body"};
 inline constexpr Rule kApiType{"API-CONTENT-TYPE", "the body is announced as another type", "RFC 9110 section 15.5.16",
-                               "send Content-Type: application/json"};
+                               "send the Content-Type that the message names"};
 inline constexpr Rule kApiBusy{"API-BUSY", "too many of these at once", "ours: docs/threats.md",
                                "try again in a moment"};
 inline constexpr Rule kApiStore{"API-STORE", "the store does not answer", "ours: docs/guide.md, operation",

@@ -11,7 +11,11 @@
 #include <thread>
 
 #include "app/admin_api.h"
+#include "app/cli_rules.h"
+#include "app/folder_lock.h"
+#include "base/reader.h"
 #include "codec/json.h"
+#include "crypto/hash.h"
 #include "crypto/random.h"
 #include "io/file.h"
 #include "io/log.h"
@@ -121,6 +125,28 @@ std::string stamp_of(const Config& config) {
   return out;
 }
 
+// Tells any change of the revocations on record.
+Sha256 digest_of(const std::vector<Revoked>& revoked) {
+  Writer w;
+  for (const Revoked& one : revoked) {
+    w.u64(one.serial.size());
+    w.bytes(one.serial);
+    w.u64(static_cast<std::uint64_t>(one.at.ms));
+    w.u8(static_cast<std::uint8_t>(one.reason));
+  }
+  return sha256(w.out());
+}
+
+// The error of a listener, under the rule that names its key.
+Status listening(const Status& done, const Rule& rule) {
+  if (done) {
+    return Ok{};
+  }
+  Error out{done.error().fault, rule};
+  out.what = done.error().what;
+  return out;
+}
+
 std::uint32_t thread_count(const Config& config) {
   return config.threads != 0 ? config.threads : std::max(1U, std::thread::hardware_concurrency());
 }
@@ -129,18 +155,19 @@ class RunningServer final : public Server {
  public:
   Status start(const Config& config) {
     config_ = config;
+    TRY(Ok{}, lock_.take(config.data));
     TRY(folder_, open_data_folder(config, now(), rng_));
     TRY(store_, open_store(config));
-    hub_ = std::make_unique<Hub>(store_.get());
+    hub_ = std::make_unique<Hub>(store_.get(), config.runs_keep);
     TRY(site_, make_site(config, folder_, *store_, now()));
     std::uint16_t port = config.est.port;
     for (std::uint32_t i = 0; i < thread_count(config); ++i) {
       TRY(auto tls, make_tls(config, folder_));
       workers_.push_back(std::make_unique<Worker>(*store_, *hub_, site_));
-      TRY(Ok{}, workers_.back()->listen(config, port, std::move(tls)));
+      TRY(Ok{}, listening(workers_.back()->listen(config, port, std::move(tls)), kListenEst));
       port = workers_.back()->port();
     }
-    TRY(Ok{}, start_api());
+    TRY(Ok{}, listening(start_api(), kListenApi));
     for (const auto& worker : workers_) {
       worker->start();
     }
@@ -161,8 +188,10 @@ class RunningServer final : public Server {
     const std::scoped_lock lock(mutex_);
     Config next = config;
     next.data = config_.data;
-    TRY(DataFolder folder, open_data_folder(next, now(), rng_));
+    TRY(DataFolder folder, refresh_data_folder(next, now(), rng_));
+    tell_unread(folder);
     TRY(Ok{}, apply(next, std::move(folder)));
+    hub_->keep(next.runs_keep);
     io::log(io::LogLevel::info, "server.reloaded");
     return Ok{};
   }
@@ -195,6 +224,12 @@ class RunningServer final : public Server {
 
  private:
   Instant now() const { return control_.now(); }
+
+  static void tell_unread(const DataFolder& folder) {
+    for (const DataFolder::Unread& bad : folder.unread) {
+      io::log(io::LogLevel::error, "maker.unread", {{"file", bad.file}, {"why", bad.why}});
+    }
+  }
 
   // New connections and requests see this from now on. With mutex_ held.
   Status apply(const Config& next, DataFolder folder) {
@@ -256,23 +291,38 @@ class RunningServer final : public Server {
             {"imprint_bad_requests_total", static_cast<double>(sum.bad_requests)}};
   }
 
-  // With mutex_ held.
-  void refresh_from(const std::vector<Revoked>& revoked, std::string stamp) {
-    auto folder = open_data_folder(config_, now(), rng_);
-    if (!folder) {
+  // Once for each trouble, not every two seconds. With mutex_ held.
+  void complain(const Error& error) {
+    if (trouble_ != error.what) {
+      io::log(io::LogLevel::error, "server.not_refreshed", {{"why", error.what}});
+    }
+    trouble_ = error.what;
+  }
+
+  // A folder that cannot be read must not hold back a revocation: then the one read before stays. With mutex_ held.
+  void refresh_from(const Sha256& revoked, std::string stamp) {
+    auto read = refresh_data_folder(config_, now(), rng_);
+    if (read) {
+      tell_unread(*read);
+      stamp_ = std::move(stamp);
+      read_ = now();
+      trouble_ = {};
+    } else {
+      complain(read.error());
+    }
+    DataFolder folder = read ? *std::move(read) : folder_;
+    const bool changed = folder.makers != folder_.makers || folder.tls_chain != folder_.tls_chain ||
+                         revoked != revoked_ || now() - signed_ > kRevocationListRefresh;
+    if (!changed) {
       return;
     }
-    const bool changed = folder->makers != folder_.makers || folder->tls_chain != folder_.tls_chain ||
-                         revoked.size() != revoked_count_ || now() - signed_ > kRevocationListRefresh;
-    if (changed && !apply(config_, *std::move(folder))) {
+    if (const Status applied = apply(config_, std::move(folder)); !applied) {
+      stamp_.clear();
+      complain(applied.error());
       return;
     }
-    stamp_ = std::move(stamp);
-    read_ = now();
-    if (changed) {
-      revoked_count_ = revoked.size();
-      io::log(io::LogLevel::info, "server.refreshed");
-    }
+    revoked_ = revoked;
+    io::log(io::LogLevel::info, "server.refreshed");
   }
 
   // The command line works on the same folder: a new maker, a revocation and an old list or certificate are noticed
@@ -281,10 +331,15 @@ class RunningServer final : public Server {
     auto reader = store_->read();
     const auto revoked = reader ? (*reader)->revoked() : Result<std::vector<Revoked>>(reader.error());
     const std::scoped_lock lock(mutex_);
-    std::string stamp = stamp_of(config_);  // before the reading: a change meanwhile is found the next time
-    const bool due = stamp != stamp_ || now() - read_ > kReadAgain || now() - signed_ > kRevocationListRefresh;
-    if (revoked && (due || revoked->size() != revoked_count_)) {
-      refresh_from(*revoked, std::move(stamp));
+    if (revoked) {
+      std::string stamp = stamp_of(config_);  // before the reading: a change meanwhile is found the next time
+      const Sha256 digest = digest_of(*revoked);
+      const bool due = stamp != stamp_ || now() - read_ > kReadAgain || now() - signed_ > kRevocationListRefresh;
+      if (due || digest != revoked_) {
+        refresh_from(digest, std::move(stamp));
+      }
+    } else {
+      complain(revoked.error());
     }
     control_.after(kRefresh, [this] { refresh(); });
   }
@@ -300,16 +355,18 @@ class RunningServer final : public Server {
   }
 
   Config config_;
+  FolderLock lock_;  // let go last
   SystemRng rng_;
   DataFolder folder_;
   std::unique_ptr<store::Store> store_;
   std::unique_ptr<Hub> hub_;
   mutable std::mutex mutex_;  // config_, folder_ and site_ once the threads run
   std::shared_ptr<const EstSite> site_;
-  std::size_t revoked_count_ = 0;
+  Sha256 revoked_ = digest_of({});  // digest of what the list on offer says
   Instant signed_;
   std::string stamp_;  // of the folder when it was last read
   Instant read_;
+  std::string_view trouble_;  // told last
   io::Loop control_;
   std::vector<std::unique_ptr<Worker>> workers_;
   std::unique_ptr<AdminApi> api_;

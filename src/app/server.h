@@ -13,7 +13,8 @@ namespace imprint::app {
 
 class Server {
  public:
-  // Opens the data folder and the store and listens. Fault::conflict if a port is taken.
+  // Opens the data folder and the store and listens. DATA-IN-USE if another server works on the folder;
+  // SERVE-EST-LISTEN and SERVE-API-LISTEN (Fault::conflict if the port is taken).
   static Result<std::unique_ptr<Server>> start(const Config& config);
   Server() = default;
   Server(const Server&) = delete;
@@ -26,7 +27,7 @@ class Server {
   virtual Hub& hub() = 0;
   virtual const DataFolder& folder() const = 0;
   // Takes a new configuration (SIGHUP): site, policy, profiles, TLS certificate. All or nothing; listeners, threads and
-  // data folder need a restart, and the answer says so.
+  // data folder need a restart: see keys_for_restart().
   virtual Status reload(const Config& config) = 0;
   // Answers what is under way, for at most `grace`, then ends all threads.
   virtual void stop(Duration grace) = 0;

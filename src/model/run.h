@@ -41,6 +41,7 @@ struct Run {
   std::vector<RunStep> steps;
   std::vector<BeliefChange> beliefs;
   RunCounts counts;
+  bool anonymous = false;  // nobody known asked: told and counted, but not kept (else strangers would fill the disk)
 };
 
 }  // namespace imprint

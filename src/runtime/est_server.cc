@@ -43,8 +43,8 @@ std::string device_of(const Decision& decision, const Session& session, store::R
 // One request's way through the server role. Kept alive by the map, and by whoever waits for the store on its behalf.
 class EstServer::Conversation : public std::enable_shared_from_this<Conversation> {
  public:
-  // An enrolment is told to the journal; a GET is not an onboarding.
-  Conversation(EstServer& server, Exchange from, Request asked, std::string mode, bool enrolment)
+  // An enrolment is told to the journal; a GET is not an onboarding. `proven`: the asker's certificate was verified.
+  Conversation(EstServer& server, Exchange from, Request asked, std::string mode, bool enrolment, bool proven)
       : server_(server),
         site_(server.site_),
         from_(from),
@@ -52,6 +52,7 @@ class EstServer::Conversation : public std::enable_shared_from_this<Conversation
         recorder_("est", std::move(mode), "server", server.schedule_.now(), server.rng_,
                   enrolment ? &server.journal_ : nullptr),
         engine_(est::Server(std::shared_ptr<const est::ServerConfig>(site_, &site_->est)), *this, est::Server::Idle{}) {
+    recorder_.run().anonymous = !proven;  // until the policy knows who asks
   }
 
   void feed(est::Server::Input input) { engine_.feed(std::move(input)); }
@@ -72,6 +73,8 @@ class EstServer::Conversation : public std::enable_shared_from_this<Conversation
     Result<Decision> answer =
         reader ? site::admit(site_->policy, **reader, ask.question, now()) : Result<Decision>(reader.error());
     if (answer) {
+      // Strangers are not kept: whoever has no credentials must not be able to fill the disk.
+      recorder_.run().anonymous = answer->verdict == Verdict::unauthenticated;
       recorder_.run().device = reader ? device_of(*answer, *ask.question.session, **reader) : std::string();
       decision_ = *answer;
     } else {
@@ -138,9 +141,10 @@ class EstServer::Conversation : public std::enable_shared_from_this<Conversation
   }
   void broken(const Error& error) {
     recorder_.failed(state_name<est::Server>(engine_.state()), silent(error), std::string(error.what), now());
-    result_ = "failed";
-    // Another request with the same key or token got there first: the client may simply ask again and get its answer.
-    const Error told = error.fault == Fault::conflict ? Error{Fault::unreachable, error.what} : error;
+    result_ = error.rule != nullptr ? "refused" : "failed";
+    // Without a rule it is the store's trouble, or another request with the same key or token got there first: the
+    // client may simply ask again and get its answer.
+    const Error told = error.rule != nullptr ? error : Error{Fault::unreachable, error.what};
     server_.https_->reply(from_, est::wire_error(told));
     finish();
   }
@@ -250,8 +254,9 @@ void EstServer::take(Exchange from, Request request) {
   request.body.clear();
   request.login.reset();
   const auto* enrol = std::get_if<est::Server::Enrol>(&*message);
-  auto conversation = std::make_shared<Conversation>(*this, from, std::move(request),
-                                                     enrol != nullptr ? mode_of(*enrol) : "question", enrol != nullptr);
+  auto conversation =
+      std::make_shared<Conversation>(*this, from, std::move(request), enrol != nullptr ? mode_of(*enrol) : "question",
+                                     enrol != nullptr, enrol != nullptr && enrol->session->proven.has_value());
   conversations_.emplace(from.id, conversation);
   std::visit([&](auto&& m) { conversation->feed(std::forward<decltype(m)>(m)); }, *std::move(message));
 }

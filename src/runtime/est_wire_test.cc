@@ -105,7 +105,65 @@ TEST_F(Wire, a_token_is_good_for_one_device_once) {
   plan->login = Login{"dev-7", token};
   EXPECT_EQ(onboard(storage, plan).result, "operational");
   MemoryStorage thief;
+  EXPECT_FALSE(journal_.runs.back().anonymous);
   EXPECT_EQ(onboard(thief, plan).rule, "EST-UNAUTHORIZED");
+  EXPECT_TRUE(journal_.runs.back().anonymous) << "nobody known: not a run to be kept";
+}
+
+TEST_F(Wire, a_known_maker_s_device_that_is_refused_is_no_stranger) {
+  site_->policy.unknown = site::Unknown::refuse;
+  listen();
+  MemoryStorage storage;
+  auto plan = plan_for("dev-10");
+  plan->credential = idevid("dev-10", storage);
+  EXPECT_NE(onboard(storage, plan).result, "operational");
+  EXPECT_FALSE(journal_.runs.back().anonymous);
+}
+
+// A store whose queue is full for a while.
+class FullStore final : public store::Store {
+ public:
+  explicit FullStore(std::unique_ptr<store::Store> store) : store_(std::move(store)) {}
+  void submit(Change change, std::function<void(Status)> done) override {
+    if (full_times > 0) {
+      --full_times;
+      return done(Error{Fault::limit, "store: too many changes wait"});
+    }
+    store_->submit(std::move(change), std::move(done));
+  }
+  Result<std::unique_ptr<store::Reader>> read() override { return store_->read(); }
+  int full_times = 0;
+
+ private:
+  std::unique_ptr<store::Store> store_;
+};
+
+TEST_F(Wire, a_full_queue_of_the_store_is_a_reason_to_come_again) {
+  auto full = std::make_unique<FullStore>(std::move(store_));
+  FullStore& queue = *full;
+  store_ = std::move(full);
+  listen();
+  MemoryStorage storage;
+  auto plan = plan_for("dev-11");
+  plan->credential = idevid("dev-11", storage);
+  register_device("dev-11", &plan->credential->chain[0]);
+  queue.full_times = 1;
+  EXPECT_EQ(onboard(storage, plan).result, "operational");
+  EXPECT_EQ(queue.full_times, 0);
+}
+
+TEST_F(Wire, the_ninth_waiting_request_of_a_device_is_refused_with_its_rule) {
+  listen();
+  MemoryStorage storage;
+  auto plan = plan_for("dev-12");
+  plan->credential = idevid("dev-12", storage);
+  for (std::uint8_t n = 0; n < 8; ++n) {
+    const Pended fact{{n}, "dev-12", "", "", "", "", {}, "", {}};
+    ASSERT_TRUE(store_->write([&](store::Writer& w) { return w.pended(fact, loop_.now(), "test"); }));
+  }
+  EXPECT_NE(onboard(storage, plan).result, "operational");
+  EXPECT_EQ(journal_.runs.back().rule, "SITE-WAITING-MANY");
+  EXPECT_EQ(journal_.runs.back().result, "refused");
 }
 
 TEST_F(Wire, an_unregistered_device_waits_and_is_found_again_after_approval) {

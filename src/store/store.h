@@ -82,14 +82,16 @@ class Writer : public Reader {
   // Spends the one-time secret. Conflict if that is spent, if a fresh certificate for the same request is on record
   // that this one does not renew, or if another device holds the key: two requests at once get one certificate.
   virtual Status issued(const Issued& fact, Instant at, std::string_view actor) = 0;
-  virtual Status pended(const Pended& fact, Instant at,
-                        std::string_view actor) = 0;  // again: counts, no second audit entry
+  // Again: counts, no second audit entry. SITE-WAITING-MANY if eight other requests of the device wait.
+  virtual Status pended(const Pended& fact, Instant at, std::string_view actor) = 0;
+  // The same denial again: counts, no second audit entry.
   virtual Status denied(const Denied& fact, Instant at, std::string_view actor) = 0;
   virtual Status decide(BytesView request_key, Admission verdict, std::string_view by,
                         Instant at) = 0;  // conflict unless waiting
   virtual Status revoke(BytesView serial, RevocationReason reason, std::string_view by,
                         Instant at) = 0;  // not found, conflict
   virtual Status save_run(const Run& run) = 0;
+  virtual Status prune_runs(std::int64_t keep) = 0;   // the oldest go until `keep` are left
   virtual Status append_audit(AuditEntry entry) = 0;  // sequence, previous and hash are filled in here
 };
 
@@ -101,6 +103,7 @@ class Store {
   // Runs the change on the writer's thread, together with others in one durable transaction (group commit); `done` is
   // called on that thread after the commit is on disk, or with why it is not. After an I/O error or a full disk every
   // change of the batch fails with Fault::unreachable and nothing of it remains; later ones are tried anew.
+  // Fault::unreachable as well, at once and on this thread, while 65,536 changes wait already.
   virtual void submit(Change change, std::function<void(Status)> done) = 0;
   // The same for what nobody waits for, the records of runs: it goes along with the next change that is submitted, or
   // by itself after a tenth of a second, so that it costs no transaction of its own while others come.

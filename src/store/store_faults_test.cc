@@ -149,7 +149,7 @@ TEST(StoreLoad, too_many_waiting_changes_are_refused_at_once_and_the_waiting_one
   for (int i = 0; i < kQueue; ++i) {
     store->submit([](Writer&) -> Status { return Ok{}; }, [&](Status status) { finished += status ? 1 : 0; });
   }
-  EXPECT_EQ(fault_of(store->write(entry_of("one too many"))), Fault::limit);
+  EXPECT_EQ(fault_of(store->write(entry_of("one too many"))), Fault::unreachable);
   go_on.count_down();
   store.reset();
   EXPECT_EQ(finished, kQueue + 1);
@@ -232,9 +232,9 @@ TEST(StoreDisk, what_is_no_database_of_ours_is_refused) {
 TEST(StoreDisk, newer_schema_is_refused_and_left_alone) {
   const TestFolder folder;
   ASSERT_TRUE(open_store(folder.file())->write(entry_of("x")));
-  meddle(folder.file(), "PRAGMA user_version = 2");
+  meddle(folder.file(), "PRAGMA user_version = 3");
   EXPECT_EQ(open_sqlite(folder.file()).error().fault, Fault::unsupported);
-  meddle(folder.file(), "PRAGMA user_version = 1");
+  meddle(folder.file(), "PRAGMA user_version = 2");
   EXPECT_EQ(count(*open_store(folder.file()), "audit"), 1);
 }
 

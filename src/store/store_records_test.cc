@@ -1,6 +1,7 @@
 // Secrets, requests that wait for a person, and runs.
 #include <future>
 
+#include "store/rules.h"
 #include "store/store_testing.h"
 
 namespace imprint::store {
@@ -129,6 +130,41 @@ TEST_F(StoreTest, denial_is_audited_with_its_rule) {
                              R"("reason":"not in the inventory"})");
 }
 
+TEST_F(StoreTest, the_same_denial_again_is_counted_not_audited) {
+  Denied fact{numbered(5), "nobody", "lamps", "CN=lamp", "SITE-UNWANTED", "refused by anna"};
+  const auto deny = [&](std::int64_t at) {
+    return write([&](Writer& w) { return w.denied(fact, Instant{at}, "est"); });
+  };
+  ASSERT_TRUE(deny(3));
+  ASSERT_TRUE(deny(4));
+  EXPECT_EQ(*read()->count("audit"), 1);
+  fact.rule = "SITE-RETIRED";
+  ASSERT_TRUE(deny(5));
+  fact.request_key = numbered(6);
+  ASSERT_TRUE(deny(6));
+  EXPECT_EQ(*read()->count("audit"), 3);
+}
+
+TEST_F(StoreTest, a_device_may_have_eight_requests_waiting) {
+  const auto ask = [&](std::uint32_t n, const std::string& device) {
+    Pended fact = pended_fact();
+    fact.request_key = numbered(n);
+    fact.device = device;
+    return write([&](Writer& w) { return w.pended(fact, Instant{1}, "est"); });
+  };
+  for (std::uint32_t n = 1; n <= 8; ++n) {
+    ASSERT_TRUE(ask(n, "dev-1"));
+  }
+  const Status ninth = ask(9, "dev-1");
+  ASSERT_FALSE(ninth);
+  EXPECT_EQ(ninth.error().fault, Fault::refused);
+  EXPECT_EQ(ninth.error().rule, &kWaitingMany);
+  EXPECT_TRUE(ask(8, "dev-1")) << "asked before";
+  EXPECT_TRUE(ask(10, "dev-2")) << "another device";
+  ASSERT_TRUE(write([](Writer& w) { return w.decide(numbered(1), Admission::refused, "anna", Instant{9}); }));
+  EXPECT_TRUE(ask(9, "dev-1")) << "one was decided";
+}
+
 // ---- runs ----
 
 Run full_run(std::string id, Instant started) {
@@ -186,6 +222,18 @@ TEST_F(StoreTest, change_that_nobody_waits_for_goes_along_with_the_next_and_befo
   }));
   along("last");
   reopen();
+  EXPECT_EQ(*read()->count("runs"), 2);
+}
+
+TEST_F(StoreTest, the_oldest_runs_go_first) {
+  for (const std::int64_t started : {1, 4, 3, 2}) {
+    ASSERT_TRUE(write([&](Writer& w) { return w.save_run(full_run(std::to_string(started), Instant{started})); }));
+  }
+  ASSERT_TRUE(write([](Writer& w) { return w.prune_runs(2); }));
+  EXPECT_EQ(*read()->count("runs"), 2);
+  EXPECT_TRUE(read()->run("3")->has_value());
+  EXPECT_TRUE(read()->run("4")->has_value());
+  ASSERT_TRUE(write([](Writer& w) { return w.prune_runs(2); }));
   EXPECT_EQ(*read()->count("runs"), 2);
 }
 

@@ -91,15 +91,18 @@ Cell players(const Subject& s) {
   return out;
 }
 
+// What a server tells is what it saw of one request: not what the device believes, nor its effort.
+bool told_by_device(const Run& run) { return run.role != "server"; }
+
 Cell initial_beliefs(const Subject& s) {
-  if (s.run != nullptr) {
+  if (s.run != nullptr && told_by_device(*s.run)) {
     return {{}, beliefs_of(*s.run, true)};
   }
   return {s.mode != nullptr ? s.mode->initial_beliefs : s.protocol.initial_beliefs, {}};
 }
 
 Cell imparted(const Subject& s) {
-  if (s.run != nullptr) {
+  if (s.run != nullptr && told_by_device(*s.run)) {
     return {{}, beliefs_of(*s.run, false)};
   }
   return {s.mode != nullptr ? s.mode->imparted_beliefs : s.protocol.imparted_beliefs, {}};
@@ -152,19 +155,23 @@ Cell on_scale(const Subject& s, const std::string& scale) {
 
 std::string weakest(const Run& run) {
   std::optional<Strength> least;
+  bool learned = false;
   Beliefs held;
   for (const BeliefChange& change : run.beliefs) {
-    if (held.apply(change) && change.fate != Fate::forgotten && !is_initial(change)) {
+    const bool imparts = change.fate != Fate::forgotten && !is_initial(change);
+    learned = learned || imparts;
+    if (held.apply(change) && imparts) {
       const auto strength = held.strength(change.belief.id);
       least = least ? std::min(*least, *strength) : *strength;
     }
   }
-  return least ? std::string(name(*least)) : "none learned";
+  return least ? std::string(name(*least)) : learned ? "their evidence does not hold" : "none learned";
 }
 
 struct Measure {
   std::string_view name;
   std::function<std::string(const Run&)> of;
+  bool by_server = false;  // measured there as well
 };
 
 const std::vector<Measure>& measures() {
@@ -172,14 +179,14 @@ const std::vector<Measure>& measures() {
     return [member](const Run& run) { return std::to_string(run.counts.*member); };
   };
   static const std::vector<Measure> kMeasures{
-      {"run", [](const Run& run) { return run.id; }},
-      {"told by", [](const Run& run) { return run.role; }},
-      {"ended", [](const Run& run) { return utc_text(run.ended); }},
-      {"took", [](const Run& run) { return std::to_string((run.ended - run.started).count()) + " ms"; }},
+      {"run", [](const Run& run) { return run.id; }, true},
+      {"told by", [](const Run& run) { return run.role; }, true},
+      {"ended", [](const Run& run) { return utc_text(run.ended); }, true},
+      {"took", [](const Run& run) { return std::to_string((run.ended - run.started).count()) + " ms"; }, true},
       {"connections", count(&RunCounts::connections)},
-      {"messages", count(&RunCounts::messages)},
+      {"messages", count(&RunCounts::messages), true},
       {"bytes", count(&RunCounts::bytes)},
-      {"round trips", count(&RunCounts::round_trips)},
+      {"round trips", count(&RunCounts::round_trips), true},
       {"public-key operations", count(&RunCounts::public_key_operations)},
       {"persons' acts", count(&RunCounts::persons_acts)},
       {"initial beliefs", [](const Run& run) { return std::to_string(beliefs_of(run, true).size()); }},
@@ -191,7 +198,8 @@ const std::vector<Measure>& measures() {
 
 Cell measured(const Subject& s, const Measure& measure) {
   if (s.run != nullptr) {
-    return {{}, {measure.of(*s.run)}};
+    const bool known = measure.by_server || told_by_device(*s.run);
+    return {{}, {known ? measure.of(*s.run) : "not measured by the server"}};
   }
   Cell out;
   if (s.mode != nullptr && measure.name == "persons' acts") {

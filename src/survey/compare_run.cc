@@ -4,6 +4,7 @@
 #include <map>
 #include <nlohmann/json.hpp>
 
+#include "codec/printable.h"
 #include "crypto/csr.h"
 #include "crypto/hash.h"
 #include "crypto/x509.h"
@@ -156,8 +157,10 @@ std::string title(const Run& run) {
 std::string summary(const RunReport& report) {
   const Run& run = report.run;
   std::string out = utc_text(run.started) + ", took " + std::to_string((run.ended - run.started).count()) + " ms; ";
-  out += std::to_string(run.counts.connections) + " connections, " + std::to_string(run.counts.messages) +
-         " messages, " + std::to_string(run.counts.bytes) + " bytes; " + std::to_string(report.beliefs.size()) +
+  if (run.role != "server") {  // a server measures neither
+    out += std::to_string(run.counts.connections) + " connections, " + std::to_string(run.counts.bytes) + " bytes, ";
+  }
+  out += std::to_string(run.counts.messages) + " messages; " + std::to_string(report.beliefs.size()) +
          " changes of belief, ";
   return out +
          (report.sound() ? "each with evidence down to its ground." : "NOT all with evidence down to its ground.");

@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "store/store_testing.h"
+#include "survey/compare_run.h"
 #include "survey/page.h"
 #include "survey/survey_testing.h"
 
@@ -117,6 +118,24 @@ TEST_F(Compare, the_latest_success_counts_and_the_device_tells_before_the_server
   later.started = old.started + Duration(3000);
   save(later);
   EXPECT_EQ(latest()[0].id, later.id);
+}
+
+TEST_F(Compare, what_a_server_does_not_measure_is_not_printed_as_nothing) {
+  imprint::Run run = onboarding_.certificate();
+  run.role = "server";
+  run.counts.connections = run.counts.public_key_operations = run.counts.persons_acts = 0;
+  save(run);
+  const Table table = compare(all_facts(), latest());
+  const std::vector<std::string> unknown{"not measured by the server"};
+  for (const char* what : {"connections", "bytes", "public-key operations", "persons' acts", "initial beliefs",
+                           "imparted beliefs", "weakest of them"}) {
+    EXPECT_EQ(cell(table, "measured", what, "est", "certificate").measured, unknown) << what;
+  }
+  EXPECT_NE(cell(table, "measured", "messages", "est", "certificate").measured, unknown);
+  EXPECT_TRUE(cell(table, "imparted knowledge", "", "est", "certificate").measured.empty());
+  EXPECT_FALSE(cell(table, "imparted knowledge", "", "est", "certificate").said.empty());
+  EXPECT_FALSE(cell(table, "initial beliefs", "what the device holds before", "est", "certificate").said.empty());
+  EXPECT_EQ(to_text(report_on(run)).find("0 connections"), std::string::npos);
 }
 
 TEST_F(Compare, a_belief_whose_evidence_does_not_hold_is_not_given_a_strength) {

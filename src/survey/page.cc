@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "codec/printable.h"
+
 namespace imprint::survey {
 namespace {
 
@@ -33,13 +35,6 @@ std::string without_trailing_spaces(std::string line) {
 
 std::size_t columns_of(std::string_view text) {
   return static_cast<std::size_t>(std::ranges::count_if(text, [](char c) { return !continues_character(c); }));
-}
-
-std::string printable(std::string_view text) {
-  std::string out(text);
-  std::ranges::replace_if(
-      out, [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; }, '?');
-  return out;
 }
 
 std::vector<std::string> wrap(std::string_view text, std::size_t width) {

@@ -12,9 +12,6 @@ inline constexpr std::size_t kColumns = 120;
 // Characters, as far as a terminal's columns go: bytes that continue a UTF-8 character do not count.
 std::size_t columns_of(std::string_view text);
 
-// `text` with control characters shown as '?'.
-std::string printable(std::string_view text);
-
 // The words of `text` on lines of at most `width` columns; a longer word has a line of its own, cut if need be.
 std::vector<std::string> wrap(std::string_view text, std::size_t width);
 

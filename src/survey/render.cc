@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "codec/printable.h"
 #include "survey/compare.h"
 #include "survey/page.h"
 

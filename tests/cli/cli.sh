@@ -66,6 +66,8 @@ exits 2 device add
 ok "a missing argument is a usage error"
 exits 2 frobnicate --json && is_json "$err"
 ok "a usage error is JSON with --json"
+exits 2 frobnicate && complained 'has no command `frobnicate`' && exits 2 device adx && complained '`imprint device` has no command `adx`'
+ok "a word that is no command is named"
 exits 0 version && said "imprint "
 ok "version"
 exits 0 --json version && is_json "$out" && exits 0 version --json && is_json "$out"
@@ -107,6 +109,19 @@ exits 0 ca show --pem && openssl x509 -in "$out" -noout -fingerprint -sha256 | c
 ok "ca show's fingerprint is what openssl says"
 exits 0 ca show --json && is_json "$out" && exits 0 ca show && said "SHA-256"
 ok "ca show"
+
+mv data/ca/chain.pem chain.away && sha256sum data/ca/key.pem >key.sum
+exits 1 init && complained "ca/chain.pem is missing" && complained DATA-PART && exits 1 device list && complained DATA-PART
+ok "a CA whose certificate is missing is not made anew"
+[ ! -e data/ca/chain.pem ] && sha256sum -c --status key.sum && mv chain.away data/ca/chain.pem && exits 0 init
+ok "and its key stays"
+exits 3 demo --once --devices 1 --data data && complained DEMO-FOLDER && [ -z "$(ls data/makers)" ] && [ ! -e data/imprint-demo ]
+ok "demo keeps off a folder that is not its own"
+exits 0 demo --once --devices 1 --data demo-data --quiet && exits 0 demo --simulate --devices 2 --data demo-data --quiet
+ok "demo works in a new folder, and in its own"
+head -c 100 data/ca/chain.pem >data/makers/cut.pem
+exits 0 device list && complained makers/cut.pem && rm data/makers/cut.pem
+ok "a maker's file that cannot be read is named, and stops nothing"
 
 # ---- the inventory ----
 exits 0 device add dev-1 --one-time --model pump --json && is_json "$out" && cp "$out" added.json
@@ -168,6 +183,12 @@ exits 0 device import acme/manifest.jsonl && said "3 added" && exits 0 device sh
 ok "device import"
 exits 0 device import acme/manifest.jsonl --json && [ "$(member "$out" 'j["added"]')" = 0 ]
 ok "the same manifest again changes nothing"
+exits 0 device retire acme-0002 && exits 7 device import acme/manifest.jsonl && complained acme-0002 && complained DEVICE-RETIRED
+ok "a manifest with a retired device says so"
+openssl x509 -in acme/maker-root.pem -noout -subject | grep -qE 'CN ?= ?Imprint Maker Root CA [0-9a-f]{8}$'
+ok "a maker that nobody named has a name of its own"
+exits 0 device add rlo --one-time --label "$(printf 'a\342\200\256b')" && exits 0 device list && said 'a\u{202e}b'
+ok "a character that turns the text is shown by its number"
 exits 0 factory make --model more --count 2 --one-time --out more --quiet && [ ! -s "$err" ] && [ "$(stat -c %a more/more-0001/token)" = 600 ]
 ok "factory make --one-time, quietly"
 { head -1 more/manifest.jsonl; echo '{"id":"broken"'; } >bad.jsonl

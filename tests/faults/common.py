@@ -113,8 +113,8 @@ class Site:
     def token(self, device):
         return json.loads(must("device", "add", device, "--one-time", "--json", "--data", self.data))["token"]
 
-    def start(self, env=None, limit_kib=None):
-        """Starts the server; limit_kib is its RLIMIT_FSIZE."""
+    def start(self, env=None, limit_kib=None, log=None):
+        """Starts the server; limit_kib is its RLIMIT_FSIZE, log the file that gets its stderr."""
         self.endpoints().unlink(missing_ok=True)
         env = dict(os.environ, IMPRINT_EST_LISTEN="127.0.0.1:0", IMPRINT_API_LISTEN="127.0.0.1:0",
                    IMPRINT_LOG_LEVEL="error", **(env or {}))
@@ -122,8 +122,9 @@ class Site:
         def limit():
             if limit_kib:
                 resource.setrlimit(resource.RLIMIT_FSIZE, (limit_kib * 1024, limit_kib * 1024))
-        self.server = subprocess.Popen([IMPRINT, *self.options(), "serve"], env=env, stdin=subprocess.DEVNULL,
-                                       stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, preexec_fn=limit)
+        with open(log or os.devnull, "ab") as said:
+            self.server = subprocess.Popen([IMPRINT, *self.options(), "serve"], env=env, stdin=subprocess.DEVNULL,
+                                           stdout=subprocess.DEVNULL, stderr=said, preexec_fn=limit)
         for _ in range(200):
             if self.endpoints().exists() and self.endpoints().stat().st_size:
                 break

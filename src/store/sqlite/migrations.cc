@@ -12,7 +12,7 @@ struct Migration {
 
 // Steps are only ever added at the end. Times are milliseconds since 1970, enumerations their names, STRICT holds the
 // column types. `spent` and `revoked` are NULL until it happens.
-constexpr std::array<Migration, 1> kMigrations{{{R"sql(
+constexpr std::array<Migration, 2> kMigrations{{{R"sql(
 CREATE TABLE devices (
   id TEXT NOT NULL PRIMARY KEY,
   model TEXT NOT NULL,
@@ -108,7 +108,18 @@ CREATE TABLE runs (
 ) STRICT;
 CREATE INDEX runs_started ON runs (started, id);
 )sql",
-                                                 "PRAGMA user_version=1"}}};
+                                                 "PRAGMA user_version=1"},
+                                                {R"sql(
+CREATE TABLE denials (
+  digest BLOB NOT NULL PRIMARY KEY,
+  request_key BLOB NOT NULL,
+  first INTEGER NOT NULL,
+  last INTEGER NOT NULL,
+  asked INTEGER NOT NULL
+) STRICT;
+CREATE INDEX pending_device ON pending (device, state);
+)sql",
+                                                 "PRAGMA user_version=2"}}};
 
 Status take_steps(Database& database) {
   std::int64_t version = 0;

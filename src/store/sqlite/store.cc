@@ -127,7 +127,7 @@ void SqliteStore::queue_up(Job job, bool urgent) {
       return;
     }
   }
-  job.done(Error{Fault::limit, "store: too many changes wait"});
+  job.done(Error{Fault::unreachable, "store: too many changes wait"});
 }
 
 Result<std::unique_ptr<Reader>> SqliteStore::read() {

@@ -2,11 +2,13 @@
 
 #include <algorithm>
 
+#include "store/rules.h"
 #include "store/sqlite/run_json.h"
 
 namespace imprint::store {
 namespace {
 
+constexpr std::int64_t kMostWaiting = 8;  // requests of one device: its certificate alone must not fill the disk
 constexpr std::string_view kNoDevice = "device: not in the inventory";
 
 // Where a certificate moves a device. The first one commissions it; a renewal shows that it came back with what it was
@@ -289,6 +291,7 @@ Status SqliteWriter::pended_part(const Pended& fact, Instant at, std::string_vie
   if (database_.changes() > 0) {
     return Ok{};
   }
+  TRY([[maybe_unused]] const Ok few, check_waiting(fact.device));
   TRY([[maybe_unused]] const Ok joined, join(fact.newcomer, fact.device, at, actor));
   TRY([[maybe_unused]] const Ok written,
       database_
@@ -305,13 +308,37 @@ Status SqliteWriter::pended_part(const Pended& fact, Instant at, std::string_vie
                               {"reason", fact.reason}}));
 }
 
+Status SqliteWriter::check_waiting(std::string_view device) {
+  Query query =
+      database_.query("SELECT count(*) FROM pending WHERE device = ? AND state = ?", device, name(Admission::waiting));
+  TRY(const bool row, query.step());
+  CHECK_OR(!row || query.number(0) < kMostWaiting, Error{Fault::refused, kWaitingMany});
+  return Ok{};
+}
+
 Status SqliteWriter::denied(const Denied& fact, Instant at, std::string_view actor) {
-  return audited(at, actor, "request.denied", fact.subject,
-                 text_object({{"request", hex(fact.request_key)},
-                              {"identity", fact.identity},
-                              {"label", fact.label},
-                              {"rule", fact.rule},
-                              {"reason", fact.reason}}));
+  return whole([&] { return denied_part(fact, at, actor); });
+}
+
+// A device that is refused may ask on and on; what is said to it is told once.
+Status SqliteWriter::denied_part(const Denied& fact, Instant at, std::string_view actor) {
+  std::string detail = text_object({{"request", hex(fact.request_key)},
+                                    {"identity", fact.identity},
+                                    {"label", fact.label},
+                                    {"rule", fact.rule},
+                                    {"reason", fact.reason}});
+  const Sha256 digest = sha256(view(fact.subject + '\n' + detail));
+  TRY([[maybe_unused]] const Ok again,
+      database_.query("UPDATE denials SET last = ?, asked = asked + 1 WHERE digest = ?", at.ms, digest).run());
+  if (database_.changes() > 0) {
+    return Ok{};
+  }
+  TRY([[maybe_unused]] const Ok written,
+      database_
+          .query("INSERT INTO denials (digest, request_key, first, last, asked) VALUES (?, ?, ?, ?, 1)", digest,
+                 fact.request_key, at.ms, at.ms)
+          .run());
+  return audited(at, actor, "request.denied", fact.subject, std::move(detail));
 }
 
 Status SqliteWriter::decide(BytesView request_key, Admission verdict, std::string_view by, Instant at) {
@@ -340,6 +367,13 @@ Status SqliteWriter::save_run(const Run& run) {
           " steps, beliefs) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
           run.id, run.protocol, run.mode, run.role, run.device, run.started.ms, run.ended.ms, run.result, run.rule,
           summary_json(run), steps_json(run), beliefs_json(run))
+      .run();
+}
+
+Status SqliteWriter::prune_runs(std::int64_t keep) {
+  return database_
+      .query("DELETE FROM runs WHERE id IN (SELECT id FROM runs ORDER BY started DESC, id DESC LIMIT -1 OFFSET ?)",
+             keep)
       .run();
 }
 

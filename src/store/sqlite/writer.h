@@ -27,6 +27,7 @@ class SqliteWriter final : public Reads<Writer> {
   Status decide(BytesView request_key, Admission verdict, std::string_view by, Instant at) override;
   Status revoke(BytesView serial, RevocationReason reason, std::string_view by, Instant at) override;
   Status save_run(const Run& run) override;
+  Status prune_runs(std::int64_t keep) override;
   Status append_audit(AuditEntry entry) override;
 
  private:
@@ -40,6 +41,8 @@ class SqliteWriter final : public Reads<Writer> {
   Status update_device_part(const Device& device, std::string_view actor, std::string_view action);
   Status issued_part(const Issued& fact, Instant at, std::string_view actor);
   Status pended_part(const Pended& fact, Instant at, std::string_view actor);
+  Status denied_part(const Denied& fact, Instant at, std::string_view actor);
+  Status check_waiting(std::string_view device);
   Status join(const std::optional<Device>& newcomer, std::string_view id, Instant at, std::string_view actor);
   Status write_identities(const Device& device);
   Status spend(const Issued& fact, Instant at);

@@ -1,10 +1,8 @@
-#include "app/printable.h"
+#include "codec/printable.h"
 
 #include <gtest/gtest.h>
 
-#include "app/command.h"
-
-namespace imprint::app {
+namespace imprint {
 namespace {
 
 TEST(Printable, ordinary_text_stays) {
@@ -41,10 +39,5 @@ TEST(Printable, what_is_no_utf_8_becomes_question_marks) {
   EXPECT_EQ(printable("\xf4\x90\x80\x80"), "????");  // beyond Unicode
 }
 
-TEST(Printable, a_table_shows_no_hidden_characters) {
-  const std::string out = table({"ID", "MODEL"}, {{"dev-1", "pu\u202emp"}});
-  EXPECT_EQ(out, "ID     MODEL\ndev-1  pu\\u{202e}mp\n");
-}
-
 }  // namespace
-}  // namespace imprint::app
+}  // namespace imprint

@@ -1,11 +1,11 @@
-#include "app/printable.h"
+#include "codec/printable.h"
 
 #include <algorithm>
 #include <array>
 #include <cstdint>
 #include <cstdio>
 
-namespace imprint::app {
+namespace imprint {
 namespace {
 
 struct Range {
@@ -75,4 +75,4 @@ std::string printable(std::string_view text, bool lines) {
   return out;
 }
 
-}  // namespace imprint::app
+}  // namespace imprint

@@ -1,0 +1,119 @@
+#include "app/data_folder.h"
+
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+
+#include <filesystem>
+#include <fstream>
+
+#include "app/cli_rules.h"
+#include "crypto/random.h"
+#include "io/file.h"
+
+namespace imprint::app {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr Instant kNow{1'800'000'000'000};
+
+class DataFolderTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    path_ = (fs::temp_directory_path() / ("imprint-folder-" + hex(random_secret(rng_, 6).expose()))).string();
+    auto loaded = load_config("");
+    config_ = std::get<Config>(std::move(loaded));
+    config_.data = path_;
+  }
+  void TearDown() override { fs::remove_all(path_); }
+
+  Result<DataFolder> open() { return open_data_folder(config_, kNow, rng_); }
+  Result<DataFolder> refresh() { return refresh_data_folder(config_, kNow, rng_); }
+  std::string content(const std::string& file) { return std::string(as_text(*io::read_file(path_ + "/" + file))); }
+
+  SystemRng rng_;
+  std::string path_;
+  Config config_;
+};
+
+TEST_F(DataFolderTest, the_first_opening_makes_every_part_and_the_next_ones_none) {
+  const auto first = open();
+  ASSERT_TRUE(first) << first.error().what;
+  EXPECT_TRUE(fs::exists(path_ + "/imprint.db"));
+  const std::string key = content("ca/key.pem");
+  const std::string pepper = content("pepper");
+  const auto second = open();
+  ASSERT_TRUE(second);
+  EXPECT_EQ(second->ca.certificate, first->ca.certificate);
+  EXPECT_EQ(content("ca/key.pem"), key);
+  EXPECT_EQ(content("pepper"), pepper);
+  struct stat s {};
+  ASSERT_EQ(::stat((path_ + "/ca/key.pem").c_str(), &s), 0);
+  EXPECT_EQ(s.st_mode & 0777U, 0600U);
+}
+
+TEST_F(DataFolderTest, a_part_that_is_missing_is_named_and_never_made_again) {
+  ASSERT_TRUE(open());
+  const std::string key = content("ca/key.pem");
+  for (const std::string file : {"ca/key.pem", "ca/chain.pem", "pepper", "imprint.db"}) {
+    fs::rename(path_ + "/" + file, path_ + "/away");
+    for (const auto& opened : {open(), refresh(), read_data_folder(config_)}) {
+      ASSERT_FALSE(opened) << file;
+      EXPECT_EQ(opened.error().rule, &kDataPart);
+      EXPECT_NE(opened.error().what.find(file), std::string_view::npos) << opened.error().what;
+    }
+    EXPECT_FALSE(fs::exists(path_ + "/" + file));
+    fs::rename(path_ + "/away", path_ + "/" + file);
+  }
+  EXPECT_TRUE(open());
+  EXPECT_EQ(content("ca/key.pem"), key);
+}
+
+TEST_F(DataFolderTest, a_damaged_part_is_refused_and_left_alone) {
+  ASSERT_TRUE(open());
+  const std::string chain = content("ca/chain.pem");
+  const std::string key = content("ca/key.pem");
+  std::ofstream(path_ + "/ca/chain.pem") << chain.substr(0, chain.size() / 2);
+  const auto opened = open();
+  ASSERT_FALSE(opened);
+  EXPECT_EQ(opened.error().rule, &kDataPart);
+  EXPECT_EQ(content("ca/key.pem"), key);
+  EXPECT_EQ(content("ca/chain.pem").size(), chain.size() / 2);
+}
+
+TEST_F(DataFolderTest, a_running_server_makes_nothing_in_a_folder_that_was_emptied) {
+  ASSERT_TRUE(open());
+  fs::remove_all(path_);
+  fs::create_directory(path_);
+  const auto again = refresh();
+  ASSERT_FALSE(again);
+  EXPECT_EQ(again.error().rule, &kNoData);
+  EXPECT_TRUE(fs::is_empty(path_));
+}
+
+TEST_F(DataFolderTest, an_admin_token_that_was_removed_is_made_anew_at_the_start_only) {
+  ASSERT_TRUE(open());
+  const std::string token = content("admin.token");
+  fs::remove(path_ + "/admin.token");
+  EXPECT_FALSE(refresh());
+  EXPECT_FALSE(fs::exists(path_ + "/admin.token"));
+  ASSERT_TRUE(open());
+  EXPECT_NE(content("admin.token"), token);
+}
+
+TEST_F(DataFolderTest, one_bad_maker_file_is_named_and_the_others_count) {
+  const auto first = open();
+  ASSERT_TRUE(first);
+  ASSERT_TRUE(add_maker(path_, first->ca.certificate));
+  std::ofstream(path_ + "/makers/cut.pem") << to_pem(first->ca.certificate).substr(0, 100);
+  std::ofstream(path_ + "/makers/empty.pem") << "";
+  const auto opened = read_data_folder(config_);
+  ASSERT_TRUE(opened) << opened.error().what;
+  EXPECT_EQ(opened->makers.size(), 1U);
+  ASSERT_EQ(opened->unread.size(), 2U);
+  EXPECT_EQ(opened->unread[0].file, path_ + "/makers/cut.pem");
+  EXPECT_EQ(opened->unread[1].file, path_ + "/makers/empty.pem");
+}
+
+}  // namespace
+}  // namespace imprint::app
