@@ -58,10 +58,6 @@ exits 0 --help && said "Examples:"
 ok "help of the whole has an example"
 exits 2
 ok "no command is a usage error"
-exits 2 frobnicate && complained "frobnicate"
-ok "an unknown command is named"
-exits 2 device adx && complained "adx"
-ok "an unknown command of a command is named"
 exits 2 device add
 ok "a missing argument is a usage error"
 exits 2 frobnicate --json && is_json "$err"
