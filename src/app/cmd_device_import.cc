@@ -107,7 +107,9 @@ OrProblem<Ok> take(const Context& context, const ImportOptions& options) {
   }
   Problem problem(done.error(), options.file);
   if (first_bad != nullptr) {
-    problem.state = first_bad->id + ": " + std::string(first_bad->problem->what);
+    const Rule* const rule = first_bad->problem->rule;
+    problem.state = first_bad->id + ": " + std::string(first_bad->problem->what) +
+                    (rule == nullptr ? "" : " (" + std::string(rule->id) + "; " + std::string(rule->next) + ")");
     problem.code = exit_code(*first_bad->problem);
   }
   return problem;

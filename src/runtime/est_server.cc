@@ -140,7 +140,7 @@ class EstServer::Conversation : public std::enable_shared_from_this<Conversation
     finish();
   }
   void broken(const Error& error) {
-    recorder_.failed(state_name<est::Server>(engine_.state()), silent(error), std::string(error.what), now());
+    tell_trouble(state_name<est::Server>(engine_.state()), error);
     result_ = error.rule != nullptr ? "refused" : "failed";
     // Without a rule it is the store's trouble, or another request with the same key or token got there first: the
     // client may simply ask again and get its answer.
@@ -159,7 +159,7 @@ class EstServer::Conversation : public std::enable_shared_from_this<Conversation
   // The last step: what the client got, or the rule that kept it from it.
   void tell_end(std::string_view state) {
     if (trouble_) {
-      recorder_.failed(state, silent(*trouble_), std::string(trouble_->what), now());
+      tell_trouble(state, *trouble_);
     } else if (!issued_.empty()) {
       recorder_.entered(state, issued_ + "; on record before anybody gets it", now());
     } else if (!decision_) {  // a question that was answered, or a client that left
@@ -181,8 +181,12 @@ class EstServer::Conversation : public std::enable_shared_from_this<Conversation
     }
   }
   // CA and store have no rules of their own; to the client they are one.
-  static Error silent(const Error& error) {
-    return error.rule != nullptr ? error : Error{error.fault, est::kSignerSilent};
+  void tell_trouble(std::string_view state, const Error& error) {
+    if (error.rule != nullptr) {
+      recorder_.failed(state, error, {}, now());
+    } else {
+      recorder_.failed(state, Error{error.fault, est::kSignerSilent}, std::string(error.what), now());
+    }
   }
   void submit(store::Store::Change change, std::function<void(Status)> done) {
     auto self = shared_from_this();
