@@ -127,9 +127,12 @@ class FullStore final : public store::Store {
   void submit(Change change, std::function<void(Status)> done) override {
     if (full_times > 0) {
       --full_times;
-      return done(Error{Fault::limit, "store: too many changes wait"});
+      return done(Error{Fault::unreachable, "store: too many changes wait"});
     }
     store_->submit(std::move(change), std::move(done));
+  }
+  void submit_along(Change change, std::function<void(Status)> done) override {
+    store_->submit_along(std::move(change), std::move(done));
   }
   Result<std::unique_ptr<store::Reader>> read() override { return store_->read(); }
   int full_times = 0;
