@@ -38,8 +38,8 @@ class HttpsClient {
   // after this side is done: its refusal shows as `lost`, with the alert in the words of the waiting request's error.
   virtual void open(Open what, std::function<void(Result<SessionRef>)> done) = 0;
   // One request at a time a session; a second one waits its turn. Errors: why the session ended, if it has; unreachable
-  // (the connection ended before the answer, or none came in time), limit (answer too large; 64 requests wait), malformed (not HTTP; Method::other; a
-  // path or query with characters that would end the first line).
+  // (the connection ended before the answer, or none came in time), limit (answer too large; 64 requests wait),
+  // malformed (not HTTP; Method::other; a path or query with characters that would end the first line).
   virtual void request(std::uint64_t session, Request what, std::function<void(Result<Response>)> done) = 0;
   // Requests that wait end with unreachable; `lost` is not called.
   virtual void close(std::uint64_t session) = 0;

@@ -45,9 +45,9 @@ struct Device {
 };
 bool valid_device_id(std::string_view id);
 
-// The text by which a proven certificate identity is looked up: "x509:" + hex SHA-256 over issuer name, subject name and
-// public key (SubjectPublicKeyInfo). The key is in it because a name is free to take: one maker that a site trusts must
-// not stand for another's devices. An IDevID issued anew for the same key and names is the same device.
+// The text by which a proven certificate identity is looked up: "x509:" + hex SHA-256 over issuer name, subject name
+// and public key (SubjectPublicKeyInfo). The key is in it because a name is free to take: one maker that a site trusts
+// must not stand for another's devices. An IDevID issued anew for the same key and names is the same device.
 std::string identity_of(const Certificate& certificate);
 
 // A secret that a device presents: one-time token (user name may be empty) or password.

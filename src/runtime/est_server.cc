@@ -185,7 +185,9 @@ class EstServer::Conversation : public std::enable_shared_from_this<Conversation
     if (error.rule != nullptr) {
       recorder_.failed(state, error, {}, now());
     } else {
-      recorder_.failed(state, Error{error.fault, est::kSignerSilent}, std::string(error.what), now());
+      recorder_.failed(state,
+                       Error{error.fault, error.fault == Fault::refused ? est::kSignerRefused : est::kSignerSilent},
+                       std::string(error.what), now());
     }
   }
   void submit(store::Store::Change change, std::function<void(Status)> done) {

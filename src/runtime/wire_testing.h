@@ -89,7 +89,7 @@ class Wire : public testing::Test {
     ASSERT_TRUE(store_->write([&](store::Writer& w) { return w.add_device(device, "test"); }));
   }
 
-  // Lets the device run to its end, at most ten seconds.
+  // Lets the device run to its end, at most half a minute.
   imprint::Run onboard(DeviceStorage& storage, const est::PlanRef& plan, bool person_says = false) {
     std::optional<imprint::Run> out;
     EstDevice::Hooks hooks;
@@ -103,10 +103,10 @@ class Wire : public testing::Test {
     };
     EstDevice device(loop_, rng_, over_sockets(loop_, guard_), storage, nullptr, "dev", std::move(hooks));
     loop_.post([&] { device.start(plan); });
-    const auto limit = loop_.after(std::chrono::seconds(10), [&] { loop_.stop(); });
+    const auto limit = loop_.after(std::chrono::seconds(30), [&] { loop_.stop(); });
     loop_.run();
     loop_.cancel(limit);
-    EXPECT_TRUE(out) << "no end within ten seconds";
+    EXPECT_TRUE(out) << "no end within half a minute";
     return out.value_or(imprint::Run{});
   }
 

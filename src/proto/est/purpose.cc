@@ -39,7 +39,8 @@ class Parts {
 
 Sha256 purpose_of(const Plan& plan) {
   Parts parts;
-  parts.put(plan.server.text());
+  // With the owner's anchors at hand any server of the owner's will do, and it may have moved to another port.
+  parts.put(plan.explicit_anchors.empty() ? std::optional(plan.server.text()) : std::nullopt);
   parts.put(plan.label);
   parts.put(plan.login ? std::optional(std::string_view(plan.login->user)) : std::nullopt);
   parts.put(plan.credential ? std::optional(BytesView(plan.credential->chain.front().der)) : std::nullopt);

@@ -27,8 +27,6 @@ Plan full_plan() {
 TEST(Purpose, changes_with_everything_that_is_asked_for) {
   using Change = std::function<void(Plan&)>;
   const std::vector<Change> changes{
-      [](Plan& p) { p.server = *Uri::parse("https://est2.example"); },
-      [](Plan& p) { p.server = *Uri::parse("https://est.example:8443"); },
       [](Plan& p) { p.label = "lamps"; },
       [](Plan& p) { p.login->user = "dev-2"; },
       [](Plan& p) { p.login.reset(); },
@@ -62,7 +60,18 @@ TEST(Purpose, stays_with_what_may_differ_between_two_attempts) {
   plan.polls = 1;
   plan.login->password = Secret("a fresh one");
   plan.explicit_anchors.push_back(cast().maker.certificate);
+  plan.server = *Uri::parse("https://est2.example:8443");
   EXPECT_EQ(purpose_of(plan), purpose);
+}
+
+TEST(Purpose, without_the_owner_s_anchors_it_is_bound_to_the_server) {
+  Plan plan = full_plan();
+  plan.explicit_anchors.clear();
+  const Sha256 purpose = purpose_of(plan);
+  for (const char* const other : {"https://est2.example", "https://est.example:8443"}) {
+    plan.server = *Uri::parse(other);
+    EXPECT_NE(purpose_of(plan), purpose) << other;
+  }
 }
 
 // A device without anchors whose person has confirmed the owner's CA, and whose token was refused.

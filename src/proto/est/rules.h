@@ -47,6 +47,8 @@ inline constexpr Rule kWhoAreYou{"EST-AUTHENTICATION", "nobody known asks", "RFC
                                  "present a certificate or a one-time token"};
 inline constexpr Rule kSignerSilent{"EST-CA-UNREACHABLE", "the CA or the store does not answer",
                                     "RFC 7030 section 4.2.3", "try again after the time in Retry-After"};
+inline constexpr Rule kSignerRefused{"EST-CA-REFUSED", "the CA does not sign this", "RFC 7030 section 4.2.3",
+                                     "ask the owner; the CA's own log says why"};
 
 // ---- answers that a client reads ----
 inline constexpr Rule kUnreachable{"EST-SERVER-UNREACHABLE", "the EST server does not answer", "RFC 7030 section 3",
@@ -90,14 +92,39 @@ inline constexpr Rule kKey{"EST-KEY", "the device could not make or use its key"
 inline constexpr Rule kGaveUp{"EST-GAVE-UP", "tried often enough", "ours: docs/guide.md",
                               "mend what the steps before say, then start again"};
 
-inline constexpr std::array kRules{&kNoSuchOperation, &kNoSuchLabel,    &kWantsGet,          &kWantsPost,
-                                   &kWrongType,       &kBodyUnreadable, &kRequestUnreadable, &kPossession,
-                                   &kLinkingWrong,    &kLinkingMissing, &kLinkingImpossible, &kRenewalUnproven,
-                                   &kRenewalNames,    &kWhoAreYou,      &kSignerSilent,      &kUnreachable,
-                                   &kServerUntrusted, &kServerAlert,    &kServerName,        &kNoAnchors,
-                                   &kCaCertificates,  &kCaBag,          &kCaRollover,        &kNotConfirmed,
-                                   &kRefused,         &kUnauthorized,   &kAnswerUnreadable,  &kNotMyKey,
-                                   &kNotMyAnchors,    &kRetryAfter,     &kRedirect,          &kKey,
+inline constexpr std::array kRules{&kNoSuchOperation,
+                                   &kNoSuchLabel,
+                                   &kWantsGet,
+                                   &kWantsPost,
+                                   &kWrongType,
+                                   &kBodyUnreadable,
+                                   &kRequestUnreadable,
+                                   &kPossession,
+                                   &kLinkingWrong,
+                                   &kLinkingMissing,
+                                   &kLinkingImpossible,
+                                   &kRenewalUnproven,
+                                   &kRenewalNames,
+                                   &kWhoAreYou,
+                                   &kSignerSilent,
+                                   &kSignerRefused,
+                                   &kUnreachable,
+                                   &kServerUntrusted,
+                                   &kServerAlert,
+                                   &kServerName,
+                                   &kNoAnchors,
+                                   &kCaCertificates,
+                                   &kCaBag,
+                                   &kCaRollover,
+                                   &kNotConfirmed,
+                                   &kRefused,
+                                   &kUnauthorized,
+                                   &kAnswerUnreadable,
+                                   &kNotMyKey,
+                                   &kNotMyAnchors,
+                                   &kRetryAfter,
+                                   &kRedirect,
+                                   &kKey,
                                    &kGaveUp};
 
 }  // namespace imprint::est

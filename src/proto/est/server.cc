@@ -221,7 +221,8 @@ Result<Server::Idle> Server::on(const Admitting& s, const Gone& g, Turn&) const 
 
 Result<Server::Idle> Server::on(const Issuing& s, const Done<Bytes>& d, Turn& t) const {
   if (!d.answer) {
-    tell(t, s.from, come_back(503, kSignerSilent, kComeBackSoon_s));
+    const bool final = d.answer.error().fault == Fault::refused;
+    tell(t, s.from, final ? refusal(403, kSignerRefused) : come_back(503, kSignerSilent, kComeBackSoon_s));
     return Idle{};
   }
   const std::string peer = learn_applicant(*s.session, s.decision, t);
