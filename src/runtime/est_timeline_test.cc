@@ -168,7 +168,7 @@ TEST_F(Timeline, a_ca_that_is_silent_has_a_rule) {
   MemoryStorage storage;
   auto plan = plan_with_idevid("dev-8", storage);
   register_device("dev-8", &plan->credential->chain[0]);
-  plan->attempts = 1;
+  plan->polls = 1;
   onboard(storage, plan);
   expect_refusal("dev-8", Fault::unreachable, "EST-CA-UNREACHABLE");
   EXPECT_NE(journal_.steps.back().step.check.find("no route to the signer"), std::string::npos);

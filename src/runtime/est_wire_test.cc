@@ -260,7 +260,7 @@ TEST_F(DistantCa, one_that_is_gone_for_a_moment_is_asked_again) {
 
 TEST_F(DistantCa, one_that_stays_away_ends_the_run_and_leaves_no_record) {
   signer_->fault_times = 100;
-  plan_->attempts = 1;
+  plan_->polls = 1;
   const imprint::Run run = onboard(storage_, plan_);
   EXPECT_EQ(run.result, "failed") << run.rule;
   EXPECT_EQ(on_record(), 0);
