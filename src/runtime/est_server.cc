@@ -238,12 +238,16 @@ Status EstServer::listen(io::Loop& loop, io::HttpsServerOptions options) {
 }
 
 void EstServer::halt() {
+  halted_ = true;
   for (const auto& [id, conversation] : conversations_) {
     conversation->halt();
   }
 }
 
 void EstServer::take(Exchange from, Request request) {
+  if (halted_) {
+    return;
+  }
   if (request.method == Method::get && request.path == kRevocationListPath) {
     Response out;
     out.status = 200;

@@ -43,7 +43,7 @@ class EstServer {
   io::HttpsServerStats stats() const;
 
   // `acted` is called after every single action of every conversation; it may call halt(): the power is cut, nothing
-  // more leaves.
+  // more leaves, and nothing is taken any more.
   void on_acted(std::function<void()> acted) { acted_ = std::move(acted); }
   void halt();
 
@@ -61,6 +61,7 @@ class EstServer {
   std::unique_ptr<io::HttpsServer> https_;
   std::unordered_map<std::uint64_t, std::shared_ptr<Conversation>> conversations_;
   std::function<void()> acted_;
+  bool halted_ = false;
 };
 
 }  // namespace imprint

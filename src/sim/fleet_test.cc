@@ -85,6 +85,19 @@ TEST(Fleet, a_device_that_forgets_what_it_asked_for_is_found) {
   EXPECT_TRUE(found);
 }
 
+// All requests come at the same few instants: some reach the owner's machine in the very moment its power goes.
+TEST(Fleet, requests_that_arrive_as_the_power_goes_are_lost_and_no_more) {
+  for (std::uint64_t seed = 1; seed <= 4; ++seed) {
+    FleetPlan plan = calm(24, seed);
+    plan.arrival = Duration(0);
+    plan.signer.most = Duration(50);
+    plan.owner_cut = 0.02;
+    const FleetReport r = run(plan);
+    EXPECT_TRUE(r.wrong.empty()) << "seed " << seed << '\n' << joined(r.wrong);
+    EXPECT_GT(r.owner_cuts, 0U);
+  }
+}
+
 // Three devices: two with an IDevID, one with a token.
 TEST(Fleet, the_power_of_a_device_goes_after_every_single_action) {
   std::uint64_t after = 1;

@@ -14,7 +14,7 @@ inline constexpr Rule kWaiting{"SITE-WAITING", "a person has to approve first", 
 inline constexpr Rule kUnwanted{"SITE-UNWANTED", "the owner does not want this device", "ours: docs/guide.md, policy",
                                 "ask the owner; `imprint device approve` takes the refusal back"};
 inline constexpr Rule kRetired{"SITE-RETIRED", "the device is retired", "ours: docs/guide.md, lifecycle",
-                               "add it anew if it is to come back"};
+                               "add it anew under another id if it is to come back"};
 inline constexpr Rule kRevoked{"SITE-REVOKED", "the certificate presented is revoked", "RFC 5280 section 3.3",
                                "use the IDevID or a fresh one-time token"};
 inline constexpr Rule kSpent{"SITE-TOKEN-SPENT", "the one-time token has been used", "RFC 7030 section 6",

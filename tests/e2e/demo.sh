@@ -4,6 +4,8 @@ set -u
 cd "$(dirname "$0")/../.."
 imprint=${IMPRINT:-build/imprint}
 work=$(mktemp -d)
+export TMPDIR=$work/tmp  # so that what is left behind is ours
+mkdir "$TMPDIR"
 n=0
 failed=0
 trap '[ -z "$server" ] || kill "$server" 2>/dev/null; rm -rf "$work"' EXIT

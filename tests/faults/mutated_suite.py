@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 """10,000 mutated requests to the sanitizer build's server: no crash, no leak, no wrong 200.
 
-Good requests of every operation are cut, stretched, flipped, repeated and spliced by a seeded generator. A 200 is right
-only for the two questions that need no credentials, and for the one enrolment whose token is good and whose body is whole.
+Good requests of every operation are cut, stretched, flipped, repeated and spliced by a seeded generator. Four of five come
+from a stranger: for them a 200 is right only for the questions that need no credentials, and no certificate may come to be. The
+rest come from a registered device with its IDevID: whatever is certified for them has to be just what its whole request says.
 """
 import base64
 import concurrent.futures
@@ -12,6 +13,7 @@ import random
 import re
 import signal
 import socket
+import sqlite3
 import ssl
 import subprocess
 import sys
@@ -23,6 +25,7 @@ IMPRINT = os.environ.get("IMPRINT_ASAN", "build-asan/imprint")
 REQUESTS = int(os.environ.get("MUTANTS", "10000"))
 CLIENTS = 48  # at a time: most of one exchange is waiting for an answer that a cut request never gets
 SEED = int(os.environ.get("SEED", "20261121"))
+DEVICE = "mutant-0001"
 tests = []
 
 
@@ -41,7 +44,7 @@ def run(*arguments):
 
 def make_csr(work):
     subprocess.run(["openssl", "ecparam", "-name", "prime256v1", "-genkey", "-noout", "-out", str(work / "k.pem")], check=True)
-    subprocess.run(["openssl", "req", "-new", "-key", str(work / "k.pem"), "-subj", "/CN=mutant", "-outform", "DER",
+    subprocess.run(["openssl", "req", "-new", "-key", str(work / "k.pem"), "-subj", f"/CN={DEVICE}", "-outform", "DER",
                     "-out", str(work / "r.der")], check=True, capture_output=True)
     return (work / "r.der").read_bytes()
 
@@ -102,6 +105,19 @@ def asks_a_question(data):
     return b"cacerts" in data or b"csrattrs" in data or b"crl" in data
 
 
+def issued(data):
+    """The certificates on record."""
+    found = json.loads(run("ca", "list", "--data", str(data), "--json"))
+    return found if isinstance(found, list) else found.get("certificates", [])
+
+
+def key_of(data, serial):
+    database = sqlite3.connect(f"file:{data}/imprint.db?mode=ro", uri=True, timeout=5)
+    der = database.execute("SELECT der FROM certificates WHERE serial = ?", (bytes.fromhex(serial),)).fetchone()[0]
+    database.close()
+    return subprocess.run(["openssl", "x509", "-inform", "DER", "-noout", "-pubkey"], input=der, capture_output=True, check=True).stdout
+
+
 def main():
     rng = random.Random(SEED)
     print(f"# seed {SEED}")
@@ -109,7 +125,8 @@ def main():
         work = Path(folder)
         data = work / "data"
         run("init", "--data", str(data))
-        run("device", "add", "mutant", "--data", str(data))
+        run("factory", "make", "--model", "mutant", "--out", str(work / "made"), "--data", str(data))
+        run("device", "import", str(work / "made" / "manifest.jsonl"), "--data", str(data))
         env = dict(os.environ, IMPRINT_EST_LISTEN="127.0.0.1:0", IMPRINT_API_LISTEN="127.0.0.1:0", IMPRINT_LOG_LEVEL="error")
         log = open(work / "log", "wb")
         server = subprocess.Popen([IMPRINT, "serve", "--data", str(data)], env=env, stdout=log, stderr=log)
@@ -119,10 +136,12 @@ def main():
             time.sleep(0.05)
         port = int(json.loads((data / "endpoints.json").read_text())["est"].rsplit(":", 1)[1])
         context = ssl.create_default_context(cafile=str(data / "ca" / "chain.pem"))
+        known = ssl.create_default_context(cafile=str(data / "ca" / "chain.pem"))
+        known.load_cert_chain(work / "made" / DEVICE / "idevid-chain.pem", work / "made" / DEVICE / "idevid-key.pem")
 
         csr = make_csr(work)
         body = base64.encodebytes(csr)
-        basic = "Authorization: Basic " + base64.b64encode(b"mutant:not-the-token").decode()
+        basic = "Authorization: Basic " + base64.b64encode(f"{DEVICE}:not-the-token".encode()).decode()
         type_ = "Content-Type: application/pkcs10"
         pool = [
             http("GET", "/.well-known/est/cacerts"),
@@ -137,19 +156,24 @@ def main():
         good = exchange(port, context, pool[0])
         check("a good question is answered", good == [200], good)
         mutants = [mutate(rng, rng.choice(pool), pool) for _ in range(REQUESTS)]
+        strangers = REQUESTS * 4 // 5
         with concurrent.futures.ThreadPoolExecutor(max_workers=CLIENTS) as clients:
-            results = list(clients.map(lambda mutant: exchange(port, context, mutant), mutants))
+            results = list(clients.map(lambda mutant: exchange(port, context, mutant), mutants[:strangers]))
+        check("no certificate came of a stranger's mutant", issued(data) == [], issued(data))
         answered = sum(bool(statuses) for statuses in results)
         wrong = [(n, mutants[n][:200]) for n, statuses in enumerate(results)
                  if statuses and 200 in statuses and not asks_a_question(mutants[n])]
         check("the server is still there", server.poll() is None, (work / "log").read_text()[-3000:])
         check("no mutant got a 200 that it should not", not wrong, wrong[:3])
-        check("most mutants got an answer", answered > REQUESTS // 4, answered)
+        check("most mutants got an answer", answered > strangers // 4, answered)
+        with concurrent.futures.ThreadPoolExecutor(max_workers=CLIENTS) as clients:
+            granted = list(clients.map(lambda mutant: exchange(port, known, mutant), mutants[strangers:]))
+        check("some of a known device's were still whole", any(statuses and 200 in statuses for statuses in granted) and issued(data))
+        key = subprocess.run(["openssl", "pkey", "-in", str(work / "k.pem"), "-pubout"], capture_output=True, check=True).stdout
+        wrong = [c for c in issued(data) if c["device"] != DEVICE or c["subject"] != f"CN={DEVICE}" or key_of(data, c["serial"]) != key]
+        check("and what was certified is what they say", not wrong, wrong)
         good = exchange(port, context, pool[0])
         check("a good question is still answered", good == [200], good)
-        certificates = json.loads(run("ca", "list", "--data", str(data), "--json"))
-        count = len(certificates if isinstance(certificates, list) else certificates.get("certificates", []))
-        check("no certificate was issued", count == 0, certificates)
         server.send_signal(signal.SIGTERM)
         check("it ends cleanly, without a leak", server.wait(timeout=60) == 0, (work / "log").read_text()[-3000:])
     print(f"1..{len(tests)}")

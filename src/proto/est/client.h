@@ -8,6 +8,7 @@
 
 #include "proto/est/messages.h"
 #include "role/questions.h"
+#include "role/step.h"
 
 namespace imprint::est {
 
@@ -167,3 +168,11 @@ Duration rest_after(std::uint32_t failures, std::uint8_t luck);
 std::string anchor_belief(const Certificate& anchor);
 
 }  // namespace imprint::est
+
+namespace imprint {
+
+// Instantiated once, in client_table.cc: it takes seconds of a compilation.
+extern template Result<est::Client::State> step(const est::Client& role, const est::Client::State& state,
+                                                const est::Client::Input& input, est::Client::Turn& turn);
+
+}  // namespace imprint

@@ -9,6 +9,7 @@
 
 #include "proto/est/messages.h"
 #include "role/questions.h"
+#include "role/step.h"
 
 namespace imprint::est {
 
@@ -98,3 +99,11 @@ Status check_linking(const CertificateRequest& request, const Session& session, 
 Status check_renewal_names(const CertificateRequest& request, const Certificate& current);
 
 }  // namespace imprint::est
+
+namespace imprint {
+
+// Instantiated once, in server_table.cc.
+extern template Result<est::Server::State> step(const est::Server& role, const est::Server::State& state,
+                                                const est::Server::Input& input, est::Server::Turn& turn);
+
+}  // namespace imprint
