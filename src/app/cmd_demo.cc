@@ -14,6 +14,7 @@
 #include "io/file.h"
 #include "io/log.h"
 #include "io/loop.h"
+#include "sim/born.h"
 
 namespace imprint::app {
 namespace {
@@ -92,19 +93,7 @@ Result<std::vector<factory::Born>> make_fleet(Server& server, const Options& opt
   factory::Order order;
   order.anchors = server.folder().ca.chain();
   order.server_uri = "https://127.0.0.1:" + std::to_string(server.est_port());
-  order.model = "token";
-  order.count = options.devices / 3;
-  order.birth = factory::Birth::one_time;
-  std::vector<factory::Born> out;
-  if (order.count > 0) {
-    TRY(out, factory::make(order, maker, now, rng));
-  }
-  order.model = "idevid";
-  order.count = options.devices - order.count;
-  order.birth = factory::Birth::idevid;
-  TRY(auto with_idevid, factory::make(order, maker, now, rng));
-  out.insert(out.end(), std::make_move_iterator(with_idevid.begin()), std::make_move_iterator(with_idevid.end()));
-  return out;
+  return sim::make_mixed(std::move(order), options.devices, maker, now, rng);
 }
 
 Status import(Server& server, const std::vector<factory::Born>& devices) {

@@ -7,6 +7,23 @@ constexpr std::string_view kIdevidKey = "idevid";
 
 }  // namespace
 
+Result<std::vector<factory::Born>> make_mixed(factory::Order order, std::uint32_t count, const site::Ca& maker,
+                                              Instant now, Rng& rng) {
+  order.model = "token";
+  order.birth = factory::Birth::one_time;
+  order.count = count / 3;
+  std::vector<factory::Born> out;
+  if (order.count > 0) {
+    TRY(out, factory::make(order, maker, now, rng));
+  }
+  order.model = "idevid";
+  order.birth = factory::Birth::idevid;
+  order.count = count - order.count;
+  TRY(auto others, factory::make(order, maker, now, rng));
+  out.insert(out.end(), std::make_move_iterator(others.begin()), std::make_move_iterator(others.end()));
+  return out;
+}
+
 void fill(MemoryStorage& storage, const factory::Born& born) { storage.add_key(std::string(kIdevidKey), born.key); }
 
 est::PlanRef plan_of(const factory::Born& born, const Uri& server, const std::vector<Certificate>& anchors) {

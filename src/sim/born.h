@@ -6,6 +6,11 @@
 
 namespace imprint::sim {
 
+// So many devices of two kinds: every third with a one-time token, the others with an IDevID. Of the order model, count
+// and birth are set here.
+Result<std::vector<factory::Born>> make_mixed(factory::Order order, std::uint32_t count, const site::Ca& maker,
+                                              Instant now, Rng& rng);
+
 // Puts the IDevID's key into the device.
 void fill(MemoryStorage& storage, const factory::Born& born);
 

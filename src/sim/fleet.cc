@@ -52,23 +52,6 @@ class Trace final : public Journal {
   std::uint64_t runs_ = 0;
 };
 
-Result<std::vector<factory::Born>> make_devices(std::uint32_t count, const site::Ca& maker, Instant now, Rng& rng) {
-  factory::Order order;
-  order.model = "token";
-  order.birth = factory::Birth::one_time;
-  order.count = count / 3;
-  std::vector<factory::Born> out;
-  if (order.count > 0) {
-    TRY(out, factory::make(order, maker, now, rng));
-  }
-  order.model = "idevid";
-  order.birth = factory::Birth::idevid;
-  order.count = count - count / 3;
-  TRY(auto others, factory::make(order, maker, now, rng));
-  out.insert(out.end(), std::make_move_iterator(others.begin()), std::make_move_iterator(others.end()));
-  return out;
-}
-
 // All that one seed stands for.
 class Fleet {
  public:
@@ -90,7 +73,7 @@ class Fleet {
   Status set_up() {
     TRY(const Name name, Name::from_text("CN=Simulated Maker"));
     TRY(const site::Ca maker, site::make_root(KeyType::p256, name, clock_.now(), kTenYears, roles_));
-    TRY(born_, make_devices(plan_.devices, maker, clock_.now(), roles_));
+    TRY(born_, make_mixed({}, plan_.devices, maker, clock_.now(), roles_));
     TRY(owner_,
         Owner::make({clock_, network_, disk_, store_, owner_power_, roles_, trace_}, maker.certificate, plan_.signer));
     TRY(Ok{}, owner_->expect(born_));

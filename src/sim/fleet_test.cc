@@ -98,33 +98,30 @@ TEST(Fleet, requests_that_arrive_as_the_power_goes_are_lost_and_no_more) {
   }
 }
 
-// Three devices: two with an IDevID, one with a token.
-TEST(Fleet, the_power_of_a_device_goes_after_every_single_action) {
-  std::uint64_t after = 1;
-  for (bool struck = true; struck; ++after) {
-    ASSERT_LT(after, 500U);
+// Cuts the power after the first action, after the second, and so on until there is none left to cut after; says how
+// many there are. Three devices: two with an IDevID, one with a token.
+std::uint64_t cut_after_every_action(std::optional<std::uint64_t> FleetPlan::*after, std::uint64_t FleetReport::*cuts) {
+  constexpr std::uint64_t kMost = 500;
+  for (std::uint64_t n = 1; n <= kMost; ++n) {
     FleetPlan plan = calm(3);
-    plan.device_cut_after = after;
+    plan.*after = n;
     const FleetReport r = run(plan);
-    struck = r.device_cuts != 0;
-    EXPECT_TRUE(r.wrong.empty()) << "after action " << after << '\n' << joined(r.wrong);
-    EXPECT_EQ(r.operational, 3U) << "after action " << after;
+    EXPECT_TRUE(r.wrong.empty()) << "after action " << n << '\n' << joined(r.wrong);
+    EXPECT_EQ(r.operational, 3U) << "after action " << n;
+    if (r.*cuts == 0) {
+      return n - 1;
+    }
   }
-  EXPECT_GT(after, 30U);
+  ADD_FAILURE() << "more actions than " << kMost;
+  return kMost;
+}
+
+TEST(Fleet, the_power_of_a_device_goes_after_every_single_action) {
+  EXPECT_GT(cut_after_every_action(&FleetPlan::device_cut_after, &FleetReport::device_cuts), 30U);
 }
 
 TEST(Fleet, the_power_of_the_owner_goes_after_every_single_action) {
-  std::uint64_t after = 1;
-  for (bool struck = true; struck; ++after) {
-    ASSERT_LT(after, 500U);
-    FleetPlan plan = calm(3);
-    plan.owner_cut_after = after;
-    const FleetReport r = run(plan);
-    struck = r.owner_cuts != 0;
-    EXPECT_TRUE(r.wrong.empty()) << "after action " << after << '\n' << joined(r.wrong);
-    EXPECT_EQ(r.operational, 3U) << "after action " << after;
-  }
-  EXPECT_GT(after, 15U);
+  EXPECT_GT(cut_after_every_action(&FleetPlan::owner_cut_after, &FleetReport::owner_cuts), 15U);
 }
 
 }  // namespace
