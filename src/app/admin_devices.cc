@@ -3,8 +3,9 @@
 #include <nlohmann/json.hpp>
 
 #include "app/admin_routes.h"
-#include "app/operations.h"
 #include "app/rules.h"
+#include "site/operation_rules.h"
+#include "site/operations.h"
 
 namespace imprint::app::admin {
 namespace {
@@ -20,7 +21,7 @@ Response device_answer(int status, const Device& device) {
 // The device as it is now, for the answer and for the event stream.
 Result<Changed> changed_device(store::Reader& reader, const std::string& id, int status) {
   TRY(const std::optional<Device> device, reader.device(id));
-  CHECK_OR(device.has_value(), Error{Fault::refused, kDeviceUnknown});
+  CHECK_OR(device.has_value(), Error{Fault::refused, site::kDeviceUnknown});
   return Changed{device_answer(status, *device), "device.changed", dumped(device_json(*device))};
 }
 
@@ -64,11 +65,11 @@ Result<Outcome> add_device(const Env& env, const Call& call) {
     entry.idevid = std::move(certificates->front());
   }
   if (call.flag("one_time")) {
-    entry.one_time = new_one_time(env.rng);
+    entry.one_time = site::new_one_time(env.rng);
   }
   Change out;
   out.run = [entry, act = act_of(env), pepper = env.site.pepper](store::Writer& writer) -> Result<Changed> {
-    TRY([[maybe_unused]] const Ok added, register_device(writer, pepper, entry, act));
+    TRY([[maybe_unused]] const Ok added, site::register_device(writer, pepper, entry, act));
     TRY(Changed changed, changed_device(writer, entry.id, 201));
     changed.answer.location = "/v1/devices/" + entry.id;
     if (!entry.one_time.empty()) {
@@ -82,15 +83,15 @@ Result<Outcome> add_device(const Env& env, const Call& call) {
 Result<Outcome> show_device(const Env& env, const Call& call) {
   TRY(const auto reader, env.store.read());
   TRY(const std::optional<Device> device, reader->device(call.id));
-  CHECK_OR(device.has_value(), Error{Fault::refused, kDeviceUnknown});
+  CHECK_OR(device.has_value(), Error{Fault::refused, site::kDeviceUnknown});
   return device_answer(200, *device);
 }
 
-using DeviceOperation = Status (*)(store::Writer&, const Word&, const Act&);
+using DeviceOperation = Status (*)(store::Writer&, const site::Word&, const site::Act&);
 
 Result<Outcome> change_device(const Env& env, const Call& call, DeviceOperation operation) {
   Change out;
-  out.run = [operation, word = Word{call.id, call.version},
+  out.run = [operation, word = site::Word{call.id, call.version},
              act = act_of(env)](store::Writer& writer) -> Result<Changed> {
     TRY([[maybe_unused]] const Ok done, operation(writer, word, act));
     return changed_device(writer, word.id, 200);
@@ -98,15 +99,15 @@ Result<Outcome> change_device(const Env& env, const Call& call, DeviceOperation 
   return out;
 }
 
-Result<Outcome> approve(const Env& env, const Call& call) { return change_device(env, call, approve_device); }
-Result<Outcome> refuse(const Env& env, const Call& call) { return change_device(env, call, refuse_device); }
-Result<Outcome> retire(const Env& env, const Call& call) { return change_device(env, call, retire_device); }
+Result<Outcome> approve(const Env& env, const Call& call) { return change_device(env, call, site::approve_device); }
+Result<Outcome> refuse(const Env& env, const Call& call) { return change_device(env, call, site::refuse_device); }
+Result<Outcome> retire(const Env& env, const Call& call) { return change_device(env, call, site::retire_device); }
 
 Result<Outcome> make_token(const Env& env, const Call& call) {
   Change out;
-  out.run = [word = Word{call.id, call.version}, act = act_of(env), pepper = env.site.pepper,
-             token = new_one_time(env.rng)](store::Writer& writer) -> Result<Changed> {
-    TRY([[maybe_unused]] const Ok added, add_one_time(writer, pepper, word, token, act));
+  out.run = [word = site::Word{call.id, call.version}, act = act_of(env), pepper = env.site.pepper,
+             token = site::new_one_time(env.rng)](store::Writer& writer) -> Result<Changed> {
+    TRY([[maybe_unused]] const Ok added, site::add_one_time(writer, pepper, word, token, act));
     Changed changed{json_answer(201, {{"device", word.id}, {"user", word.id}}), "device.token",
                     dumped({{"device", word.id}})};
     add_token(changed.answer.body, token);
@@ -121,7 +122,7 @@ Result<Outcome> make_token(const Env& env, const Call& call) {
 Result<Outcome> timeline(const Env& env, const Call& call) {
   TRY(const auto reader, env.store.read());
   TRY(const std::optional<Device> device, reader->device(call.id));
-  CHECK_OR(device.has_value(), Error{Fault::refused, kDeviceUnknown});
+  CHECK_OR(device.has_value(), Error{Fault::refused, site::kDeviceUnknown});
   TRY(const std::vector<Run> latest, reader->runs(kRunsLookedAt));
   std::vector<std::pair<Instant, Json>> steps;
   Json runs = Json::array();

@@ -4,8 +4,8 @@
 #include <nlohmann/json.hpp>
 
 #include "app/admin_routes.h"
-#include "app/rules.h"
 #include "factory/line.h"
+#include "site/operation_rules.h"
 
 namespace imprint::app::admin {
 namespace {
@@ -26,13 +26,13 @@ std::vector<std::size_t> lines_with_text(std::string_view text) {
 struct Import {
   std::vector<ManifestEntry> entries;
   std::vector<std::size_t> lines;  // of the entries
-  std::vector<Imported> results;
+  std::vector<site::Imported> results;
 };
 
 Json results_json(const Import& import) {
   Json out = Json::array();
   for (std::size_t i = 0; i < import.results.size(); ++i) {
-    const Imported& result = import.results[i];
+    const site::Imported& result = import.results[i];
     Json line{{"line", import.lines.at(i)}, {"id", result.id}};
     if (result.problem) {
       line["result"] = "refused";
@@ -49,7 +49,7 @@ Json results_json(const Import& import) {
 
 Response refused_import(const Error& error, Json lines) {
   Response out = problem(error);
-  if (error.rule == &kManifestRefused) {
+  if (error.rule == &site::kManifestRefused) {
     Json body = problem_json(error, {});
     body["lines"] = std::move(lines);
     out.body = to_bytes(dumped(body));
@@ -63,9 +63,9 @@ Json problem_lines(const std::vector<factory::ManifestProblem>& problems) {
     out.push_back({{"line", each.line},
                    {"id", ""},
                    {"result", "refused"},
-                   {"rule", kManifestRefused.id},
+                   {"rule", site::kManifestRefused.id},
                    {"detail", each.text},
-                   {"next", kManifestRefused.next}});
+                   {"next", site::kManifestRefused.next}});
   }
   return out;
 }
@@ -75,13 +75,13 @@ Result<Outcome> import_devices(const Env& env, const Call& call) {
   std::vector<factory::ManifestProblem> problems;
   import->entries = factory::parse_manifest(as_text(call.request.body), problems);
   if (!problems.empty()) {
-    return refused_import(Error{Fault::refused, kManifestRefused}, problem_lines(problems));
+    return refused_import(Error{Fault::refused, site::kManifestRefused}, problem_lines(problems));
   }
   import->lines = lines_with_text(as_text(call.request.body));
   Change out;
   out.run = [import, act = act_of(env), pepper = env.site.pepper](store::Writer& writer) -> Result<Changed> {
-    TRY([[maybe_unused]] const Ok done, import_manifest(writer, pepper, import->entries, act, import->results));
-    const auto added = std::ranges::count(import->results, true, &Imported::added);
+    TRY([[maybe_unused]] const Ok done, site::import_manifest(writer, pepper, import->entries, act, import->results));
+    const auto added = std::ranges::count(import->results, true, &site::Imported::added);
     return Changed{json_answer(200, {{"added", added}, {"lines", results_json(*import)}}), "devices.imported",
                    dumped({{"added", added}})};
   };

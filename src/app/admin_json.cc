@@ -2,8 +2,9 @@
 #include <nlohmann/json.hpp>
 
 #include "app/admin_routes.h"
-#include "app/operations.h"
 #include "app/rules.h"
+#include "site/operation_rules.h"
+#include "site/operations.h"
 
 namespace imprint::app::admin {
 namespace {
@@ -19,7 +20,7 @@ const Rule& rule_of(const Error& error) {
     case Fault::limit:
       return kApiBody;
     case Fault::conflict:
-      return kDeviceChanged;
+      return site::kDeviceChanged;
     case Fault::unreachable:
       return kApiStore;
     case Fault::unexpected:
@@ -42,11 +43,18 @@ int status_of(const Error& error) {
     const Rule* rule;
     int status;
   };
-  static constexpr std::array kSpecial{
-      Special{&kDeviceUnknown, 404}, Special{&kRequestUnknown, 404},  Special{&kCertificateUnknown, 404},
-      Special{&kRunUnknown, 404},    Special{&kApiPath, 404},         Special{&kApiMethod, 405},
-      Special{&kDeviceChanged, 412}, Special{&kManifestRefused, 422}, Special{&kTokenWeak, 422},
-      Special{&kApiToken, 401},      Special{&kApiType, 415},         Special{&kApiBusy, 503}};
+  static constexpr std::array kSpecial{Special{&site::kDeviceUnknown, 404},
+                                       Special{&site::kRequestUnknown, 404},
+                                       Special{&site::kCertificateUnknown, 404},
+                                       Special{&kRunUnknown, 404},
+                                       Special{&kApiPath, 404},
+                                       Special{&kApiMethod, 405},
+                                       Special{&site::kDeviceChanged, 412},
+                                       Special{&site::kManifestRefused, 422},
+                                       Special{&site::kTokenWeak, 422},
+                                       Special{&kApiToken, 401},
+                                       Special{&kApiType, 415},
+                                       Special{&kApiBusy, 503}};
   const Rule& rule = rule_of(error);
   for (const Special& special : kSpecial) {
     if (special.rule == &rule) {
@@ -75,7 +83,7 @@ int status_of(const Error& error) {
   return 500;
 }
 
-Act act_of(const Env& env) { return {"admin", env.now}; }
+site::Act act_of(const Env& env) { return {"admin", env.now}; }
 
 std::string dumped(const Json& json) { return json.dump(-1, ' ', false, Json::error_handler_t::replace); }
 
@@ -137,7 +145,7 @@ Json certificate_json(const store::CertificateRow& row) {
           {"renews", hex(row.renews)},
           {"sha256", hex(sha256(row.der))},
           {"revoked", time_or_null(row.revoked.has_value(), row.revoked.value_or(Instant{}))},
-          {"revocation_reason", row.revoked ? Json(name(row.revocation_reason)) : Json()}};
+          {"revocation_reason", row.revoked ? Json(site::name(row.revocation_reason)) : Json()}};
 }
 
 Json pending_json(const store::PendingRow& row) {

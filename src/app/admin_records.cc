@@ -2,8 +2,9 @@
 #include <nlohmann/json.hpp>
 
 #include "app/admin_routes.h"
-#include "app/operations.h"
 #include "app/rules.h"
+#include "site/operation_rules.h"
+#include "site/operations.h"
 
 namespace imprint::app::admin {
 namespace {
@@ -24,12 +25,12 @@ Result<Outcome> list_pending(const Env& env, const Call& call) {
 
 Result<Outcome> decide(const Env& env, const Call& call, Admission verdict) {
   const std::optional<Bytes> key = from_hex(call.id);
-  CHECK_OR(key.has_value(), Error{Fault::refused, kRequestUnknown});
+  CHECK_OR(key.has_value(), Error{Fault::refused, site::kRequestUnknown});
   Change out;
   out.run = [key = *key, verdict, act = act_of(env)](store::Writer& writer) -> Result<Changed> {
-    TRY([[maybe_unused]] const Ok decided, decide_request(writer, key, verdict, act));
+    TRY([[maybe_unused]] const Ok decided, site::decide_request(writer, key, verdict, act));
     TRY(const std::optional<store::PendingRow> row, writer.pending(key));
-    CHECK_OR(row.has_value(), Error{Fault::refused, kRequestUnknown});
+    CHECK_OR(row.has_value(), Error{Fault::refused, site::kRequestUnknown});
     const Json json = pending_json(*row);
     return Changed{json_answer(200, json), "request.decided", dumped(json)};
   };
@@ -70,27 +71,27 @@ Result<Json> certificate_with_pem(const store::CertificateRow& row) {
 
 Result<Outcome> show_certificate(const Env& env, const Call& call) {
   const std::optional<Bytes> serial = from_hex(call.id);
-  CHECK_OR(serial.has_value(), Error{Fault::refused, kCertificateUnknown});
+  CHECK_OR(serial.has_value(), Error{Fault::refused, site::kCertificateUnknown});
   TRY(const auto reader, env.store.read());
   TRY(const std::optional<store::CertificateRow> row, reader->certificate(*serial));
-  CHECK_OR(row.has_value(), Error{Fault::refused, kCertificateUnknown});
+  CHECK_OR(row.has_value(), Error{Fault::refused, site::kCertificateUnknown});
   TRY(const Json json, certificate_with_pem(*row));
   return json_answer(200, json);
 }
 
 Result<Outcome> revoke(const Env& env, const Call& call) {
   const std::optional<Bytes> serial = from_hex(call.id);
-  CHECK_OR(serial.has_value(), Error{Fault::refused, kCertificateUnknown});
+  CHECK_OR(serial.has_value(), Error{Fault::refused, site::kCertificateUnknown});
   const std::string wanted = call.text("reason");
-  const auto reason = wanted.empty() ? RevocationReason::unspecified : revocation_reason_named(wanted);
+  const auto reason = wanted.empty() ? RevocationReason::unspecified : site::revocation_reason_named(wanted);
   if (!reason) {
     return problem(Error{Fault::malformed, kApiBody}, "reason: not one of RFC 5280 section 5.3.1");
   }
   Change out;
   out.run = [serial = *serial, reason = *reason, act = act_of(env)](store::Writer& writer) -> Result<Changed> {
-    TRY([[maybe_unused]] const Ok revoked, revoke_certificate(writer, serial, reason, act));
+    TRY([[maybe_unused]] const Ok revoked, site::revoke_certificate(writer, serial, reason, act));
     TRY(const std::optional<store::CertificateRow> row, writer.certificate(serial));
-    CHECK_OR(row.has_value(), Error{Fault::refused, kCertificateUnknown});
+    CHECK_OR(row.has_value(), Error{Fault::refused, site::kCertificateUnknown});
     TRY(const Json json, certificate_with_pem(*row));
     return Changed{json_answer(200, json), "certificate.revoked", dumped(certificate_json(*row))};
   };

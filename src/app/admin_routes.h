@@ -5,10 +5,10 @@
 #include <variant>
 
 #include "app/admin_api.h"
-#include "app/operations.h"
 #include "base/rng.h"
 #include "codec/json.h"
 #include "role/session.h"
+#include "site/operations.h"
 
 namespace imprint::app::admin {
 
@@ -91,7 +91,7 @@ std::span<const Route> program_routes();
 std::string openapi(std::span<const Route> routes);
 
 // The administrator, now.
-Act act_of(const Env& env);
+site::Act act_of(const Env& env);
 
 // ---- answers ----
 

@@ -2,9 +2,9 @@
 #include <set>
 
 #include "app/admin_testing.h"
-#include "app/operations.h"
 #include "app/version.h"
 #include "factory/line.h"
+#include "site/operations.h"
 
 namespace imprint::app {
 namespace {
@@ -190,7 +190,7 @@ std::string token_line(const std::string& id) {
   ManifestEntry entry;
   entry.id = id;
   entry.model = "lamp";
-  entry.one_time = new_one_time(rng);
+  entry.one_time = site::new_one_time(rng);
   return factory::manifest_line(entry);
 }
 

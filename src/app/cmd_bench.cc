@@ -5,13 +5,13 @@
 #include <nlohmann/json.hpp>
 
 #include "app/cli.h"
-#include "app/operations.h"
 #include "bench/est.h"
 #include "codec/base64.h"
 #include "crypto/random.h"
 #include "factory/line.h"
 #include "io/file.h"
 #include "io/loop.h"
+#include "site/operations.h"
 
 namespace imprint::app {
 namespace {
@@ -55,7 +55,7 @@ class Scratch {
 
 // Registers the devices as a manifest would, and gives the first one a password too.
 Status fill_store(const Config& config, const DataFolder& folder, const std::vector<factory::Born>& born,
-                  const Secret& password, const Act& act) {
+                  const Secret& password, const site::Act& act) {
   TRY(const auto store, open_store(config));
   std::vector<ManifestEntry> entries;
   for (const factory::Born& one : born) {
@@ -64,8 +64,8 @@ Status fill_store(const Config& config, const DataFolder& folder, const std::vec
   const std::string& first = entries.front().id;
   const DeviceSecret secret{first, first, false, site::secret_mac(folder.pepper, first, password), false};
   return store->write([&](store::Writer& w) -> Status {
-    std::vector<Imported> results;
-    TRY([[maybe_unused]] const Ok taken, import_manifest(w, folder.pepper, entries, act, results));
+    std::vector<site::Imported> results;
+    TRY([[maybe_unused]] const Ok taken, site::import_manifest(w, folder.pepper, entries, act, results));
     return w.add_secret(secret);
   });
 }

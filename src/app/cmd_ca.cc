@@ -82,7 +82,7 @@ struct RevokeOptions {
 
 OrProblem<Ok> revoke(const Context& context, const RevokeOptions& options) {
   TRY(const Bytes serial, parse_serial(options.serial));
-  const auto reason = revocation_reason_named(options.reason);
+  const auto reason = site::revocation_reason_named(options.reason);
   if (!reason) {
     Problem problem(Error{Fault::malformed, kOption}, "--reason " + options.reason);
     problem.next =
@@ -91,8 +91,9 @@ OrProblem<Ok> revoke(const Context& context, const RevokeOptions& options) {
     return problem;
   }
   TRY(const Offline data, context.offline());
-  TRY(Ok{}, about(data.store->write(
-                      [&](store::Writer& writer) { return revoke_certificate(writer, serial, *reason, by_cli()); }),
+  TRY(Ok{}, about(data.store->write([&](store::Writer& writer) {
+        return site::revoke_certificate(writer, serial, *reason, by_cli());
+      }),
                   options.serial));
   TRY(const auto reader, data.store->read());
   TRY(const auto row, reader->certificate(serial));

@@ -7,7 +7,6 @@
 #include "app/cli.h"
 #include "app/cli_rules.h"
 #include "app/fleet.h"
-#include "app/operations.h"
 #include "app/simulation.h"
 #include "crypto/random.h"
 #include "factory/line.h"
@@ -15,6 +14,7 @@
 #include "io/log.h"
 #include "io/loop.h"
 #include "sim/born.h"
+#include "site/operations.h"
 
 namespace imprint::app {
 namespace {
@@ -101,10 +101,10 @@ Status import(Server& server, const std::vector<factory::Born>& devices) {
   for (const factory::Born& born : devices) {
     entries.push_back(born.entry);
   }
-  std::vector<Imported> results;
-  const Act act{"factory", io::Loop().now()};
+  std::vector<site::Imported> results;
+  const site::Act act{"factory", io::Loop().now()};
   return server.store().write(
-      [&](store::Writer& w) { return import_manifest(w, server.folder().pepper, entries, act, results); });
+      [&](store::Writer& w) { return site::import_manifest(w, server.folder().pepper, entries, act, results); });
 }
 
 std::string joined(const std::vector<std::string>& parts) {

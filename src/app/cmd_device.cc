@@ -3,7 +3,7 @@
 #include <nlohmann/json.hpp>
 
 #include "app/admin_routes.h"
-#include "app/rules.h"
+#include "site/operation_rules.h"
 #include "io/loop.h"
 
 namespace imprint::app {
@@ -154,12 +154,12 @@ std::string device_text(const Device& device) {
   return out + "added " + utc_text(device.added) + ", changed " + utc_text(device.changed) + "\n";
 }
 
-Act by_cli() { return {"cli", io::wall_clock()}; }
+site::Act by_cli() { return {"cli", io::wall_clock()}; }
 
 OrProblem<Device> find_device(store::Reader& reader, const std::string& id) {
   TRY(const std::optional<Device> device, reader.device(id));
   if (!device) {
-    return Problem(Error{Fault::refused, kDeviceUnknown}, id);
+    return Problem(Error{Fault::refused, site::kDeviceUnknown}, id);
   }
   return *device;
 }

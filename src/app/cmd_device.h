@@ -2,7 +2,7 @@
 #pragma once
 
 #include "app/cli.h"
-#include "app/operations.h"
+#include "site/operations.h"
 
 namespace imprint::app {
 
@@ -12,7 +12,7 @@ std::string pending_table(const std::vector<store::PendingRow>& rows);
 std::string device_text(const Device& device);
 
 // By the command line, now.
-Act by_cli();
+site::Act by_cli();
 
 // The device, or DEVICE-UNKNOWN.
 OrProblem<Device> find_device(store::Reader& reader, const std::string& id);

@@ -17,7 +17,7 @@ struct AddOptions {
 };
 
 // Into the inventory, but waiting for a person.
-Status hold(store::Writer& writer, const std::string& id, const Act& act) {
+Status hold(store::Writer& writer, const std::string& id, const site::Act& act) {
   TRY(std::optional<Device> device, writer.device(id));
   device->admission = Admission::waiting;
   device->changed = act.at;
@@ -53,7 +53,7 @@ OrProblem<ManifestEntry> entry_of(const AddOptions& options) {
   }
   if (options.one_time || !options.token_file.empty()) {
     SystemRng rng;
-    out.one_time = new_one_time(rng);
+    out.one_time = site::new_one_time(rng);
   }
   return out;
 }
@@ -62,9 +62,9 @@ OrProblem<Ok> add(const Context& context, const AddOptions& options) {
   TRY(const ManifestEntry entry, entry_of(options));
   TRY(const Offline data, context.offline());
   TRY(TokenFile file, TokenFile::make(options.token_file, entry.one_time));
-  const Act act = by_cli();
+  const site::Act act = by_cli();
   TRY(Ok{}, about(data.store->write([&](store::Writer& writer) -> Status {
-        TRY(Ok{}, register_device(writer, data.folder.pepper, entry, act));
+        TRY(Ok{}, site::register_device(writer, data.folder.pepper, entry, act));
         return options.manual ? hold(writer, entry.id, act) : Status(Ok{});
       }),
                   options.id));
@@ -88,10 +88,10 @@ OrProblem<Ok> add(const Context& context, const AddOptions& options) {
 OrProblem<Ok> token(const Context& context, const std::string& id, const std::string& path) {
   TRY(const Offline data, context.offline());
   SystemRng rng;
-  const Secret fresh = new_one_time(rng);
+  const Secret fresh = site::new_one_time(rng);
   TRY(TokenFile file, TokenFile::make(path, fresh));
   TRY(Ok{}, about(data.store->write([&](store::Writer& writer) {
-        return add_one_time(writer, data.folder.pepper, {id, std::nullopt}, fresh, by_cli());
+        return site::add_one_time(writer, data.folder.pepper, {id, std::nullopt}, fresh, by_cli());
       }),
                   id));
   file.keep();

@@ -3,9 +3,9 @@
 
 #include "app/cli_rules.h"
 #include "app/cmd_device.h"
-#include "app/rules.h"
 #include "factory/line.h"
 #include "io/file.h"
+#include "site/operation_rules.h"
 
 namespace imprint::app {
 namespace {
@@ -71,7 +71,7 @@ OrProblem<std::vector<ManifestEntry>> read_manifest(const Context& context, cons
     rows.push_back({"line " + std::to_string(p.line), "wrong", p.text});
   }
   print_rows(context, rows, options, /*taken=*/false);
-  Problem problem(Error{Fault::refused, kManifestRefused}, options.file);
+  Problem problem(Error{Fault::refused, site::kManifestRefused}, options.file);
   problem.state = rows.front().where + ": " + rows.front().why;
   problem.code = problems.front().fault == Fault::conflict  ? ExitCode::conflict
                  : problems.front().fault == Fault::refused ? ExitCode::refused
@@ -82,9 +82,9 @@ OrProblem<std::vector<ManifestEntry>> read_manifest(const Context& context, cons
 OrProblem<Ok> take(const Context& context, const ImportOptions& options) {
   TRY(const std::vector<ManifestEntry> entries, read_manifest(context, options));
   TRY(const Offline data, context.offline());
-  std::vector<Imported> results;
+  std::vector<site::Imported> results;
   const Status done = data.store->write([&](store::Writer& writer) -> Status {
-    TRY(Ok{}, import_manifest(writer, data.folder.pepper, entries, by_cli(), results));
+    TRY(Ok{}, site::import_manifest(writer, data.folder.pepper, entries, by_cli(), results));
     return options.dry_run ? Status(kDryRun) : Status(Ok{});
   });
   const bool taken = done || done.error() == kDryRun;
@@ -92,8 +92,8 @@ OrProblem<Ok> take(const Context& context, const ImportOptions& options) {
     return Problem(done.error(), options.file);  // the store's trouble
   }
   std::vector<Row> rows;
-  const Imported* first_bad = nullptr;
-  for (const Imported& one : results) {
+  const site::Imported* first_bad = nullptr;
+  for (const site::Imported& one : results) {
     first_bad = first_bad == nullptr && one.problem ? &one : first_bad;
     rows.push_back({one.id,
                     one.problem ? "wrong"

@@ -3,7 +3,7 @@
 
 #include "app/admin_routes.h"
 #include "app/cmd_device.h"
-#include "app/rules.h"
+#include "site/operation_rules.h"
 
 namespace imprint::app {
 namespace {
@@ -44,18 +44,18 @@ OrProblem<Subject> find_subject(store::Reader& reader, const std::string& word) 
     out = {row.what.device, row.what.request_key, {row}};
   }
   if (out.request_key.empty()) {
-    return Problem(Error{Fault::refused, kDeviceUnknown}, word);
+    return Problem(Error{Fault::refused, site::kDeviceUnknown}, word);
   }
   return out;
 }
 
 Status say(store::Writer& writer, const Subject& subject, Admission verdict) {
   if (!subject.request_key.empty()) {
-    return decide_request(writer, subject.request_key, verdict, by_cli());
+    return site::decide_request(writer, subject.request_key, verdict, by_cli());
   }
-  const Word word{subject.device, std::nullopt};
-  return verdict == Admission::approved ? approve_device(writer, word, by_cli())
-                                        : refuse_device(writer, word, by_cli());
+  const site::Word word{subject.device, std::nullopt};
+  return verdict == Admission::approved ? site::approve_device(writer, word, by_cli())
+                                        : site::refuse_device(writer, word, by_cli());
 }
 
 OrProblem<Ok> show_outcome(const Context& context, const Offline& data, const Subject& subject,
@@ -85,7 +85,7 @@ OrProblem<Ok> decide(const Context& context, const std::string& word, Admission 
 OrProblem<Ok> retire(const Context& context, const std::string& id) {
   TRY(const Offline data, context.offline());
   TRY(Ok{}, about(data.store->write([&](store::Writer& writer) {
-        return retire_device(writer, {id, std::nullopt}, by_cli());
+        return site::retire_device(writer, {id, std::nullopt}, by_cli());
       }),
                   id));
   return show_outcome(context, data, {id, {}, {}}, "retired, and its certificates are revoked");

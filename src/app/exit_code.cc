@@ -6,14 +6,16 @@
 #include "app/cli_rules.h"
 #include "app/rules.h"
 #include "proto/est/rules.h"
+#include "site/operation_rules.h"
 
 namespace imprint::app {
 namespace {
 
 // Rules that say more than their fault does.
 ExitCode by_rule(const Rule& rule, ExitCode otherwise) {
-  constexpr std::array kNotFound{&kDeviceUnknown, &kRequestUnknown, &kCertificateUnknown, &kRunUnknown};
-  constexpr std::array kUsage{&kOption, &kConfig, &est::kNoAnchors, &kDeviceId, &kDeviceField};
+  constexpr std::array kNotFound{&site::kDeviceUnknown, &site::kRequestUnknown, &site::kCertificateUnknown,
+                                 &kRunUnknown};
+  constexpr std::array kUsage{&kOption, &kConfig, &est::kNoAnchors, &site::kDeviceId, &site::kDeviceField};
   if (std::ranges::find(kNotFound, &rule) != kNotFound.end()) {
     return ExitCode::not_found;
   }

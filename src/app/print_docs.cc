@@ -12,6 +12,7 @@
 #include "proto/est/server.h"
 #include "role/table.h"
 #include "runtime/rules.h"
+#include "site/operation_rules.h"
 #include "site/rules.h"
 #include "store/rules.h"
 
@@ -35,7 +36,8 @@ void print_errors() {
   print_rules("HTTP", io::kHttpRules);
   print_rules("The owner's policy", site::kRules);
   print_rules("The store", store::kRules);
-  print_rules("Inventory and administration", app::kRules);
+  print_rules("Inventory and administration", site::kOperationRules);
+  print_rules("The admin API", app::kRules);
   print_rules("The command line", app::kCliRules);
   print_rules("The folder of a device", kDeviceRules);
 }

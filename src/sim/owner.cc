@@ -2,6 +2,7 @@
 
 #include "crypto/cms.h"
 #include "crypto/random.h"
+#include "site/operations.h"
 
 namespace imprint::sim {
 namespace {
@@ -70,19 +71,7 @@ Uri Owner::address() const {
 Status Owner::expect(const std::vector<factory::Born>& devices) {
   return at_.disk.write([&](store::Writer& w) -> Status {
     for (const factory::Born& born : devices) {
-      Device device;
-      device.id = born.entry.id;
-      device.model = born.entry.model;
-      device.serial = born.entry.serial;
-      device.added = device.changed = at_.clock.now();
-      if (born.entry.idevid) {
-        device.identities = {identity_of(*born.entry.idevid)};
-      }
-      TRY(Ok{}, w.add_device(device, "factory"));
-      if (!born.entry.idevid) {
-        const Sha256 mac = site::secret_mac(site_->policy.pepper, device.id, born.entry.one_time);
-        TRY(Ok{}, w.add_secret({device.id, device.id, /*one_time=*/true, mac, /*spent=*/false}));
-      }
+      TRY(Ok{}, site::register_device(w, site_->policy.pepper, born.entry, {"factory", at_.clock.now()}));
     }
     return Ok{};
   });

@@ -25,6 +25,15 @@ std::uint64_t awaited(const Client::State& state) {
 
 }  // namespace
 
+void EstRules::Step::check_bare(BytesView bytes, std::string_view where) {
+  const std::string_view text = as_text(bytes);
+  for (const std::string_view secret : {kToken, std::string_view("BEGIN TOY KEY")}) {
+    if (text.find(secret) != std::string_view::npos) {
+      wrong("a secret shows in " + std::string(where));
+    }
+  }
+}
+
 void EstRules::Step::boot() {
   w.client = pools_.client.id(Client::Idle{});
   w.todo = pools_.todo.id({});
@@ -88,6 +97,7 @@ void EstRules::Step::act(const Client::Turn::Action& action) {
                  [&](const Close& a) { close(a.session); },
                  [&](const Arm&) { w.timer = true; },
                  [&](const Learn& a) {
+                   check_bare(encode_state(a.change), "a belief of the device");
                    if (!mind_.edit().apply(a.change)) {
                      wrong("the client's belief does not hold together: " + a.change.belief.id);
                    }
@@ -124,11 +134,15 @@ void EstRules::Step::check_sent(const Wire& wire, const Request& request) {
   if (request.login && !wire.client_side->proven) {
     wrong("a password for a server that nobody has proven");
   }
+  for (const std::string* text : {&request.path, &request.query, &request.content_type, &request.accept}) {
+    check_bare(view(*text), "a request");
+  }
   if (request.method != Method::post) {
     return;
   }
   const auto der = est::decode_body(request.body);
   const auto csr = der ? CertificateRequest::parse(*der) : Result<CertificateRequest>(der.error());
+  check_bare(der ? *der : request.body, "a request");
   if (!csr) {
     wrong("the client sends a request that cannot be read");
   } else if (!disk_->asked || disk_->asked->key.key != csr->key) {
@@ -148,9 +162,11 @@ void EstRules::Step::close(std::uint64_t session) {
 void EstRules::Step::save(const est::Asked& record) { disk_.edit().asked = record; }
 
 void EstRules::Step::save(const est::Installed& record) {
-  const auto on_record = [&](const OwnerDisk::Record& r) { return r.certificate == record.certificate.der; };
-  if (std::ranges::none_of(owner_->issued, on_record)) {
+  const auto row = std::ranges::find(owner_->certificates, record.certificate.der, &store::CertificateRow::der);
+  if (row == owner_->certificates.end()) {
     wrong("the client installs a certificate that the owner has no record of");
+  } else if (row->device != kDevice) {  // I7: both sides mean the same device
+    wrong("the client installs a certificate that the owner gave to another device");
   }
   if (std::ranges::find(disk_->keys, record.key) == disk_->keys.end() || record.certificate.key != record.key.key) {
     wrong("the client installs a certificate for a key that it does not hold");

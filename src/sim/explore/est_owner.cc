@@ -2,16 +2,9 @@
 #include "crypto/cms.h"
 #include "proto/est/http.h"
 #include "sim/explore/est_step.h"
+#include "site/operations.h"
 
-namespace imprint {
-
-// The owner's check of a secret, as far as this world has one.
-template <>
-struct Checker<KnownSecret> {
-  static Verified<KnownSecret> check(KnownSecret secret) { return Verified<KnownSecret>(std::move(secret)); }
-};
-
-namespace explore {
+namespace imprint::explore {
 
 using est::Server;
 
@@ -34,14 +27,23 @@ void EstRules::Step::arrive(std::size_t wire, bool again) {
   serve(2 * sent.ticket + (again ? 1 : 0), from, sent, false);
 }
 
-void EstRules::Step::replay() {
+// On a connection of its own: by nobody in particular, with all that was sent, or by a device of the site under its own
+// certificate.
+void EstRules::Step::replay(bool by_insider) {
   ++w.replays;
   Wire wire;
   Session session;
-  session.id = kAttackerSession + w.replays;
+  session.id = kAttackerSession + 2 * w.replays + (by_insider ? 1 : 0);
   session.channel_binding = to_bytes("binding " + std::to_string(session.id));
+  Request request = **heard_;
+  if (by_insider) {
+    session.presented = {cast_.insider};
+    session.proven = *verify_chain(cast_.insider, {}, {cast_.maker}, {Purpose::tls_client, kNow, true});
+    request.login.reset();
+  }
+  const std::uint64_t exchange = 2 * session.id;
   wire.server_side = std::make_shared<const Session>(std::move(session));
-  serve(2 * kAttackerSession + w.replays, wire, {0, **heard_}, true);
+  serve(exchange, wire, {0, std::move(request)}, true);
 }
 
 void EstRules::Step::lose(std::size_t wire) {
@@ -88,21 +90,17 @@ std::string EstRules::Step::act_served(std::size_t i) {
   Served& one = served_.edit()[i];
   const auto action = std::move(one.todo.front());
   one.todo.erase(one.todo.begin());
-  const auto once = [](std::vector<Bytes>& all, const Bytes& key) {
-    if (std::ranges::find(all, key) == all.end()) {
-      all.push_back(key);
-    }
-  };
   std::visit(Cases{
                  [&](const Reply& a) { reply(one, a); },
                  [&](const Learn& a) {
+                   check_bare(encode_state(a.change), "a belief of the server");
                    if (!one.mind.apply(a.change)) {
                      wrong("the server's belief does not hold together: " + a.change.belief.id);
                    }
                  },
-                 [&](const Note<Issued>& a) { note(one, a.fact); },
-                 [&](const Note<Pended>& a) { once(owner_.edit().pending, a.fact.request_key); },
-                 [&](const Note<Denied>& a) { once(owner_.edit().denied, a.fact.request_key); },
+                 [&](const Note<Issued>& a) { note_issued(one, a.fact); },
+                 [&](const Note<Pended>& a) { note(one, a.fact, &store::MemoryWriter::pended); },
+                 [&](const Note<Denied>& a) { note(one, a.fact, &store::MemoryWriter::denied); },
                  [&]<class Q>(const Ask<Q>& q) { one.asked = q; },
                  [&](const auto&) { wrong("the server opens connections or sets timers"); },
              },
@@ -110,15 +108,22 @@ std::string EstRules::Step::act_served(std::size_t i) {
   return "server: " + action_name(action);
 }
 
-void EstRules::Step::reply(const Served& from, const Reply& r) {
+void EstRules::Step::reply(Served& from, const Reply& r) {
   if (r.to != from.exchange) {
     wrong("the server answers another exchange");
   }
+  if (std::exchange(from.replied, true)) {
+    wrong("the server answers twice");
+  }
+  const auto body = est::decode_body(r.what.body);
+  check_bare(body ? *body : r.what.body, "an answer");
+  if (from.noted && r.what.status != 200) {
+    wrong("the server puts a certificate on record and answers with an error");
+  }
   if (from.enrols && r.what.status == 200) {
-    const auto der = est::decode_body(r.what.body);
-    const auto sent = der ? parse_certs_only(*der) : Result<std::vector<Certificate>>(der.error());
-    const auto on_record = [&](const OwnerDisk::Record& x) { return x.certificate == sent->front().der; };
-    if (!sent || std::ranges::none_of(owner_->issued, on_record)) {
+    const auto sent = body ? parse_certs_only(*body) : Result<std::vector<Certificate>>(body.error());
+    const auto on_record = [&](const store::CertificateRow& x) { return x.der == sent->front().der; };
+    if (!sent || std::ranges::none_of(owner_->certificates, on_record)) {
       wrong("the server hands out a certificate that the owner has no record of");
     }
     if (from.attacker) {
@@ -136,66 +141,105 @@ void EstRules::Step::reply(const Served& from, const Reply& r) {
   }
 }
 
-// The store takes no second certificate for one request, and no second use of a token: the transaction fails, nothing
-// after it leaves, and the connection ends.
-void EstRules::Step::note(Served& from, const Issued& fact) {
+// The owner's store takes the fact, or its transaction fails: then nothing after it leaves, and the connection ends.
+template <class Fact>
+void EstRules::Step::note(Served& from, const Fact& fact,
+                          Status (store::MemoryWriter::*how)(const Fact&, Instant, std::string_view)) {
+  check_bare(encode_state(fact), "a record of the server");
+  store::MemoryWriter store(owner_.edit());
+  if ((store.*how)(fact, kNow, "est")) {
+    return;
+  }
+  from.todo.clear();
+  from.state = Server::Idle{};
+  for (Wire& x : wires_.edit()) {
+    x.cut = x.cut || x.server_side->id == from.session->id;
+  }
+}
+
+void EstRules::Step::note_issued(Served& from, const Issued& fact) {
   if (from.attacker) {
     wrong("a replayed request leads to a certificate");
   }
-  const auto again = [&](const OwnerDisk::Record& r) { return r.request_key == fact.request_key; };
-  if (std::ranges::any_of(owner_->issued, again) || (!fact.spent.empty() && owner_->token_spent)) {
-    from.todo.clear();
-    from.state = Server::Idle{};
-    for (Wire& x : wires_.edit()) {
-      x.cut = x.cut || x.server_side->id == from.session->id;
-    }
+  if (std::exchange(from.noted, true)) {
+    wrong("one exchange leads to two certificates");
+  }
+  const std::size_t before = owner_->certificates.size();
+  const auto entries = [&] {
+    return std::ranges::count(owner_->audit, std::string("certificate.issued"), &AuditEntry::action);
+  };
+  const auto audited = entries();
+  note(from, fact, &store::MemoryWriter::issued);
+  const std::size_t added = owner_->certificates.size() - before;
+  if (entries() != audited + static_cast<std::ptrdiff_t>(added)) {
+    wrong("a certificate without its one audit entry");  // I9
+  }
+  if (added == 0) {
     return;
   }
-  OwnerDisk& owner = owner_.edit();
-  owner.issued.push_back({fact.request_key, fact.certificate});
-  owner.token_spent = owner.token_spent || !fact.spent.empty();
+  check_issued(fact);
 }
 
-// The policy of the site in its own order: who is it, do I want it, was it answered before, what does it get.
-Decision EstRules::Step::decide(const Admit& q) const {
-  const auto answered = std::ranges::find(owner_->issued, q.request_key, &OwnerDisk::Record::request_key);
-  const bool was_answered = answered != owner_->issued.end();
-  Decision d;
-  if (q.session->proven) {
-    d.identity = "certificate";
-  } else if (q.login && same(q.login->password, Secret(kToken)) && (!owner_->token_spent || was_answered)) {
-    d.secret = Checker<KnownSecret>::check({"dev-1", q.login->user, true});
-    d.spent = kUser;
-  } else {
-    d.verdict = Verdict::unauthenticated;
-    return d;
+// What must hold of a certificate on record, whatever the policy thought.
+void EstRules::Step::check_issued(const Issued& fact) {
+  const auto device = std::ranges::find(owner_->devices, std::string(kDevice), &Device::id);
+  if (fact.grant.device != kDevice) {
+    wrong("a certificate for another device than the one that asked");
   }
-  if (w.admission != Admission::approved) {
-    d.verdict = w.admission == Admission::waiting ? Verdict::pending : Verdict::refused;
-    d.retry_after = std::chrono::seconds(5);
-    return d;
+  const auto asked = std::ranges::find(owner_->pending, fact.request_key,
+                                       [](const store::PendingRow& p) -> const Bytes& { return p.what.request_key; });
+  const bool approved = asked != owner_->pending.end() && asked->state == Admission::approved;
+  if (device->admission != Admission::approved && !approved) {
+    wrong("a certificate for a device that its owner does not want");
   }
-  if (was_answered) {
-    d.verdict = Verdict::already;
-    d.certificate = answered->certificate;
-    return d;
+  const auto same_key = [&](const store::CertificateRow& r) { return !r.revoked && r.request_key == fact.request_key; };
+  if (std::ranges::count_if(owner_->certificates, same_key) > 1) {
+    wrong("two certificates for one request");
   }
-  d.verdict = Verdict::issue;
-  d.grant.device = "dev-1";
-  d.grant.names.subject = q.request->subject;
-  d.grant.spki = q.request->key.spki;
-  return d;
+  const auto by_token = [](const store::CertificateRow& r) { return r.identity.starts_with("one-time token"); };
+  if (std::ranges::count_if(owner_->certificates, by_token) > 1) {
+    wrong("one token leads to two certificates");
+  }
 }
 
-Bytes EstRules::Step::issue(const Issue& q, const Served& by) const {
-  CertificateTemplate what;
-  what.serial = {static_cast<std::uint8_t>(1 + by.exchange.id / 256), static_cast<std::uint8_t>(by.exchange.id % 256)};
-  what.issuer = cast_.owner.subject;
-  what.subject = q.grant.names.subject;
-  what.not_before = kNow;
-  what.not_after = kNow + std::chrono::hours(24);
-  what.spki = q.grant.spki;
-  return *sign_certificate(cast_.owner_key, what);
+Result<Decision> EstRules::Step::decide(const Admit& q) {
+  store::MemoryReader store(*owner_);
+  Result<Decision> decision = site::admit(cast_.policy, store, q, kNow);
+  if (decision && decision->verdict == Verdict::already) {
+    const auto given = std::ranges::find(owner_->certificates, decision->certificate, &store::CertificateRow::der);
+    if (given == owner_->certificates.end() || given->revoked) {
+      wrong("a revoked certificate is given again");
+    }
+  }
+  return decision;
+}
+
+Result<Bytes> EstRules::Step::issue(const Issue& q, const Served& by) const {
+  SeededRng rng(by.exchange.id);  // a serial number that follows from the request, for fewer different worlds
+  return site::issue(cast_.ca, q.grant, kNow, rng);
+}
+
+void EstRules::Step::act_of_owner(Status done) {
+  if (!done) {
+    wrong("the owner cannot have its way: " + std::string(done.error().what));
+  }
+}
+
+void EstRules::Step::decide_request(const Bytes& request_key, Admission verdict) {
+  store::MemoryWriter store(owner_.edit());
+  act_of_owner(site::decide_request(store, request_key, verdict, {"admin", kNow}));
+}
+
+void EstRules::Step::retire() {
+  ++w.acts;
+  store::MemoryWriter store(owner_.edit());
+  act_of_owner(site::retire_device(store, {std::string(kDevice), std::nullopt}, {"admin", kNow}));
+}
+
+void EstRules::Step::revoke(const Bytes& serial) {
+  ++w.acts;
+  store::MemoryWriter store(owner_.edit());
+  act_of_owner(site::revoke_certificate(store, serial, RevocationReason::superseded, {"admin", kNow}));
 }
 
 void EstRules::Step::answer_served(std::size_t i, bool well) {
@@ -203,12 +247,12 @@ void EstRules::Step::answer_served(std::size_t i, bool well) {
   const ServerQuestion q = *std::exchange(one.asked, std::nullopt);
   std::visit(Cases{
                  [&](const Ask<Admit>& ask) {
-                   feed_served(one, well ? Done<Decision>{{ask.ticket}, decide(ask.question)}
-                                         : Done<Decision>{{ask.ticket}, Error{Fault::unreachable, "store"}});
+                   feed_served(one, Done<Decision>{{ask.ticket},
+                                                   well ? decide(ask.question) : Error{Fault::unreachable, "store"}});
                  },
                  [&](const Ask<Issue>& ask) {
-                   feed_served(one, well ? Done<Bytes>{{ask.ticket}, issue(ask.question, one)}
-                                         : Done<Bytes>{{ask.ticket}, Error{Fault::unreachable, "ca"}});
+                   feed_served(one, Done<Bytes>{{ask.ticket},
+                                                well ? issue(ask.question, one) : Error{Fault::unreachable, "ca"}});
                  },
              },
              q);
@@ -235,5 +279,4 @@ void EstRules::Step::crash_server() {
   }
 }
 
-}  // namespace explore
-}  // namespace imprint
+}  // namespace imprint::explore

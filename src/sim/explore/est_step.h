@@ -12,8 +12,9 @@ namespace imprint::explore {
 using ClientActions = std::vector<est::Client::Turn::Action>;
 
 inline constexpr Instant kNow{1'800'000'000'000};
-inline constexpr std::string_view kUser = "dev-1";
-inline constexpr std::string_view kToken = "the one-time token of dev-1";
+inline constexpr std::string_view kDevice = "dev-1";   // the device that enrols, and the user name of its token
+inline constexpr std::string_view kInsider = "dev-2";  // another one of the site, which attacks
+inline constexpr std::string_view kToken = "vQ4v8b0kJmHq2w7xTzLr5cYpN9sGdEfU3aXo6iKjBtM";  // of dev-1
 
 template <class... F>
 struct Cases : F... {
@@ -55,8 +56,11 @@ void delay_saves(std::vector<Action>& actions) {
 
 // Who plays, with which keys and certificates.
 struct EstRules::Cast {
-  PrivateKey owner_key;
+  site::Ca ca;
   Certificate owner, maker, server;
+  Certificate insider;  // the IDevID of dev-2
+  site::Policy policy;
+  store::Tables disk;  // the owner's, before anybody asks
   est::PlanRef plan;
   Beliefs site;  // what the owner believes before anybody asks
   std::shared_ptr<const est::ServerConfig> config;
@@ -94,7 +98,7 @@ struct EstRules::Pools {
   Pool<std::vector<ClientQuestion>> asked;
   Pool<DeviceDisk> disk;
   Pool<Beliefs> mind;
-  Pool<OwnerDisk> owner;
+  Pool<store::Tables> owner;
   Pool<std::vector<Wire>> wires;
   Pool<std::vector<Served>> served;
   Pool<std::optional<Request>> heard;
@@ -130,13 +134,16 @@ class EstRules::Step {
   // ---- the connections ----
   void arrive(std::size_t wire, bool again);
   void lose(std::size_t wire);
-  void replay();
+  void replay(bool by_insider);
 
   // ---- the owner ----
   std::string act_served(std::size_t i);
   void answer_served(std::size_t i, bool well);
   void server_notices(std::size_t wire);
   void crash_server();
+  void decide_request(const Bytes& request_key, Admission verdict);
+  void retire();
+  void revoke(const Bytes& serial);
 
  private:
   void wrong(std::string what) {
@@ -144,6 +151,8 @@ class EstRules::Step {
       violation_ = std::move(what);
     }
   }
+  // I3: nothing secret leaves but in its own protected place.
+  void check_bare(BytesView bytes, std::string_view where);
   bool feed(const est::Client::Input& input);
   void act(const est::Client::Turn::Action& action);
   void connect(const Open& open);
@@ -157,10 +166,14 @@ class EstRules::Step {
   void save(const est::Installed& record);
   void serve(std::uint64_t exchange, const Wire& wire, const Wire::Sent& sent, bool attacker);
   void feed_served(Served& one, const est::Server::Input& input);
-  void reply(const Served& from, const Reply& reply);
-  void note(Served& from, const Issued& fact);
-  Decision decide(const Admit& q) const;
-  Bytes issue(const Issue& q, const Served& by) const;
+  void reply(Served& from, const Reply& reply);
+  template <class Fact>
+  void note(Served& from, const Fact& fact, Status (store::MemoryWriter::*how)(const Fact&, Instant, std::string_view));
+  void note_issued(Served& from, const Issued& fact);
+  void check_issued(const Issued& fact);
+  Result<Decision> decide(const Admit& q);
+  Result<Bytes> issue(const Issue& q, const Served& by) const;
+  void act_of_owner(Status done);
   void settle();
 
   const Setting& setting_;
@@ -170,7 +183,7 @@ class EstRules::Step {
   Part<std::vector<ClientQuestion>> asked_;
   Part<DeviceDisk> disk_;
   Part<Beliefs> mind_;
-  Part<OwnerDisk> owner_;
+  Part<store::Tables> owner_;
   Part<std::vector<Wire>> wires_;
   Part<std::vector<Served>> served_;
   Part<std::optional<Request>> heard_;

@@ -3,11 +3,14 @@
 #include "crypto/cms.h"
 #include "crypto_toy/toy.h"
 #include "sim/explore/est_step.h"
+#include "site/operations.h"
 
 namespace imprint::explore {
 namespace {
 
 constexpr std::string_view kHost = "est.example";
+constexpr std::string_view kServerName = "CN=server";
+constexpr Duration kTenYears = std::chrono::hours(24 * 3650);
 
 Certificate certificate(const PrivateKey& issuer, std::string_view issuer_name, std::string_view name,
                         const PublicKey& key, std::uint8_t serial) {
@@ -19,7 +22,9 @@ Certificate certificate(const PrivateKey& issuer, std::string_view issuer_name, 
   what.not_after = kNow + std::chrono::hours(24 * 365);
   what.spki = key.spki;
   what.is_ca = issuer_name == name;
-  what.alt_names = {*GeneralName::from_text("dns:" + std::string(kHost))};
+  if (name == kServerName) {
+    what.alt_names = {*GeneralName::from_text("dns:" + std::string(kHost))};
+  }
   return *Certificate::parse(*sign_certificate(issuer, what));
 }
 
@@ -32,7 +37,7 @@ est::Plan plan_of(Mode mode, const Certificate& owner, const Certificate& idevid
     plan.explicit_anchors = {owner};
   }
   if (mode == Mode::token) {
-    plan.login = Login{std::string(kUser), Secret(kToken)};
+    plan.login = Login{std::string(kDevice), Secret(kToken)};
   } else if (mode == Mode::renewal) {
     plan.credential = Credential{"old", {old}};
     plan.renew = true;
@@ -54,25 +59,71 @@ Beliefs initial_beliefs(const Certificate& owner, const Certificate& maker) {
   return out;
 }
 
+struct Known {
+  Certificate idevid, insider, old;
+};
+
+// The inventory before anybody asks: the device with what it will present, and another one.
+Status fill(store::Tables& disk, const Setting& setting, const Secret& pepper, const Known& known) {
+  store::MemoryWriter store(disk);
+  const site::Act act{"factory", kNow};
+  ManifestEntry device;
+  device.id = kDevice;
+  if (setting.mode == Mode::token) {
+    device.one_time = Secret(kToken);
+  } else {
+    device.idevid = known.idevid;
+  }
+  TRY(Ok{}, site::register_device(store, pepper, device, act));
+  ManifestEntry insider;
+  insider.id = kInsider;
+  insider.idevid = known.insider;
+  TRY(Ok{}, site::register_device(store, pepper, insider, act));
+  if (setting.mode == Mode::renewal) {
+    Issued before;
+    before.grant.device = kDevice;
+    before.certificate = known.old.der;
+    before.request_key = to_bytes("of before");
+    TRY(Ok{}, store.issued(before, kNow, "est"));
+  }
+  if (setting.approval) {
+    TRY(std::optional<Device> waiting, store.device(kDevice));
+    waiting->admission = Admission::waiting;
+    TRY(Ok{}, store.update_device(*waiting, "cli", "device.waiting"));
+  }
+  return Ok{};
+}
+
 }  // namespace
 
 EstRules::EstRules(Setting setting)
     : setting_(setting), cast_(std::make_unique<Cast>()), pools_(std::make_unique<Pools>()) {
   Cast& c = *cast_;
+  const PrivateKey owner_key = toy::key(KeyType::p256, "owner");
   const PrivateKey maker_key = toy::key(KeyType::p256, "maker");
-  c.owner_key = toy::key(KeyType::p256, "owner");
-  c.owner = certificate(c.owner_key, "CN=owner", "CN=owner", c.owner_key.public_key(), 1);
+  const auto made_by = [](const PrivateKey& issuer, std::string_view issuer_name, std::string_view name,
+                          std::uint8_t serial) {
+    return certificate(issuer, issuer_name, name, toy::key(KeyType::p256, name).public_key(), serial);
+  };
+  c.owner = certificate(owner_key, "CN=owner", "CN=owner", owner_key.public_key(), 1);
+  c.ca = {owner_key, c.owner, {}};
   c.maker = certificate(maker_key, "CN=maker", "CN=maker", maker_key.public_key(), 1);
-  c.server = certificate(c.owner_key, "CN=owner", "CN=server", toy::key(KeyType::p256, "server").public_key(), 2);
-  const Certificate idevid =
-      certificate(maker_key, "CN=maker", "CN=dev-1", toy::key(KeyType::p256, "device").public_key(), 3);
+  c.server = made_by(owner_key, "CN=owner", kServerName, 2);
+  c.insider = made_by(maker_key, "CN=maker", "CN=" + std::string(kInsider), 5);
+  const Certificate idevid = made_by(maker_key, "CN=maker", "CN=" + std::string(kDevice), 3);
   const Certificate old =
-      certificate(c.owner_key, "CN=owner", "CN=dev-1", toy::key(KeyType::p256, "old").public_key(), 4);
+      certificate(owner_key, "CN=owner", "CN=" + std::string(kDevice), toy::key(KeyType::p256, "old").public_key(), 4);
   c.plan = std::make_shared<const est::Plan>(plan_of(setting.mode, c.owner, idevid, old));
   c.site = initial_beliefs(c.owner, c.maker);
   auto config = std::make_shared<est::ServerConfig>();
   config->labels[""] = {encode_certs_only({c.owner.der}), {}, true, false};
   c.config = std::move(config);
+  c.policy.profiles[""] = {};
+  c.policy.unknown = site::Unknown::refuse;
+  c.policy.owner_anchors = {c.owner};
+  c.policy.pepper = Secret("the pepper of the site");
+  [[maybe_unused]] const Status ready = fill(c.disk, setting, c.policy.pepper, {idevid, c.insider, old});
+  assert(ready);
 }
 
 EstRules::~EstRules() = default;
@@ -80,11 +131,10 @@ EstRules::~EstRules() = default;
 EstWorld EstRules::start() {
   EstWorld w;
   w.disk = pools_->disk.id({});
-  w.owner = pools_->owner.id({});
+  w.owner = pools_->owner.id(cast_->disk);
   w.wires = pools_->wires.id({});
   w.served = pools_->served.id({});
   w.heard = pools_->heard.id({});
-  w.admission = setting_.approval ? Admission::waiting : Admission::approved;
   Step first(*this, w);
   first.boot();
   return first.done();
@@ -173,7 +223,8 @@ void EstRules::moves_of_network(const EstWorld& world, const Emit& emit) {
     }
   }
   if (world.replays < b.replay && pools_->heard[world.heard]) {
-    happen(world, emit, "somebody else sends the request again", true, [](Step& s) { s.replay(); });
+    happen(world, emit, "somebody else sends the request again", true, [](Step& s) { s.replay(false); });
+    happen(world, emit, "another device sends the request again", true, [](Step& s) { s.replay(true); });
   }
 }
 
@@ -198,10 +249,23 @@ void EstRules::moves_of_owner(const EstWorld& world, const Emit& emit) {
       happen(world, emit, "server: notices that the connection is gone", false, [&](Step& s) { s.server_notices(i); });
     }
   }
-  if (world.admission == Admission::waiting && !pools_->owner[world.owner].pending.empty()) {
-    happen(world, emit, "the administrator approves", false,
-           [](Step& s) { s.world().admission = Admission::approved; });
-    happen(world, emit, "the administrator refuses", false, [](Step& s) { s.world().admission = Admission::refused; });
+  const store::Tables& owner = pools_->owner[world.owner];
+  for (const store::PendingRow& row : owner.pending) {
+    if (row.state == Admission::waiting) {
+      const Bytes& key = row.what.request_key;
+      happen(world, emit, "the administrator approves", false,
+             [&](Step& s) { s.decide_request(key, Admission::approved); });
+      happen(world, emit, "the administrator refuses", false,
+             [&](Step& s) { s.decide_request(key, Admission::refused); });
+    }
+  }
+  if (world.acts < b.acts) {
+    happen(world, emit, "the owner retires the device", true, [](Step& s) { s.retire(); });
+    for (const store::CertificateRow& row : owner.certificates) {
+      if (!row.revoked) {
+        happen(world, emit, "the owner revokes a certificate", true, [&](Step& s) { s.revoke(row.serial); });
+      }
+    }
   }
 }
 
@@ -256,7 +320,8 @@ void EstRules::Step::settle() {
   using est::Client;
   const Client::State& state = pools_.client[w.client];
   const bool quiet = pools_.todo[w.todo].empty();
-  w.ended = quiet && (is<Client::Enrolled>(state) || is<Client::Failed>(state));
+  w.well = is<Client::Enrolled>(state);
+  w.ended = quiet && (w.well || is<Client::Failed>(state));
   const bool at_rest = w.ended || (quiet && (is<Client::Resting>(state) || is<Client::Waiting>(state)));
   if (at_rest && std::ranges::any_of(*wires_, [](const Wire& x) { return x.client_open && !x.cut; })) {
     wrong("the client rests and leaves a connection open");

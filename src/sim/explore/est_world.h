@@ -8,6 +8,9 @@
 #include "proto/est/client.h"
 #include "proto/est/server.h"
 #include "sim/explore/explorer.h"
+#include "site/ca.h"
+#include "site/policy.h"
+#include "store/memory/memory.h"
 
 namespace imprint {
 
@@ -23,6 +26,21 @@ namespace est {
 inline void put_shared(Encoder&, const Plan&) {}
 }  // namespace est
 
+// What decides nothing is no part of a state either: the audit log, counters of how often somebody asked, and the
+// request as it came.
+template <>
+inline Bytes encode_state(const store::Tables& tables) {
+  Encoder to;
+  to.put(tables.devices);
+  to.put(tables.secrets);
+  to.put(tables.certificates);
+  for (const store::PendingRow& row : tables.pending) {
+    to.put(row.what.request_key);
+    to.put(row.state);
+  }
+  return std::move(to).bytes();
+}
+
 }  // namespace imprint
 
 namespace imprint::explore {
@@ -34,6 +52,7 @@ enum class Mode : std::uint8_t { idevid, token, bootstrap, renewal };
 struct Bounds {
   unsigned loss = 1, dup = 0, crash = 1, replay = 0;
   unsigned failure = 1;  // CA, store, key folder or the confirming person fail once
+  unsigned acts = 0;     // the owner retires the device or revokes its certificate
 };
 
 // A deliberate mistake, which the explorer has to find.
@@ -54,16 +73,6 @@ struct DeviceDisk {
   std::optional<est::Asked> asked;
   std::optional<est::Installed> installed;
   std::vector<KeyRef> keys;
-};
-
-// What the owner keeps without power, as far as EST touches it.
-struct OwnerDisk {
-  struct Record {
-    Bytes request_key, certificate;
-  };
-  std::vector<Record> issued;
-  std::vector<Bytes> pending, denied;
-  bool token_spent = false;
 };
 
 // A connection, with what is under way on it.
@@ -89,6 +98,7 @@ struct Served {
   std::uint64_t ticket = 0;
   SessionRef session;
   bool enrols = false, attacker = false;
+  bool noted = false, replied = false;
   est::Server::State state;
   std::vector<est::Server::Turn::Action> todo;
   std::optional<ServerQuestion> asked;
@@ -98,9 +108,8 @@ struct Served {
 // A state of the whole. The parts are numbers of values in the pools of EstRules.
 struct EstWorld {
   std::uint32_t client = 0, todo = 0, asked = 0, disk = 0, mind = 0, owner = 0, wires = 0, served = 0, heard = 0;
-  std::uint8_t sessions = 0, losses = 0, dups = 0, crashes = 0, replays = 0, failures = 0;
-  Admission admission = Admission::approved;
-  bool timer = false, ended = false;
+  std::uint8_t sessions = 0, losses = 0, dups = 0, crashes = 0, replays = 0, failures = 0, acts = 0;
+  bool timer = false, ended = false, well = false;  // well: enrolled
 
   using Key = std::array<std::uint32_t, 12>;
   Key key() const {
@@ -114,11 +123,12 @@ struct EstWorld {
             wires,
             served,
             heard,
-            pack(sessions, 0, losses, dups),
-            pack(crashes, replays, failures, static_cast<unsigned>(admission)),
+            pack(sessions, acts, losses, dups),
+            pack(crashes, replays, failures, 0),
             pack(0, 0, timer, ended)};
   }
   bool finished() const { return ended; }
+  bool succeeded() const { return ended && well; }
 };
 
 using Emit = std::function<void(const EstWorld&, std::string_view label, bool fault, std::string_view violation)>;

@@ -14,6 +14,7 @@ TEST(Explore, every_run_of_est_ends_and_nothing_bad_happens_on_the_way) {
       const Report r = explore_est({mode, bounds}, kMaxStates);
       EXPECT_EQ(r.violation, "");
       EXPECT_EQ(r.stuck, 0U);
+      EXPECT_GT(r.succeeded, 0U);
       EXPECT_TRUE(r.complete);
       EXPECT_GT(r.states, 50U);
     }
@@ -50,6 +51,7 @@ struct Turns {
     using Key = std::array<std::uint32_t, 1>;
     Key key() const { return {at}; }
     bool finished() const { return at == 2; }
+    bool succeeded() const { return finished(); }
   };
   template <class Emit>
   void moves(const World& w, Emit emit) {

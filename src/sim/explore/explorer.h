@@ -39,7 +39,8 @@ class Pool {
 
 struct Report {
   std::size_t states = 0, transitions = 0, stuck = 0;
-  bool complete = true;  // false: the limit of states was reached
+  std::size_t succeeded = 0;  // states in which the run has ended well: none means that nothing was shown
+  bool complete = true;       // false: the limit of states was reached
   double seconds = 0;
   std::string violation;           // the first one found; empty: none
   std::vector<std::string> trace;  // the steps to the violation, or to the first stuck state
@@ -48,6 +49,7 @@ struct Report {
 // The search over one kind of world. `World` is a plain value with
 //   Key key() const                     equal for equal states; std::hash works on it
 //   bool finished() const               the run has ended, well or with a reported failure
+//   bool succeeded() const              … well
 // and `rules.moves(world, emit)` calls emit(next, label, fault, violation) for each thing that can happen next, where
 // `fault` says that the world could as well have spared us, and `violation` says what must never be.
 template <class World, class Rules>
@@ -94,6 +96,7 @@ class Explorer {
     const auto [at, fresh] = ids_.try_emplace(world.key(), static_cast<std::uint32_t>(worlds_.size()));
     if (fresh) {
       worlds_.push_back(world);
+      report_.succeeded += world.succeeded() ? 1 : 0;
       from_.push_back({parent, label_id(label)});
     }
     if (!fault) {

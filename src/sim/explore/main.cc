@@ -10,8 +10,8 @@ namespace imprint::explore {
 namespace {
 
 constexpr std::string_view kUsage =
-    "usage: explore_est [--loss N] [--dup N] [--crash N] [--replay N] [--failure N] [--states N]\n"
-    "                   [--mode idevid|token|bootstrap|renewal] [--approval]\n"
+    "usage: explore_est [--loss N] [--dup N] [--crash N] [--replay N] [--failure N] [--act N]\n"
+    "                   [--states N] [--mode idevid|token|bootstrap|renewal] [--approval]\n"
     "                   [--plant send-before-save|reply-before-note]\n"
     "Without options, every mode is explored within small bounds. Exit code 1: something bad or a dead end was "
     "found.\n";
@@ -27,15 +27,19 @@ constexpr Bounds kCutAndBreak{1, 0, 1, 0, 0};
 constexpr Bounds kCut{0, 0, 1, 0, 0};
 constexpr Bounds kBreak{1, 1, 0, 1, 0};
 constexpr Bounds kFail{1, 0, 0, 0, 1};
-constexpr std::array<Setting, 9> kSmall{{{Mode::idevid, kCutAndBreak},
-                                         {Mode::idevid, kBreak},
-                                         {Mode::idevid, kFail},
-                                         {Mode::idevid, kCut, Plant::none, true},
-                                         {Mode::token, kCutAndBreak},
-                                         {Mode::token, kBreak},
-                                         {Mode::bootstrap, kCut},
-                                         {Mode::bootstrap, kBreak},
-                                         {Mode::renewal, kBreak}}};
+constexpr Bounds kAct{1, 0, 0, 0, 0, 1};
+constexpr std::array<Setting, 12> kSmall{{{Mode::idevid, kCutAndBreak},
+                                          {Mode::idevid, kBreak},
+                                          {Mode::idevid, kFail},
+                                          {Mode::idevid, kCut, Plant::none, true},
+                                          {Mode::token, kCutAndBreak},
+                                          {Mode::token, kBreak},
+                                          {Mode::bootstrap, kCut},
+                                          {Mode::bootstrap, kBreak},
+                                          {Mode::renewal, kBreak},
+                                          {Mode::idevid, kAct},
+                                          {Mode::idevid, kAct, Plant::none, true},
+                                          {Mode::renewal, kAct}}};
 
 constexpr std::array<std::pair<std::string_view, Mode>, 4> kModes{
     {{"idevid", Mode::idevid}, {"token", Mode::token}, {"bootstrap", Mode::bootstrap}, {"renewal", Mode::renewal}}};
@@ -47,11 +51,12 @@ bool read_number(std::string_view text, auto& out) {
 
 bool read_option(std::string_view name, std::string_view value, Options& out) {
   Bounds& b = out.setting.bounds;
-  const std::array<std::pair<std::string_view, unsigned*>, 5> numbers{{{"--loss", &b.loss},
+  const std::array<std::pair<std::string_view, unsigned*>, 6> numbers{{{"--loss", &b.loss},
                                                                        {"--dup", &b.dup},
                                                                        {"--crash", &b.crash},
                                                                        {"--replay", &b.replay},
-                                                                       {"--failure", &b.failure}}};
+                                                                       {"--failure", &b.failure},
+                                                                       {"--act", &b.acts}}};
   for (const auto& [known, where] : numbers) {
     if (name == known) {
       return read_number(value, *where) && *where <= 8;
@@ -82,14 +87,19 @@ bool explore_one(const Setting& setting, std::size_t max_states) {
   const Report r = explore_est(setting, max_states);
   const Bounds& b = setting.bounds;
   std::printf(
-      "est %.*s%s loss<=%u dup<=%u crash<=%u replay<=%u failure<=%u: %zu states, %zu transitions, %.2f s, %zu "
-      "stuck%s\n",
+      "est %.*s%s loss<=%u dup<=%u crash<=%u replay<=%u failure<=%u act<=%u: %zu states, %zu of them enrolled, %zu "
+      "transitions, %.2f s, %zu stuck%s\n",
       static_cast<int>(mode.size()), mode.data(), setting.approval ? " with approval" : "", b.loss, b.dup, b.crash,
-      b.replay, b.failure, r.states, r.transitions, r.seconds, r.stuck, r.complete ? "" : " (not complete)");
-  if (r.violation.empty() && r.stuck == 0) {
+      b.replay, b.failure, b.acts, r.states, r.succeeded, r.transitions, r.seconds, r.stuck,
+      r.complete ? "" : " (not complete)");
+  if (r.violation.empty() && r.stuck == 0 && r.succeeded > 0) {
     return true;
   }
-  std::printf("%s, after:\n", r.violation.empty() ? "DEAD END" : ("WRONG: " + r.violation).c_str());
+  std::string what = r.stuck > 0 ? "DEAD END" : "WRONG: no device is ever enrolled";
+  if (!r.violation.empty()) {
+    what = "WRONG: " + r.violation;
+  }
+  std::printf("%s, after:\n", what.c_str());
   for (const std::string& one : r.trace) {
     std::printf("  %s\n", one.c_str());
   }

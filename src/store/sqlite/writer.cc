@@ -2,32 +2,14 @@
 
 #include <algorithm>
 
+#include "store/issue_checks.h"
 #include "store/rules.h"
 #include "store/sqlite/run_json.h"
 
 namespace imprint::store {
 namespace {
 
-constexpr std::int64_t kMostWaiting = 8;  // requests of one device: its certificate alone must not fill the disk
 constexpr std::string_view kNoDevice = "device: not in the inventory";
-
-// Where a certificate moves a device. The first one commissions it; a renewal shows that it came back with what it was
-// given, so it works. A device that is being repaired or was taken out stays what its owner made it.
-Lifecycle after_certificate(Lifecycle now, bool renewal) {
-  switch (now) {
-    case Lifecycle::manufactured:
-    case Lifecycle::installed:
-    case Lifecycle::re_owned:
-    case Lifecycle::commissioned:
-      return renewal ? Lifecycle::operational : Lifecycle::commissioned;
-    case Lifecycle::operational:
-    case Lifecycle::maintenance:
-    case Lifecycle::decommissioned:
-    case Lifecycle::replaced:
-      return now;
-  }
-  return now;
-}
 
 }  // namespace
 
@@ -167,8 +149,7 @@ Status SqliteWriter::issued(const Issued& fact, Instant at, std::string_view act
 
 Status SqliteWriter::issued_part(const Issued& fact, Instant at, std::string_view actor) {
   TRY(const Certificate certificate, Certificate::parse(fact.certificate));
-  TRY([[maybe_unused]] const Ok sole, check_sole(fact, certificate, at));
-  TRY([[maybe_unused]] const Ok wanted, check_wanted(fact));
+  TRY([[maybe_unused]] const Ok good, check_issue(*this, fact, certificate, at));
   TRY([[maybe_unused]] const Ok joined, join(fact.newcomer, fact.grant.device, at, actor));
   TRY(const Lifecycle lifecycle, advance(fact, at));
   TRY([[maybe_unused]] const Ok spent, spend(fact, at));
@@ -190,41 +171,6 @@ Status SqliteWriter::issued_part(const Issued& fact, Instant at, std::string_vie
                               {"reason", fact.reason},
                               {"renews", hex(fact.renews)},
                               {"lifecycle", name(lifecycle)}}));
-}
-
-// The policy looked before the certificate was signed; another request may have been faster.
-Status SqliteWriter::check_sole(const Issued& fact, const Certificate& certificate, Instant at) {
-  TRY(const auto answered, certificate_for(fact.request_key));
-  CHECK_OR(!answered || answered->serial == fact.renews || !is_fresh(*answered, at),
-           Error{Fault::conflict, "certificate: the same request was answered meanwhile"});
-  TRY(const auto holder, other_holder(sha256(certificate.key.spki), fact.grant.device));
-  CHECK_OR(!holder, Error{Fault::conflict, "certificate: another device holds this key"});
-  return Ok{};
-}
-
-// Somebody may have said no since the policy looked: a device that is not wanted any more gets nothing.
-Status SqliteWriter::check_wanted(const Issued& fact) {
-  const Error changed{Fault::conflict, "certificate: the owner has decided otherwise meanwhile"};
-  if (!fact.renews.empty()) {
-    TRY(const std::optional<CertificateRow> former, certificate(fact.renews));
-    CHECK_OR(former.has_value() && !former->revoked, changed);
-  }
-  if (fact.newcomer) {
-    return Ok{};
-  }
-  std::optional<Admission> admission;
-  {
-    Query query = database_.query("SELECT admission FROM devices WHERE id = ?", fact.grant.device);
-    TRY(const bool row, query.step());
-    CHECK_OR(row, Error{Fault::refused, kNoDevice});
-    admission = admission_named(query.text(0));
-  }
-  if (admission == Admission::approved) {
-    return Ok{};
-  }
-  TRY(const std::optional<PendingRow> asked, pending(fact.request_key));
-  CHECK_OR(admission == Admission::waiting && asked && asked->state == Admission::approved, changed);
-  return Ok{};
 }
 
 // Moves the device on in its life, if the certificate does.

@@ -46,8 +46,6 @@ class SqliteWriter final : public Reads<Writer> {
   Status join(const std::optional<Device>& newcomer, std::string_view id, Instant at, std::string_view actor);
   Status write_identities(const Device& device);
   Status spend(const Issued& fact, Instant at);
-  Status check_sole(const Issued& fact, const Certificate& certificate, Instant at);
-  Status check_wanted(const Issued& fact);
   Result<Lifecycle> advance(const Issued& fact, Instant at);
   Status audited(Instant at, std::string_view actor, std::string_view action, std::string_view subject,
                  std::string detail);

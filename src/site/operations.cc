@@ -1,12 +1,12 @@
-#include "app/operations.h"
+#include "site/operations.h"
 
 #include <algorithm>
 #include <array>
 
-#include "app/rules.h"
+#include "site/operation_rules.h"
 #include "site/policy.h"
 
-namespace imprint::app {
+namespace imprint::site {
 namespace {
 
 constexpr std::size_t kMaxField = 128;
@@ -44,7 +44,7 @@ Status check_entry(const ManifestEntry& entry) {
 // DEVICE-TOKEN-TAKEN.
 Status keep_one_time(store::Writer& store, const Secret& pepper, const std::string& device, const Secret& token,
                      const Act& act) {
-  const Sha256 mac = site::secret_mac(pepper, device, token);
+  const Sha256 mac = secret_mac(pepper, device, token);
   TRY(const std::optional<DeviceSecret> known, store.secret(mac));
   CHECK_OR(!known, Error{Fault::conflict, kTokenTaken});
   TRY([[maybe_unused]] const Ok added, store.add_secret({device, device, /*one_time=*/true, mac, /*spent=*/false}));
@@ -69,7 +69,7 @@ Result<bool> is_there(store::Writer& store, const Secret& pepper, const Manifest
   if (!same_device || entry.one_time.empty()) {
     return same_device;
   }
-  TRY(const std::optional<DeviceSecret> known, store.secret(site::secret_mac(pepper, entry.id, entry.one_time)));
+  TRY(const std::optional<DeviceSecret> known, store.secret(secret_mac(pepper, entry.id, entry.one_time)));
   return known.has_value();
 }
 
@@ -249,4 +249,4 @@ std::optional<RevocationReason> revocation_reason_named(std::string_view name) {
   return it == kReasons.end() ? std::nullopt : std::optional(it->reason);
 }
 
-}  // namespace imprint::app
+}  // namespace imprint::site

@@ -13,7 +13,7 @@
 #include "model/device.h"
 #include "store/store.h"
 
-namespace imprint::app {
+namespace imprint::site {
 
 // Who does it ("admin", "cli"), and when.
 struct Act {
@@ -68,4 +68,4 @@ Status revoke_certificate(store::Writer& store, BytesView serial, RevocationReas
 std::string_view name(RevocationReason reason);
 std::optional<RevocationReason> revocation_reason_named(std::string_view name);
 
-}  // namespace imprint::app
+}  // namespace imprint::site

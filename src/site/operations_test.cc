@@ -1,14 +1,14 @@
-#include "app/operations.h"
+#include "site/operations.h"
 
 #include <gtest/gtest.h>
 
 #include <set>
 
-#include "app/rules.h"
+#include "site/operation_rules.h"
 #include "site/policy.h"
 #include "store/store_testing.h"
 
-namespace imprint::app {
+namespace imprint::site {
 namespace {
 
 const Act kAct{"tester", Instant{5'000}};
@@ -164,11 +164,11 @@ TEST(RevocationReasons, have_names_both_ways) {
 
 TEST(Rules, have_ids_of_their_own) {
   std::set<std::string_view> ids;
-  for (const Rule* rule : kRules) {
+  for (const Rule* rule : kOperationRules) {
     EXPECT_TRUE(ids.insert(rule->id).second) << rule->id;
     EXPECT_FALSE(rule->what.empty() || rule->source.empty() || rule->next.empty()) << rule->id;
   }
 }
 
 }  // namespace
-}  // namespace imprint::app
+}  // namespace imprint::site
