@@ -52,6 +52,7 @@ rm -rf "$root"/etc/apt/sources.list "$root"/etc/apt/sources.list.d
 cp -rL /etc/apt/sources.list* "$root/etc/apt/" 2>/dev/null || true
 for f in /etc/apt/apt.conf.d/*; do grep -qi 'acquire' "$f" && cp "$f" "$root/etc/apt/apt.conf.d/" || true; done
 cp -rL /usr/local/share/ca-certificates "$root/usr/local/share/" 2>/dev/null || true
+chroot "$root" update-ca-certificates >/dev/null 2>&1  # Java's key store is filled from the list that this writes
 cp -L /etc/ssl/certs/ca-certificates.crt "$root/etc/ssl/certs/"
 chroot "$root" id newcomer >/dev/null 2>&1 || chroot "$root" useradd --create-home --shell /bin/bash newcomer
 echo 'newcomer ALL=(ALL) NOPASSWD: ALL' >"$root/etc/sudoers.d/newcomer"
@@ -65,6 +66,7 @@ rm -rf "$home/imprint"
 git clone -q . "$home/imprint"
 chroot "$root" chown -R "$as:" "${home#"$root"}"
 mount --bind /dev "$root/dev"
+mount --bind /dev/pts "$root/dev/pts"
 mount -t proc proc "$root/proc"
 
 [ $# -gt 0 ] || set -- "./run --once --devices 3" "./test --all"

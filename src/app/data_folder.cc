@@ -280,7 +280,7 @@ Result<std::shared_ptr<const EstSite>> make_site(const Config& config, const Dat
   out->ca = folder.ca;
   out->policy.unknown = config.unknown;
   out->policy.retry_after = config.retry_after;
-  out->policy.owner_anchors = out->est.owner_anchors = folder.ca.chain();
+  out->policy.owner_anchors = out->est.owner_anchors = {folder.ca.certificate};
   out->policy.pepper = folder.pepper;
   std::vector<Bytes> ders;
   for (const Certificate& c : folder.ca.chain()) {

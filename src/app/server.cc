@@ -94,8 +94,7 @@ Result<std::shared_ptr<io::TlsContext>> make_tls(const Config& config, const Dat
   options.chain = folder.tls_chain;
   options.key = folder.tls_key;
   options.anchors = folder.makers;
-  const auto own = folder.ca.chain();
-  options.anchors.insert(options.anchors.end(), own.begin(), own.end());
+  options.anchors.push_back(folder.ca.certificate);  // no CA above it: what its siblings sign is not ours
   if (config.accept_expired_idevid) {
     options.expired_counts_below = folder.makers;
   }

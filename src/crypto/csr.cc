@@ -172,6 +172,9 @@ Bytes encode_attributes(const RequestTemplate& what) {
   if (what.identity_linking) {
     all.push_back(attribute(kIdentityLinking, directory_string(*what.identity_linking)));
   }
+  if (what.otp_challenge) {
+    all.push_back(attribute(kOtpChallenge, directory_string(*what.otp_challenge)));
+  }
   if (what.change_names) {
     all.push_back(attribute(kChangeSubjectName, encode_change(*what.change_names)));
   }

@@ -60,6 +60,7 @@ struct RequestTemplate {
   std::vector<Extension> other_extensions;
   std::optional<std::string> challenge_password;
   std::optional<std::string> identity_linking;
+  std::optional<std::string> otp_challenge;
   std::optional<ChangeSubjectName> change_names;
   bool operator==(const RequestTemplate&) const = default;
 };

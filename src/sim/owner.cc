@@ -50,7 +50,7 @@ Status Owner::set_up(const Certificate& maker, SignerFaults signer) {
   site_->signer = signer_;
   site_->policy.profiles[""] = {};
   site_->policy.unknown = site::Unknown::refuse;
-  site_->policy.owner_anchors = site_->est.owner_anchors = site_->ca.chain();
+  site_->policy.owner_anchors = site_->est.owner_anchors = {site_->ca.certificate};
   site_->policy.pepper = random_secret(at_.rng, kPepperBytes);
   site_->est.labels[""].ca_certificates = encode_certs_only({site_->ca.certificate.der});
   TRY(const PrivateKey key, PrivateKey::generate(KeyType::p256));

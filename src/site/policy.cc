@@ -3,6 +3,8 @@
 #include <algorithm>
 
 #include "base/reader.h"
+#include "codec/der.h"
+#include "site/names.h"
 #include "site/rules.h"
 
 namespace imprint {
@@ -48,14 +50,23 @@ Result<Applicant> identify(const Policy& policy, store::Reader& store, const Adm
     d.identity = "certificate " + chain.leaf.subject.text + " of " + chain.leaf.issuer.text;
     if (is_ours(policy, chain.anchor)) {
       TRY(out.current, store.certificate(chain.leaf.serial));
+      if (out.current && !holds(out.current->der == chain.leaf.der)) {
+        out.current.reset();  // another CA's below the same root, of the same serial number
+      }
       if (out.current) {
         TRY(out.device, store.device(out.current->device));
       }
-      return out;
+      if (out.current || !q.login) {
+        return out;
+      }
+    } else {
+      d.device_identity = identity_of(chain.leaf);
+      TRY(out.device, store.device_by_identity(d.device_identity));
+      if (out.device || !q.login) {
+        return out;
+      }
     }
-    d.device_identity = identity_of(chain.leaf);
-    TRY(out.device, store.device_by_identity(d.device_identity));
-    return out;
+    d.device_identity.clear();  // nobody here knows the certificate: the secret says which device it is
   }
   if (q.login) {
     const Sha256 mac = secret_mac(policy.pepper, q.login->user, q.login->password);
@@ -71,66 +82,6 @@ Result<Applicant> identify(const Policy& policy, store::Reader& store, const Adm
   return out;
 }
 
-// '*' matches any run of characters but dots, at least one; {id} and {serial} match the device's own, letter by letter:
-// a device whose serial number has a '*' in it gets nothing by that.
-bool matches(std::string_view name, std::string_view pattern, const Device& device) {
-  if (pattern.empty()) {
-    return name.empty();
-  }
-  for (const auto& [word, value] : {std::pair<std::string_view, std::string_view>{"{id}", device.id},
-                                    std::pair<std::string_view, std::string_view>{"{serial}", device.serial}}) {
-    if (pattern.starts_with(word)) {
-      return !value.empty() && name.starts_with(value) &&
-             matches(name.substr(value.size()), pattern.substr(word.size()), device);
-    }
-  }
-  if (pattern.front() != '*') {
-    return !name.empty() && name.front() == pattern.front() && matches(name.substr(1), pattern.substr(1), device);
-  }
-  for (std::size_t n = 1; n <= name.size() && name[n - 1] != '.'; ++n) {
-    if (matches(name.substr(n), pattern.substr(1), device)) {
-      return true;
-    }
-  }
-  return false;
-}
-
-bool fits_any(std::string_view name, const std::vector<std::string>& patterns, const Device& device) {
-  return std::ranges::any_of(patterns, [&](const std::string& p) { return fits(name, p, device); });
-}
-
-// The names that the certificate will carry, or nothing if the profile does not allow what is asked.
-std::optional<RequestedNames> grant_names(const Profile& profile, const Device& device, const Admit& q) {
-  const CertificateRequest& request = *q.request;
-  const bool presented = q.session->proven.has_value();
-  const bool same_subject = presented && (*q.session->proven)->leaf.subject == request.subject;
-  const bool same_alt_names = presented && (*q.session->proven)->leaf.alt_names == request.alt_names;
-  RequestedNames asked{request.subject, request.alt_names};
-  bool keeps_subject = same_subject;
-  bool keeps_alt_names = same_alt_names;
-  if (request.change_names && profile.change_names) {
-    asked = {request.change_names->subject.value_or(Name{}),
-             request.change_names->alt_names.value_or(std::vector<GeneralName>{})};
-    keeps_subject = keeps_alt_names = false;
-  } else if (request.change_names) {
-    return std::nullopt;
-  }
-  if (asked.subject.empty() && asked.alt_names.empty()) {
-    const auto own = Name::from_text("CN=" + device.id);
-    return own ? std::optional(RequestedNames{*own, {}}) : std::nullopt;
-  }
-  const bool subject_ok = keeps_subject || asked.subject.empty() ||
-                          (fits_any(asked.subject.first("CN"), profile.common_names, device) &&
-                           asked.subject.text == "CN=" + asked.subject.first("CN"));
-  const bool alt_names_ok = keeps_alt_names || std::ranges::all_of(asked.alt_names, [&](const GeneralName& n) {
-                              return fits_any(n.text(), profile.alt_names, device);
-                            });
-  if (!subject_ok || !alt_names_ok) {
-    return std::nullopt;
-  }
-  return asked;
-}
-
 bool usages_within(const Profile& profile, const CertificateRequest& request) {
   const bool key_usage_ok = !request.usage || (*request.usage & ~profile.usage) == 0;
   const bool extended_ok = std::ranges::all_of(request.extended, [&](const std::string& oid) {
@@ -139,27 +90,58 @@ bool usages_within(const Profile& profile, const CertificateRequest& request) {
   return key_usage_ok && extended_ok;
 }
 
-// Step 4: what does it get? Fills the grant, or refuses.
-void grant(const Profile& profile, const Device& device, const Admit& q, Decision& d) {
-  const CertificateRequest& request = *q.request;
-  if (std::ranges::find(profile.keys, request.key.type) == profile.keys.end()) {
-    return refuse(d, kKeyType,
-                  std::string("profile ") + profile.name + ": key type " + std::string(name(request.key.type)));
+// Whether basicConstraints (RFC 5280 section 4.2.1.9) says anything but "no CA".
+bool asks_for_ca(const Extension& extension) {
+  if (extension.oid != kBasicConstraints) {
+    return false;
   }
-  if (std::ranges::find(request.other_extensions, kBasicConstraints, &Extension::oid) !=
-      request.other_extensions.end()) {
-    return refuse(d, kCaRequest, "the request carries basicConstraints");
+  der::Reader outer(extension.value);
+  der::Reader fields(outer.next(der::kSequence).content);
+  const auto ca = fields.maybe(der::kBoolean);
+  const bool no = !ca || (ca->content.size() == 1 && ca->content[0] == 0);
+  return !(no && fields.done() && outer.done());
+}
+
+// The id of another device is no name for this one, whatever the profile's patterns say.
+Result<bool> is_anothers_name(store::Reader& store, const RequestedNames& names, const Device& device) {
+  const std::string common_name = names.subject.first("CN");
+  if (common_name == device.id || !valid_device_id(common_name)) {
+    return false;
+  }
+  TRY(const std::optional<Device> other, store.device(common_name));
+  return other.has_value();
+}
+
+// Step 4: what does it get? Fills the grant, or refuses.
+Status grant(const Profile& profile, store::Reader& store, const Applicant& who, const Admit& q, Decision& d) {
+  const CertificateRequest& request = *q.request;
+  const Device& device = *who.device;
+  if (std::ranges::find(profile.keys, request.key.type) == profile.keys.end()) {
+    refuse(d, kKeyType, "profile " + profile.name + ": key type " + std::string(name(request.key.type)));
+    return Ok{};
+  }
+  if (std::ranges::any_of(request.other_extensions, asks_for_ca)) {
+    refuse(d, kCaRequest, "the request's basicConstraints");
+    return Ok{};
   }
   if (!usages_within(profile, request)) {
-    return refuse(d, kUsages, "profile " + profile.name + ": usages asked for");
+    refuse(d, kUsages, "profile " + profile.name + ": usages asked for");
+    return Ok{};
   }
-  const auto names = grant_names(profile, device, q);
+  const auto names = grant_names(profile, device, who.current.has_value(), q);
   if (!names) {
-    return refuse(d, kNames, "profile " + profile.name + ": " + request.subject.text + " for device " + device.id);
+    refuse(d, kNames, "profile " + profile.name + ": " + request.subject.text + " for device " + device.id);
+    return Ok{};
+  }
+  TRY(const bool anothers, is_anothers_name(store, *names, device));
+  if (anothers) {
+    refuse(d, kNames, names->subject.text + " is the id of another device");
+    return Ok{};
   }
   d.verdict = Verdict::issue;
   d.grant = {device.id, profile.name, *names, request.key.spki, profile.usage, profile.extended, profile.lifetime};
   d.reason += "; profile " + profile.name;
+  return Ok{};
 }
 
 void wait_for_person(const Policy& policy, Decision& d, std::string reason) {
@@ -201,20 +183,8 @@ Result<bool> wanted(const Policy& policy, store::Reader& store, const Admit& q, 
 // "default" is a name of the profile that is served without a label.
 std::string_view plain(std::string_view label) { return label == "default" ? std::string_view() : label; }
 
-// The certificate's common name, unless it is no id or another device has it.
-Result<std::string> id_for(store::Reader& store, const Certificate& leaf, const std::string& identity) {
-  const std::string name = leaf.subject.first("CN");
-  if (valid_device_id(name)) {
-    TRY(const std::optional<Device> taken, store.device(name));
-    if (!taken) {
-      return name;
-    }
-  }
-  return "x509-" + identity.substr(identity.size() - 16);
-}
-
 // A device with a maker's certificate that the inventory does not know.
-Result<bool> take_unknown(const Policy& policy, store::Reader& store, const Admit& q, Applicant& who, Decision& d) {
+bool take_unknown(const Policy& policy, const Admit& q, Applicant& who, Decision& d) {
   if (policy.unknown == Unknown::refuse) {
     refuse(d, kUnknown, "not in the inventory; policy: pre-registered only");
     return false;
@@ -222,12 +192,46 @@ Result<bool> take_unknown(const Policy& policy, store::Reader& store, const Admi
   Device device;
   const Certificate& leaf = (*q.session->proven)->leaf;
   device.serial = leaf.subject.first("serialNumber");
-  TRY(device.id, id_for(store, leaf, d.device_identity));
+  // Not by a name that its maker chose: that may be the id of a device that the owner has yet to take in.
+  device.id = "x509-" + d.device_identity.substr(d.device_identity.size() - 16);
   device.admission = policy.unknown == Unknown::admit ? Admission::approved : Admission::waiting;
   device.identities = {d.device_identity};
   device.label = plain(q.label);
   d.newcomer = device;
   who.device = std::move(device);
+  return true;
+}
+
+// Step 3: may I have it? That is a voucher's question, and EST has none. What remains of it: the key is this device's
+// alone and in nobody else's hands, and nobody makes certificates without end.
+Result<bool> may_have(const Policy& policy, store::Reader& store, const Admit& q, const Applicant& who, Instant now,
+                      Decision& d) {
+  const Sha256 key_digest = sha256(q.request->key.spki);
+  TRY(const auto other, store.other_holder(key_digest, who.device->id));
+  if (other) {
+    refuse(d, kSharedKey, "device " + *other + " holds a certificate for this key");
+    return false;
+  }
+  TRY(const bool compromised, store.is_compromised(key_digest));
+  if (compromised) {
+    refuse(d, kCompromised, "key " + hex(key_digest));
+    return false;
+  }
+  if (q.renewal && who.current) {
+    TRY(const auto successor, store.successor(who.current->serial));
+    // Its answer may have been lost, and the key of the request that it answered with it: for a while it may ask again.
+    if (successor && now - successor->issued > policy.renewed_grace) {
+      refuse(d, kRenewedBefore,
+             "serial " + hex(who.current->serial) + " was renewed on " + utc_text(successor->issued) + " by " +
+                 hex(successor->serial));
+      return false;
+    }
+  }
+  TRY(const std::int64_t live, store.live_certificates(who.device->id, now));
+  if (live >= policy.most_live) {
+    refuse(d, kTooManyCertificates, "device " + who.device->id + " has " + std::to_string(live));
+    return false;
+  }
   return true;
 }
 
@@ -242,10 +246,6 @@ Sha256 secret_mac(const Secret& pepper, std::string_view user, const Secret& sec
   return out;
 }
 
-bool fits(std::string_view name, std::string_view pattern, const Device& device) {
-  return name.size() <= 255 && matches(name, pattern, device);
-}
-
 Result<Decision> admit(const Policy& policy, store::Reader& store, const Admit& q, Instant now) {
   Decision d;
   d.verdict = Verdict::unauthenticated;
@@ -253,10 +253,10 @@ Result<Decision> admit(const Policy& policy, store::Reader& store, const Admit& 
   TRY(Applicant who, identify(policy, store, q, d));
   const bool maker_proven = !d.device_identity.empty();
   if (!who.device && !maker_proven) {
-    if (q.session->proven) {
-      refuse(d, kUnknown, "a certificate of ours that is not on record");
-    } else if (q.login) {
+    if (q.login) {
       d.reason = "the secret presented is nobody's";
+    } else if (q.session->proven) {
+      refuse(d, kUnknown, "a certificate of ours that is not on record");
     }
     return d;  // 401: nobody known
   }
@@ -277,8 +277,7 @@ Result<Decision> admit(const Policy& policy, store::Reader& store, const Admit& 
     return d;
   }
   if (!who.device) {
-    TRY(const bool go_on, take_unknown(policy, store, q, who, d));
-    if (!go_on) {
+    if (!take_unknown(policy, q, who, d)) {
       return d;
     }
   }
@@ -298,19 +297,15 @@ Result<Decision> admit(const Policy& policy, store::Reader& store, const Admit& 
     d.certificate = answered->der;
     return d;
   }
-  // Step 3, "may I have it?", is a voucher's question; EST has none. What remains of it: the key is this device's
-  // alone.
-  const Sha256 key_digest = sha256(q.request->key.spki);
-  TRY(const auto other, store.other_holder(key_digest, who.device->id));
-  if (other) {
-    refuse(d, kSharedKey, "device " + *other + " holds a certificate for this key");
+  TRY(const bool allowed, may_have(policy, store, q, who, now, d));
+  if (!allowed) {
     return d;
   }
   if (renewal) {
     d.renews = who.current->serial;
   }
   const auto profile = policy.profiles.find(q.label);
-  grant(profile == policy.profiles.end() ? policy.profiles.at("") : profile->second, *who.device, q, d);
+  TRY(Ok{}, grant(profile == policy.profiles.end() ? policy.profiles.at("") : profile->second, store, who, q, d));
   return d;
 }
 

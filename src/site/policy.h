@@ -25,9 +25,10 @@ struct Profile {
                             KeyType::rsa2048, KeyType::rsa3072, KeyType::rsa4096};
   std::uint16_t usage = key_usage::kDigitalSignature;
   std::vector<std::string> extended{std::string(eku::kClientAuth)};
-  // Patterns of names that a device may ask for: {id} and {serial} stand for the inventory's, * for any run of
-  // characters but dots. The subject of the certificate presented is always allowed.
-  std::vector<std::string> common_names{"{id}", "{serial}"};
+  // Patterns of names that a device may ask for: {id} and {serial} stand for the inventory's, * for any run of letters,
+  // digits, '-' and '_'. {serial} is for sites whose makers' serial numbers differ. A certificate of ours keeps its
+  // names; what a maker's certificate says passes the patterns or gives way to the owner's name.
+  std::vector<std::string> common_names{"{id}"};
   std::vector<std::string> alt_names{"dns:{id}", "uri:urn:imprint:device:{id}"};
   bool change_names = false;  // ChangeSubjectName is honoured, within the patterns
 };
@@ -36,7 +37,9 @@ struct Policy {
   std::map<std::string, Profile, std::less<>> profiles;  // by label; "" is the default and must be there
   Unknown unknown = Unknown::queue;
   Duration retry_after{std::chrono::seconds(30)};  // of a request that waits for a person
-  std::vector<Certificate> owner_anchors;          // our own CAs: certificates under these are ours
+  std::vector<Certificate> owner_anchors;          // our own CA, not those above it: what it signed is ours
+  Duration renewed_grace{std::chrono::hours(24)};  // how long a certificate that was renewed renews once more
+  std::int64_t most_live = 64;                     // certificates of one device that are good at the same time
   Secret pepper;                                   // key of the MACs under which secrets are stored
 };
 
@@ -45,8 +48,5 @@ Sha256 secret_mac(const Secret& pepper, std::string_view user, const Secret& sec
 
 // Decides. Reads the store; writes nothing: what follows from the decision is written with its outcome.
 Result<Decision> admit(const Policy& policy, store::Reader& store, const Admit& question, Instant now);
-
-// Whether a name fits a pattern of a profile.
-bool fits(std::string_view name, std::string_view pattern, const Device& device);
 
 }  // namespace imprint::site

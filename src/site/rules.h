@@ -23,6 +23,14 @@ inline constexpr Rule kNotOurs{"SITE-RENEWAL-FOREIGN", "the certificate to be re
                                "RFC 7030 section 3.3.2", "enrol with simpleenroll first"};
 inline constexpr Rule kSharedKey{"SITE-KEY-SHARED", "another device holds a certificate for this key",
                                  "ours: docs/threats.md", "make a key on the device; two devices never share one"};
+inline constexpr Rule kCompromised{"SITE-KEY-COMPROMISED", "a certificate for this key was revoked as compromised",
+                                   "RFC 5280 section 5.3.1", "make a new key on the device"};
+inline constexpr Rule kRenewedBefore{"SITE-RENEWED", "the certificate presented was renewed before",
+                                     "ours: docs/threats.md",
+                                     "renew with its successor; if that is lost, use the IDevID or a fresh token"};
+inline constexpr Rule kTooManyCertificates{
+    "SITE-CERTIFICATES-MANY", "the device has as many good certificates as one may have", "ours: docs/threats.md",
+    "revoke those that are not in use with `imprint ca revoke`"};
 inline constexpr Rule kKeyType{"SITE-KEY-TYPE", "the profile does not take this type of key",
                                "ours: docs/guide.md, profiles", "ask csrattrs which type is wanted"};
 inline constexpr Rule kNames{"SITE-NAMES", "the profile does not let this device have these names",
@@ -35,7 +43,21 @@ inline constexpr Rule kLabel{"SITE-LABEL", "the device asks under a label that i
 inline constexpr Rule kCaRequest{"SITE-CA-REQUEST", "a device asks to be a CA", "ours: docs/threats.md",
                                  "leave basicConstraints out of the request"};
 
-inline constexpr std::array kRules{&kUnknown,   &kWaiting, &kUnwanted, &kRetired, &kRevoked, &kSpent,    &kNotOurs,
-                                   &kSharedKey, &kKeyType, &kNames,    &kUsages,  &kLabel,   &kCaRequest};
+inline constexpr std::array kRules{&kUnknown,
+                                   &kWaiting,
+                                   &kUnwanted,
+                                   &kRetired,
+                                   &kRevoked,
+                                   &kSpent,
+                                   &kNotOurs,
+                                   &kSharedKey,
+                                   &kCompromised,
+                                   &kRenewedBefore,
+                                   &kTooManyCertificates,
+                                   &kKeyType,
+                                   &kNames,
+                                   &kUsages,
+                                   &kLabel,
+                                   &kCaRequest};
 
 }  // namespace imprint::site

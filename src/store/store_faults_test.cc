@@ -232,9 +232,9 @@ TEST(StoreDisk, what_is_no_database_of_ours_is_refused) {
 TEST(StoreDisk, newer_schema_is_refused_and_left_alone) {
   const TestFolder folder;
   ASSERT_TRUE(open_store(folder.file())->write(entry_of("x")));
-  meddle(folder.file(), "PRAGMA user_version = 3");
+  meddle(folder.file(), "PRAGMA user_version = 1000");
   EXPECT_EQ(open_sqlite(folder.file()).error().fault, Fault::unsupported);
-  meddle(folder.file(), "PRAGMA user_version = 2");
+  meddle(folder.file(), "PRAGMA user_version = 3");
   EXPECT_EQ(count(*open_store(folder.file()), "audit"), 1);
 }
 

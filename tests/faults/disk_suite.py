@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """Full disks, the server's and the device's: no certificate without its record, nothing half-installed, and no harm afterwards."""
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -16,16 +17,18 @@ PAGE = 4096
 
 @contextmanager
 def small_disk(path, kib):
-    """A tmpfs of this size, or None where we may not mount."""
+    """A tmpfs of this size, or None where we may not mount, neither as root nor with sudo."""
     path.mkdir()
-    size = f"size={kib}k,mode=700"
-    mounted = os.geteuid() == 0 and subprocess.run(["mount", "-t", "tmpfs", "-o", size, "tmpfs", str(path)],
-                                                   capture_output=True).returncode == 0
+    size = f"size={kib}k,mode=700,uid={os.geteuid()}"
+    as_root = [] if os.geteuid() == 0 else ["sudo", "-n"]
+    may = not as_root or shutil.which("sudo") is not None
+    mounted = may and subprocess.run([*as_root, "mount", "-t", "tmpfs", "-o", size, "tmpfs", str(path)],
+                                     capture_output=True, check=False).returncode == 0
     try:
         yield path if mounted else None
     finally:
         if mounted:
-            subprocess.run(["umount", "-l", str(path)], check=True)
+            subprocess.run([*as_root, "umount", "-l", str(path)], check=True)
 
 
 def fill(path, leave_pages=0):
@@ -77,7 +80,7 @@ def afterwards(site, work, names, said):
 def server_disk(work):
     with small_disk(work / "disk", 1280) as disk:
         if disk is None:
-            skip("the server's disk is full", "mounting a tmpfs needs root")
+            skip("the server's disk is full", "mounting a tmpfs needs root or sudo")
             return
         site = Site(disk / "data")
         names = site.devices("D", 40, work / "factory")
@@ -141,7 +144,7 @@ def device_disk(work):
     name = site.devices("S", 1, work / "factory-small")[0]
     with small_disk(work / "flash", 128) as flash:
         if flash is None:
-            skip("the device's disk is full", "mounting a tmpfs needs root")
+            skip("the device's disk is full", "mounting a tmpfs needs root or sudo")
             return
         try:
             assert site.start(), "Bail out! the server does not start"

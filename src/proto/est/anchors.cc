@@ -30,12 +30,12 @@ Result<CaBag> sort_ca_certificates(const std::vector<Certificate>& bag, Instant 
       const bool vouched = std::ranges::any_of(bag, [&](const Certificate& link) {
         return link.key == c.key && !(link == c) && verify_chain(link, bag, {*newest}, {Purpose::any, now, true});
       });
-      if (vouched) {
+      if (holds(vouched)) {
         out.anchors.push_back(c);
       }
       continue;
     }
-    if (verify_chain(c, bag, {*newest}, {Purpose::any, now, true})) {
+    if (holds(static_cast<bool>(verify_chain(c, bag, {*newest}, {Purpose::any, now, true})))) {
       out.issuers.push_back(c);
     }
   }

@@ -35,6 +35,8 @@ inline constexpr Rule kLinkingMissing{
 inline constexpr Rule kLinkingImpossible{"EST-LINKING-CHANNEL",
                                          "proof of possession: this TLS session has no channel binding",
                                          "RFC 5929; RFC 9266", "use TLS 1.3, or TLS 1.2 with extended master secret"};
+inline constexpr Rule kOtp{"EST-OTP", "otpChallenge: this server gives out no passwords for requests",
+                           "RFC 7894 section 3.1", "leave otpChallenge out; a one-time token goes into HTTP Basic"};
 inline constexpr Rule kRenewalUnproven{"EST-REENROLL-CERTIFICATE", "renewal without the certificate to be renewed",
                                        "RFC 7030 section 3.3.2",
                                        "present the current certificate in the TLS handshake"};
@@ -103,6 +105,7 @@ inline constexpr std::array kRules{&kNoSuchOperation,
                                    &kLinkingWrong,
                                    &kLinkingMissing,
                                    &kLinkingImpossible,
+                                   &kOtp,
                                    &kRenewalUnproven,
                                    &kRenewalNames,
                                    &kWhoAreYou,

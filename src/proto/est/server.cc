@@ -42,6 +42,13 @@ void tell(Server::Turn& t, Exchange to, Response r) {
   }
 }
 
+Response challenge(const std::string& realm) {
+  Response out;
+  out.status = 401;
+  out.authenticate = "Basic realm=\"" + realm + "\", charset=\"UTF-8\"";
+  return out;
+}
+
 Response certificate_answer(const Bytes& certificate) {
   Response out;
   out.status = 200;
@@ -93,9 +100,10 @@ std::string learn_applicant(const Session& session, const Decision& decision, Se
 
 Status check_linking(const CertificateRequest& request, const Session& session, const Label& label,
                      const std::vector<Certificate>& owner_anchors) {
-  if (label.ignore_linking || is_registration_authority(session, owner_anchors)) {
+  if (!holds(!label.ignore_linking) || is_registration_authority(session, owner_anchors)) {
     return Ok{};
   }
+  CHECK_OR(!request.otp_challenge, Error{Fault::unauthentic, kOtp});
   const bool linked = request.challenge_password || request.identity_linking;
   CHECK_OR(linked || !label.require_linking, Error{Fault::unauthentic, kLinkingMissing});
   TRY(Ok{}, check_value(request.challenge_password, session));
@@ -155,9 +163,13 @@ Result<Server::Idle> Server::on(const Idle&, const GetCsrAttributes& m, Turn& t)
   return Idle{};
 }
 
-Result<Server::Admitting> Server::on(const Idle&, const Enrol& m, Turn& t) const {
+Result<OneOf<Server::Admitting, Server::Idle>> Server::on(const Idle&, const Enrol& m, Turn& t) const {
   const auto label = config_->labels.find(m.label);
   CHECK_OR(label != config_->labels.end(), Error{Fault::unsupported, kNoSuchLabel});
+  if (!holds(m.session->proven || m.login)) {
+    tell(t, m.from, challenge(config_->realm));  // before any signature of a stranger's is looked at
+    return OneOf<Admitting, Idle>(Idle{});
+  }
   const auto request = verify_possession(m.request);
   CHECK_OR(request, Error{request.error().fault, kPossession});
   TRY(Ok{}, check_linking(m.request, *m.session, label->second, config_->owner_anchors));
@@ -168,7 +180,7 @@ Result<Server::Admitting> Server::on(const Idle&, const Enrol& m, Turn& t) const
   }
   Bytes key = request_key(*m.session, m.login, m.label, m.request);
   const auto ticket = t.ask(Admit{m.session, m.login, m.label, m.renewal, *request, key});
-  return Admitting{m.from, m.session, m.label, *request, std::move(key), ticket};
+  return OneOf<Admitting, Idle>(Admitting{m.from, m.session, m.label, *request, std::move(key), ticket});
 }
 
 Result<OneOf<Server::Issuing, Server::Idle>> Server::on(const Admitting& s, const Done<Decision>& d, Turn& t) const {
@@ -205,8 +217,11 @@ Result<OneOf<Server::Issuing, Server::Idle>> Server::on(const Admitting& s, cons
       return Next(Idle{});
     case Verdict::unauthenticated: {
       // A challenge has no body, for the same reason; who has answered one already is told what was wrong.
-      Response out = decision.reason.empty() ? Response{401} : refusal(401, rule);
-      out.authenticate = "Basic realm=\"" + config_->realm + "\", charset=\"UTF-8\"";
+      Response out = challenge(config_->realm);
+      if (!decision.reason.empty()) {
+        out.body = refusal(401, rule).body;
+        out.content_type = refusal(401, rule).content_type;
+      }
       tell(t, s.from, std::move(out));
       return Next(Idle{});
     }

@@ -73,7 +73,7 @@ class Server {
 
   Result<Idle> on(const Idle&, const GetCaCertificates&, Turn&) const;
   Result<Idle> on(const Idle&, const GetCsrAttributes&, Turn&) const;
-  Result<Admitting> on(const Idle&, const Enrol&, Turn&) const;
+  Result<OneOf<Admitting, Idle>> on(const Idle&, const Enrol&, Turn&) const;
   Result<OneOf<Issuing, Idle>> on(const Admitting&, const Done<Decision>&, Turn&) const;
   Result<Idle> on(const Admitting&, const Gone&, Turn&) const;
   Result<Idle> on(const Issuing&, const Done<Bytes>&, Turn&) const;

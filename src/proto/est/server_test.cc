@@ -81,6 +81,24 @@ TEST(EstServer, refuses_a_request_that_another_key_signed) {
   expect_refused(a, a.send(csr), 400, Fault::unauthentic, kPossession);
 }
 
+TEST(EstServer, asks_a_stranger_who_it_is_before_it_looks_at_a_signature) {
+  Asker a;
+  a.session.proven.reset();
+  Bytes csr = *make_request(a.key, a.names);
+  csr.back() ^= 1U;
+  const Response r = a.send(csr);
+  EXPECT_EQ(r.status, 401);
+  EXPECT_EQ(r.authenticate, "Basic realm=\"imprint\", charset=\"UTF-8\"");
+  EXPECT_TRUE(a.server_refused.empty());
+}
+
+TEST(EstServer, refuses_a_password_in_the_request_that_it_never_gave) {
+  Asker a;
+  a.link();
+  a.names.otp_challenge = "123456";
+  expect_refused(a, a.enrol(), 400, Fault::unauthentic, kOtp);
+}
+
 TEST(EstServer, refuses_a_linking_value_of_another_connection) {
   for (const bool rfc7894 : {false, true}) {
     Asker a;
@@ -146,6 +164,7 @@ TEST(EstServer, leaves_linking_to_a_registration_authority) {
   b.names.challenge_password = base64(to_bytes("a channel beyond the authority"));
   b.session.presented = {ra.certificate};
   b.session.proven.reset();
+  b.login = Login{"dev-1", Secret("a secret")};
   expect_refused(b, b.enrol(), 400, Fault::unauthentic, kLinkingWrong);
 }
 

@@ -99,7 +99,10 @@ std::string EstRules::Step::act_served(std::size_t i) {
                    }
                  },
                  [&](const Note<Issued>& a) { note_issued(one, a.fact); },
-                 [&](const Note<Pended>& a) { note(one, a.fact, &store::MemoryWriter::pended); },
+                 [&](const Note<Pended>& a) {
+                   one.pended = true;
+                   note(one, a.fact, &store::MemoryWriter::pended);
+                 },
                  [&](const Note<Denied>& a) { note(one, a.fact, &store::MemoryWriter::denied); },
                  [&]<class Q>(const Ask<Q>& q) { one.asked = q; },
                  [&](const auto&) { wrong("the server opens connections or sets timers"); },
@@ -130,7 +133,7 @@ void EstRules::Step::reply(Served& from, const Reply& r) {
       wrong("a replayed request gets a certificate");
     }
   }
-  if (from.enrols && r.what.status == 202 && owner_->pending.empty()) {
+  if (r.what.status == 202 && !from.pended) {
     wrong("the server says that a request waits, and has no record of it");
   }
   for (std::size_t i = 0; i < wires_->size(); ++i) {

@@ -116,7 +116,7 @@ EstRules::EstRules(Setting setting)
   c.plan = std::make_shared<const est::Plan>(plan_of(setting.mode, c.owner, idevid, old));
   c.site = initial_beliefs(c.owner, c.maker);
   auto config = std::make_shared<est::ServerConfig>();
-  config->labels[""] = {encode_certs_only({c.owner.der}), {}, true, false};
+  config->labels[""] = {encode_certs_only({c.owner.der}), {}, /*require_linking=*/false, false};
   c.config = std::move(config);
   c.policy.profiles[""] = {};
   c.policy.unknown = site::Unknown::refuse;

@@ -98,7 +98,7 @@ struct Served {
   std::uint64_t ticket = 0;
   SessionRef session;
   bool enrols = false, attacker = false;
-  bool noted = false, replied = false;
+  bool noted = false, pended = false, replied = false;  // put on record, answered
   est::Server::State state;
   std::vector<est::Server::Turn::Action> todo;
   std::optional<ServerQuestion> asked;

@@ -82,6 +82,31 @@ Result<std::optional<std::string>> MemoryReads<I>::other_holder(BytesView spki_s
 }
 
 template <class I>
+Result<bool> MemoryReads<I>::is_compromised(BytesView spki_sha256) {
+  return std::ranges::any_of(tables_.certificates, [&](const CertificateRow& c) {
+    return c.revoked && c.revocation_reason == RevocationReason::key_compromise && equal(c.spki_sha256, spki_sha256);
+  });
+}
+
+template <class I>
+Result<std::optional<CertificateRow>> MemoryReads<I>::successor(BytesView serial) {
+  std::optional<CertificateRow> latest;
+  for (const CertificateRow& row : tables_.certificates) {
+    if (!row.renews.empty() && equal(row.renews, serial)) {
+      latest = row;
+    }
+  }
+  return latest;
+}
+
+template <class I>
+Result<std::int64_t> MemoryReads<I>::live_certificates(std::string_view device, Instant now) {
+  return std::ranges::count_if(tables_.certificates, [&](const CertificateRow& c) {
+    return c.device == device && !c.revoked && c.not_after > now;
+  });
+}
+
+template <class I>
 Result<std::vector<CertificateRow>> MemoryReads<I>::certificates(const CertificateFilter& filter) {
   return select(
       tables_.certificates,

@@ -91,8 +91,8 @@ class Walk : public StoreTest {
           return w.decide(key, yes ? Admission::approved : Admission::refused, "admin", at);
         };
       default:
-        return [serial = some_serial(), at = now_](Writer& w) {
-          return w.revoke(serial, RevocationReason::superseded, "admin", at);
+        return [serial = some_serial(), lost = pick(4) == 0, at = now_](Writer& w) {
+          return w.revoke(serial, lost ? RevocationReason::key_compromise : RevocationReason::superseded, "admin", at);
         };
     }
   }
@@ -128,7 +128,16 @@ class Walk : public StoreTest {
       const auto row = *from.certificate_for(numbered(key));
       out.push_back(row ? hex(row->serial) : "none");
     }
+    for (std::uint32_t serial = 1; serial <= 12; ++serial) {
+      const auto row = *from.successor(numbered(serial));
+      out.push_back(row ? "renewed by " + hex(row->serial) : "not renewed");
+    }
+    for (const char* device : kDevices) {
+      out.push_back(std::to_string(*from.live_certificates(device, now_)) + " live");
+      out.push_back(std::to_string(*from.live_certificates(device, kNoEnd)) + " live at the end");
+    }
     for (const Signer& signer : signers_) {
+      out.push_back(*from.is_compromised(signer.spki_sha256()) ? "compromised" : "good");
       out.push_back((*from.other_holder(signer.spki_sha256(), "dev-1")).has_value() ? "held" : "free");
     }
     return out;

@@ -12,7 +12,7 @@ struct Migration {
 
 // Steps are only ever added at the end. Times are milliseconds since 1970, enumerations their names, STRICT holds the
 // column types. `spent` and `revoked` are NULL until it happens.
-constexpr std::array<Migration, 2> kMigrations{{{R"sql(
+constexpr std::array<Migration, 3> kMigrations{{{R"sql(
 CREATE TABLE devices (
   id TEXT NOT NULL PRIMARY KEY,
   model TEXT NOT NULL,
@@ -119,7 +119,11 @@ CREATE TABLE denials (
 ) STRICT;
 CREATE INDEX pending_device ON pending (device, state);
 )sql",
-                                                 "PRAGMA user_version=2"}}};
+                                                 "PRAGMA user_version=2"},
+                                                {R"sql(
+CREATE INDEX certificates_renews ON certificates (renews) WHERE renews <> x'';
+)sql",
+                                                 "PRAGMA user_version=3"}}};
 
 Status take_steps(Database& database) {
   std::int64_t version = 0;

@@ -119,6 +119,30 @@ Result<std::optional<std::string>> Reads<I>::other_holder(BytesView spki_sha256,
 }
 
 template <class I>
+Result<bool> Reads<I>::is_compromised(BytesView spki_sha256) {
+  Query query = database_.query(
+      "SELECT 1 FROM certificates WHERE spki_sha256 = ? AND revoked IS NOT NULL AND revocation_reason = ? LIMIT 1",
+      spki_sha256, static_cast<std::int64_t>(RevocationReason::key_compromise));
+  return query.step();
+}
+
+template <class I>
+Result<std::optional<CertificateRow>> Reads<I>::successor(BytesView serial) {
+  Query query = database_.query("SELECT " IMPRINT_CERTIFICATE_COLUMNS
+                                " FROM certificates WHERE renews = ? AND renews <> x'' ORDER BY sequence DESC LIMIT 1",
+                                serial);
+  return one(query, certificate_row);
+}
+
+template <class I>
+Result<std::int64_t> Reads<I>::live_certificates(std::string_view device, Instant now) {
+  Query query = database_.query(
+      "SELECT count(*) FROM certificates WHERE device = ? AND revoked IS NULL AND not_after > ?", device, now.ms);
+  TRY([[maybe_unused]] const bool row, query.step());
+  return query.number(0);
+}
+
+template <class I>
 Result<std::vector<CertificateRow>> Reads<I>::certificates(const CertificateFilter& filter) {
   // Three statements rather than one with ORs, so that each can use its index.
   static constexpr std::string_view kOfDevice = "SELECT " IMPRINT_CERTIFICATE_COLUMNS

@@ -19,6 +19,9 @@ class Reads : public Interface {
   Result<std::optional<CertificateRow>> certificate(BytesView serial) override;
   Result<std::optional<CertificateRow>> certificate_for(BytesView request_key) override;
   Result<std::optional<std::string>> other_holder(BytesView spki_sha256, std::string_view device) override;
+  Result<bool> is_compromised(BytesView spki_sha256) override;
+  Result<std::optional<CertificateRow>> successor(BytesView serial) override;
+  Result<std::int64_t> live_certificates(std::string_view device, Instant now) override;
   Result<std::vector<CertificateRow>> certificates(const CertificateFilter& filter) override;
   Result<std::vector<Revoked>> revoked() override;
   Result<std::optional<PendingRow>> pending(BytesView request_key) override;

@@ -1,7 +1,7 @@
 // An EST client made of Bouncy Castle's org.bouncycastle.est, for bouncycastle.sh. One operation a run:
 //
 //   BouncyClient HOST:PORT ANCHORS.pem TLS_VERSION cacerts  OUT.pem
-//   BouncyClient HOST:PORT ANCHORS.pem TLS_VERSION csrattrs
+//   BouncyClient HOST:PORT ANCHORS.pem TLS_VERSION csrattrs [--label LABEL]
 //   BouncyClient HOST:PORT ANCHORS.pem TLS_VERSION enroll   OUT.pem KEY.pem [OPTION...]
 //
 //   --subject CN=x          of the request
@@ -171,6 +171,9 @@ public final class BouncyClient {
             .withTLSVersion(args.get(2))
             .withProvider(jsse)
             .withTimeout(20_000);
+    if (has("--label")) {
+      builder.withLabel(option("--label", 1));
+    }
     if (has("--link")) {
       builder.withChannelBindingProvider(new Binding(option("--link", 1)));
     }

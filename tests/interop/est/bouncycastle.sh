@@ -12,7 +12,11 @@ mkdir "$work/classes"
 timeout 120 javac -cp "$jars" -d "$work/classes" "$here/BouncyClient.java" >"$work/javac.log" 2>&1 ||
   { not_ok "BouncyClient.java compiles" "$work/javac.log"; finish; }
 make_idevids 6
-start_imprint
+cat >"$work/imprint.toml" <<'TOML'
+[profiles.wishes]
+wanted_key = "p384"
+TOML
+start_imprint --config "$work/imprint.toml"
 
 # bouncy TLS_VERSION OPERATION...: what it says stays in $work/said
 bouncy() {
@@ -39,7 +43,10 @@ for version in TLSv1.2 TLSv1.3; do
   is "it was $version" "tls $version" "$(grep '^tls' "$work/said")"
   runs "cacerts: the owner's" openssl verify -CAfile "$anchors" "$work/ca.pem"
 done
-runs "csrattrs" bouncy TLSv1.3 csrattrs
+runs "csrattrs: no wishes" bouncy TLSv1.3 csrattrs
+is "it reads none" "" "$(grep '^attribute' "$work/said")"
+runs "csrattrs: a list" bouncy TLSv1.3 csrattrs --label wishes
+is "it reads the list: keys on an elliptic curve" "attribute 1.2.840.10045.2.1" "$(grep '^attribute 1.2.840.10045.2.1$' "$work/said")"
 
 device() {
   id=$(printf 'WIDGET-%04d' "$1")

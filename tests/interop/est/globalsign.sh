@@ -10,7 +10,11 @@ estclient=$peers/bin/estclient
 estserver=$peers/bin/estserver
 [ -x "$estclient" ] && [ -x "$estserver" ] || skip_all globalsign "no estclient; tests/interop/est/peers.sh brings it"
 make_idevids 1
-start_imprint
+cat >"$work/imprint.toml" <<'TOML'
+[profiles.wishes]
+wanted_key = "p384"
+TOML
+start_imprint --config "$work/imprint.toml"
 
 # --- its client, our server --------------------------------------------------------------------------------------------
 
@@ -27,7 +31,10 @@ runs "estclient cacerts, unverified as in a bootstrap" timeout 30 "$estclient" c
   -rootout -out "$work/root.pem"
 is "its root is the owner's" "$(openssl x509 -in "$anchors" -noout -fingerprint -sha256)" \
   "$(openssl x509 -in "$work/root.pem" -noout -fingerprint -sha256)"
-runs "estclient csrattrs" its csrattrs
+runs "estclient csrattrs: no wishes" its csrattrs
+runs "estclient csrattrs: a list" its csrattrs -aps wishes
+cp "$work/diagnosis" "$work/list"
+is "estclient reads the list: id-ecPublicKey with secp384r1" 2 "$(grep -o -E '1\.2\.840\.10045\.2\.1|1\.3\.132\.0\.34' "$work/list" | sort -u | wc -l)"
 
 # request ID: $work/ID.key and $work/ID.csr
 request() {
@@ -85,6 +92,7 @@ openssl req -new -key "$foreign/tls.key" -subj /CN=localhost -out "$foreign/tls.
 printf 'subjectAltName=DNS:localhost,IP:127.0.0.1\nkeyUsage=digitalSignature\nextendedKeyUsage=serverAuth\n' >"$foreign/tls.ext"
 openssl x509 -req -in "$foreign/tls.csr" -CA "$foreign/ca.pem" -CAkey "$foreign/ca.key" -CAcreateserial -days 2 \
   -extfile "$foreign/tls.ext" -out "$foreign/tls.pem" 2>/dev/null
+cp "$idevids/maker-root.pem" "$foreign/maker.pem"
 cat >"$foreign/config.json" <<JSON
 {
   "mock_ca": {"certificates": "$foreign/ca.pem", "private_key": "$foreign/ca.key"},
@@ -92,7 +100,7 @@ cat >"$foreign/config.json" <<JSON
     "listen_address": "127.0.0.1:0",
     "certificates": "$foreign/tls.pem",
     "private_key": "$foreign/tls.key",
-    "client_cas": ["$foreign/ca.pem"]
+    "client_cas": ["$foreign/ca.pem", "$foreign/maker.pem"]
   }
 }
 JSON
@@ -139,6 +147,11 @@ holds "renewal with a new key: key, certificate and anchors" new
 is "renewal with a new key: another key" different "$(cmp -s "$work/before/key.pem" "$work/new/key.pem" || echo different)"
 is "estserver saw it renew" yes "$([ "$(grep -c simplereenroll "$foreign/log")" -ge 2 ] && echo yes)"
 
+# No password at all: the server knows the device by the root of its maker alone.
+runs "onboard at estserver with an IDevID" onboard idevid --anchors "$foreign/ca.pem" --device "$idevids/$id" --subject "CN=$id"
+holds "onboard with an IDevID: key, certificate and anchors" idevid
+is "onboard with an IDevID: the subject" "subject=CN = $id" "$(openssl x509 -in "$work/idevid/cert.pem" -noout -subject 2>/dev/null)"
+
 fingerprint=$(openssl x509 -in "$foreign/ca.pem" -noout -fingerprint -sha256 | cut -d = -f 2)
 runs "onboard by the fingerprint of the CA" onboard printed --fingerprint "$fingerprint" --user dev-2 --password-file "$work/password" \
   --subject CN=dev-2
@@ -168,7 +181,7 @@ openssl req -x509 -new -key "$foreign/other.key" -subj "/CN=Foreign Root" -days 
 fails "another CA of the same name" 4 other --anchors "$foreign/other.pem" --user dev-4 --password-file "$work/password"
 fails "another fingerprint" 4 misprint --fingerprint "$(echo "$fingerprint" | tr 0-9 1-90)" --user dev-5 --password-file "$work/password"
 fails "a server that answers 500" 1 failing --attempts 2 --anchors "$foreign/ca.pem" --label triggererrors --user dev-6 --password-file "$work/password"
-is "no request for a certificate came to a server that was not proven" 3 "$(grep -c simpleenroll "$foreign/log")"
+is "no request for a certificate came to a server that was not proven" 4 "$(grep -c simpleenroll "$foreign/log")"
 
 stop "$its_pid"
 fails "a server that is gone" 1 gone --attempts 2 --anchors "$foreign/ca.pem" --user dev-7 --password-file "$work/password"

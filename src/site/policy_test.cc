@@ -1,10 +1,11 @@
+#include "site/policy.h"
+
 #include <gtest/gtest.h>
 
 #include <filesystem>
 
 #include "crypto/random.h"
 #include "site/ca.h"
-#include "site/policy.h"
 #include "site/rules.h"
 
 namespace imprint {
@@ -276,25 +277,140 @@ TEST_F(SitePolicy, a_maker_cannot_stand_for_another_s_device) {
   EXPECT_NE(d.grant.device, "dev-23") << "under an id of its own, though its name is taken";
 }
 
-TEST(Patterns, a_serial_number_stands_for_itself) {
-  Device device;
-  device.id = "dev-1";
-  device.serial = "***";
-  EXPECT_TRUE(fits("***", "{serial}", device));
-  EXPECT_FALSE(fits("lab", "{serial}", device));
-  EXPECT_FALSE(fits("dns:lab", "dns:{serial}", device));
-  device.serial = "{id}";
-  EXPECT_FALSE(fits("dev-1", "{serial}", device));
-  EXPECT_TRUE(fits("a-{id}", "*-{serial}", device));
+// Two names of a maker's choosing: another device's id, and a host of the owner's.
+TEST_F(SitePolicy, a_maker_s_names_are_no_names_of_the_owner_s) {
+  add_device("acme-1", Admission::approved, "");
+  RequestTemplate wish;
+  wish.subject = name_of("CN=acme-1");
+  wish.alt_names = {*GeneralName::from_text("dns:gateway.owner.example"),
+                    *GeneralName::from_text("dns:*.owner.example"), *GeneralName::from_text("dns:dev-30")};
+  CertificateTemplate what;
+  what.serial = {7};
+  what.issuer = maker_.certificate.subject;
+  what.subject = wish.subject;
+  what.alt_names = wish.alt_names;
+  what.not_before = kNow - std::chrono::hours(1);
+  what.not_after = kNow + kYear;
+  what.spki = idevid_key_.public_key().spki;
+  const Certificate idevid = *Certificate::parse(*sign_certificate(maker_.key, what));
+  add_device("dev-30", Admission::approved, identity_of(idevid));
+  const Decision d = decide(session_with(idevid, maker_), {}, request(key_, wish));
+  ASSERT_EQ(d.verdict, Verdict::issue) << d.reason;
+  EXPECT_EQ(d.grant.names.subject.text, "CN=dev-30");
+  EXPECT_EQ(d.grant.names.alt_names, std::vector{*GeneralName::from_text("dns:dev-30")});
+  wish.alt_names.pop_back();  // not what the maker's certificate says: the device's own wish, which does not fit
+  EXPECT_EQ(decide(session_with(idevid, maker_), {}, request(key_, wish)).rule, &kNames);
 }
 
-TEST(Patterns, a_star_stands_for_a_run_without_dots) {
-  Device device;
-  device.id = "dev-1";
-  EXPECT_TRUE(fits("dns:a.dev-1", "dns:*.{id}", device));
-  EXPECT_FALSE(fits("dns:a.b.dev-1", "dns:*.{id}", device));
-  EXPECT_FALSE(fits("dns:.dev-1", "dns:*.{id}", device));
-  EXPECT_FALSE(fits("", "{serial}", device));  // an unknown serial number allows nothing
+TEST_F(SitePolicy, no_pattern_gives_the_id_of_another_device) {
+  policy_.profiles[""].common_names = {"*"};
+  add_device("dev-31", Admission::approved, "");
+  const Certificate idevid = certify(maker_, idevid_key_, "CN=dev-32");
+  add_device("dev-32", Admission::approved, identity_of(idevid));
+  const auto session = session_with(idevid, maker_);
+  EXPECT_EQ(decide(session, {}, request(key_, asking_for("CN=dev-31"))).rule, &kNames);
+  EXPECT_EQ(decide(session, {}, request(key_, asking_for("CN=anything"))).verdict, Verdict::issue);
+}
+
+TEST_F(SitePolicy, a_newcomer_is_not_known_by_a_name_that_its_maker_chose) {
+  const Decision d = decide(session_with(certify(maker_, idevid_key_, "CN=dev-33"), maker_), {},
+                            request(key_, asking_for("CN=dev-33")));
+  ASSERT_TRUE(d.newcomer);
+  EXPECT_TRUE(d.newcomer->id.starts_with("x509-")) << d.newcomer->id;
+}
+
+TEST_F(SitePolicy, a_certificate_of_a_sibling_ca_with_a_serial_of_ours_renews_nothing) {
+  const Certificate idevid = certify(maker_, idevid_key_, "CN=dev-34");
+  add_device("dev-34", Admission::approved, identity_of(idevid));
+  const Decision d = decide(session_with(idevid, maker_), {}, request(key_, asking_for("CN=dev-34")));
+  const Bytes certificate = *issue(owner_, d.grant, kNow, rng_);
+  record(d, certificate, {1});
+  CertificateTemplate twin;
+  twin.serial = Certificate::parse(certificate)->serial;
+  twin.issuer = owner_.certificate.subject;
+  twin.subject = name_of("CN=dev-34");
+  twin.not_before = kNow - std::chrono::hours(1);
+  twin.not_after = kNow + kYear;
+  const PrivateKey thief = *PrivateKey::generate(KeyType::p256);
+  twin.spki = thief.public_key().spki;
+  const Certificate forged = *Certificate::parse(*sign_certificate(owner_.key, twin));
+  const Decision renewal = decide(session_with(forged, owner_), {}, request(thief, asking_for("CN=dev-34")), {2}, true);
+  EXPECT_EQ(renewal.verdict, Verdict::refused);
+  EXPECT_EQ(renewal.rule, &kUnknown);
+}
+
+TEST_F(SitePolicy, a_compromised_key_is_nobody_s_any_more) {
+  const Certificate idevid = certify(maker_, idevid_key_, "CN=dev-35");
+  add_device("dev-35", Admission::approved, identity_of(idevid));
+  const auto session = session_with(idevid, maker_);
+  const Decision d = decide(session, {}, request(key_, asking_for("CN=dev-35")));
+  const Bytes certificate = *issue(owner_, d.grant, kNow, rng_);
+  record(d, certificate, {1});
+  ASSERT_TRUE(store_->write([&](store::Writer& w) {
+    return w.revoke(Certificate::parse(certificate)->serial, RevocationReason::key_compromise, "test", kNow);
+  }));
+  EXPECT_EQ(decide(session, {}, request(key_, asking_for("CN=dev-35")), {2}).rule, &kCompromised);
+  const PrivateKey fresh = *PrivateKey::generate(KeyType::p256);
+  EXPECT_EQ(decide(session, {}, request(fresh, asking_for("CN=dev-35")), {3}).verdict, Verdict::issue);
+}
+
+TEST_F(SitePolicy, a_certificate_that_was_renewed_renews_for_a_while_and_no_longer) {
+  const Certificate idevid = certify(maker_, idevid_key_, "CN=dev-36");
+  add_device("dev-36", Admission::approved, identity_of(idevid));
+  const Decision first = decide(session_with(idevid, maker_), {}, request(key_, asking_for("CN=dev-36")));
+  const Bytes certificate = *issue(owner_, first.grant, kNow, rng_);
+  record(first, certificate, {1});
+  const auto old = session_with(*Certificate::parse(certificate), owner_);
+  const PrivateKey fresh = *PrivateKey::generate(KeyType::p256);
+  const Decision renewed = decide(old, {}, request(fresh, asking_for("CN=dev-36")), {2}, true);
+  record(renewed, *issue(owner_, renewed.grant, kNow, rng_), {2});
+  const auto again = request(*PrivateKey::generate(KeyType::p256), asking_for("CN=dev-36"));
+  EXPECT_EQ(decide(old, {}, again, {3}, true).verdict, Verdict::issue) << "its answer may have been lost";
+  policy_.renewed_grace = Duration(-1);
+  EXPECT_EQ(decide(old, {}, again, {3}, true).rule, &kRenewedBefore);
+}
+
+TEST_F(SitePolicy, a_device_has_a_bounded_number_of_good_certificates) {
+  policy_.most_live = 2;
+  const Certificate idevid = certify(maker_, idevid_key_, "CN=dev-37");
+  add_device("dev-37", Admission::approved, identity_of(idevid));
+  const auto session = session_with(idevid, maker_);
+  for (std::uint8_t n = 1; n <= 3; ++n) {
+    const Decision d = decide(session, {}, request(*PrivateKey::generate(KeyType::p256), asking_for("CN=dev-37")), {n});
+    if (n == 3) {
+      EXPECT_EQ(d.rule, &kTooManyCertificates);
+    } else {
+      record(d, *issue(owner_, d.grant, kNow, rng_), {n});
+    }
+  }
+}
+
+TEST_F(SitePolicy, a_token_counts_although_an_unknown_certificate_is_shown) {
+  add_device("dev-38", Admission::approved, "");
+  const Secret token("9J8kWmZpQ2rT5vXyB7cD4fG6hK1nL3sA");
+  DeviceSecret secret{"dev-38", "dev-38", true, secret_mac(policy_.pepper, "dev-38", token), false};
+  ASSERT_TRUE(store_->write([&](store::Writer& w) { return w.add_secret(secret); }));
+  const auto session = session_with(certify(maker_, idevid_key_, "CN=elsewhere"), maker_);
+  const auto asked = request(key_, asking_for("CN=dev-38"));
+  const Decision d = decide(session, Login{"dev-38", token}, asked);
+  ASSERT_EQ(d.verdict, Verdict::issue) << d.reason;
+  EXPECT_EQ(d.grant.device, "dev-38");
+  EXPECT_FALSE(d.newcomer);
+  EXPECT_EQ(decide(session, Login{"dev-38", Secret("wrong")}, asked).verdict, Verdict::unauthenticated);
+}
+
+TEST_F(SitePolicy, who_says_that_it_is_no_ca_may_say_so) {
+  const Certificate idevid = certify(maker_, idevid_key_, "CN=dev-39");
+  add_device("dev-39", Admission::approved, identity_of(idevid));
+  const auto ask = [&](Bytes value) {
+    RequestTemplate what = asking_for("CN=dev-39");
+    what.other_extensions = {{"2.5.29.19", true, std::move(value)}};
+    return decide(session_with(idevid, maker_), {}, request(key_, what));
+  };
+  EXPECT_EQ(ask({0x30, 0x00}).verdict, Verdict::issue);
+  EXPECT_EQ(ask({0x30, 0x03, 0x01, 0x01, 0x00}).verdict, Verdict::issue);
+  EXPECT_EQ(ask({0x30, 0x03, 0x02, 0x01, 0x00}).rule, &kCaRequest) << "a path length belongs to a CA";
+  EXPECT_EQ(ask({0x05, 0x00}).rule, &kCaRequest);
 }
 
 TEST(OwnerCa, signs_for_no_longer_than_it_lives_itself) {
