@@ -205,8 +205,12 @@ exits 1 device import none.jsonl && complained CLI-FILE
 ok "a manifest that is not there"
 
 # ---- the CA ----
-exits 0 ca list && exits 0 ca list --json && is_json "$out"
-ok "ca list"
+exits 0 ca list && said "(server)" && exits 0 ca list --json && is_json "$out"
+ok "ca list, with the server's own certificate"
+exits 0 ca list --device "(server)" --json && serial=$(member "$out" 'j["certificates"][0]["serial"]') \
+  && exits 0 ca revoke "$serial" --reason key_compromise && cp data/tls/key.pem stolen.pem && exits 0 init --data data \
+  && ! cmp -s data/tls/key.pem stolen.pem && exits 0 audit list && said certificate.revoked
+ok "a server's certificate that is revoked gives way to a fresh pair"
 exits 6 ca revoke 0102 && complained CERTIFICATE-UNKNOWN
 ok "revoking what is not there: not found"
 exits 2 ca revoke xyz && exits 2 ca revoke 0102 --reason whim && complained key_compromise
