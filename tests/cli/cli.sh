@@ -273,7 +273,9 @@ exits 3 onboard est --server "$url" --out bound --fingerprint "$(cat fingerprint
   && exits 4 onboard est --server "$url" --out bound --fingerprint "$(printf '00%.0s' $(seq 32))" --user dev-f --password-file dev-f.token \
   && complained EST-FINGERPRINT
 ok "an earlier attempt does not answer for another fingerprint"
-exits 0 onboard est --server "$url" --out bound --fingerprint "$(cat fingerprint)" --user dev-f --password-file dev-f.token \
+exits 3 onboard est --server "$url" --out replaced --anchors $ca --user dev-f --password-file dev-f.token && complained EST-UNAUTHORIZED
+ok "a token that a fresh one has replaced is of no use"
+exits 0 onboard est --server "$url" --out bound --fingerprint "$(cat fingerprint)" --user dev-f --password-file again.token \
   && sha256sum <bound/key.pem | cmp -s - bound.key
 ok "the same command again goes on with the key of the attempt before"
 exits 4 onboard est --server "$url" --out wrong --anchors acme/maker-root.pem && complained EST-SERVER-UNTRUSTED
