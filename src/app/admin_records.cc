@@ -13,12 +13,10 @@ namespace {
 
 Result<Outcome> list_pending(const Env& env, const Call& call) {
   TRY(const auto reader, env.store.read());
-  TRY(const std::vector<store::PendingRow> rows, reader->all_pending());
+  TRY(const std::vector<store::PendingRow> rows, call.flag("decided") ? reader->all_pending() : reader->waiting({}));
   Json list = Json::array();
   for (const store::PendingRow& row : rows) {
-    if (row.state == Admission::waiting || call.flag("decided")) {
-      list.push_back(pending_json(row));
-    }
+    list.push_back(pending_json(row));
   }
   return json_answer(200, {{"pending", std::move(list)}});
 }

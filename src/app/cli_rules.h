@@ -17,6 +17,10 @@ inline constexpr Rule kDataPart{
     "DATA-PART", "a part of the data folder is missing or damaged", "ours: docs/guide.md, data folder",
     "bring the file back from a backup; only if the very first `imprint init` here was cut short, empty the folder and "
     "run it again"};
+inline constexpr Rule kDataTls{"DATA-TLS", "tls/ holds no pair of key and certificate to serve with",
+                               "ours: docs/guide.md, data folder",
+                               "put the file that fits in its place, or move key.pem and chain.pem out of tls/: the "
+                               "next start makes a fresh pair"};
 inline constexpr Rule kDataInUse{"DATA-IN-USE", "another server works on this data folder",
                                  "ours: docs/guide.md, data folder",
                                  "stop that server, or name another folder with --data"};
@@ -46,8 +50,8 @@ inline constexpr Rule kTimeout{"CLI-TIMEOUT", "it took longer than --timeout all
 inline constexpr Rule kWordUnknown{"CLI-WORD", "no protocol of the survey uses this word, and it is no word of ours",
                                    "ours: docs/glossary.md", "see the terms in `imprint compare`"};
 
-inline constexpr std::array kCliRules{&kOption,     &kConfig,      &kNoData,    &kDataPart,    &kDataInUse,
-                                      &kDemoFolder, &kListenEst,   &kListenApi, &kStoreClosed, &kFile,
-                                      &kPem,        &kAuditBroken, &kTimeout,   &kWordUnknown};
+inline constexpr std::array kCliRules{&kOption,    &kConfig,     &kNoData,      &kDataPart,  &kDataTls,
+                                      &kDataInUse, &kDemoFolder, &kListenEst,   &kListenApi, &kStoreClosed,
+                                      &kFile,      &kPem,        &kAuditBroken, &kTimeout,   &kWordUnknown};
 
 }  // namespace imprint::app

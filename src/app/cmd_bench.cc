@@ -112,12 +112,17 @@ Result<bench::EstPlan> make_site(const Options& options, const std::string& fold
   return out;
 }
 
+// Those of devices: the server has one of its own.
 Result<std::int64_t> certificates_on_record(const std::string& folder) {
   Config config;
   config.data = folder;
   TRY(const auto store, open_store(config));
   TRY(const auto reader, store->read());
-  return reader->count("certificates");
+  store::CertificateFilter own;
+  own.device = store::kServer;
+  TRY(const auto of_server, reader->certificates(own));
+  TRY(const std::int64_t all, reader->count("certificates"));
+  return all - static_cast<std::int64_t>(of_server.size());
 }
 
 // ---- what is printed ----

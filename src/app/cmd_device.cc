@@ -3,8 +3,8 @@
 #include <nlohmann/json.hpp>
 
 #include "app/admin_routes.h"
-#include "site/operation_rules.h"
 #include "io/loop.h"
+#include "site/operation_rules.h"
 
 namespace imprint::app {
 namespace {
@@ -40,10 +40,7 @@ OrProblem<std::vector<Device>> find_devices(store::Reader& reader, const ListOpt
 }
 
 OrProblem<std::vector<store::PendingRow>> find_waiting(store::Reader& reader, const std::string& device) {
-  TRY(std::vector<store::PendingRow> rows, reader.all_pending());
-  std::erase_if(rows, [&](const store::PendingRow& row) {
-    return row.state != Admission::waiting || (!device.empty() && row.what.device != device);
-  });
+  TRY(std::vector<store::PendingRow> rows, reader.waiting(device));
   return rows;
 }
 

@@ -23,17 +23,13 @@ bool starts_with(const Bytes& key, const std::string& prefix) {
 
 OrProblem<Subject> find_subject(store::Reader& reader, const std::string& word) {
   TRY(const std::optional<Device> device, reader.device(word));
-  TRY(const std::vector<store::PendingRow> all, reader.all_pending());
   Subject out;
   if (device) {
     out.device = word;
-    for (const store::PendingRow& row : all) {
-      if (row.what.device == word && row.state == Admission::waiting) {
-        out.waiting.push_back(row);
-      }
-    }
+    TRY(out.waiting, reader.waiting(word));
     return out;
   }
+  TRY(const std::vector<store::PendingRow> all, reader.waiting({}));
   for (const store::PendingRow& row : all) {
     if (!starts_with(row.what.request_key, word)) {
       continue;
@@ -43,10 +39,15 @@ OrProblem<Subject> find_subject(store::Reader& reader, const std::string& word) 
     }
     out = {row.what.device, row.what.request_key, {row}};
   }
-  if (out.request_key.empty()) {
+  if (!out.request_key.empty()) {
+    return out;
+  }
+  // A whole key may be that of a request that was decided meanwhile: that is told then.
+  TRY(const auto decided, reader.pending(from_hex(word).value_or(Bytes{})));
+  if (!decided) {
     return Problem(Error{Fault::refused, site::kDeviceUnknown}, word);
   }
-  return out;
+  return Subject{decided->what.device, decided->what.request_key, {*decided}};
 }
 
 Status say(store::Writer& writer, const Subject& subject, Admission verdict) {

@@ -9,6 +9,8 @@
 #include <filesystem>
 
 #include "app/cli_rules.h"
+#include "app/pem_file.h"
+#include "app/tls_pair.h"
 #include "codec/base64.h"
 #include "crypto/cms.h"
 #include "crypto/random.h"
@@ -20,33 +22,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr Duration kDay = std::chrono::hours(24);
-constexpr Duration kTlsLifetime = kDay * 397;
 constexpr Duration kRevocationListLifetime = kDay * 7;
-
-Result<PrivateKey> read_key(const std::string& path) {
-  TRY(Bytes pem, io::read_file(path, 64 * 1024));
-  const Secret secret(pem);
-  wipe(pem);
-  return PrivateKey::parse_pem(secret);
-}
-
-Status write_key(const std::string& path, const PrivateKey& key) {
-  TRY(const Secret pem, key.to_pem());
-  return io::write_file(path, pem.expose());
-}
-
-Result<std::vector<Certificate>> read_certificates(const std::string& path) {
-  TRY(const Bytes pem, io::read_file(path));
-  return parse_pem_certificates(as_text(pem));
-}
-
-std::string pem_of(const std::vector<Certificate>& certificates) {
-  std::string out;
-  for (const Certificate& c : certificates) {
-    out += to_pem(c);
-  }
-  return out;
-}
 
 std::string base64url(BytesView bytes) {
   std::string out = base64(bytes);
@@ -134,9 +110,9 @@ Status make_parts(const Config& config, Instant now, Rng& rng) {
 
 Result<site::Ca> read_ca(const std::string& folder) {
   site::Ca ca;
-  auto key = read_key(folder + "/key.pem");
+  auto key = read_key_file(folder + "/key.pem");
   CHECK_OR(key, part_error(key.error().fault, "data folder: ca/key.pem cannot be read"));
-  const auto chain = read_certificates(folder + "/chain.pem");
+  const auto chain = read_certificate_file(folder + "/chain.pem");
   CHECK_OR(chain, part_error(chain.error().fault, "data folder: ca/chain.pem cannot be read"));
   CHECK_OR(!chain->empty() && chain->front().key == key->public_key(),
            part_error(Fault::malformed, "data folder: ca/key.pem and ca/chain.pem do not belong together"));
@@ -144,46 +120,6 @@ Result<site::Ca> read_ca(const std::string& folder) {
   ca.certificate = chain->front();
   ca.above.assign(chain->begin() + 1, chain->end());
   return ca;
-}
-
-std::vector<GeneralName> server_names(const Config& config) {
-  std::vector<GeneralName> out;
-  for (const std::string& name : config.names) {
-    auto ip = GeneralName::from_text("ip:" + name);
-    auto parsed = ip ? std::move(ip) : GeneralName::from_text("dns:" + name);
-    if (parsed) {
-      out.push_back(*std::move(parsed));
-    }
-  }
-  return out;
-}
-
-bool still_good(const Certificate& c, const Config& config, const site::Ca& ca, Instant now) {
-  const bool signed_by_ca = static_cast<bool>(verify_chain(c, {}, {ca.certificate}, {Purpose::tls_server, now, true}));
-  return signed_by_ca && c.not_after - now > (c.not_after - c.not_before) / 3 &&
-         std::ranges::all_of(config.names, [&](const std::string& n) { return speaks_for_host(c, n); });
-}
-
-// The TLS server's key and certificate; a fresh pair replaces one that is old or lacks a name.
-Status open_tls(const Config& config, DataFolder& out, Instant now, Rng& rng) {
-  const std::string folder = config.data + "/tls";
-  const auto key = read_key(folder + "/key.pem");
-  const auto chain = read_certificates(folder + "/chain.pem");
-  if (key && chain && !chain->empty() && chain->front().key == key->public_key() &&
-      still_good(chain->front(), config, out.ca, now)) {
-    out.tls_key = *key;
-    out.tls_chain = *chain;
-    return Ok{};
-  }
-  TRY(out.tls_key, PrivateKey::generate(KeyType::p256));
-  TRY(const Certificate own,
-      site::issue_server(out.ca, out.tls_key.public_key(), server_names(config), now, kTlsLifetime, rng));
-  out.tls_chain = {own};
-  const auto above = out.ca.chain();
-  std::ranges::copy_if(above, std::back_inserter(out.tls_chain), [](const Certificate& c) { return !c.self_issued(); });
-  TRY(Ok{}, io::make_folder(folder));
-  TRY(Ok{}, write_key(folder + "/key.pem", out.tls_key));
-  return io::write_file(folder + "/chain.pem", view(pem_of(out.tls_chain)), 0644);
 }
 
 // A file that does not hold certificates is passed over: it must not stop the others, nor a revocation.
@@ -197,7 +133,7 @@ void read_makers(const Config& config, DataFolder& out) {
   }
   std::ranges::sort(files);
   for (const std::string& file : files) {
-    const auto roots = read_certificates(file);
+    const auto roots = read_certificate_file(file);
     if (!roots || roots->empty()) {
       out.unread.push_back({file, roots ? "no certificate in it" : roots.error().what});
       continue;
@@ -224,6 +160,14 @@ Result<DataFolder> read_parts(const Config& config) {
   return out;
 }
 
+Status open_tls(const Config& config, DataFolder& out, store::Store& store, Instant now, Rng& rng) {
+  TRY(TlsPair pair, open_tls_pair(config, out.ca, store, now, rng));
+  out.tls_key = std::move(pair.key);
+  out.tls_chain = std::move(pair.chain);
+  out.tls_given = pair.given;
+  return Ok{};
+}
+
 est::Label make_label(const ProfileConfig& profile, const Bytes& ca_certificates) {
   est::Label out;
   out.ca_certificates = ca_certificates;
@@ -240,6 +184,16 @@ est::Label make_label(const ProfileConfig& profile, const Bytes& ca_certificates
   return out;
 }
 
+// The time in milliseconds, as long as the clock does not go back.
+Result<std::uint64_t> next_list_number(store::Store& store, Instant now) {
+  std::int64_t number = 0;
+  TRY(Ok{}, store.write([&](store::Writer& w) -> Status {
+    TRY(number, w.next_list_number(now.ms));
+    return Ok{};
+  }));
+  return static_cast<std::uint64_t>(number);
+}
+
 }  // namespace
 
 Result<DataFolder> open_data_folder(const Config& config, Instant now, Rng& rng) {
@@ -253,12 +207,15 @@ Result<DataFolder> open_data_folder(const Config& config, Instant now, Rng& rng)
   if (!fs::exists(config.data + "/admin.token", ignored)) {
     TRY(Ok{}, make_secret(config.data + "/admin.token", rng));
   }
-  return refresh_data_folder(config, now, rng);
+  TRY(DataFolder out, read_parts(config));
+  TRY(const auto store, open_store(config));
+  TRY(Ok{}, open_tls(config, out, *store, now, rng));
+  return out;
 }
 
-Result<DataFolder> refresh_data_folder(const Config& config, Instant now, Rng& rng) {
+Result<DataFolder> refresh_data_folder(const Config& config, store::Store& store, Instant now, Rng& rng) {
   TRY(DataFolder out, read_parts(config));
-  TRY(Ok{}, open_tls(config, out, now, rng));
+  TRY(Ok{}, open_tls(config, out, store, now, rng));
   return out;
 }
 
@@ -293,10 +250,10 @@ Result<std::shared_ptr<const EstSite>> make_site(const Config& config, const Dat
   }
   out->policy.profiles[""] = config.profiles.at("default").profile;
   out->est.labels[""] = make_label(config.profiles.at("default"), ca_certificates);
-  TRY(auto reader, store.read());
   RevocationListTemplate list;
   list.issuer = folder.ca.certificate.subject;
-  list.number = static_cast<std::uint64_t>(now.ms);
+  TRY(list.number, next_list_number(store, now));
+  TRY(const auto reader, store.read());
   list.this_update = now;
   list.next_update = now + kRevocationListLifetime;
   list.authority_key_id = key_identifier(folder.ca.certificate.key);

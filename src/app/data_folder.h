@@ -19,6 +19,7 @@ struct DataFolder {
   site::Ca ca;
   std::vector<Certificate> tls_chain;  // own certificate first
   PrivateKey tls_key;
+  bool tls_given = false;  // another CA than ours signed it: the administrator put the pair there
   Secret pepper;
   Secret admin_token;               // 256 bits, base64url
   std::vector<Certificate> makers;  // roots of the makers whose IDevIDs are taken
@@ -31,12 +32,12 @@ struct DataFolder {
 };
 
 // For the start of a program. Makes a new folder: CA, pepper, database, admin token, TLS certificate. In one that was
-// made before, nothing is made again but an admin token that was removed and a TLS certificate (see below): DATA-PART
-// if the CA's key or chain, the pepper or the database is missing or damaged. Keys are never written over.
+// made before, nothing is made again but an admin token that was removed and a TLS certificate (see tls_pair.h):
+// DATA-PART if the CA's key or chain, the pepper or the database is missing or damaged, DATA-TLS.
 Result<DataFolder> open_data_folder(const Config& config, Instant now, Rng& rng);
-// While the program runs: reads the folder. The TLS certificate alone is made anew, when it has less than a third of
-// its time left or lacks one of the configured names. CLI-NO-DATA, DATA-PART.
-Result<DataFolder> refresh_data_folder(const Config& config, Instant now, Rng& rng);
+// While the program runs: reads the folder. The TLS certificate alone is made anew, see tls_pair.h. `store` is the
+// folder's. CLI-NO-DATA, DATA-PART, DATA-TLS.
+Result<DataFolder> refresh_data_folder(const Config& config, store::Store& store, Instant now, Rng& rng);
 // Reads it, but for the TLS certificate: for commands beside a server. CLI-NO-DATA, DATA-PART.
 Result<DataFolder> read_data_folder(const Config& config);
 Result<std::unique_ptr<store::Store>> open_store(const Config& config);
@@ -44,7 +45,7 @@ Result<std::unique_ptr<store::Store>> open_store(const Config& config);
 // Adds a maker's root to the folder (idempotent).
 Status add_maker(const std::string& data, const Certificate& root);
 
-// The site as the EST server wants it.
+// The site as the EST server wants it, with a fresh revocation list whose number is above that of every one before.
 Result<std::shared_ptr<const EstSite>> make_site(const Config& config, const DataFolder& folder, store::Store& store,
                                                  Instant now);
 

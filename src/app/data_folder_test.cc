@@ -27,13 +27,21 @@ class DataFolderTest : public testing::Test {
   }
   void TearDown() override { fs::remove_all(path_); }
 
-  Result<DataFolder> open() { return open_data_folder(config_, kNow, rng_); }
-  Result<DataFolder> refresh() { return refresh_data_folder(config_, kNow, rng_); }
+  // The store stays open, as a server's does.
+  Result<DataFolder> open() {
+    auto out = open_data_folder(config_, kNow, rng_);
+    if (out && !store_) {
+      store_ = *open_store(config_);
+    }
+    return out;
+  }
+  Result<DataFolder> refresh() { return refresh_data_folder(config_, *store_, kNow, rng_); }
   std::string content(const std::string& file) { return std::string(as_text(*io::read_file(path_ + "/" + file))); }
 
   SystemRng rng_;
   std::string path_;
   Config config_;
+  std::unique_ptr<store::Store> store_;
 };
 
 TEST_F(DataFolderTest, the_first_opening_makes_every_part_and_the_next_ones_none) {

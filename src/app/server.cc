@@ -159,6 +159,7 @@ class RunningServer final : public Server {
     TRY(store_, open_store(config));
     hub_ = std::make_unique<Hub>(store_.get(), config.runs_keep);
     TRY(site_, make_site(config, folder_, *store_, now()));
+    tell_given(folder_);
     std::uint16_t port = config.est.port;
     for (std::uint32_t i = 0; i < thread_count(config); ++i) {
       TRY(auto tls, make_tls(config, folder_));
@@ -187,7 +188,7 @@ class RunningServer final : public Server {
     const std::scoped_lock lock(mutex_);
     Config next = config;
     next.data = config_.data;
-    TRY(DataFolder folder, refresh_data_folder(next, now(), rng_));
+    TRY(DataFolder folder, refresh_data_folder(next, *store_, now(), rng_));
     tell_unread(folder);
     TRY(Ok{}, apply(next, std::move(folder)));
     hub_->keep(next.runs_keep);
@@ -230,6 +231,17 @@ class RunningServer final : public Server {
     }
   }
 
+  // Devices that know only the owner's CA turn away from another one's certificate.
+  static void tell_given(const DataFolder& folder) {
+    if (folder.tls_given) {
+      const Certificate& own = folder.tls_chain.front();
+      io::log(io::LogLevel::warning, "tls.given",
+              {{"file", folder.path + "/tls/chain.pem"},
+               {"issuer", own.issuer.text},
+               {"not_after", utc_text(own.not_after)}});
+    }
+  }
+
   // New connections and requests see this from now on. With mutex_ held.
   Status apply(const Config& next, DataFolder folder) {
     TRY(auto site, make_site(next, folder, *store_, now()));
@@ -240,6 +252,9 @@ class RunningServer final : public Server {
     }
     for (std::size_t i = 0; i < workers_.size(); ++i) {
       workers_[i]->take(site, std::move(contexts[i]));
+    }
+    if (folder.tls_chain != folder_.tls_chain) {
+      tell_given(folder);
     }
     config_ = next;
     folder_ = std::move(folder);
@@ -300,7 +315,7 @@ class RunningServer final : public Server {
 
   // A folder that cannot be read must not hold back a revocation: then the one read before stays. With mutex_ held.
   void refresh_from(const Sha256& revoked, std::string stamp) {
-    auto read = refresh_data_folder(config_, now(), rng_);
+    auto read = refresh_data_folder(config_, *store_, now(), rng_);
     if (read) {
       tell_unread(*read);
       stamp_ = std::move(stamp);

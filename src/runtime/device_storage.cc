@@ -7,6 +7,7 @@
 #include <array>
 #include <filesystem>
 #include <iterator>
+#include <span>
 #include <sstream>
 
 #include "crypto/random.h"
@@ -19,15 +20,26 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::array<std::string_view, 4> kNames{"key.pem", "cert.pem", "chain.pem", "anchors.pem"};
+constexpr std::array<std::string_view, 2> kPendingNames{"key.pem", "asked"};
+constexpr std::string_view kTemporary = ".new";  // what io::write_file() and swap_link() append
 constexpr std::string_view kCurrent = "current";
+constexpr std::string_view kPending = "pending";
+constexpr std::string_view kGenerations = "generations";
 constexpr std::string_view kPendingKey = "pending/key.pem";
 constexpr std::string_view kAsked = "pending/asked";
 
+constexpr std::size_t kIdBytes = 8;
+
 std::string fresh_id() {
   SystemRng rng;
-  std::array<std::uint8_t, 8> id;
+  std::array<std::uint8_t, kIdBytes> id;
   rng.fill(id);
   return hex(id);
+}
+
+bool is_id(const std::string& name) {
+  const auto bytes = from_hex(name);
+  return bytes && bytes->size() == kIdBytes;
 }
 
 std::string pem_of(const std::vector<Certificate>& certificates) {
@@ -58,9 +70,65 @@ bool is_foreign(const std::string& folder, std::string_view name) {
   if (!fs::exists(fs::symlink_status(path, none))) {
     return false;
   }
+  if (name.ends_with(kTemporary)) {
+    name.remove_suffix(kTemporary.size());
+  }
   const std::string target = fs::read_symlink(path, none).string();  // empty if it is no link
-  return name == kCurrent ? !target.starts_with("generations/")
+  return name == kCurrent ? !target.starts_with(std::string(kGenerations) + "/")
                           : target != std::string(kCurrent) + "/" + std::string(name);
+}
+
+// Something in this folder that is no plain file of these names, finished or not: its path, or the folder's own if that
+// is no folder. Nothing if there is none.
+std::optional<std::string> stranger_in(const std::string& root, const std::string& folder,
+                                       std::span<const std::string_view> names) {
+  std::error_code none;
+  const fs::file_status status = fs::symlink_status(root + "/" + folder, none);
+  if (!fs::exists(status)) {
+    return std::nullopt;
+  }
+  if (!fs::is_directory(status)) {
+    return folder;
+  }
+  for (const auto& entry : fs::directory_iterator(root + "/" + folder, none)) {
+    const std::string name = entry.path().filename().string();
+    std::string_view finished = name;
+    if (finished.ends_with(kTemporary)) {
+      finished.remove_suffix(kTemporary.size());
+    }
+    if (std::ranges::find(names, finished) == names.end() || !fs::is_regular_file(entry.symlink_status(none))) {
+      return folder + "/" + name;
+    }
+  }
+  return std::nullopt;
+}
+
+std::optional<std::string> stranger_in_generations(const std::string& root) {
+  const std::string folder(kGenerations);
+  std::error_code none;
+  const fs::file_status status = fs::symlink_status(root + "/" + folder, none);
+  if (fs::exists(status) && !fs::is_directory(status)) {
+    return folder;
+  }
+  for (const auto& entry : fs::directory_iterator(root + "/" + folder, none)) {
+    const std::string path = folder + "/" + entry.path().filename().string();
+    const bool ours = is_id(entry.path().filename().string()) && fs::is_directory(entry.symlink_status(none));
+    const auto stranger = ours ? stranger_in(root, path, kNames) : std::optional(path);
+    if (stranger) {
+      return stranger;
+    }
+  }
+  return std::nullopt;
+}
+
+// Removes the files of these names, finished or not, and then the folder, unless somebody has put something else there.
+void remove_ours(const std::string& folder, std::span<const std::string_view> names) {
+  for (const std::string_view name : names) {
+    const std::string path = folder + "/" + std::string(name);
+    ::unlink(path.c_str());
+    ::unlink((path + std::string(kTemporary)).c_str());
+  }
+  ::rmdir(folder.c_str());
 }
 
 // Makes the folder and those above it, and makes their names last: a key in a folder that a power cut takes away would
@@ -86,7 +154,7 @@ Status make_lasting_folder(const std::string& folder) {
 // A link that points elsewhere from one moment to the next.
 Status swap_link(const std::string& folder, std::string_view name, const std::string& target) {
   const std::string link = folder + "/" + std::string(name);
-  const std::string temporary = link + ".new";
+  const std::string temporary = link + std::string(kTemporary);
   ::unlink(temporary.c_str());
   CHECK_OR(::symlink(target.c_str(), temporary.c_str()) == 0 && ::rename(temporary.c_str(), link.c_str()) == 0,
            Error{Fault::unreachable, "folder: link cannot be made"});
@@ -126,23 +194,29 @@ Result<std::unique_ptr<FolderStorage>> FolderStorage::open(const std::string& fo
 }
 
 std::optional<std::string> FolderStorage::foreign_file(const std::string& folder) {
-  if (is_foreign(folder, kCurrent)) {
-    return std::string(kCurrent);
+  std::vector<std::string> links{std::string(kCurrent)};
+  links.insert(links.end(), kNames.begin(), kNames.end());
+  for (const std::string& name : links) {
+    for (const std::string& each : {name, name + std::string(kTemporary)}) {
+      if (is_foreign(folder, each)) {
+        return each;
+      }
+    }
   }
-  const auto at = std::ranges::find_if(kNames, [&](std::string_view name) { return is_foreign(folder, name); });
-  return at == kNames.end() ? std::nullopt : std::optional<std::string>(*at);
+  const auto in_pending = stranger_in(folder, std::string(kPending), kPendingNames);
+  return in_pending ? in_pending : stranger_in_generations(folder);
 }
 
 Result<KeyRef> FolderStorage::make_key(KeyType type) {
   TRY(const PrivateKey key, PrivateKey::generate(type));
   TRY(const Secret pem, key.to_pem());
-  TRY(Ok{}, io::make_folder(folder_ + "/pending"));
+  TRY(Ok{}, io::make_folder(folder_ + "/" + std::string(kPending)));
   TRY(Ok{}, io::sync_folder(folder_));
   // A record of before names the key that is replaced now.
   std::error_code error;
   fs::remove(folder_ + "/" + std::string(kAsked), error);
   CHECK_OR(!error, Error{Fault::unreachable, "folder: record of before"});
-  TRY(Ok{}, io::sync_folder(folder_ + "/pending"));
+  TRY(Ok{}, io::sync_folder(folder_ + "/" + std::string(kPending)));
   TRY(Ok{}, io::write_file(folder_ + "/" + std::string(kPendingKey), pem.expose()));
   return KeyRef{"pending", key.public_key()};
 }
@@ -160,7 +234,7 @@ Result<PrivateKey> FolderStorage::key(const std::string& id) {
 }
 
 Status FolderStorage::save(const est::Asked& record) {
-  TRY(Ok{}, io::make_folder(folder_ + "/pending"));
+  TRY(Ok{}, io::make_folder(folder_ + "/" + std::string(kPending)));
   const std::string text = record.key.id + "\n" + hex(record.purpose) + "\n" + pem_of(record.anchors);
   return io::write_file(folder_ + "/" + std::string(kAsked), view(text));  // one file: all of it is there, or none
 }
@@ -168,7 +242,7 @@ Status FolderStorage::save(const est::Asked& record) {
 Status FolderStorage::save(const est::Installed& record) {
   TRY(const PrivateKey own_key, key(record.key.id));
   TRY(const Secret pem, own_key.to_pem());
-  const std::string generation = "generations/" + fresh_id();
+  const std::string generation = std::string(kGenerations) + "/" + fresh_id();
   const std::string target = folder_ + "/" + generation;
   TRY(Ok{}, io::make_folder(target));
   std::vector<Certificate> chain{record.certificate};
@@ -177,7 +251,7 @@ Status FolderStorage::save(const est::Installed& record) {
   TRY(Ok{}, io::write_file(target + "/cert.pem", view(to_pem(record.certificate))));
   TRY(Ok{}, io::write_file(target + "/chain.pem", view(pem_of(chain))));
   TRY(Ok{}, io::write_file(target + "/anchors.pem", view(pem_of(record.anchors))));
-  TRY(Ok{}, io::sync_folder(folder_ + "/generations"));
+  TRY(Ok{}, io::sync_folder(folder_ + "/" + std::string(kGenerations)));
   TRY(Ok{}, io::sync_folder(folder_));
   std::error_code ignored;
   TRY(Ok{}, swap_link(folder_, kCurrent, generation));  // the moment at which all four files change
@@ -187,11 +261,15 @@ Status FolderStorage::save(const est::Installed& record) {
       TRY(Ok{}, swap_link(folder_, name, std::string(kCurrent) + "/" + std::string(name)));
     }
   }
-  fs::remove_all(folder_ + "/pending", ignored);
-  for (const auto& entry : fs::directory_iterator(folder_ + "/generations", ignored)) {
-    if (entry.path().filename() != fs::path(generation).filename()) {
-      fs::remove_all(entry.path(), ignored);  // the former one, and what a power cut left half written
+  remove_ours(folder_ + "/" + std::string(kPending), kPendingNames);
+  std::vector<std::string> former;  // with what a power cut left half written
+  for (const auto& entry : fs::directory_iterator(folder_ + "/" + std::string(kGenerations), ignored)) {
+    if (entry.path().filename() != fs::path(generation).filename() && is_id(entry.path().filename().string())) {
+      former.push_back(entry.path().string());
     }
+  }
+  for (const std::string& each : former) {
+    remove_ours(each, kNames);
   }
   return io::sync_folder(folder_);
 }

@@ -49,13 +49,14 @@ class MemoryStorage final : public DeviceStorage {
 // A folder (0700) with PEM files (0600): key.pem, cert.pem, chain.pem (certificate and those up to the anchor) and
 // anchors.pem. Each installation is a folder of its own under `generations/`, complete and synced before the link
 // `current` is renamed onto it; the four names above are links through `current`, so a reader sees the old set or the
-// new one, whole. A key that a request is under way for waits under `pending/` with its record, `asked`.
+// new one, whole. A key that a request is under way for waits under `pending/` with its record, `asked`. Only files of
+// these names are ever removed.
 class FolderStorage final : public DeviceStorage {
  public:
   // Makes the folder, durably, unless it is there. Fault::conflict if there is a foreign file in it.
   static Result<std::unique_ptr<FolderStorage>> open(const std::string& folder);
-  // The name of a file, folder or link there that has one of our links' names and is none of ours; nothing if there is
-  // none.
+  // The name of a file, folder or link that is not ours where something of ours would go: one of our links' names, or
+  // something in `pending/` or `generations/` that we do not put there. Nothing if there is none.
   static std::optional<std::string> foreign_file(const std::string& folder);
 
   Result<KeyRef> make_key(KeyType type) override;

@@ -105,9 +105,9 @@ TEST_F(Folder, a_fresh_key_ends_the_record_of_the_one_before) {
 TEST_F(Folder, remains_of_a_power_cut_do_no_harm) {
   const KeyRef key = *storage_->make_key(KeyType::p256);
   ASSERT_TRUE(storage_->save(installed_with(key, "CN=one")));
-  fs::create_directories(path_ + "/generations/ffff");
-  ASSERT_TRUE(io::write_file(path_ + "/generations/ffff/key.pem", view("half")));
-  fs::create_symlink("generations/ffff", path_ + "/current.new");
+  fs::create_directories(path_ + "/generations/ffffffffffffffff");
+  ASSERT_TRUE(io::write_file(path_ + "/generations/ffffffffffffffff/key.pem", view("half")));
+  fs::create_symlink("generations/ffffffffffffffff", path_ + "/current.new");
   fs::create_directories(path_ + "/pending");
   ASSERT_TRUE(io::write_file(path_ + "/pending/asked", view("pending\n")));
 
@@ -116,6 +116,8 @@ TEST_F(Folder, remains_of_a_power_cut_do_no_harm) {
   const KeyRef next = *storage_->make_key(KeyType::p256);
   ASSERT_TRUE(storage_->save(installed_with(next, "CN=two")));
   EXPECT_EQ((*storage_->installed())->certificate.subject.text, "CN=two");
+  EXPECT_EQ(std::distance(fs::directory_iterator(path_ + "/generations"), fs::directory_iterator{}), 1);
+  EXPECT_FALSE(fs::exists(path_ + "/pending"));
 }
 
 TEST(File, a_reader_sees_the_old_file_or_the_new_one) {

@@ -93,6 +93,53 @@ TEST_F(Lasting, files_of_others_are_named_and_stay) {
   }
 }
 
+// Folders that others call pending and generations, too.
+TEST_F(Lasting, folders_of_others_are_named_and_stay) {
+  for (const std::string name :
+       {"pending", "generations", "key.pem.new", "pending/letter.txt", "pending/asked/letter.txt",
+        "generations/grandmother.txt", "generations/0123456789abcdef", "generations/1921/grandmother.txt",
+        "generations/0123456789abcdef/grandmother.txt", "generations/0123456789abcdef/key.pem/x"}) {
+    const fs::path folder = root_ / hex(sha256(view(name)));
+    fs::create_directories((folder / name).parent_path());
+    ASSERT_TRUE(io::write_file((folder / name).string(), view("mine")));
+    const auto refused = FolderStorage::open(folder.string());
+    ASSERT_FALSE(refused) << name;
+    EXPECT_EQ(refused.error().rule, &kForeignFile);
+    const auto foreign = FolderStorage::foreign_file(folder.string());
+    ASSERT_TRUE(foreign.has_value()) << name;
+    EXPECT_TRUE(name.starts_with(*foreign)) << name << ": " << *foreign;
+    EXPECT_EQ(as_text(*io::read_file((folder / name).string())), "mine");
+  }
+}
+
+TEST_F(Lasting, a_link_to_a_folder_is_not_written_through) {
+  fs::create_directories(root_ / "elsewhere");
+  fs::create_directories(root_ / "dev");
+  fs::create_directory_symlink(root_ / "elsewhere", root_ / "dev" / "pending");
+  EXPECT_FALSE(FolderStorage::open((root_ / "dev").string()));
+}
+
+TEST_F(Lasting, an_installation_removes_nothing_that_came_later) {
+  const auto storage = *FolderStorage::open(root_.string());
+  const auto install = [&] { return storage->save(installed_with(*storage->make_key(KeyType::p256))); };
+  ASSERT_TRUE(install());
+  const KeyRef key = *storage->make_key(KeyType::p256);
+  fs::create_directories(root_ / "generations" / "1921");
+  const std::vector<std::string> files{(root_ / "pending" / "letter.txt").string(),
+                                       (root_ / "generations" / "1921" / "key.pem").string(),
+                                       (root_ / "current" / "letter.txt").string()};
+  const std::string current = fs::read_symlink(root_ / "current").string();
+  for (const std::string& file : files) {
+    ASSERT_TRUE(io::write_file(file, view("mine")));
+  }
+  ASSERT_TRUE(storage->save(installed_with(key)));
+  EXPECT_EQ(as_text(*io::read_file(files[0])), "mine");
+  EXPECT_EQ(as_text(*io::read_file(files[1])), "mine");
+  EXPECT_EQ(as_text(*io::read_file((root_ / current / "letter.txt").string())), "mine");
+  EXPECT_FALSE(fs::exists(root_ / current / "key.pem"));
+  EXPECT_FALSE(fs::exists(root_ / "pending" / "key.pem"));
+}
+
 TEST_F(Lasting, a_link_that_leads_elsewhere_is_somebody_else_s) {
   fs::create_symlink("/somewhere/key.pem", root_ / "key.pem");
   EXPECT_FALSE(FolderStorage::open(root_.string()));

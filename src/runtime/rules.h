@@ -7,11 +7,9 @@
 
 namespace imprint {
 
-inline constexpr Rule kForeignFile{"DEVICE-FOLDER-FILE",
-                                   "a file that Imprint did not make is where the device's key or certificate would go",
-                                   "ours: docs/guide.md, a device by hand",
-                                   "move key.pem, cert.pem, chain.pem, anchors.pem and current away, or name another "
-                                   "folder with --out"};
+inline constexpr Rule kForeignFile{
+    "DEVICE-FOLDER-FILE", "a file that Imprint did not make is where the device's key or certificate would go",
+    "ours: docs/guide.md, a device by hand", "move what is named away, or name another folder with --out"};
 
 inline constexpr std::array kDeviceRules{&kForeignFile};
 

@@ -94,11 +94,9 @@ Status release_identity(store::Writer& store, const std::string& identity, const
 
 // Decides every request of the device that waits.
 Status decide_waiting(store::Writer& store, std::string_view device, Admission verdict, const Act& act) {
-  TRY(const std::vector<store::PendingRow> all, store.all_pending());
-  for (const store::PendingRow& row : all) {
-    if (row.what.device == device && row.state == Admission::waiting) {
-      TRY([[maybe_unused]] const Ok decided, store.decide(row.what.request_key, verdict, act.by, act.at));
-    }
+  TRY(const std::vector<store::PendingRow> waiting, store.waiting(device));
+  for (const store::PendingRow& row : waiting) {
+    TRY([[maybe_unused]] const Ok decided, store.decide(row.what.request_key, verdict, act.by, act.at));
   }
   return Ok{};
 }
@@ -217,6 +215,7 @@ Status add_one_time(store::Writer& store, const Secret& pepper, const Word& word
   TRY(const Device device, read_device(store, word));
   CHECK_OR(device.admission != Admission::retired, Error{Fault::conflict, kDeviceRetired});
   CHECK_OR(check_secret_strength(token), Error{Fault::refused, kTokenWeak});
+  TRY([[maybe_unused]] const Ok replaced, store.spend_one_time(word.id, act.at));
   return keep_one_time(store, pepper, word.id, token, act);
 }
 

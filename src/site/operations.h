@@ -54,7 +54,8 @@ Status approve_device(store::Writer& store, const Word& word, const Act& act);
 Status refuse_device(store::Writer& store, const Word& word, const Act& act);
 // Out of use for good: decommissioned, and its certificates are revoked (cessation of operation).
 Status retire_device(store::Writer& store, const Word& word, const Act& act);
-// A fresh one-time token for a device that is there. DEVICE-RETIRED, DEVICE-TOKEN-WEAK.
+// A fresh one-time token for a device that is there; tokens of it that are not used yet are of no use any more.
+// DEVICE-RETIRED, DEVICE-TOKEN-WEAK, DEVICE-TOKEN-TAKEN.
 Status add_one_time(store::Writer& store, const Secret& pepper, const Word& word, const Secret& token, const Act& act);
 
 // A person's word on one request that waits; a device that waits for it is approved or refused with it.

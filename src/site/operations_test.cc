@@ -138,6 +138,29 @@ TEST_F(Operations, a_device_that_comes_back_is_added_anew_under_another_id) {
   EXPECT_EQ((*reader->device("lamp-1"))->admission, Admission::retired);
 }
 
+TEST_F(Operations, a_fresh_token_replaces_the_ones_that_are_not_used_yet) {
+  const Secret first = new_one_time(rng_);
+  const Secret of_another = new_one_time(rng_);
+  const Secret second = new_one_time(rng_);
+  ASSERT_TRUE(add(entry_of("a", first)));
+  ASSERT_TRUE(add(entry_of("b", of_another)));
+  ASSERT_TRUE(write([&](store::Writer& w) { return add_one_time(w, pepper_, {"a", {}}, second, kAct); }));
+  const auto reader = read();
+  EXPECT_TRUE((*reader->secret(secret_mac(pepper_, "a", first)))->spent);
+  EXPECT_FALSE((*reader->secret(secret_mac(pepper_, "a", second)))->spent);
+  EXPECT_FALSE((*reader->secret(secret_mac(pepper_, "b", of_another)))->spent);
+}
+
+TEST_F(Operations, a_token_that_is_refused_replaces_none) {
+  const Secret first = new_one_time(rng_);
+  ASSERT_TRUE(add(entry_of("a", first)));
+  EXPECT_EQ(rule_of(write([&](store::Writer& w) {
+              return add_one_time(w, pepper_, {"a", {}}, first, kAct);
+            })),
+            &kTokenTaken);
+  EXPECT_FALSE((*read()->secret(secret_mac(pepper_, "a", first)))->spent);
+}
+
 TEST_F(Operations, every_change_is_audited_with_who_and_when) {
   ASSERT_TRUE(add(entry_of("a", new_one_time(rng_))));
   ASSERT_TRUE(write([](store::Writer& w) { return refuse_device(w, {"a", {}}, kAct); }));

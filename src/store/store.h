@@ -15,10 +15,14 @@
 
 namespace imprint::store {
 
+// In the place of a device's id: a certificate of the owner's own server. No device can have this id.
+inline constexpr std::string_view kServer = "(server)";
+
 // A certificate on record.
 struct CertificateRow {
   Bytes serial;
-  std::string device, profile, subject;
+  std::string device;  // inventory id, or kServer
+  std::string profile, subject;
   Bytes der, spki_sha256, request_key;
   Instant not_before, not_after, issued;
   std::string identity, reason;  // who asked, why granted
@@ -41,7 +45,7 @@ struct PendingRow {
 };
 
 struct CertificateFilter {
-  std::string device;  // empty: all
+  std::string device;  // inventory id or kServer; empty: all
   bool revoked_only = false;
   std::int64_t limit = 1000;  // 1..100,000
   Bytes after_serial;         // cursor
@@ -60,6 +64,7 @@ class Reader {
   // The latest unrevoked certificate issued for this request key.
   virtual Result<std::optional<CertificateRow>> certificate_for(BytesView request_key) = 0;
   // The device that holds this public key in an unrevoked certificate, other than `device`: two devices with one key.
+  // kServer if the owner's own server does.
   virtual Result<std::optional<std::string>> other_holder(BytesView spki_sha256, std::string_view device) = 0;
   // Whether a certificate for this public key, of whatever device, was revoked as compromised.
   virtual Result<bool> is_compromised(BytesView spki_sha256) = 0;
@@ -70,6 +75,9 @@ class Reader {
   virtual Result<std::vector<CertificateRow>> certificates(const CertificateFilter& filter) = 0;
   virtual Result<std::vector<Revoked>> revoked() = 0;
   virtual Result<std::optional<PendingRow>> pending(BytesView request_key) = 0;
+  // Requests that wait for a person, the oldest first, at most 100,000: of this device, or of all if it is empty.
+  virtual Result<std::vector<PendingRow>> waiting(std::string_view device) = 0;
+  // Those that are decided as well: the oldest 100,000. For the eye; what waits may lie beyond them.
   virtual Result<std::vector<PendingRow>> all_pending() = 0;
   virtual Result<std::vector<AuditEntry>> audit(std::int64_t after_sequence, std::int64_t limit) = 0;
   virtual Result<std::optional<Run>> run(std::string_view id) = 0;
@@ -85,9 +93,15 @@ class Writer : public Reader {
   virtual Status update_device(const Device& device, std::string_view actor,
                                std::string_view action) = 0;  // conflict if the version is old
   virtual Status add_secret(const DeviceSecret& secret) = 0;  // conflict if the MAC exists
-  // Spends the one-time secret. Conflict if that is spent, if a fresh certificate for the same request is on record
-  // that this one does not renew, or if another device holds the key: two requests at once get one certificate.
+  // Uses up every one-time secret that the device has left. No audit entry: it is part of an act that has one.
+  virtual Status spend_one_time(std::string_view device, Instant at) = 0;
+  // Spends the one-time secret that the fact names, and no other. Conflict if that is spent, if a fresh certificate for
+  // the same request is on record that this one does not renew, or if another device holds the key: two requests at
+  // once get one certificate.
   virtual Status issued(const Issued& fact, Instant at, std::string_view actor) = 0;
+  // A certificate of the owner's own server, for kServer. Conflict if its serial number is on record.
+  virtual Status issued_to_server(BytesView certificate, std::string_view reason, Instant at,
+                                  std::string_view actor) = 0;
   // Again: counts, no second audit entry. SITE-WAITING-MANY if eight other requests of the device wait.
   virtual Status pended(const Pended& fact, Instant at, std::string_view actor) = 0;
   // The same denial again: counts, no second audit entry.
@@ -96,6 +110,9 @@ class Writer : public Reader {
                         Instant at) = 0;  // conflict unless waiting
   virtual Status revoke(BytesView serial, RevocationReason reason, std::string_view by,
                         Instant at) = 0;  // not found, conflict
+  // The number for the next revocation list: `least`, or one more than the last if that is greater. It never falls,
+  // whatever the clock does (RFC 5280 section 5.2.3).
+  virtual Result<std::int64_t> next_list_number(std::int64_t least) = 0;
   virtual Status save_run(const Run& run) = 0;
   virtual Status prune_runs(std::int64_t keep) = 0;   // the oldest go until `keep` are left
   virtual Status append_audit(AuditEntry entry) = 0;  // sequence, previous and hash are filled in here

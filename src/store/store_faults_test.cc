@@ -238,6 +238,63 @@ TEST(StoreDisk, newer_schema_is_refused_and_left_alone) {
   EXPECT_EQ(count(*open_store(folder.file()), "audit"), 1);
 }
 
+// Version 2 knew no certificate without a device.
+TEST(StoreDisk, certificates_of_version_2_stay_on_record) {
+  const TestFolder folder;
+  const Signer signer;
+  {
+    const auto store = open_store(folder.file());
+    ASSERT_TRUE(store->write([&](Writer& w) -> Status {
+      TRY([[maybe_unused]] const Ok device, w.add_device(device_named("dev-1"), "cli"));
+      TRY([[maybe_unused]] const Ok issued, w.issued(issued_fact(signer, 1), Instant{5}, "est"));
+      return w.revoke(numbered(1), RevocationReason::superseded, "cli", Instant{6});
+    }));
+  }
+  meddle(folder.file(), R"sql(
+    BEGIN;
+    CREATE TABLE former (sequence INTEGER PRIMARY KEY, serial BLOB NOT NULL UNIQUE,
+      device TEXT NOT NULL REFERENCES devices (id), profile TEXT NOT NULL, subject TEXT NOT NULL, der BLOB NOT NULL,
+      spki_sha256 BLOB NOT NULL, request_key BLOB NOT NULL, not_before INTEGER NOT NULL, not_after INTEGER NOT NULL,
+      issued INTEGER NOT NULL, identity TEXT NOT NULL, reason TEXT NOT NULL, renews BLOB NOT NULL, revoked INTEGER,
+      revocation_reason INTEGER NOT NULL DEFAULT 0) STRICT;
+    INSERT INTO former SELECT * FROM certificates; DROP TABLE certificates; ALTER TABLE former RENAME TO certificates;
+    DROP INDEX pending_waiting; DROP TABLE numbers; PRAGMA user_version = 2; COMMIT;)sql");
+  const auto store = open_store(folder.file());
+  const auto row = *(*store->read())->certificate(numbered(1));
+  ASSERT_TRUE(row);
+  EXPECT_EQ(row->device, "dev-1");
+  EXPECT_EQ(row->revoked, Instant{6});
+  EXPECT_EQ(row->revocation_reason, RevocationReason::superseded);
+  ASSERT_TRUE(store->write(
+      [&](Writer& w) { return w.issued_to_server(signer.certificate(numbered(2)), "", Instant{7}, "server"); }));
+  EXPECT_EQ(count(*store, "certificates"), 2);
+}
+
+// Decided requests stay on record for good, and must not hide those that wait behind them.
+TEST(StoreDisk, what_waits_behind_a_hundred_thousand_decided_requests_is_seen) {
+  const TestFolder folder;
+  const auto store = open_store(folder.file());
+  meddle(folder.file(), R"sql(
+    INSERT INTO pending (request_key, device, identity, device_identity, label, subject, csr, reason, first, last, asked,
+      state, decided_by, decided)
+    WITH RECURSIVE n(i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM n WHERE i < 100001)
+    SELECT CAST('decided' || i AS BLOB), 'dev-1', '', '', '', '', x'', '', 1, 1, 1, 'refused', 'cli', 1 FROM n;)sql");
+  ASSERT_TRUE(store->write([](Writer& w) -> Status {
+    for (const char* const device : {"dev-1", "dev-2"}) {
+      Pended fact;
+      fact.device = device;
+      fact.request_key = to_bytes(std::string_view(device));
+      TRY([[maybe_unused]] const Ok pended, w.pended(fact, Instant{2}, "est"));
+    }
+    return Ok{};
+  }));
+  const auto reader = *store->read();
+  EXPECT_EQ(reader->waiting("")->size(), 2U);
+  const auto of_one = *reader->waiting("dev-2");
+  ASSERT_EQ(of_one.size(), 1U);
+  EXPECT_EQ(of_one[0].what.device, "dev-2");
+}
+
 // ---- forgers ----
 
 struct Forgery {

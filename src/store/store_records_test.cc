@@ -36,16 +36,17 @@ TEST_F(SecretTest, one_time_secret_is_spent_by_one_certificate) {
   EXPECT_EQ(secret(0xaa)->device, "dev-1");
   EXPECT_TRUE(secret(0xaa)->one_time);
   EXPECT_FALSE(secret(0xaa)->spent);
-  ASSERT_TRUE(issue_spending(1, "dev-1"));
+  const std::string named = hex(Bytes(32, 0xaa));
+  ASSERT_TRUE(issue_spending(1, named));
   EXPECT_TRUE(secret(0xaa)->spent);
-  EXPECT_EQ(fault_of(issue_spending(2, "dev-1")), Fault::conflict);
+  EXPECT_EQ(fault_of(issue_spending(2, named)), Fault::conflict);
   EXPECT_FALSE(read()->certificate(numbered(2))->has_value());
   EXPECT_EQ((*read()->device("dev-1"))->version, 2);  // the refused one left the device alone
 }
 
-TEST_F(SecretTest, token_without_user_is_spent_by_its_mac) {
-  ASSERT_TRUE(add_secret("", true, 0xaa));
-  ASSERT_TRUE(add_secret("", true, 0xbb));
+TEST_F(SecretTest, a_certificate_spends_the_token_that_it_names_and_no_other) {
+  ASSERT_TRUE(add_secret("dev-1", true, 0xaa));
+  ASSERT_TRUE(add_secret("dev-1", true, 0xbb));
   ASSERT_TRUE(issue_spending(1, hex(Bytes(32, 0xaa))));
   EXPECT_TRUE(secret(0xaa)->spent);
   EXPECT_FALSE(secret(0xbb)->spent);
@@ -57,7 +58,9 @@ TEST_F(SecretTest, password_stays_and_a_secret_of_another_device_is_not_touched)
   Sha256 other{};
   other.fill(0xbb);
   ASSERT_TRUE(write([&](Writer& w) { return w.add_secret({"dev-2", "user", true, other, false}); }));
-  EXPECT_EQ(fault_of(issue_spending(1, "user")), Fault::conflict);
+  EXPECT_EQ(fault_of(issue_spending(1, hex(Bytes(32, 0xaa)))), Fault::conflict);
+  EXPECT_EQ(fault_of(issue_spending(1, hex(Bytes(32, 0xbb)))), Fault::conflict);
+  ASSERT_TRUE(write([](Writer& w) { return w.spend_one_time("dev-1", Instant{5}); }));
   EXPECT_FALSE(secret(0xaa)->spent);
   EXPECT_FALSE(secret(0xbb)->spent);
 }
@@ -66,6 +69,58 @@ TEST_F(SecretTest, secret_exists_once_and_for_a_known_device) {
   ASSERT_TRUE(add_secret("user", true, 0xaa));
   EXPECT_EQ(fault_of(add_secret("user", true, 0xaa)), Fault::conflict);
   EXPECT_EQ(fault_of(write([](Writer& w) { return w.add_secret({"dev-2", "", true, {}, false}); })), Fault::refused);
+}
+
+// ---- the owner's own server ----
+
+TEST_F(StoreTest, a_server_certificate_is_on_record_and_revoked_like_any_other) {
+  const Bytes der = signer_.certificate(numbered(7));
+  const auto record = [&] {
+    return write([&](Writer& w) { return w.issued_to_server(der, "made for tls/", Instant{4}, "server"); });
+  };
+  ASSERT_TRUE(record());
+  EXPECT_EQ(fault_of(record()), Fault::conflict);
+  ASSERT_TRUE(add(device_named("dev-1")));
+  EXPECT_EQ(*read()->other_holder(signer_.spki_sha256(), "dev-1"), kServer);
+  EXPECT_EQ(fault_of(issue(issued_fact(signer_, 8))), Fault::conflict) << "a device with the server's key";
+  CertificateFilter filter;
+  EXPECT_EQ(read()->certificates(filter)->size(), 1U);
+  filter.device = kServer;
+  const auto rows = *read()->certificates(filter);
+  ASSERT_EQ(rows.size(), 1U);
+  EXPECT_EQ(rows[0].device, kServer);
+  EXPECT_EQ(rows[0].der, der);
+  EXPECT_EQ(rows[0].issued, Instant{4});
+  filter.device = "dev-1";
+  EXPECT_TRUE(read()->certificates(filter)->empty());
+  ASSERT_TRUE(
+      write([](Writer& w) { return w.revoke(numbered(7), RevocationReason::key_compromise, "cli", Instant{9}); }));
+  EXPECT_EQ(read()->revoked()->size(), 1U);
+  EXPECT_EQ((*read()->certificate(numbered(7)))->revoked, Instant{9});
+  EXPECT_EQ(actions(), (std::vector<std::string>{"certificate.issued", "device.added", "certificate.revoked"}));
+  EXPECT_EQ(*read()->count("devices"), 1);
+}
+
+TEST_F(StoreTest, no_device_can_have_the_servers_name) {
+  EXPECT_FALSE(valid_device_id(kServer));
+  EXPECT_EQ(fault_of(add(device_named(std::string(kServer)))), Fault::malformed);
+  EXPECT_EQ(fault_of(issue(issued_fact(signer_, 1, std::string(kServer)))), Fault::refused);
+}
+
+TEST_F(StoreTest, the_number_of_a_revocation_list_never_falls) {
+  const auto next = [&](std::int64_t least) {
+    std::int64_t out = 0;
+    EXPECT_TRUE(write([&](Writer& w) -> Status {
+      TRY(out, w.next_list_number(least));
+      return Ok{};
+    }));
+    return out;
+  };
+  EXPECT_EQ(next(1000), 1000);
+  EXPECT_EQ(next(2000), 2000);
+  reopen();
+  EXPECT_EQ(next(500), 2001) << "the clock was set back";
+  EXPECT_EQ(next(2001), 2002);
 }
 
 // ---- requests ----

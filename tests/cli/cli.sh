@@ -205,8 +205,12 @@ exits 1 device import none.jsonl && complained CLI-FILE
 ok "a manifest that is not there"
 
 # ---- the CA ----
-exits 0 ca list && exits 0 ca list --json && is_json "$out"
-ok "ca list"
+exits 0 ca list && said "(server)" && exits 0 ca list --json && is_json "$out"
+ok "ca list, with the server's own certificate"
+exits 0 ca list --device "(server)" --json && serial=$(member "$out" 'j["certificates"][0]["serial"]') \
+  && exits 0 ca revoke "$serial" --reason key_compromise && cp data/tls/key.pem stolen.pem && exits 0 init --data data \
+  && ! cmp -s data/tls/key.pem stolen.pem && exits 0 audit list && said certificate.revoked
+ok "a server's certificate that is revoked gives way to a fresh pair"
 exits 6 ca revoke 0102 && complained CERTIFICATE-UNKNOWN
 ok "revoking what is not there: not found"
 exits 2 ca revoke xyz && exits 2 ca revoke 0102 --reason whim && complained key_compromise
@@ -269,7 +273,9 @@ exits 3 onboard est --server "$url" --out bound --fingerprint "$(cat fingerprint
   && exits 4 onboard est --server "$url" --out bound --fingerprint "$(printf '00%.0s' $(seq 32))" --user dev-f --password-file dev-f.token \
   && complained EST-FINGERPRINT
 ok "an earlier attempt does not answer for another fingerprint"
-exits 0 onboard est --server "$url" --out bound --fingerprint "$(cat fingerprint)" --user dev-f --password-file dev-f.token \
+exits 3 onboard est --server "$url" --out replaced --anchors $ca --user dev-f --password-file dev-f.token && complained EST-UNAUTHORIZED
+ok "a token that a fresh one has replaced is of no use"
+exits 0 onboard est --server "$url" --out bound --fingerprint "$(cat fingerprint)" --user dev-f --password-file again.token \
   && sha256sum <bound/key.pem | cmp -s - bound.key
 ok "the same command again goes on with the key of the attempt before"
 exits 4 onboard est --server "$url" --out wrong --anchors acme/maker-root.pem && complained EST-SERVER-UNTRUSTED

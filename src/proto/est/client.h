@@ -27,7 +27,7 @@ struct Plan {
   std::vector<Certificate> explicit_anchors, implicit_anchors;
   std::optional<Sha256> expected;
   std::optional<Credential> credential;  // IDevID, or the certificate to be renewed
-  std::optional<Login> login;            // one-time token or password, sent only to a verified server
+  std::optional<Login> login;            // one-time token or password, sent only to `server`'s origin, verified
 
   RequestedNames names;
   KeyType key_type = KeyType::p256;  // unless the server's csrattrs say otherwise

@@ -15,8 +15,6 @@ using Turn = Client::Turn;
 
 constexpr std::int64_t kMaxRetryAfter_s = 24 * 60 * 60;
 
-bool same_origin(const Uri& a, const Uri& b) { return a.scheme == b.scheme && a.host == b.host && a.port == b.port; }
-
 Operation operation_of(const Plan& plan) { return plan.renew ? Operation::simplereenroll : Operation::simpleenroll; }
 
 Request enrol_request(const Progress& p, std::string_view base, BytesView csr) {

@@ -93,6 +93,11 @@ Result<OneOf<Client::Wishing, Client::Opening, Client::Resting, Client::Failed>>
     if (!holds(to && to->scheme == "https" && p.redirects <= kMaxRedirects)) {
       return Next(fail(Fault::refused, kRedirect, sentence_of(*d.answer)));
     }
+    // Whoever gave the login meant it for the server in the plan, and the rest of the run goes wherever this GET goes
+    // (RFC 7030 section 3.2.1).
+    if (!holds(!p.plan->login || same_origin(*to, p.plan->server))) {
+      return Next(fail(Fault::refused, kRedirectLogin, to->authority()));
+    }
     p.server = *to;
     p.server.path = base_of(to->path, p.plan->label, Operation::cacerts);
     return Next(open_verified(std::move(p), t));

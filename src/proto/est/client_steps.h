@@ -23,6 +23,10 @@ inline bool is_redirect(int status) {
   return status == 301 || status == 302 || status == 303 || status == 307 || status == 308;
 }
 
+inline bool same_origin(const Uri& a, const Uri& b) {
+  return a.scheme == b.scheme && a.host == b.host && a.port == b.port;
+}
+
 inline bool worth_another_try(const Error& e) { return e.fault == Fault::unreachable || e.fault == Fault::limit; }
 
 // Another attempt later, or the end of them. Whatever connection there was is given up.

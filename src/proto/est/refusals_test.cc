@@ -414,6 +414,33 @@ TEST(EstRedirect, cacerts_may_send_us_to_another_server_of_the_owner) {
   }
 }
 
+TEST(EstRedirect, a_login_goes_to_no_origin_but_the_one_that_it_was_given_for) {
+  for (const std::string to : {"other.example", "est.example:444"}) {
+    Pair p;
+    p.plan.login = Login{p.user, Secret(p.password)};
+    p.server = make_below(cast().owner, "CN=EST server", [](CertificateTemplate& what) {
+      what.alt_names = {*GeneralName::from_text("dns:est.example"), *GeneralName::from_text("dns:other.example")};
+    });
+    answer(p, "/cacerts", status(302, "https://" + to + "/.well-known/est/cacerts"));
+    p.run();
+    expect_failed(p, Fault::refused, kRedirectLogin);
+    EXPECT_EQ(p.opened.size(), 1U) << "nobody there hears of us";
+    EXPECT_EQ(p.requests.size(), 1U);
+  }
+}
+
+TEST(EstRedirect, a_login_follows_cacerts_within_its_origin) {
+  Pair p;
+  p.plan.login = Login{p.user, Secret(p.password)};
+  bool first = true;
+  p.on_response = [&](Response& r, const Request&) {
+    r = first ? status(302, "https://est.example/.well-known/est/cacerts") : r;
+    first = false;
+  };
+  p.run();
+  EXPECT_TRUE(p.is<Client::Enrolled>()) << p.rule();
+}
+
 TEST(EstRedirect, the_other_server_has_to_prove_its_own_name) {
   Pair p;
   answer(p, "/cacerts", status(307, "https://other.example/.well-known/est/cacerts"));

@@ -89,6 +89,9 @@ inline constexpr Rule kRetryAfter{"EST-RETRY-AFTER", "202 without a Retry-After"
 inline constexpr Rule kRedirect{"EST-REDIRECT", "the server sends us elsewhere, and we do not go",
                                 "RFC 7030 section 3.2.1",
                                 "configure the new address; only GETs follow to another host, at most three times"};
+inline constexpr Rule kRedirectLogin{"EST-REDIRECT-LOGIN",
+                                     "the server sends us to another origin, where a token or password does not go",
+                                     "RFC 7030 section 3.2.1", "if that server is the owner's, name it: --server"};
 inline constexpr Rule kKey{"EST-KEY", "the device could not make or use its key", "ours: docs/guide.md",
                            "check the key folder's permissions and free space"};
 inline constexpr Rule kGaveUp{"EST-GAVE-UP", "tried often enough", "ours: docs/guide.md",
@@ -127,6 +130,7 @@ inline constexpr std::array kRules{&kNoSuchOperation,
                                    &kNotMyAnchors,
                                    &kRetryAfter,
                                    &kRedirect,
+                                   &kRedirectLogin,
                                    &kKey,
                                    &kGaveUp};
 

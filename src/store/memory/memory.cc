@@ -135,6 +135,15 @@ Result<std::optional<PendingRow>> MemoryReads<I>::pending(BytesView request_key)
 }
 
 template <class I>
+Result<std::vector<PendingRow>> MemoryReads<I>::waiting(std::string_view device) {
+  std::vector<PendingRow> out;
+  std::ranges::copy_if(tables_.pending, std::back_inserter(out), [&](const PendingRow& p) {
+    return p.state == Admission::waiting && (device.empty() || p.what.device == device);
+  });
+  return out;
+}
+
+template <class I>
 Result<std::vector<PendingRow>> MemoryReads<I>::all_pending() {
   return tables_.pending;
 }
@@ -244,20 +253,24 @@ Status MemoryWriter::join(const std::optional<Device>& newcomer, Instant at, std
   return add_device(device, actor);
 }
 
-// All one-time secrets of the name are spent, or the one with this MAC.
+Status MemoryWriter::spend_one_time(std::string_view device, Instant) {
+  for (DeviceSecret& secret : t_.secrets) {
+    secret.spent = secret.spent || (secret.one_time && secret.device == device);
+  }
+  return Ok{};
+}
+
+// The one-time secret that the fact names by its MAC in hexadecimal.
 Status MemoryWriter::spend(const Issued& fact) {
   if (fact.spent.empty()) {
     return Ok{};
   }
   const Bytes mac = from_hex(fact.spent).value_or(Bytes{});
-  bool any = false;
-  for (DeviceSecret& secret : t_.secrets) {
-    const bool meant = secret.user == fact.spent || equal(secret.mac, mac);
-    if (meant && secret.device == fact.grant.device && secret.one_time && !secret.spent) {
-      secret.spent = any = true;
-    }
-  }
-  CHECK_OR(any, Error{Fault::conflict, "secret: spent already"});
+  const auto meant = std::ranges::find_if(t_.secrets, [&](const DeviceSecret& s) {
+    return equal(s.mac, mac) && s.device == fact.grant.device && s.one_time && !s.spent;
+  });
+  CHECK_OR(meant != t_.secrets.end(), Error{Fault::conflict, "secret: spent already"});
+  meant->spent = true;
   return Ok{};
 }
 
@@ -275,25 +288,42 @@ Status MemoryWriter::issued(const Issued& fact, Instant at, std::string_view act
       ++device->version;
     }
     TRY([[maybe_unused]] const Ok spent, spend(fact));
-    TRY(const std::optional<CertificateRow> same_serial, this->certificate(certificate.serial));
-    CHECK_OR(!same_serial, Error{Fault::conflict, "certificate: serial number taken"});
-    CertificateRow row;
-    row.serial = certificate.serial;
-    row.device = fact.grant.device;
-    row.profile = fact.grant.profile;
-    row.subject = certificate.subject.text;
-    row.der = fact.certificate;
-    row.spki_sha256 = to_bytes(sha256(certificate.key.spki));
-    row.request_key = fact.request_key;
-    row.not_before = certificate.not_before;
-    row.not_after = certificate.not_after;
-    row.issued = at;
-    row.identity = fact.identity;
-    row.reason = fact.reason;
-    row.renews = fact.renews;
-    t_.certificates.push_back(std::move(row));
+    TRY([[maybe_unused]] const Ok put, put_certificate(certificate, fact, at));
     return audited(at, actor, "certificate.issued", fact.grant.device);
   });
+}
+
+Status MemoryWriter::issued_to_server(BytesView certificate, std::string_view reason, Instant at,
+                                      std::string_view actor) {
+  Issued fact;
+  fact.grant.device = kServer;
+  fact.certificate = to_bytes(certificate);
+  fact.identity = "the owner's own server";
+  fact.reason = reason;
+  TRY(const Certificate parsed, Certificate::parse(fact.certificate));
+  TRY([[maybe_unused]] const Ok put, put_certificate(parsed, fact, at));
+  return audited(at, actor, "certificate.issued", kServer);
+}
+
+Status MemoryWriter::put_certificate(const Certificate& certificate, const Issued& fact, Instant at) {
+  TRY(const std::optional<CertificateRow> same_serial, this->certificate(certificate.serial));
+  CHECK_OR(!same_serial, Error{Fault::conflict, "certificate: serial number taken"});
+  CertificateRow row;
+  row.serial = certificate.serial;
+  row.device = fact.grant.device;
+  row.profile = fact.grant.profile;
+  row.subject = certificate.subject.text;
+  row.der = fact.certificate;
+  row.spki_sha256 = to_bytes(sha256(certificate.key.spki));
+  row.request_key = fact.request_key;
+  row.not_before = certificate.not_before;
+  row.not_after = certificate.not_after;
+  row.issued = at;
+  row.identity = fact.identity;
+  row.reason = fact.reason;
+  row.renews = fact.renews;
+  t_.certificates.push_back(std::move(row));
+  return Ok{};
 }
 
 Status MemoryWriter::pended(const Pended& fact, Instant at, std::string_view actor) {
@@ -355,6 +385,11 @@ Status MemoryWriter::revoke(BytesView serial, RevocationReason reason, std::stri
   row->revoked = at;
   row->revocation_reason = reason;
   return audited(at, by, "certificate.revoked", row->device);
+}
+
+Result<std::int64_t> MemoryWriter::next_list_number(std::int64_t least) {
+  t_.list_number = std::max(t_.list_number + 1, least);
+  return t_.list_number;
 }
 
 Status MemoryWriter::save_run(const Run&) { return Ok{}; }

@@ -13,6 +13,7 @@ struct Tables {
   std::vector<CertificateRow> certificates;  // in order of issue
   std::vector<PendingRow> pending;           // in order of arrival
   std::vector<AuditEntry> audit;             // without details and chain: who did what to what
+  std::int64_t list_number = 0;              // of the last revocation list
 };
 
 // The reading half, for Reader and Writer alike. Runs are not kept.
@@ -33,6 +34,7 @@ class MemoryReads : public Interface {
   Result<std::vector<CertificateRow>> certificates(const CertificateFilter& filter) override;
   Result<std::vector<Revoked>> revoked() override;
   Result<std::optional<PendingRow>> pending(BytesView request_key) override;
+  Result<std::vector<PendingRow>> waiting(std::string_view device) override;
   Result<std::vector<PendingRow>> all_pending() override;
   Result<std::vector<AuditEntry>> audit(std::int64_t after_sequence, std::int64_t limit) override;
   Result<std::optional<Run>> run(std::string_view id) override;
@@ -52,11 +54,14 @@ class MemoryWriter final : public MemoryReads<Writer> {
   Status add_device(const Device& device, std::string_view actor) override;
   Status update_device(const Device& device, std::string_view actor, std::string_view action) override;
   Status add_secret(const DeviceSecret& secret) override;
+  Status spend_one_time(std::string_view device, Instant at) override;
   Status issued(const Issued& fact, Instant at, std::string_view actor) override;
+  Status issued_to_server(BytesView certificate, std::string_view reason, Instant at, std::string_view actor) override;
   Status pended(const Pended& fact, Instant at, std::string_view actor) override;
   Status denied(const Denied& fact, Instant at, std::string_view actor) override;
   Status decide(BytesView request_key, Admission verdict, std::string_view by, Instant at) override;
   Status revoke(BytesView serial, RevocationReason reason, std::string_view by, Instant at) override;
+  Result<std::int64_t> next_list_number(std::int64_t least) override;
   Status save_run(const Run& run) override;
   Status prune_runs(std::int64_t keep) override;
   Status append_audit(AuditEntry entry) override;
@@ -64,6 +69,7 @@ class MemoryWriter final : public MemoryReads<Writer> {
  private:
   Status whole(const std::function<Status()>& part);
   Status join(const std::optional<Device>& newcomer, Instant at, std::string_view actor);
+  Status put_certificate(const Certificate& certificate, const Issued& fact, Instant at);
   Status spend(const Issued& fact);
   Status audited(Instant at, std::string_view actor, std::string_view action, std::string_view subject);
 

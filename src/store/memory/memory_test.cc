@@ -34,7 +34,7 @@ class Walk : public StoreTest {
     Issued out = issued_fact(signers_.at(pick(2)), 1 + pick(12), some_device());
     out.request_key = numbered(pick(4));
     if (pick(4) == 0) {
-      out.spent = pick(2) == 0 ? "user" : hex(some_mac());
+      out.spent = hex(some_mac());
     }
     if (pick(4) == 0) {
       out.renews = some_serial();
@@ -70,7 +70,7 @@ class Walk : public StoreTest {
 
   // One act, the same on both.
   Store::Change act() {
-    switch (pick(9)) {
+    switch (pick(11)) {
       case 0:
         return [d = some_newcomer()](Writer& w) { return w.add_device(d, "cli"); };
       case 1:
@@ -90,6 +90,12 @@ class Walk : public StoreTest {
         return [key = numbered(pick(20)), yes = pick(2) == 0, at = now_](Writer& w) {
           return w.decide(key, yes ? Admission::approved : Admission::refused, "admin", at);
         };
+      case 8:
+        return [device = some_device(), at = now_](Writer& w) { return w.spend_one_time(device, at); };
+      case 9:
+        return [der = signers_.at(pick(2)).certificate(some_serial()), at = now_](Writer& w) {
+          return w.issued_to_server(der, "made", at, "server");
+        };
       default:
         return [serial = some_serial(), lost = pick(4) == 0, at = now_](Writer& w) {
           return w.revoke(serial, lost ? RevocationReason::key_compromise : RevocationReason::superseded, "admin", at);
@@ -98,10 +104,22 @@ class Walk : public StoreTest {
   }
 
   void expect_same() {
+    for (const std::int64_t least : {now_.ms, std::int64_t{3}}) {
+      EXPECT_EQ(next_number(least), *MemoryWriter(tables_).next_list_number(least));
+    }
     const auto disk = read();
     MemoryReader memory(tables_);
     EXPECT_EQ(*disk->devices("", 100), *memory.devices("", 100));
     EXPECT_EQ(described(*disk), described(memory));
+  }
+
+  std::int64_t next_number(std::int64_t least) {
+    std::int64_t out = 0;
+    EXPECT_TRUE(write([&](Writer& w) -> Status {
+      TRY(out, w.next_list_number(least));
+      return Ok{};
+    }));
+    return out;
   }
 
   // All else that the two hold, as text.
@@ -114,6 +132,11 @@ class Walk : public StoreTest {
     for (const PendingRow& p : *from.all_pending()) {
       out.push_back("pending " + hex(p.what.request_key) + ' ' + p.what.device + ' ' + std::to_string(p.asked) + ' ' +
                     std::string(name(p.state)) + p.decided_by);
+    }
+    for (const std::string device : {"", "dev-1", "dev-2", "dev-3"}) {
+      for (const PendingRow& p : *from.waiting(device)) {
+        out.push_back("waits " + device + ' ' + hex(p.what.request_key));
+      }
     }
     for (std::uint8_t mac = 1; mac <= 4; ++mac) {
       Sha256 value{};

@@ -120,8 +120,44 @@ CREATE TABLE denials (
 CREATE INDEX pending_device ON pending (device, state);
 )sql",
                                                  "PRAGMA user_version=2"},
+                                                // A certificate of the owner's own server has no device.
                                                 {R"sql(
+CREATE TABLE certificates_with_server (
+  sequence INTEGER PRIMARY KEY,
+  serial BLOB NOT NULL UNIQUE,
+  device TEXT REFERENCES devices (id),
+  profile TEXT NOT NULL,
+  subject TEXT NOT NULL,
+  der BLOB NOT NULL,
+  spki_sha256 BLOB NOT NULL,
+  request_key BLOB NOT NULL,
+  not_before INTEGER NOT NULL,
+  not_after INTEGER NOT NULL,
+  issued INTEGER NOT NULL,
+  identity TEXT NOT NULL,
+  reason TEXT NOT NULL,
+  renews BLOB NOT NULL,
+  revoked INTEGER,
+  revocation_reason INTEGER NOT NULL DEFAULT 0
+) STRICT;
+INSERT INTO certificates_with_server (sequence, serial, device, profile, subject, der, spki_sha256, request_key,
+  not_before, not_after, issued, identity, reason, renews, revoked, revocation_reason)
+SELECT sequence, serial, device, profile, subject, der, spki_sha256, request_key,
+  not_before, not_after, issued, identity, reason, renews, revoked, revocation_reason FROM certificates;
+DROP TABLE certificates;
+ALTER TABLE certificates_with_server RENAME TO certificates;
+CREATE INDEX certificates_request_key ON certificates (request_key);
+CREATE INDEX certificates_spki ON certificates (spki_sha256);
+CREATE INDEX certificates_device ON certificates (device, serial);
+CREATE INDEX certificates_revoked ON certificates (serial) WHERE revoked IS NOT NULL;
 CREATE INDEX certificates_renews ON certificates (renews) WHERE renews <> x'';
+
+CREATE INDEX pending_waiting ON pending (first, request_key) WHERE state = 'waiting';
+
+CREATE TABLE numbers (
+  name TEXT NOT NULL PRIMARY KEY,
+  last INTEGER NOT NULL
+) STRICT;
 )sql",
                                                  "PRAGMA user_version=3"}}};
 

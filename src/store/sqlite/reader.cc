@@ -113,8 +113,9 @@ Result<std::optional<CertificateRow>> Reads<I>::certificate_for(BytesView reques
 template <class I>
 Result<std::optional<std::string>> Reads<I>::other_holder(BytesView spki_sha256, std::string_view device) {
   Query query = database_.query(
-      "SELECT device FROM certificates WHERE spki_sha256 = ? AND revoked IS NULL AND device <> ? LIMIT 1", spki_sha256,
-      device);
+      "SELECT coalesce(device, '(server)') FROM certificates WHERE spki_sha256 = ? AND revoked IS NULL"
+      " AND (device IS NULL OR device <> ?) LIMIT 1",
+      spki_sha256, device);
   return one(query, first_text);
 }
 
@@ -144,9 +145,12 @@ Result<std::int64_t> Reads<I>::live_certificates(std::string_view device, Instan
 
 template <class I>
 Result<std::vector<CertificateRow>> Reads<I>::certificates(const CertificateFilter& filter) {
-  // Three statements rather than one with ORs, so that each can use its index.
+  // Four statements rather than one with ORs, so that each can use its index.
   static constexpr std::string_view kOfDevice = "SELECT " IMPRINT_CERTIFICATE_COLUMNS
                                                 " FROM certificates WHERE serial > ?1 AND device = ?2"
+                                                " AND (?3 = 0 OR revoked IS NOT NULL) ORDER BY serial LIMIT ?4";
+  static constexpr std::string_view kOfServer = "SELECT " IMPRINT_CERTIFICATE_COLUMNS
+                                                " FROM certificates WHERE serial > ?1 AND ?2 <> '' AND device IS NULL"
                                                 " AND (?3 = 0 OR revoked IS NOT NULL) ORDER BY serial LIMIT ?4";
   static constexpr std::string_view kRevoked = "SELECT " IMPRINT_CERTIFICATE_COLUMNS
                                                " FROM certificates WHERE serial > ?1 AND ?2 = '' AND ?3 <> 0"
@@ -154,7 +158,10 @@ Result<std::vector<CertificateRow>> Reads<I>::certificates(const CertificateFilt
   static constexpr std::string_view kAll = "SELECT " IMPRINT_CERTIFICATE_COLUMNS
                                            " FROM certificates WHERE serial > ?1 AND ?2 = '' AND ?3 = 0"
                                            " ORDER BY serial LIMIT ?4";
-  const std::string_view sql = !filter.device.empty() ? kOfDevice : filter.revoked_only ? kRevoked : kAll;
+  const std::string_view sql = filter.device == kServer ? kOfServer
+                               : !filter.device.empty() ? kOfDevice
+                               : filter.revoked_only    ? kRevoked
+                                                        : kAll;
   const std::int64_t revoked_only = filter.revoked_only ? 1 : 0;
   Query query = database_.query(sql, filter.after_serial, filter.device, revoked_only, bounded(filter.limit));
   return all(query, certificate_row);
@@ -171,6 +178,19 @@ template <class I>
 Result<std::optional<PendingRow>> Reads<I>::pending(BytesView request_key) {
   Query query = database_.query("SELECT " IMPRINT_PENDING_COLUMNS " FROM pending WHERE request_key = ?", request_key);
   return one(query, pending_row);
+}
+
+template <class I>
+Result<std::vector<PendingRow>> Reads<I>::waiting(std::string_view device) {
+  // The state is written out in `kAll`: only so is its index known to fit.
+  static constexpr std::string_view kAll = "SELECT " IMPRINT_PENDING_COLUMNS
+                                           " FROM pending WHERE ?1 = '' AND state = 'waiting'"
+                                           " ORDER BY first, request_key LIMIT ?2";
+  static constexpr std::string_view kOfDevice = "SELECT " IMPRINT_PENDING_COLUMNS
+                                                " FROM pending WHERE device = ?1 AND state = 'waiting'"
+                                                " ORDER BY first, request_key LIMIT ?2";
+  Query query = database_.query(device.empty() ? kAll : kOfDevice, device, kMostRows);
+  return all(query, pending_row);
 }
 
 template <class I>

@@ -25,6 +25,7 @@ class Reads : public Interface {
   Result<std::vector<CertificateRow>> certificates(const CertificateFilter& filter) override;
   Result<std::vector<Revoked>> revoked() override;
   Result<std::optional<PendingRow>> pending(BytesView request_key) override;
+  Result<std::vector<PendingRow>> waiting(std::string_view device) override;
   Result<std::vector<PendingRow>> all_pending() override;
   Result<std::vector<AuditEntry>> audit(std::int64_t after_sequence, std::int64_t limit) override;
   Result<std::optional<Run>> run(std::string_view id) override;

@@ -8,9 +8,10 @@ namespace imprint::store {
 
 #define IMPRINT_DEVICE_COLUMNS \
   "d.id, d.model, d.serial, d.label, d.lifecycle, d.admission, d.added, d.changed, d.version"
-#define IMPRINT_CERTIFICATE_COLUMNS                                                                  \
-  "serial, device, profile, subject, der, spki_sha256, request_key, not_before, not_after, issued, " \
-  "identity, reason, renews, revoked, revocation_reason"
+// A certificate without a device is kServer's.
+#define IMPRINT_CERTIFICATE_COLUMNS                                                                     \
+  "serial, coalesce(device, '(server)'), profile, subject, der, spki_sha256, request_key, not_before, " \
+  "not_after, issued, identity, reason, renews, revoked, revocation_reason"
 #define IMPRINT_PENDING_COLUMNS                                                                       \
   "request_key, device, identity, device_identity, label, subject, csr, reason, first, last, asked, " \
   "state, decided_by, decided"

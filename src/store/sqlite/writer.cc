@@ -129,6 +129,12 @@ Status SqliteWriter::add_secret(const DeviceSecret& secret) {
       .run();
 }
 
+Status SqliteWriter::spend_one_time(std::string_view device, Instant at) {
+  return database_
+      .query("UPDATE secrets SET spent = ? WHERE device = ? AND one_time = 1 AND spent IS NULL", at.ms, device)
+      .run();
+}
+
 // A device that the policy takes into the inventory together with a fact about it: conflict if it is there by now.
 Status SqliteWriter::join(const std::optional<Device>& newcomer, std::string_view id, Instant at,
                           std::string_view actor) {
@@ -153,15 +159,7 @@ Status SqliteWriter::issued_part(const Issued& fact, Instant at, std::string_vie
   TRY([[maybe_unused]] const Ok joined, join(fact.newcomer, fact.grant.device, at, actor));
   TRY(const Lifecycle lifecycle, advance(fact, at));
   TRY([[maybe_unused]] const Ok spent, spend(fact, at));
-  TRY([[maybe_unused]] const Ok written,
-      database_
-          .query("INSERT INTO certificates (serial, device, profile, subject, der, spki_sha256, request_key,"
-                 " not_before, not_after, issued, identity, reason, renews)"
-                 " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                 certificate.serial, fact.grant.device, fact.grant.profile, certificate.subject.text, fact.certificate,
-                 sha256(certificate.key.spki), fact.request_key, certificate.not_before.ms, certificate.not_after.ms,
-                 at.ms, fact.identity, fact.reason, fact.renews)
-          .run());
+  TRY([[maybe_unused]] const Ok written, put_certificate(certificate, fact, at));
   return audited(at, actor, "certificate.issued", fact.grant.device,
                  text_object({{"serial", hex(certificate.serial)},
                               {"profile", fact.grant.profile},
@@ -171,6 +169,40 @@ Status SqliteWriter::issued_part(const Issued& fact, Instant at, std::string_vie
                               {"reason", fact.reason},
                               {"renews", hex(fact.renews)},
                               {"lifecycle", name(lifecycle)}}));
+}
+
+Status SqliteWriter::issued_to_server(BytesView certificate, std::string_view reason, Instant at,
+                                      std::string_view actor) {
+  Issued fact;
+  fact.grant.device = kServer;
+  fact.certificate = to_bytes(certificate);
+  fact.identity = "the owner's own server";
+  fact.reason = reason;
+  return whole([&] { return issued_to_server_part(fact, at, actor); });
+}
+
+Status SqliteWriter::issued_to_server_part(const Issued& fact, Instant at, std::string_view actor) {
+  TRY(const Certificate certificate, Certificate::parse(fact.certificate));
+  TRY([[maybe_unused]] const Ok written, put_certificate(certificate, fact, at));
+  return audited(at, actor, "certificate.issued", kServer,
+                 text_object({{"serial", hex(certificate.serial)},
+                              {"subject", certificate.subject.text},
+                              {"not_after", utc_text(certificate.not_after)},
+                              {"identity", fact.identity},
+                              {"reason", fact.reason}}));
+}
+
+// The server has no entry in the inventory: its device is NULL.
+Status SqliteWriter::put_certificate(const Certificate& certificate, const Issued& fact, Instant at) {
+  return database_
+      .query(
+          "INSERT INTO certificates (serial, device, profile, subject, der, spki_sha256, request_key,"
+          " not_before, not_after, issued, identity, reason, renews)"
+          " VALUES (?, nullif(?, '(server)'), ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+          certificate.serial, fact.grant.device, fact.grant.profile, certificate.subject.text, fact.certificate,
+          sha256(certificate.key.spki), fact.request_key, certificate.not_before.ms, certificate.not_after.ms, at.ms,
+          fact.identity, fact.reason, fact.renews)
+      .run();
 }
 
 // Moves the device on in its life, if the certificate does.
@@ -194,8 +226,8 @@ Result<Lifecycle> SqliteWriter::advance(const Issued& fact, Instant at) {
   return next;
 }
 
-// Uses up the device's one-time secrets of this name: all of them, so that a second certificate asked for at the same
-// time finds none. A secret without a user name is named by its MAC in hexadecimal.
+// Uses up the one-time secret that the fact names by its MAC in hexadecimal: a second certificate asked for at the same
+// time finds it spent.
 Status SqliteWriter::spend(const Issued& fact, Instant at) {
   if (fact.spent.empty()) {
     return Ok{};
@@ -203,9 +235,8 @@ Status SqliteWriter::spend(const Issued& fact, Instant at) {
   const Bytes mac = from_hex(fact.spent).value_or(Bytes{});
   TRY([[maybe_unused]] const Ok spent,
       database_
-          .query("UPDATE secrets SET spent = ?1 WHERE device = ?2 AND (user = ?3 OR mac = ?4) AND one_time = 1"
-                 " AND spent IS NULL",
-                 at.ms, fact.grant.device, fact.spent, mac)
+          .query("UPDATE secrets SET spent = ? WHERE device = ? AND mac = ? AND one_time = 1 AND spent IS NULL", at.ms,
+                 fact.grant.device, mac)
           .run());
   CHECK_OR(database_.changes() > 0, Error{Fault::conflict, "secret: spent already"});
   return Ok{};
@@ -304,7 +335,17 @@ Status SqliteWriter::decide(BytesView request_key, Admission verdict, std::strin
       text_object({{"request", hex(request_key)}, {"identity", row->what.identity}, {"subject", row->what.subject}}));
 }
 
-// ---- runs and audit ----
+// ---- revocation lists, runs and audit ----
+
+Result<std::int64_t> SqliteWriter::next_list_number(std::int64_t least) {
+  Query query = database_.query(
+      "INSERT INTO numbers (name, last) VALUES ('revocation list', ?)"
+      " ON CONFLICT (name) DO UPDATE SET last = max(last + 1, excluded.last) RETURNING last",
+      least);
+  TRY(const bool row, query.step());
+  CHECK_OR(row, Error{Fault::internal, "store: no number"});
+  return query.number(0);
+}
 
 Status SqliteWriter::save_run(const Run& run) {
   return database_

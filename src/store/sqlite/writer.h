@@ -21,11 +21,14 @@ class SqliteWriter final : public Reads<Writer> {
   Status add_device(const Device& device, std::string_view actor) override;
   Status update_device(const Device& device, std::string_view actor, std::string_view action) override;
   Status add_secret(const DeviceSecret& secret) override;
+  Status spend_one_time(std::string_view device, Instant at) override;
   Status issued(const Issued& fact, Instant at, std::string_view actor) override;
+  Status issued_to_server(BytesView certificate, std::string_view reason, Instant at, std::string_view actor) override;
   Status pended(const Pended& fact, Instant at, std::string_view actor) override;
   Status denied(const Denied& fact, Instant at, std::string_view actor) override;
   Status decide(BytesView request_key, Admission verdict, std::string_view by, Instant at) override;
   Status revoke(BytesView serial, RevocationReason reason, std::string_view by, Instant at) override;
+  Result<std::int64_t> next_list_number(std::int64_t least) override;
   Status save_run(const Run& run) override;
   Status prune_runs(std::int64_t keep) override;
   Status append_audit(AuditEntry entry) override;
@@ -40,6 +43,8 @@ class SqliteWriter final : public Reads<Writer> {
   Status add_device_part(const Device& device, std::string_view actor);
   Status update_device_part(const Device& device, std::string_view actor, std::string_view action);
   Status issued_part(const Issued& fact, Instant at, std::string_view actor);
+  Status issued_to_server_part(const Issued& fact, Instant at, std::string_view actor);
+  Status put_certificate(const Certificate& certificate, const Issued& fact, Instant at);
   Status pended_part(const Pended& fact, Instant at, std::string_view actor);
   Status denied_part(const Denied& fact, Instant at, std::string_view actor);
   Status check_waiting(std::string_view device);
