@@ -3,8 +3,8 @@
 #include <nlohmann/json.hpp>
 
 #include "app/admin_routes.h"
-#include "site/operation_rules.h"
 #include "io/loop.h"
+#include "site/operation_rules.h"
 
 namespace imprint::app {
 namespace {
