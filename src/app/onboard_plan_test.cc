@@ -76,7 +76,7 @@ TEST_F(OnboardPlan, a_run_file_of_somebody_else_is_named_and_stays) {
 }
 
 TEST_F(OnboardPlan, a_run_is_written_for_its_reader_alone_and_reads_back) {
-  Run run;
+  imprint::Run run;
   run.id = "0123456789abcdef";
   run.mode = "bootstrap";
   run.role = "client";
@@ -97,7 +97,7 @@ TEST_F(OnboardPlan, a_run_is_written_for_its_reader_alone_and_reads_back) {
   EXPECT_FALSE(foreign_run_file(path));
   auto back = read_run(path);
   ASSERT_TRUE(back) << back.error().what;
-  const Run& got = *back;
+  const imprint::Run& got = *back;
   EXPECT_EQ(got.id, run.id);
   EXPECT_EQ(got.mode, run.mode);
   EXPECT_EQ(got.ended, run.ended);

@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "app/admin_routes.h"
+#include "app/command.h"
 #include "app/fleet.h"
 #include "app/shell_word.h"
 #include "app/suggestion.h"
@@ -13,7 +14,8 @@ namespace {
 
 TEST(Words, every_problem_has_a_rule_and_says_what_to_do) {
   for (int fault = 0; fault <= static_cast<int>(Fault::internal); ++fault) {
-    const Problem problem(Error{static_cast<Fault>(fault), "something"});
+    const Error error{static_cast<Fault>(fault), "something"};
+    const Problem problem(error);
     EXPECT_FALSE(problem.rule.empty()) << fault;
     EXPECT_FALSE(problem.source.empty()) << fault;
     EXPECT_FALSE(problem.next.empty()) << fault;
@@ -47,7 +49,7 @@ BeliefChange learned(const std::string& id, Strength alone, Ground ground, std::
 }
 
 TEST(Words, a_belief_is_reported_as_strong_as_the_weakest_that_it_stands_on) {
-  Run run;
+  imprint::Run run;
   run.beliefs = {learned("anchor", Strength::confirmed, Ground::person, {}),
                  learned("credential", Strength::proved, Ground::check, {"anchor"}),
                  learned("stray", Strength::proved, Ground::check, {"nothing"})};

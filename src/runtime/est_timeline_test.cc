@@ -1,5 +1,7 @@
 // What the server tells of an onboarding: every transition of its role is a step that says what was checked, and a
 // refusal names its rule and what to do next, while it happens.
+#include <algorithm>
+
 #include "codec/base64.h"
 #include "runtime/wire_testing.h"
 

@@ -73,7 +73,7 @@ ok "a server that dies ends the measurement with a rule"
 python3 -c 'import socket, time; s = socket.socket(); s.bind(("127.0.0.1", 0)); s.listen(); print(s.getsockname()[1], flush=True); time.sleep(600)' >"$work/port" &
 holder=$!
 for _ in $(seq 100); do [ -s "$work/port" ] && break; sleep 0.1; done
-IMPRINT_API_LISTEN=127.0.0.1:$(cat "$work/port") "$imprint" bench est --seconds 0.2 --idle 10 --devices 4 --at-once 4 --json >"$work/stdout" 2>"$work/stderr" </dev/null
+IMPRINT_API_LISTEN=127.0.0.1:$(cat "$work/port") "$imprint" bench est --seconds 1 --idle 50 --devices 16 --at-once 16 --json >"$work/stdout" 2>"$work/stderr" </dev/null
 status=$?
 kill "$holder"
 [ "$status" -eq 0 ]
