@@ -4,6 +4,7 @@
 format   every source is as clang-format-14 writes it
 links    every include is of a folder in the library's USES list, every outside header of a folder or file that may see it
 docs     what is printed from the code is as it is printed now
+sources  where a rule names a part of our documents as its source, that part is there
 tidy     clang-tidy-14 on the sources that differ from the last commit (with --tidy)
 """
 import argparse
@@ -101,6 +102,18 @@ def check_docs():
             yield f"{path.relative_to(ROOT)}: differs from the code; run ./dev docs"
 
 
+def check_sources():
+    """Every "ours: docs/X, Y" of docs/errors.md: docs/X has a heading with Y in it."""
+    for number, line in enumerate((ROOT / "docs" / "errors.md").read_text().splitlines(), 1):
+        for name, part in re.findall(r"ours: (docs/[\w./-]+)(?:, ([^|;]+?))? *(?:\||;)", line):
+            path = ROOT / name
+            headings = [h.lower() for h in re.findall(r"^#+ (.*)", path.read_text(), re.M)] if path.exists() else None
+            if headings is None:
+                yield f"docs/errors.md:{number}: there is no {name}"
+            elif part and not any(part.lower() in h for h in headings):
+                yield f"docs/errors.md:{number}: {name} has no heading with '{part}'"
+
+
 def check_tidy():
     changed = subprocess.run(["git", "diff", "--name-only", "HEAD~1", "--", "*.cc"], cwd=ROOT, capture_output=True, text=True).stdout.split()
     files = [f for f in changed if (ROOT / f).exists()]
@@ -120,7 +133,7 @@ def main():
         for path, wanted in documents():
             path.write_text(wanted)
         return 0
-    checks = {"format": check_format, "links": check_links, "docs": check_docs}
+    checks = {"format": check_format, "links": check_links, "docs": check_docs, "sources": check_sources}
     if args.tidy:
         checks["tidy"] = check_tidy
     bad = 0

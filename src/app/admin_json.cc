@@ -5,6 +5,7 @@
 #include "app/rules.h"
 #include "site/operation_rules.h"
 #include "site/operations.h"
+#include "survey/compare_run.h"
 
 namespace imprint::app::admin {
 namespace {
@@ -102,6 +103,7 @@ Json problem_json(const Error& error, const std::string& detail) {
           {"status", status_of(error)},
           {"detail", detail.empty() ? std::string(error.what) : detail},
           {"id", rule.id},
+          {"source", rule.source},
           {"next", rule.next}};
 }
 
@@ -194,18 +196,30 @@ Json step_json(const Run& run, const RunStep& step) {
           {"next", step.next}};
 }
 
-Json belief_json(const BeliefChange& change) {
-  return {{"fate", imprint::name(change.fate)},
-          {"id", change.belief.id},
-          {"topic", imprint::name(change.belief.topic)},
-          {"statement", change.belief.statement},
-          {"until", utc_text(change.belief.until)},
-          {"strength", imprint::name(change.strength)},
-          {"ground", imprint::name(change.evidence.ground)},
-          {"check", change.evidence.check},
-          {"because", change.evidence.because},
-          {"replaces", change.replaces},
-          {"why", change.why}};
+Json beliefs_json(const Run& run) {
+  Json out = Json::array();
+  for (const survey::BeliefReport& each : survey::report_on(run).beliefs) {
+    const BeliefChange& change = each.change;
+    out.push_back({{"fate", imprint::name(change.fate)},
+                   {"id", change.belief.id},
+                   {"topic", imprint::name(change.belief.topic)},
+                   {"statement", change.belief.statement},
+                   {"until", utc_text(change.belief.until)},
+                   {"strength", each.held ? imprint::name(*each.held) : std::string_view("none")},
+                   {"ground", imprint::name(change.evidence.ground)},
+                   {"check", change.evidence.check},
+                   {"because", change.evidence.because},
+                   {"replaces", change.replaces},
+                   {"why", change.why}});
+  }
+  return out;
+}
+
+Json audit_verdict_json(const AuditVerdict& verdict) {
+  return {{"good", !verdict.first_bad},
+          {"entries", verdict.entries},
+          {"first_bad", verdict.first_bad ? Json(*verdict.first_bad) : Json()},
+          {"head", hex(verdict.head)}};
 }
 
 Json audit_json(const AuditEntry& entry) {

@@ -117,10 +117,7 @@ Result<Outcome> show_run(const Env& env, const Call& call) {
   for (const RunStep& step : run->steps) {
     out["steps"].push_back(step_json(*run, step));
   }
-  out["beliefs"] = Json::array();
-  for (const BeliefChange& change : run->beliefs) {
-    out["beliefs"].push_back(belief_json(change));
-  }
+  out["beliefs"] = beliefs_json(*run);
   return json_answer(200, out);
 }
 
@@ -143,7 +140,8 @@ Result<Outcome> verify_audit(const Env& env, const Call& /*call*/) {
     TRY(const auto reader, store.read());
     TRY(const std::int64_t entries, reader->count("audit"));
     TRY(const std::optional<std::int64_t> broken, store::verify_audit(*reader));
-    return json_answer(200, {{"good", !broken}, {"entries", entries}, {"first_bad", broken ? Json(*broken) : Json()}});
+    TRY(const auto last, reader->audit(entries - 1, 1));
+    return json_answer(200, audit_verdict_json({entries, broken, last.empty() ? Sha256{} : last.front().hash}));
   });
 }
 

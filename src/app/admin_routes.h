@@ -110,7 +110,16 @@ Json certificate_json(const store::CertificateRow& row);
 Json pending_json(const store::PendingRow& row);
 Json run_json(const Run& run);  // without steps and beliefs
 Json step_json(const Run& run, const RunStep& step);
-Json belief_json(const BeliefChange& change);
+// The beliefs in the order of the run, each with the strength with which it was held: that of the weakest thing it
+// stands on. "none" for one that went, or whose evidence does not hold.
+Json beliefs_json(const Run& run);
+// What walking the audit log has shown; the head is the last entry's hash, zeros without entries.
+struct AuditVerdict {
+  std::int64_t entries = 0;
+  std::optional<std::int64_t> first_bad;
+  Sha256 head{};
+};
+Json audit_verdict_json(const AuditVerdict& verdict);
 Json audit_json(const AuditEntry& entry);
 
 }  // namespace imprint::app::admin

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "app/cli_rules.h"
+#include "app/suggestion.h"
 
 namespace imprint::app {
 namespace {
@@ -17,6 +18,9 @@ std::string footer(const std::string& examples) {
   }
   return out;
 }
+
+constexpr std::string_view kGlobals =
+    "\nGlobal options: --data FOLDER, --config FILE, --json, --quiet, --no-color (see `imprint --help`)\n";
 
 // A word that is no command where one is needed; nothing if that is not what is wrong.
 std::optional<Problem> unknown_word(const CLI::App& app) {
@@ -32,7 +36,11 @@ std::optional<Problem> unknown_word(const CLI::App& app) {
     return std::nullopt;
   }
   Problem out(Error{Fault::malformed, kOption});
-  out.what = "`" + path + "` has no command `" + *word + "`";
+  std::vector<std::string> names;
+  for (const CLI::App* const sub : at->get_subcommands([](const CLI::App*) { return true; })) {
+    names.push_back(sub->get_name());
+  }
+  out.what = "`" + path + "` has no command `" + *word + "`" + suggestion(*word, names);
   out.next = "`" + path + " --help` lists its commands";
   return out;
 }
@@ -112,7 +120,7 @@ Arg Arg::excludes(Arg other) const {
 
 Command Command::sub(const std::string& name, const std::string& what, const std::string& examples) const {
   CLI::App* const out = app_->add_subcommand(name, what);
-  out->footer(footer(examples));
+  out->footer(footer(examples) + std::string(kGlobals));
   return {*out, *context_};
 }
 

@@ -47,11 +47,30 @@ inline constexpr Rule kTimeout{"CLI-TIMEOUT", "it took longer than --timeout all
                                "ours: docs/guide.md, command line",
                                "run the command again: it resumes with the same key"};
 
+inline constexpr Rule kProtocol{"CLI-PROTOCOL", "this program does not speak the protocol", "ours: docs/roadmap.md",
+                                "use est; docs/roadmap.md says when the others come"};
+inline constexpr Rule kFactoryFolder{"FACTORY-FOLDER", "the folder for the devices is not empty",
+                                     "ours: docs/guide.md, devices from the factory", "name a new or empty folder"};
+inline constexpr Rule kFleet{"DEMO-FLEET", "not every device is operational", "ours: docs/guide.md, demo",
+                             "the table names the rule that each one broke"};
+inline constexpr Rule kSimulation{"SIMULATION", "the simulation found something wrong",
+                                  "ours: docs/guide.md, a fleet without devices",
+                                  "run it again with the same --seed: it will find the same"};
+inline constexpr Rule kBench{"BENCH", "the measurement could not be made", "ours: docs/guide.md, speed",
+                             "mend what the message names, and run it again on a machine with less other work"};
+inline constexpr Rule kContent{"CLI-CONTENT", "what is there is not what it should be",
+                               "ours: docs/guide.md, command line", "look at what the message names"};
+inline constexpr Rule kConflict{"CLI-CONFLICT", "something else is there already, or was changed meanwhile",
+                                "ours: docs/guide.md, command line", "look at it as it is now, and decide again"};
+inline constexpr Rule kInternal{"CLI-INTERNAL", "a fault of ours", "ours: docs/guide.md, operation",
+                                "please report it, with the command and what it printed"};
+
 inline constexpr Rule kWordUnknown{"CLI-WORD", "no protocol of the survey uses this word, and it is no word of ours",
                                    "ours: docs/glossary.md", "see the terms in `imprint compare`"};
 
-inline constexpr std::array kCliRules{&kOption,    &kConfig,     &kNoData,      &kDataPart,  &kDataTls,
-                                      &kDataInUse, &kDemoFolder, &kListenEst,   &kListenApi, &kStoreClosed,
-                                      &kFile,      &kPem,        &kAuditBroken, &kTimeout,   &kWordUnknown};
+inline constexpr std::array kCliRules{
+    &kOption,    &kConfig,      &kNoData, &kDataPart, &kDataTls,     &kDataInUse, &kDemoFolder, &kListenEst,
+    &kListenApi, &kStoreClosed, &kFile,   &kPem,      &kAuditBroken, &kTimeout,   &kProtocol,   &kFactoryFolder,
+    &kFleet,     &kSimulation,  &kBench,  &kContent,  &kConflict,    &kInternal,  &kWordUnknown};
 
 }  // namespace imprint::app

@@ -30,16 +30,16 @@ OrProblem<Ok> verify(const Context& context) {
   TRY(const Offline data, context.offline());
   TRY(const auto reader, data.store->read());
   TRY(const std::optional<std::int64_t> broken, store::verify_audit(*reader));
+  TRY(const std::int64_t count, reader->count("audit"));
+  TRY(const auto last, reader->audit(count - 1, 1));
+  const Sha256 head = last.empty() ? Sha256{} : last.front().hash;
+  context.print(admin::audit_verdict_json({count, broken, head}),
+                broken ? std::string() : "ok: " + std::to_string(count) + " entries, last hash " + hex(head) + "\n");
   if (broken) {
     Problem problem(Error{Fault::internal, kAuditBroken}, "entry " + std::to_string(*broken));
     problem.state = "its hash or its number does not fit the entry before";
     return problem;
   }
-  TRY(const std::int64_t count, reader->count("audit"));
-  TRY(const auto last, reader->audit(count - 1, 1));
-  const std::string head = last.empty() ? std::string(64, '0') : hex(last.front().hash);
-  context.print(Json{{"ok", true}, {"entries", count}, {"head", head}},
-                "ok: " + std::to_string(count) + " entries, last hash " + head + "\n");
   return Ok{};
 }
 

@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "app/cli.h"
+#include "app/cli_rules.h"
 #include "bench/est.h"
 #include "codec/base64.h"
 #include "crypto/random.h"
@@ -223,6 +224,28 @@ std::string to_text(const bench::EstFigures& f, std::int64_t on_record) {
          std::to_string(on_record) + " certificates on record.\n";
 }
 
+// The last error that a server of the measurement has named, or else its last line; empty if it said nothing.
+std::string last_words(const bench::EstPlan& plan) {
+  const auto log = io::read_file(bench::log_of(plan));
+  std::string text = log ? std::string(as_text(*log)) : std::string();
+  text.erase(text.find_last_not_of('\n') + 1);
+  const std::size_t error = text.rfind("error: ");
+  const std::size_t at = error == std::string::npos ? text.rfind('\n') + 1 : error;  // npos + 1 is 0
+  return text.substr(at, text.find('\n', at) - at);
+}
+
+OrProblem<bench::EstFigures> measure(const bench::EstPlan& plan) {
+  const auto figures = bench::measure_est(plan);
+  if (figures) {
+    return *figures;
+  }
+  Problem problem(Error{figures.error().fault, kBench});
+  problem.what = figures.error().what;
+  const std::string said = last_words(plan);
+  problem.state = said.empty() ? "the server said nothing" : "the server's last words: " + said;
+  return problem;
+}
+
 OrProblem<Ok> bench_est(const Context& context, const Options& options) {
   std::signal(SIGINT, [](int) { interrupted = true; });
   std::signal(SIGTERM, [](int) { interrupted = true; });
@@ -233,11 +256,11 @@ OrProblem<Ok> bench_est(const Context& context, const Options& options) {
   plan.idle = options.idle;
   plan.interrupted = &interrupted;
   plan.progress = [&context](std::string_view what) { context.progress(what); };
-  TRY(const bench::EstFigures figures, about(bench::measure_est(plan), "bench est"));
+  TRY(const bench::EstFigures figures, measure(plan));
   TRY(const std::int64_t on_record, about(certificates_on_record(scratch->path()), "bench est"));
   context.print(to_json(figures, on_record), to_text(figures, on_record));
   if (figures.failed > 0 || static_cast<std::uint64_t>(on_record) != figures.enrolled) {
-    Problem problem;
+    Problem problem(Error{Fault::internal, kBench});
     problem.what = std::to_string(figures.failed) + " enrolments failed, first: " + figures.first_failure;
     problem.next = "the figures above do not count; run it again on a machine with less other work";
     return problem;

@@ -1,8 +1,12 @@
+#include <iostream>
 #include <nlohmann/json.hpp>
 
 #include "app/admin_routes.h"
 #include "app/cli_rules.h"
 #include "app/cmd_device.h"
+#include "codec/base64.h"
+#include "io/file.h"
+#include "io/loop.h"
 
 namespace imprint::app {
 namespace {
@@ -102,6 +106,42 @@ OrProblem<Ok> revoke(const Context& context, const RevokeOptions& options) {
   return Ok{};
 }
 
+struct CrlOptions {
+  std::string out, format = "pem";
+};
+
+std::string pem_of_crl(BytesView der) {
+  constexpr std::size_t kLine = 64;
+  const std::string text = base64(der);
+  std::string out = "-----BEGIN X509 CRL-----\n";
+  for (std::size_t at = 0; at < text.size(); at += kLine) {
+    out += text.substr(at, kLine) + "\n";
+  }
+  return out + "-----END X509 CRL-----\n";
+}
+
+// Signed now, over what is on record now, as the server does it.
+OrProblem<Ok> crl(const Context& context, const CrlOptions& options) {
+  TRY(const Offline data, context.offline());
+  TRY(const auto site, about(make_site(data.config, data.folder, *data.store, io::wall_clock()), data.config.data));
+  const Bytes& der = site->revocation_list;
+  const std::string pem = pem_of_crl(der);
+  const BytesView content = options.format == "der" ? BytesView(der) : view(pem);
+  TRY(const auto reader, data.store->read());
+  TRY(const auto revoked, reader->revoked());
+  if (!options.out.empty()) {
+    TRY(Ok{}, about(io::write_file(options.out, content, 0644), options.out));
+  } else if (!context.globals.json && options.format == "der") {
+    std::cout.write(reinterpret_cast<const char*>(der.data()), static_cast<std::streamsize>(der.size()));
+    std::cout.flush();
+    return Ok{};
+  }
+  context.print(
+      Json{{"revoked", revoked.size()}, {"file", options.out}, {"pem", pem}},
+      options.out.empty() ? pem : options.out + ": " + std::to_string(revoked.size()) + " revoked certificate(s)\n");
+  return Ok{};
+}
+
 }  // namespace
 
 void add_ca(Command top) {
@@ -124,6 +164,14 @@ void add_ca(Command top) {
   list_command.option("--limit", list_options->filter.limit, "At most so many").between(1, 100000);
   list_command.option("--after", list_options->after, "Only those after this serial number").type("SERIAL");
   list_command.runs([list_options](const Context& c) { return list(c, *list_options); });
+
+  auto crl_options = std::make_shared<CrlOptions>();
+  const Command crl_command = ca.sub("crl", "Print the certificate revocation list, signed anew.",
+                                     "imprint ca crl --out crl.pem\nimprint ca crl --format der --out crl.der\n"
+                                     "imprint ca crl | openssl crl -noout -text");
+  crl_command.option("--out", crl_options->out, "File to write in place of printing").type("FILE");
+  crl_command.option("--format", crl_options->format, "pem or der").one_of({"pem", "der"}).shows_default();
+  crl_command.runs([crl_options](const Context& c) { return crl(c, *crl_options); });
 
   auto revoke_options = std::make_shared<RevokeOptions>();
   const Command revoke_command =

@@ -1,7 +1,9 @@
 #include <nlohmann/json.hpp>
 
 #include "app/cli.h"
+#include "app/cli_rules.h"
 #include "app/cmd_survey.h"
+#include "app/suggestion.h"
 #include "survey/compare.h"
 #include "survey/compare_run.h"
 
@@ -10,7 +12,7 @@ namespace {
 
 struct CompareOptions {
   std::string format = "text";
-  std::string run;
+  std::string run, protocol;
 };
 
 template <class T>
@@ -21,29 +23,55 @@ void show(const Context& context, const std::string& format, const T& what) {
                                        : survey::to_text(what));
 }
 
-OrProblem<Ok> compare(const Context& context, const CompareOptions& options) {
-  TRY(const RunsOnRecord records, RunsOnRecord::open(context));
-  if (options.run.empty()) {
-    TRY(const std::vector<Run> runs, records.latest());
-    show(context, options.format, survey::compare(survey::all_facts(), runs));
-  } else {
-    TRY(Run run, records.run(options.run));
-    show(context, options.format, survey::report_on(std::move(run)));
+// All that is known, or what is known of one protocol.
+OrProblem<survey::Facts> facts_of(const std::string& protocol) {
+  survey::Facts out = survey::all_facts();
+  if (protocol.empty()) {
+    return out;
   }
+  std::vector<std::string> names;
+  for (const ProtocolFacts& p : out.protocols) {
+    names.push_back(p.name);
+  }
+  std::erase_if(out.protocols, [&](const ProtocolFacts& p) { return p.name != protocol; });
+  if (out.protocols.empty()) {
+    Problem problem(Error{Fault::malformed, kOption});
+    problem.what = "--protocol " + protocol + ": not in the survey" + suggestion(protocol, names);
+    problem.next = "`imprint compare` shows them all";
+    return problem;
+  }
+  return out;
+}
+
+OrProblem<Ok> compare(const Context& context, const CompareOptions& options) {
+  if (!options.run.empty()) {
+    TRY(Run run, find_run(context, options.run));
+    show(context, options.format, survey::report_on(std::move(run)));
+    return Ok{};
+  }
+  TRY(const survey::Facts facts, facts_of(options.protocol));
+  TRY(const RunsOnRecord records, RunsOnRecord::open(context));
+  TRY(const std::vector<Run> runs, records.latest());
+  show(context, options.format, survey::compare(facts, runs));
   return Ok{};
 }
 
 }  // namespace
 
 void add_compare(Command top) {
-  const Command command = top.sub(
-      "compare", "Compare protocols: their words, players, beliefs and steps, and what runs measured.",
-      "imprint compare | less\nimprint compare --format md > comparison.md\nimprint compare --run 0123456789abcdef");
+  const Command command =
+      top.sub("compare", "Compare protocols: their words, players, beliefs and steps, and what runs measured.",
+              "imprint compare | less\nimprint compare --protocol est\nimprint compare --format md > comparison.md\n"
+              "imprint compare --run dev-1/run.json\nimprint compare --run 0123456789abcdef");
   auto options = std::make_shared<CompareOptions>();
   command.option("--format", options->format, "How to print it: text, md or json")
       .one_of({"text", "md", "json"})
       .shows_default();
-  command.option("--run", options->run, "Show what this run came to believe, and why").type("ID");
+  const Arg protocol = command.option("--protocol", options->protocol, "Only this protocol").type("NAME");
+  command
+      .option("--run", options->run, "Show what this run came to believe, and why: on record, or in a device's folder")
+      .type("FILE|ID")
+      .excludes(protocol);
   command.runs([options](const Context& c) { return compare(c, *options); });
 }
 

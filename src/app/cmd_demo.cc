@@ -3,10 +3,12 @@
 #include <filesystem>
 #include <iostream>
 #include <nlohmann/json.hpp>
+#include <set>
 
 #include "app/cli.h"
 #include "app/cli_rules.h"
 #include "app/fleet.h"
+#include "app/shell_word.h"
 #include "app/simulation.h"
 #include "crypto/random.h"
 #include "factory/line.h"
@@ -115,12 +117,19 @@ std::string joined(const std::vector<std::string>& parts) {
   return out;
 }
 
+// Devices all of whose runs went well.
+std::size_t operational_of(const std::vector<Outcome>& outcomes) {
+  std::set<std::string> good, bad;
+  for (const Outcome& o : outcomes) {
+    (o.result == "operational" ? good : bad).insert(o.device);
+  }
+  return static_cast<std::size_t>(std::ranges::count_if(good, [&](const auto& id) { return !bad.contains(id); }));
+}
+
 void print_outcomes(const Context& context, const std::vector<Outcome>& outcomes, std::size_t wanted) {
   Json json = Json::array();
   std::vector<std::vector<std::string>> rows;
-  std::size_t operational = 0;
   for (const Outcome& o : outcomes) {
-    operational += o.result == "operational" ? 1 : 0;
     json.push_back({{"device", o.device},
                     {"protocol", o.protocol},
                     {"mode", o.mode},
@@ -132,6 +141,7 @@ void print_outcomes(const Context& context, const std::vector<Outcome>& outcomes
     rows.push_back({o.device, o.protocol + " " + o.mode, o.rule.empty() ? o.result : o.result + " " + o.rule,
                     joined(o.obtained), std::to_string(o.round_trips), std::to_string(o.took.count())});
   }
+  const std::size_t operational = operational_of(outcomes);
   const std::string summary =
       std::to_string(operational) + " of " + std::to_string(wanted) + " devices are operational\n";
   context.print(Json{{"devices", json}, {"operational", operational}, {"wanted", wanted}},
@@ -143,12 +153,13 @@ class Progress {
  public:
   Progress(const Context& context, std::size_t wanted) : context_(context), wanted_(wanted) {}
   void one(const Outcome& o) {
-    ++done_;
+    const bool counts = o.mode != "renewal";  // its device was counted when it enrolled
+    done_ += counts ? 1 : 0;
     if (o.result != "operational") {
       context_.progress(o.device + ": " + o.result + " " + o.rule + (o.next.empty() ? "" : "; " + o.next));
     }
     const std::size_t step = wanted_ < 10 ? 1 : wanted_ / 10;
-    if (done_ % step == 0 || done_ == wanted_) {
+    if (counts && (done_ % step == 0 || done_ == wanted_)) {
       context_.progress(std::to_string(done_) + " of " + std::to_string(wanted_) + " devices done");
     }
   }
@@ -183,18 +194,17 @@ OrProblem<Ok> serve_fleet(const Context& context, const Options& options, const 
   const auto outcomes = onboard_fleet(
       *server, devices, options.at_once, [&](const Outcome& o) { progress.one(o); }, [] { return interrupted.load(); });
   print_outcomes(context, outcomes, devices.size());
-  const bool all = outcomes.size() == devices.size() &&
-                   std::ranges::all_of(outcomes, [](const Outcome& o) { return o.result == "operational"; });
+  const bool all = operational_of(outcomes) == devices.size();
   if (!options.once && !interrupted) {
     const std::string api = "http://127.0.0.1:" + std::to_string(server->api_port());
-    context.progress("API: " + api + "  (data in " + config.data + ")\n  curl -s -H \"Authorization: Bearer $(cat " +
-                     config.data + "/admin.token)\" " + api + "/v1/devices\nserving until Ctrl-C");
+    context.progress("API: " + api + "  (data in " + config.data + ")");
+    context.progress("  " + api_curl(config.data, api, "/v1/devices"));
+    context.progress("serving until Ctrl-C");
     wait_for_interrupt();
   }
   server->stop(kGrace);
   if (!all) {
-    Problem problem;
-    problem.what = "not every device is operational";
+    Problem problem(Error{Fault::internal, kFleet});
     problem.next = "the table names the rule that each one broke; `imprint audit list --data " + config.data +
                    "` tells what the owner decided (the folder stays for that)";
     return problem;
@@ -205,11 +215,7 @@ OrProblem<Ok> serve_fleet(const Context& context, const Options& options, const 
 OrProblem<Ok> demo(const Context& context, const Options& options) {
   for (const std::string& protocol : options.protocols) {
     if (protocol != "est") {
-      Problem problem;
-      problem.code = ExitCode::usage;
-      problem.what = protocol + ": no such protocol yet";
-      problem.next = "use --protocols est; docs/roadmap.md says when the others come";
-      return problem;
+      return Problem(Error{Fault::unsupported, kProtocol}, "--protocols " + protocol);
     }
   }
   io::set_log(io::LogLevel::warning, true);

@@ -56,9 +56,7 @@ void print_rows(const Context& context, const std::vector<Row>& rows, const Impo
 OrProblem<std::vector<ManifestEntry>> read_manifest(const Context& context, const ImportOptions& options) {
   auto text = io::read_file(options.file == "-" ? "/dev/stdin" : options.file, kMaxManifest);
   if (!text) {
-    Problem problem(Error{Fault::unreachable, kFile}, options.file);
-    problem.state = text.error().what;
-    return problem;
+    return file_problem(options.file == "-" ? "/dev/stdin" : options.file, text.error().what);
   }
   std::vector<factory::ManifestProblem> problems;
   std::vector<ManifestEntry> entries = factory::parse_manifest(as_text(*text), problems);

@@ -85,7 +85,9 @@ OrProblem<Ok> decide(const Context& context, const std::string& word, Admission 
 
 OrProblem<Ok> retire(const Context& context, const std::string& id) {
   TRY(const Offline data, context.offline());
-  TRY(Ok{}, about(data.store->write([&](store::Writer& writer) {
+  TRY(Ok{}, about(data.store->write([&](store::Writer& writer) -> Status {
+        TRY(const std::optional<Device> device, writer.device(id));
+        CHECK_OR(!device || device->admission != Admission::retired, Error{Fault::conflict, site::kDeviceRetired});
         return site::retire_device(writer, {id, std::nullopt}, by_cli());
       }),
                   id));

@@ -64,7 +64,11 @@ OrProblem<Ok> make(const Context& context, MakeOptions options) {
   const std::string folder = data.config.data + "/factory";
   TRY(const site::Ca maker, about(open_maker(folder, options.maker, now, rng), folder));
   TRY(const auto devices, about(factory::make(options.order, maker, now, rng), options.order.model));
-  TRY(Ok{}, about(factory::write_folder(options.out, devices, maker.certificate, options.order.anchors), options.out));
+  const Status written = factory::write_folder(options.out, devices, maker.certificate, options.order.anchors);
+  if (!written) {
+    const bool full = written.error().fault == Fault::conflict;
+    return Problem(full ? Error{Fault::conflict, kFactoryFolder} : written.error(), options.out);
+  }
   TRY(Ok{}, about(add_maker(data.config.data, maker.certificate), data.config.data + "/makers"));
   const std::string& first = devices.front().entry.id;
   const std::string& last = devices.back().entry.id;

@@ -8,9 +8,12 @@
 #include "app/cli.h"
 #include "app/cli_rules.h"
 #include "app/onboard_plan.h"
+#include "app/run_file.h"
+#include "app/shell_word.h"
 #include "crypto/random.h"
 #include "proto/est/rules.h"
 #include "runtime/est_device.h"
+#include "survey/compare_run.h"
 
 namespace imprint::app {
 namespace {
@@ -24,6 +27,9 @@ class Narrator final : public Journal {
                        std::to_string(step.took.count()) + " ms";
     line += step.check.empty() ? "" : "  " + step.check;
     context_.progress(line);
+    if (step.fault.empty() && !step.next.empty()) {
+      context_.progress("              " + step.next);
+    }
   }
   void ended(const Run&) override {}
 
@@ -37,6 +43,8 @@ struct Ending {
   std::optional<est::Installed> installed;
   std::optional<Problem> problem;
 };
+
+std::string run_file_of(const OnboardOptions& options) { return options.out + "/" + std::string(kRunFile); }
 
 std::string last_state(const Run& run) {
   return run.steps.size() > 1 ? run.steps[run.steps.size() - 2].state : "Start";
@@ -76,9 +84,8 @@ Ending run(const Context& context, const OnboardOptions& options, Onboarding& on
   Narrator narrator(context);
   std::optional<Ending> ending;
   EstDevice::Hooks hooks;
-  hooks.confirm = [&](const ConfirmFingerprint& question, const std::function<void(bool)>& answer) {
-    const auto& expected = onboarding.plan->expected;
-    answer(expected ? *expected == question.of.sha256 : ask_person(question));
+  hooks.confirm = [](const ConfirmFingerprint& question, const std::function<void(bool)>& answer) {
+    answer(ask_person(question));
   };
   hooks.ended = [&](const est::Client::State& state, const Run& told, const std::optional<Error>& broken) {
     ending = ending_of(state, told, broken);
@@ -95,19 +102,12 @@ Ending run(const Context& context, const OnboardOptions& options, Onboarding& on
   return *std::move(ending);
 }
 
-Json beliefs_json(const Run& run) {
-  Json out = Json::array();
-  for (const BeliefChange& change : run.beliefs) {
-    out.push_back(admin::belief_json(change));
-  }
-  return out;
-}
-
 std::string beliefs_text(const Run& run) {
   std::vector<std::vector<std::string>> rows;
-  for (const BeliefChange& change : run.beliefs) {
-    rows.push_back({std::string(imprint::name(change.fate)), std::string(imprint::name(change.strength)),
-                    change.belief.statement, change.evidence.check});
+  for (const survey::BeliefReport& each : survey::report_on(run).beliefs) {
+    rows.push_back({std::string(imprint::name(each.change.fate)),
+                    each.held ? std::string(imprint::name(*each.held)) : "none", each.change.belief.statement,
+                    each.change.evidence.check});
   }
   return rows.empty() ? "" : "\nbeliefs:\n" + table({"FATE", "STRENGTH", "BELIEF", "BECAUSE"}, rows);
 }
@@ -131,11 +131,13 @@ void print(const Context& context, const OnboardOptions& options, const Ending& 
     json["anchors"].push_back(Json{{"subject", anchor.subject.text}, {"sha256", hex(anchor.fingerprint())}});
     text += "anchor       " + anchor.subject.text + ", SHA-256 " + fingerprint_text(anchor.fingerprint()) + "\n";
   }
+  json["run_file"] = run_file_of(options);
+  text += "run          " + ending.run.id + ", in " + run_file_of(options) + "\n";
   text += "folder       " + options.out + " (key.pem, cert.pem, chain.pem, anchors.pem)\ntook         " +
           std::to_string((ending.run.ended - ending.run.started).count()) + " ms, " +
           std::to_string(counts.round_trips) + " round trips, " + std::to_string(counts.connections) + " connections\n";
   if (options.beliefs) {
-    json["beliefs"] = beliefs_json(ending.run);
+    json["beliefs"] = admin::beliefs_json(ending.run);
     text += beliefs_text(ending.run);
   }
   context.print(json, text);
@@ -149,6 +151,13 @@ OrProblem<Ok> onboard(const Context& context, const OnboardOptions& options) {
     return Problem(Error{Fault::refused, est::kNoAnchors});
   }
   const Ending ending = run(context, options, onboarding);
+  const bool told = !ending.run.id.empty();  // nothing is told of a run that was cut short
+  if (const Status kept = told ? write_run(run_file_of(options), ending.run) : Status(Ok{}); !kept) {
+    context.progress("the run is not on record in " + run_file_of(options) + ": " + std::string(kept.error().what));
+  } else if (told) {
+    context.progress("what it came to believe, and why: `imprint compare --run " + shell_word(run_file_of(options)) +
+                     "`");
+  }
   if (ending.problem) {
     return *ending.problem;
   }

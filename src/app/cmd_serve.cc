@@ -6,6 +6,7 @@
 #include "app/cli.h"
 #include "app/cli_rules.h"
 #include "app/server.h"
+#include "app/shell_word.h"
 #include "io/log.h"
 #include "io/loop.h"
 
@@ -30,32 +31,20 @@ std::string host_of(const Config& config) {
   return host.find(':') == std::string::npos ? host : "[" + host + "]";
 }
 
-// A path that a shell takes as one word.
-std::string quoted(const std::string& path) {
-  const bool plain = path.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/._-+:@") ==
-                     std::string::npos;
-  std::string out = "'";
-  for (const char c : path) {
-    out += c == '\'' ? "'\\''" : std::string(1, c);
-  }
-  return plain ? path : out + "'";
-}
-
 void print_endpoints(const Context& context, const Config& config, const Server& server) {
   const std::string data = std::filesystem::absolute(config.data).lexically_normal().string();
   const std::string est = "https://" + host_of(config) + ":" + std::to_string(server.est_port()) + "/.well-known/est";
   const std::string api_host =
       config.api.address.find(':') == std::string::npos ? config.api.address : "[" + config.api.address + "]";
   const std::string api = "http://" + api_host + ":" + std::to_string(server.api_port());
-  const std::string est_curl = "curl -s --cacert " + quoted(data + "/ca/chain.pem") + " " + est + "/cacerts";
-  const std::string api_curl =
-      "curl -s -H \"Authorization: Bearer $(cat " + quoted(data + "/admin.token") + ")\" " + api + "/v1/devices";
+  const std::string est_curl = "curl -s --cacert " + shell_word(data + "/ca/chain.pem") + " " + est + "/cacerts";
+  const std::string of_api = api_curl(data, api, "/v1/devices");
   context.print(Json{{"est", est},
                      {"api", api},
                      {"ca", data + "/ca/chain.pem"},
                      {"admin_token_file", data + "/admin.token"},
-                     {"try", {est_curl, api_curl}}},
-                "EST  " + est + "\nAPI  " + api + "\n\ntry:\n  " + est_curl + "\n  " + api_curl + "\n");
+                     {"try", {est_curl, of_api}}},
+                "EST  " + est + "\nAPI  " + api + "\n\ntry:\n  " + est_curl + "\n  " + of_api + "\n");
 }
 
 // A new configuration, all or nothing; what is wrong with it is told, and the old one stays. `started` is the one that

@@ -4,6 +4,7 @@
 
 #include "app/cli_rules.h"
 #include "app/rules.h"
+#include "app/run_file.h"
 #include "survey/compare.h"
 
 namespace imprint::app {
@@ -45,6 +46,19 @@ OrProblem<Run> RunsOnRecord::run(const std::string& id) const {
     }
   }
   return Problem(Error{Fault::refused, kRunUnknown}, id);
+}
+
+OrProblem<Run> find_run(const Context& context, const std::string& word) {
+  std::error_code ignored;
+  if (std::filesystem::is_directory(word, ignored)) {
+    return read_run(word + "/" + std::string(kRunFile));
+  }
+  const bool is_id = word.find_first_not_of("0123456789abcdef") == std::string::npos;
+  if (!is_id || std::filesystem::exists(word, ignored)) {
+    return read_run(word);
+  }
+  TRY(const RunsOnRecord records, RunsOnRecord::open(context));
+  return records.run(word);
 }
 
 }  // namespace imprint::app

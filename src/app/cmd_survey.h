@@ -20,4 +20,7 @@ class RunsOnRecord {
   std::unique_ptr<store::Store> store_;
 };
 
+// A run by its id on record, or from the file or folder that a device wrote it to. RUN-UNKNOWN, CLI-FILE, CLI-CONTENT.
+OrProblem<Run> find_run(const Context& context, const std::string& word);
+
 }  // namespace imprint::app

@@ -39,14 +39,35 @@ Problem about_file(const Rule& rule, const std::string& path, std::string_view w
   return out;
 }
 
+// For errors without a rule of their own.
+const Rule& general_rule(Fault fault) {
+  switch (fault) {
+    case Fault::malformed:
+    case Fault::unexpected:
+    case Fault::unauthentic:
+    case Fault::unsupported:
+    case Fault::refused:
+    case Fault::expired:
+      return kContent;
+    case Fault::conflict:
+    case Fault::stale:
+      return kConflict;
+    case Fault::unreachable:
+    case Fault::limit:
+      return kFile;
+    case Fault::internal:
+      break;
+  }
+  return kInternal;
+}
+
 }  // namespace
 
 Problem::Problem(const Error& error) : code(exit_code(error)), what(error.what) {
-  if (error.rule != nullptr) {
-    rule = error.rule->id;
-    source = error.rule->source;
-    next = error.rule->next;
-  }
+  const Rule& broken = error.rule != nullptr ? *error.rule : general_rule(error.fault);
+  rule = broken.id;
+  source = broken.source;
+  next = broken.next;
 }
 
 Problem::Problem(const Error& error, std::string_view about) : Problem(error) {
@@ -78,15 +99,12 @@ void Context::print(const Problem& problem) const {
   }
   const bool color = !globals.no_color && std::getenv("NO_COLOR") == nullptr && ::isatty(STDERR_FILENO) == 1;
   std::cerr << (color ? "\033[1;31merror:\033[0m " : "error: ") << printable(problem.what, /*lines=*/true) << '\n';
-  std::string why = problem.rule;
-  if (!problem.source.empty()) {
-    why.append(" (").append(problem.source).append(")");
-  }
+  std::string why = problem.rule + " (" + problem.source + ")";
   if (!problem.state.empty()) {
-    why.append(why.empty() ? "" : ", ").append(problem.state);
+    why.append(", ").append(problem.state);
   }
-  std::cerr << "why:   " << (why.empty() ? "no rule of its own" : printable(why)) << '\n';
-  std::cerr << "next:  " << (problem.next.empty() ? "see `imprint --help`" : problem.next) << '\n';
+  std::cerr << "why:   " << printable(why) << '\n';
+  std::cerr << "next:  " << printable(problem.next) << '\n';
 }
 
 std::string table(const std::vector<std::string>& header, const std::vector<std::vector<std::string>>& rows) {
@@ -164,10 +182,20 @@ OrProblem<Offline> Context::offline() const {
 
 // ---- files ----
 
+Problem file_problem(const std::string& path, std::string_view why) {
+  Problem out = about_file(kFile, path, why);
+  std::error_code ignored;
+  if (!fs::exists(path, ignored)) {
+    out.code = ExitCode::not_found;
+    out.state = "it is not there";
+  }
+  return out;
+}
+
 OrProblem<std::vector<Certificate>> read_certificates(const std::string& path) {
   const auto pem = io::read_file(path);
   if (!pem) {
-    return about_file(kFile, path, pem.error().what);
+    return file_problem(path, pem.error().what);
   }
   auto out = parse_pem_certificates(as_text(*pem));
   if (!out || out->empty()) {
@@ -188,7 +216,7 @@ OrProblem<PrivateKey> read_key(const std::string& path) {
 OrProblem<Secret> read_secret(const std::string& path) {
   auto content = io::read_file(path == "-" ? "/dev/stdin" : path, kMaxSecretFile);
   if (!content) {
-    return about_file(kFile, path, content.error().what);
+    return file_problem(path == "-" ? "/dev/stdin" : path, content.error().what);
   }
   while (!content->empty() && (content->back() == '\n' || content->back() == '\r')) {
     content->pop_back();

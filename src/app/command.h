@@ -27,12 +27,12 @@ struct Globals {
 struct Problem {
   ExitCode code = ExitCode::failed;
   std::string what;    // "dev-1: no device has this id"
-  std::string rule;    // its id; may be empty
+  std::string rule;    // its id
   std::string source;  // of the rule
   std::string state;   // where it was found: a state, a file, a line
   std::string next;    // what to do
 
-  Problem() = default;
+  // An error without a rule gets a general one by its fault.
   Problem(const Error& error);  // NOLINT(google-explicit-constructor): so that TRY takes a Result as well
   // `about` names the thing that the error is about: a device, a file.
   Problem(const Error& error, std::string_view about);
@@ -102,6 +102,9 @@ std::string table(const std::vector<std::string>& header, const std::vector<std:
 
 // JSON as text on lines of their own; what is not UTF-8 is replaced.
 std::string json_text(const Json& json);
+
+// CLI-FILE for a file named on the command line; its exit code says whether the file is there at all.
+Problem file_problem(const std::string& path, std::string_view why);
 
 // Files named on the command line.
 OrProblem<std::vector<Certificate>> read_certificates(const std::string& path);  // at least one

@@ -5,7 +5,9 @@
 #include <nlohmann/json.hpp>
 
 #include "app/cli_rules.h"
+#include "app/run_file.h"
 #include "io/file.h"
+#include "runtime/rules.h"
 
 namespace imprint::app {
 namespace {
@@ -39,8 +41,9 @@ OrProblem<DeviceFacts> read_facts(const std::string& path) {
   return DeviceFacts{member("id"), member("server"), member("label")};
 }
 
-// The initial beliefs that the factory put into the folder. Options that are given already stay.
-OrProblem<Ok> take_device_folder(OnboardOptions& options, std::string& id) {
+// The initial beliefs that the factory put into the folder. Options that are given already stay, and are not the
+// factory's.
+OrProblem<Ok> take_device_folder(OnboardOptions& options, std::string& id, est::Origins& origins) {
   const std::string& folder = options.device;
   std::error_code ignored;
   if (!fs::is_directory(folder, ignored)) {
@@ -50,21 +53,27 @@ OrProblem<Ok> take_device_folder(OnboardOptions& options, std::string& id) {
   if (exists(folder + "/device.json")) {
     TRY(const DeviceFacts facts, read_facts(folder + "/device.json"));
     id = facts.id;
-    options.server = options.server.empty() ? facts.server : options.server;
+    if (options.server.empty()) {
+      options.server = facts.server;
+      origins.server = est::Origin::factory;
+    }
     options.label = options.label.empty() ? facts.label : options.label;
   }
   if (options.certificate.empty() && exists(folder + "/idevid-key.pem")) {
     const std::string chain = folder + "/idevid-chain.pem";
     options.certificate = exists(chain) ? chain : folder + "/idevid.pem";
     options.key = folder + "/idevid-key.pem";
+    origins.credential = est::Origin::factory;
   }
   const bool own_anchors = options.anchors.empty() && options.implicit_anchors.empty() && options.fingerprint.empty();
   if (own_anchors && exists(folder + "/anchors.pem")) {
     options.anchors = folder + "/anchors.pem";
+    origins.anchors = est::Origin::factory;
   }
   if (options.password_file.empty() && exists(folder + "/token")) {
     options.password_file = folder + "/token";
     options.user = options.user.empty() ? id : options.user;
+    origins.login = est::Origin::factory;
   }
   return Ok{};
 }
@@ -98,12 +107,14 @@ OrProblem<Ok> take_installed(const OnboardOptions& options, Onboarding& out) {
   plan.renew = true;
   plan.names = {installed->certificate.subject, installed->certificate.alt_names};  // RFC 7030 section 4.2.2
   plan.credential = Credential{installed->key.id, std::move(chain)};
+  plan.origins.credential = est::Origin::record;
   plan.key_type = installed->key.key.type;
   if (options.same_key) {
     plan.keep_key = installed->key;
   }
   if (plan.explicit_anchors.empty() && plan.implicit_anchors.empty() && !plan.expected) {
     plan.explicit_anchors = installed->anchors;
+    plan.origins.anchors = est::Origin::record;
   }
   return Ok{};
 }
@@ -189,8 +200,7 @@ OrProblem<Onboarding> prepare(const OnboardOptions& given) {
   Onboarding out;
   out.plan = std::make_shared<est::Plan>();
   if (!options.device.empty()) {
-    TRY(Ok{}, take_device_folder(options, out.device));
-    out.plan->origin = est::Origin::factory;
+    TRY(Ok{}, take_device_folder(options, out.device, out.plan->origins));
   }
   const auto server = Uri::parse(options.server);
   if (!server || server->scheme != "https") {
@@ -205,9 +215,13 @@ OrProblem<Onboarding> prepare(const OnboardOptions& given) {
   out.plan->label = options.label;
   out.plan->key_type = *key_type;
   out.plan->attempts = options.attempts;
+  TRY(Ok{}, take_anchors(options, out));  // before the folder is made: a file may not be there
+  const std::string run_file = options.out + "/" + std::string(kRunFile);
+  if (foreign_run_file(run_file)) {
+    return Problem(Error{Fault::conflict, kForeignFile}, run_file);
+  }
   const auto foreign = FolderStorage::foreign_file(options.out);
   TRY(out.storage, about(FolderStorage::open(options.out), options.out + (foreign ? "/" + *foreign : "")));
-  TRY(Ok{}, take_anchors(options, out));
   if (options.renew) {
     TRY(Ok{}, take_installed(options, out));
     TRY(Ok{}, take_new_names(options, *out.plan));

@@ -97,15 +97,15 @@ constexpr std::array kAuditEntry{Member{"sequence", "integer"}, Member{"at", "ti
                                  Member{"previous", "string"},  Member{"hash", "string"}};
 constexpr std::array kAuditList{Member{"entries", "AuditEntry[]"}, Member{"next", "integer?"}};
 constexpr std::array kAuditVerdict{Member{"good", "boolean"}, Member{"entries", "integer"},
-                                   Member{"first_bad", "integer?"}};
+                                   Member{"first_bad", "integer?"}, Member{"head", "string"}};
 constexpr std::array kCa{Member{"subject", "string"},  Member{"serial", "string"},  Member{"key", "string"},
                          Member{"not_before", "time"}, Member{"not_after", "time"}, Member{"sha256", "string"},
                          Member{"pem", "string"}};
 constexpr std::array kVersionMembers{Member{"name", "string"}, Member{"version", "string"}, Member{"api", "string"}};
 constexpr std::array kHealth{Member{"status", "string"}, Member{"store", "boolean"}, Member{"listeners", "boolean"}};
-constexpr std::array kProblem{Member{"type", "string"},        Member{"title", "string"}, Member{"status", "integer"},
-                              Member{"detail", "string"},      Member{"id", "string"},    Member{"next", "string"},
-                              Member{"lines", "ImportLine[]!"}};
+constexpr std::array kProblem{Member{"type", "string"},   Member{"title", "string"},       Member{"status", "integer"},
+                              Member{"detail", "string"}, Member{"id", "string"},          Member{"source", "string"},
+                              Member{"next", "string"},   Member{"lines", "ImportLine[]!"}};
 
 constexpr std::array kSchemas{
     Schema{"Device", "A device of the inventory; its version is its ETag", kDevice},

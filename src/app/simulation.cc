@@ -3,6 +3,7 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 
+#include "app/cli_rules.h"
 #include "io/loop.h"
 #include "sim/fleet.h"
 
@@ -109,8 +110,7 @@ OrProblem<Ok> simulate(const Context& context, const Simulation& options, const 
   TRY(const sim::FleetReport report, about(sim::run_fleet(plan, *store, progress, stop), "simulation"));
   context.print(to_json(plan, report), to_text(plan, report, io::wall_clock() - before));
   if (!report.wrong.empty() || report.operational != plan.devices) {
-    Problem problem;
-    problem.what = "the simulation found something wrong";
+    Problem problem(Error{Fault::internal, kSimulation});
     problem.next = "run it again with --seed " + std::to_string(plan.seed) + ": it will find the same";
     return problem;
   }

@@ -83,7 +83,7 @@ class Measurement {
 
   Result<ServerProcess> serve(const std::string& config, std::optional<unsigned> core) {
     return ServerProcess::start({"--config", config, "--data", plan_.data, "serve"}, plan_.data + "/endpoints.json",
-                                plan_.data + "/bench.log", core);
+                                log_of(plan_), core);
   }
 
   Status say(std::string_view what) const {

@@ -32,6 +32,9 @@ struct EstPlan {
   std::function<void(std::string_view)> progress;
 };
 
+// Where the servers' output goes.
+inline std::string log_of(const EstPlan& plan) { return plan.data + "/bench.log"; }
+
 // One run of enrolments against one server.
 struct EstRun {
   double rate = 0;       // enrolments a second

@@ -23,14 +23,27 @@ constexpr double kStopTime_s = 15;
 constexpr auto kPoll = std::chrono::milliseconds(10);
 
 // In the child: nothing but calls that are safe after fork().
-[[noreturn]] void become(const char* program, char* const* arguments, const char* log, std::optional<unsigned> core) {
+[[noreturn]] void become(const char* program, char* const* arguments, char* const* environment, const char* log,
+                         std::optional<unsigned> core) {
   prctl(PR_SET_PDEATHSIG, SIGKILL);  // it never outlives the measurement
   core ? static_cast<void>(pin_to(*core)) : unpin();
   const int out = open(log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
   dup2(out, STDOUT_FILENO);
   dup2(out, STDERR_FILENO);
-  execv(program, arguments);
+  execve(program, arguments, environment);
   _exit(127);
+}
+
+// The caller's environment without what would configure the server: IMPRINT_API_LISTEN and its like.
+std::vector<char*> neutral_environment() {
+  std::vector<char*> out;
+  for (char** one = environ; *one != nullptr; ++one) {
+    if (!std::string_view(*one).starts_with("IMPRINT_")) {
+      out.push_back(*one);
+    }
+  }
+  out.push_back(nullptr);
+  return out;
 }
 
 // The port that the file names, once this process has written it.
@@ -57,11 +70,12 @@ Result<ServerProcess> ServerProcess::start(const std::vector<std::string>& argum
     pointers.push_back(one.data());
   }
   pointers.push_back(nullptr);
+  const std::vector<char*> environment = neutral_environment();
   static_cast<void>(cores());  // asked before fork(): the child must not allocate
   const pid_t pid = fork();
   CHECK_OR(pid >= 0, Error{Fault::internal, "bench: no process for the server"});
   if (pid == 0) {
-    become(program.c_str(), pointers.data(), log.c_str(), core);
+    become(program.c_str(), pointers.data(), environment.data(), log.c_str(), core);
   }
   ServerProcess out(pid);
   for (const double end = now_s() + kStartTime_s; now_s() < end; std::this_thread::sleep_for(kPoll)) {

@@ -12,7 +12,8 @@ namespace imprint::bench {
 class ServerProcess {
  public:
   // Starts this very program with these arguments, on one core or (nothing) on all, and waits until `endpoints` says
-  // where it listens. Its output goes to `log`. Fault::unreachable if it ends or says nothing within 20 seconds.
+  // where it listens. Its output goes to `log`; nothing of the
+  // caller's IMPRINT_… variables reaches it. Fault::unreachable if it ends or says nothing within 20 seconds.
   static Result<ServerProcess> start(const std::vector<std::string>& arguments, const std::string& endpoints,
                                      const std::string& log, std::optional<unsigned> core);
   ServerProcess(ServerProcess&& other) noexcept : pid_(std::exchange(other.pid_, 0)), port_(other.port_) {}

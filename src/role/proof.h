@@ -40,6 +40,12 @@ class PersonsWord {
   }
 };
 
+// What Confirmed<T> holds, where the value to expect was given before the run: nobody was asked, nobody looked.
+template <class T>
+struct Expected {
+  Confirmed<T> value;
+};
+
 // Somebody answered and nobody checked who. Anybody can make one; it is worth little.
 template <class T>
 struct FirstContact {
@@ -76,6 +82,13 @@ struct ProofTraits<Confirmed<Fingerprint>> {
   static constexpr Ground kGround = Ground::person;
   static constexpr std::string_view kCheck = "a person compared the fingerprint (RFC 7030 section 4.1.1)";
   static Bytes bytes(const Confirmed<Fingerprint>& p) { return p->of.der; }
+};
+template <>
+struct ProofTraits<Expected<Fingerprint>> {
+  static constexpr Strength kStrength = Strength::confirmed;
+  static constexpr Ground kGround = Ground::person;
+  static constexpr std::string_view kCheck = "the fingerprint was given on the command line (RFC 7030 section 4.1.1)";
+  static Bytes bytes(const Expected<Fingerprint>& p) { return p.value->of.der; }
 };
 template <>
 struct ProofTraits<FirstContact<Certificate>> {
@@ -127,7 +140,7 @@ struct ProofTraits<Configured<std::string>> {
   static Bytes bytes(const Configured<std::string>& p) { return to_bytes(p.value); }
 };
 
-// Confirmed by a person before a restart, and read back from the device's own record.
+// Confirmed by a person or by an expected value before a restart, and read back from the device's own record.
 template <class T>
 struct Recalled {
   T value;
@@ -136,8 +149,22 @@ template <>
 struct ProofTraits<Recalled<Certificate>> {
   static constexpr Strength kStrength = Strength::confirmed;
   static constexpr Ground kGround = Ground::person;
-  static constexpr std::string_view kCheck = "a person compared the fingerprint before the restart (own record)";
+  static constexpr std::string_view kCheck = "its fingerprint was compared before the restart (own record)";
   static Bytes bytes(const Recalled<Certificate>& p) { return p.value.der; }
+};
+
+// Kept by the device from an earlier run, with the certificate that is now to be renewed. How strong it was then is not
+// kept.
+template <class T>
+struct FromRecord {
+  T value;
+};
+template <>
+struct ProofTraits<FromRecord<Certificate>> {
+  static constexpr Strength kStrength = Strength::confirmed;
+  static constexpr Ground kGround = Ground::person;
+  static constexpr std::string_view kCheck = "kept from an earlier run (own record)";
+  static Bytes bytes(const FromRecord<Certificate>& p) { return p.value.der; }
 };
 
 template <class P>

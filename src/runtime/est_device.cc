@@ -1,6 +1,7 @@
 #include "runtime/est_device.h"
 
 #include "runtime/engine.h"
+#include "runtime/est_words.h"
 
 namespace imprint {
 namespace {
@@ -37,6 +38,7 @@ class EstDevice::World {
   void start(est::PlanRef plan) {
     recorder_.emplace("est", mode_of(*plan), "client", now(), rng_, journal_);
     recorder_->run().device = device_;
+    plan_ = plan;
     auto before = storage_.asked();
     if (!before) {
       broken(before.error());
@@ -56,6 +58,7 @@ class EstDevice::World {
     const std::size_t sent = send.what.body.size();
     https_->request(send.session, std::move(send.what), [this, ticket = send.ticket, sent](Result<Response> answer) {
       recorder_->count_request(sent, answer ? answer->body.size() : 0);
+      status_ = answer ? answer->status : 0;
       engine_.feed(Done<Response>{{ticket}, std::move(answer)});
     });
   }
@@ -71,6 +74,7 @@ class EstDevice::World {
   void perform(const Close& close) { https_->close(close.session); }
   void perform(const Arm& arm) {
     schedule_.cancel(timer_);
+    delay_ = arm.delay;
     timer_ = schedule_.after(arm.delay, [this] { engine_.feed(Timeout{}); });
   }
   void perform(const Learn& learn) { recorder_->learned(learn.change); }
@@ -84,11 +88,13 @@ class EstDevice::World {
     engine_.feed(Done<Bytes>{{ask.ticket}, key ? make_request(*key, ask.question.what) : Result<Bytes>(key.error())});
   }
   void perform(const Ask<ConfirmFingerprint>& ask) {
+    if (plan_->expected) {  // said before the run: nobody is asked
+      confirmed(ask.ticket, ask.question.of, *plan_->expected == ask.question.of.sha256);
+      return;
+    }
     hooks_.confirm(ask.question, [this, ticket = ask.ticket, of = ask.question.of](bool yes) {
-      using Word = Confirmed<Fingerprint>;
       recorder_->run().counts.persons_acts += 1;
-      engine_.feed(Done<Word>{
-          {ticket}, yes ? Result<Word>(PersonsWord::yes(of)) : Error{Fault::refused, "fingerprint: not confirmed"}});
+      confirmed(ticket, of, yes);
     });
   }
   template <class R>
@@ -107,7 +113,9 @@ class EstDevice::World {
       end(failed->why.fault == Fault::refused || failed->why.fault == Fault::unauthentic ? "refused" : "failed");
       return;
     }
-    recorder_->entered(name, {}, now());
+    const bool waits = std::holds_alternative<est::Client::Waiting>(state) && status_ == 202;
+    recorder_->entered(name, client_words(state, status_, delay_), now(),
+                       waits ? approval_words(device_) : std::string());
     if (const auto* enrolled = std::get_if<est::Client::Enrolled>(&state)) {
       const Certificate& c = enrolled->result.certificate;
       recorder_->run().obtained = {"certificate " + c.subject.text + " until " + utc_text(c.not_after),
@@ -124,6 +132,11 @@ class EstDevice::World {
   }
 
  private:
+  void confirmed(std::uint64_t ticket, const Fingerprint& of, bool yes) {
+    using Word = Confirmed<Fingerprint>;
+    engine_.feed(Done<Word>{
+        {ticket}, yes ? Result<Word>(PersonsWord::yes(of)) : Error{Fault::refused, "fingerprint: not confirmed"}});
+  }
   void count_handshake(const Session& session, bool own_certificate) {
     const std::size_t path = session.proven ? (*session.proven)->via.size() + 1 : 0;
     recorder_->run().counts.public_key_operations += static_cast<std::uint32_t>(2 + path + (own_certificate ? 1 : 0));
@@ -141,6 +154,9 @@ class EstDevice::World {
   Hooks hooks_;
   std::optional<Recorder> recorder_;
   std::optional<Error> broken_;
+  est::PlanRef plan_;
+  int status_ = 0;    // of the last answer
+  Duration delay_{};  // of the last timer
   std::uint64_t timer_ = 0;
   std::unique_ptr<io::HttpsClient> https_;
   Engine<est::Client, World> engine_;

@@ -19,7 +19,8 @@ Connector over_sockets(io::Loop& loop, const io::Guard& guard);
 class EstDevice {
  public:
   struct Hooks {
-    // Asks a person whether this is the right fingerprint; `answer` may be called later, on the loop's thread.
+    // Asks a person whether this is the right fingerprint, unless the plan says which to expect; `answer` may be called
+    // later, on the loop's thread.
     std::function<void(const ConfirmFingerprint& question, std::function<void(bool)> answer)> confirm;
     // The run is over: the state is Enrolled or Failed, or the error says why the device's own disk gave up.
     std::function<void(const est::Client::State&, const Run&, const std::optional<Error>& broken)> ended;

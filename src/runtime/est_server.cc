@@ -4,6 +4,7 @@
 #include "proto/est/rules.h"
 #include "runtime/engine.h"
 #include "runtime/est_words.h"
+#include "site/rules.h"
 
 namespace imprint {
 namespace {
@@ -172,7 +173,8 @@ class EstServer::Conversation : public std::enable_shared_from_this<Conversation
     } else if (decision_->verdict == Verdict::pending) {
       const Rule& rule = decision_->rule != nullptr ? *decision_->rule : est::kRefused;
       recorder_.run().rule = rule.id;
-      recorder_.entered(state, decided_words(*decision_), now(), rule.next);
+      recorder_.entered(state, decided_words(*decision_) + "; " + waiting_words(202, decision_->retry_after), now(),
+                        &rule == &site::kWaiting ? approval_words(recorder_.run().device) : std::string(rule.next));
     } else {
       const bool unknown = decision_->verdict == Verdict::unauthenticated;
       const Rule& rule = decision_->rule != nullptr ? *decision_->rule : unknown ? est::kWhoAreYou : est::kRefused;

@@ -1,5 +1,7 @@
 // What the server tells of an onboarding: every transition of its role is a step that says what was checked, and a
 // refusal names its rule and what to do next, while it happens.
+#include <algorithm>
+
 #include "codec/base64.h"
 #include "runtime/wire_testing.h"
 
@@ -124,6 +126,34 @@ TEST_F(Timeline, who_waits_is_told_to_whom_it_may_turn) {
   EXPECT_EQ(last.step.fault, "");
   EXPECT_NE(last.step.next.find("imprint device approve"), std::string::npos);
   expect_step(journal_.steps.size() - 1, "Idle", {"certificate CN=dev-6 of CN=Maker", "waits for approval"});
+}
+
+TEST_F(Timeline, a_device_that_waits_says_what_for_and_what_its_owner_runs) {
+  site_->policy.retry_after = std::chrono::seconds(1);
+  MemoryStorage storage;
+  auto plan = plan_with_idevid("dev-6", storage);
+  plan->polls = 2;
+  const imprint::Run run = onboard(storage, plan);
+  const auto waiting = std::ranges::find(run.steps, "Waiting", &RunStep::state);
+  ASSERT_NE(waiting, run.steps.end());
+  EXPECT_EQ(waiting->check, "202: the owner has to approve; asks again in 1 s");
+  EXPECT_NE(waiting->next.find("imprint device approve dev"), std::string::npos) << waiting->next;
+  expect_step(journal_.steps.size() - 1, "Idle", {waiting->check});
+  for (const RunStep& step : run.steps) {
+    EXPECT_FALSE(step.check.empty()) << step.state;
+  }
+}
+
+TEST_F(Timeline, an_expected_fingerprint_asks_nobody) {
+  MemoryStorage storage;
+  auto plan = plan_with_idevid("dev-8", storage);
+  register_device("dev-8", &plan->credential->chain[0]);
+  plan->explicit_anchors.clear();
+  plan->expected = site_->ca.certificate.fingerprint();
+  const imprint::Run run = onboard(storage, plan, /*person_says=*/false);
+  EXPECT_EQ(run.result, "operational");
+  EXPECT_EQ(run.counts.persons_acts, 0U);
+  EXPECT_EQ(shown_, Sha256{});
 }
 
 TEST_F(Timeline, a_profile_that_demands_linking_names_its_rule_for_a_request_without) {

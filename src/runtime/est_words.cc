@@ -29,7 +29,85 @@ std::string linking_words(const est::Server::Admitting& s, const est::Label* lab
          " is this TLS session's value";
 }
 
+std::string seconds_words(Duration delay) {
+  return std::to_string(std::chrono::ceil<std::chrono::seconds>(delay).count()) + " s";
+}
+
+std::string anchors_words(std::size_t count) { return std::to_string(count) + (count == 1 ? " anchor" : " anchors"); }
+
+std::string key_words(const est::Client::Progress& p) {
+  return p.key ? std::string(name(p.key->key.type)) + " key" : std::string("key");
+}
+
+std::string server_words(const Session& session) {
+  if (!session.proven) {
+    return "the server is not verified";
+  }
+  const CertificateChain& chain = **session.proven;
+  return "the server's certificate " + chain.leaf.subject.text + " reaches the anchor " + chain.anchor.subject.text;
+}
+
+// One sentence a state of the client.
+struct InWords {
+  int status;
+  Duration delay;
+
+  std::string operator()(const est::Client::Idle&) const { return {}; }
+  std::string operator()(const est::Client::Opening& s) const {
+    const std::size_t anchors = s.p.anchors.empty() ? s.p.plan->implicit_anchors.size() : s.p.anchors.size();
+    return "connects to " + s.p.server.authority() + ", which has to reach " +
+           (anchors == 1 ? "my anchor" : "one of my " + anchors_words(anchors));
+  }
+  std::string operator()(const est::Client::Meeting& s) const {
+    return "connects to " + s.p.server.authority() + ", for which nobody has vouched yet";
+  }
+  std::string operator()(const est::Client::Glimpsing&) const {
+    return "asks whoever answered for CA certificates, and nothing else";
+  }
+  std::string operator()(const est::Client::Confirming&) const {
+    return "the CA's fingerprint has to be compared before anything else";
+  }
+  std::string operator()(const est::Client::Fetching& s) const { return server_words(*s.tls) + "; asks for cacerts"; }
+  std::string operator()(const est::Client::Wishing& s) const {
+    return "cacerts: " + anchors_words(s.p.anchors.size()) + " of the owner; asks for csrattrs";
+  }
+  std::string operator()(const est::Client::Keying&) const { return "csrattrs read; makes a key"; }
+  std::string operator()(const est::Client::Signing& s) const {
+    return server_words(*s.tls) + "; signs the request with its " + key_words(s.p) + ", linked to this TLS session";
+  }
+  std::string operator()(const est::Client::Enrolling& s) const {
+    return std::string("the key is on record; asks for ") +
+           (s.p.plan->renew ? "a renewal (simplereenroll)" : "a certificate (simpleenroll)");
+  }
+  std::string operator()(const est::Client::Waiting&) const { return waiting_words(status, delay); }
+  std::string operator()(const est::Client::Resting& s) const {
+    return "attempt " + std::to_string(s.p.failures) + " of " + std::to_string(s.p.plan->attempts) +
+           " failed; tries again in " + seconds_words(delay);
+  }
+  std::string operator()(const est::Client::Enrolled& s) const {
+    return certificate_words(s.result.certificate.der) + "; it reaches an anchor, and it is for this device's key";
+  }
+  std::string operator()(const est::Client::Failed& s) const { return s.detail; }
+};
+
 }  // namespace
+
+std::string client_words(const est::Client::State& state, int status, Duration delay) {
+  return std::visit(InWords{status, delay}, state);
+}
+
+std::string waiting_words(int status, Duration delay) {
+  const std::string why = status == 503 ? "the server has no time" : "the owner has to approve";
+  return std::to_string(status) + ": " + why + "; asks again in " + seconds_words(delay);
+}
+
+std::string approval_words(const std::string& device) {
+  const bool plain = !device.empty() && device.find_first_not_of(
+                                            "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+                                            "0123456789._-:") == std::string::npos;
+  return "the owner runs `imprint device approve " + (plain ? device : std::string("ID")) +
+         "` (`imprint device pending` lists what waits)";
+}
 
 std::string applicant_words(const Session& session, const std::optional<Login>& login) {
   if (session.proven) {

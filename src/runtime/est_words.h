@@ -1,8 +1,10 @@
-// What the EST server has checked, in words: for the timeline of a run.
+// What EST's roles have checked, in words: for the timeline of a run, which command line, API and log show alike.
 #pragma once
 
 #include <string>
 
+#include "base/instant.h"
+#include "proto/est/client.h"
 #include "proto/est/server.h"
 
 namespace imprint {
@@ -19,5 +21,15 @@ std::string decided_words(const Decision& decision);
 
 // "serial number 20ab… for CN=dev-1, until 2027-…, signed by CN=Owner"; says so if the DER cannot be read.
 std::string certificate_words(BytesView der);
+
+// What a client has found on its way into this state. `status` is that of the last answer, 0 without one; `delay` is
+// how long it waits or rests.
+std::string client_words(const est::Client::State& state, int status, Duration delay);
+
+// "202: the owner has to approve; asks again in 30 s".
+std::string waiting_words(int status, Duration delay);
+
+// What the owner runs so that a device that waits goes on; any device if its id is not known.
+std::string approval_words(const std::string& device);
 
 }  // namespace imprint

@@ -30,7 +30,7 @@ est::PlanRef plan_of(const factory::Born& born, const Uri& server, const std::ve
   auto plan = std::make_shared<est::Plan>();
   plan->server = server;
   plan->label = born.entry.label;
-  plan->origin = est::Origin::factory;
+  plan->origins = est::kAllFromFactory;
   plan->explicit_anchors = anchors;
   if (born.entry.idevid) {
     plan->credential = Credential{std::string(kIdevidKey), born.chain};

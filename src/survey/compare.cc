@@ -24,7 +24,8 @@ bool same_kind(const Run& a, const Run& b) { return a.protocol == b.protocol && 
 bool is_initial(const BeliefChange& change) {
   return change.evidence.ground == Ground::factory ||
          change.evidence.check == ProofTraits<Configured<Certificate>>::kCheck ||
-         change.evidence.check == ProofTraits<Recalled<Certificate>>::kCheck;
+         change.evidence.check == ProofTraits<Recalled<Certificate>>::kCheck ||
+         change.evidence.check == ProofTraits<FromRecord<Certificate>>::kCheck;
 }
 
 // The beliefs of a run, each with the strength that its chain leaves it.

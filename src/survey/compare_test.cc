@@ -56,6 +56,16 @@ TEST_F(Compare, without_runs_every_cell_names_a_source) {
   EXPECT_NE(text.find("No successful run is on record yet"), std::string::npos);
 }
 
+TEST_F(Compare, what_was_measured_comes_first) {
+  save(onboarding_.bootstrap());
+  const Table table = compare(all_facts(), latest());
+  const std::string text = to_text(table);
+  EXPECT_LT(text.find("Measured: "), text.find("Sources\n"));
+  EXPECT_LT(text.find("public-key operations"), text.find("Processes: "));
+  const std::string page = to_markdown(table);
+  EXPECT_LT(page.find("## Measured"), page.find("## Sources"));
+}
+
 TEST_F(Compare, the_five_areas_are_filled_for_every_protocol) {
   const Table table = compare(all_facts(), {});
   for (const Row& row : table.rows) {

@@ -176,11 +176,13 @@ std::string text_measured(const Table& table) {
     }
   }
   const bool any = std::ranges::any_of(table.columns, [](const Column& c) { return !c.run.empty(); });
-  std::string out = grid(header, rows);
-  if (!any) {
+  std::string out = columns.empty() ? std::string() : grid(header, rows);
+  if (!any && !columns.empty()) {
     out += "\nNo successful run is on record yet: onboard a device, then look again.\n";
   }
-  return out + "\n" + hanging("", "Not spoken by this program, so never measured: " + not_spoken(table) + ".", 0);
+  const std::string others = not_spoken(table);
+  return others.empty() ? out
+                        : out + "\n" + hanging("", "Not spoken by this program, so never measured: " + others + ".", 0);
 }
 
 // ---- Markdown ----
@@ -239,6 +241,7 @@ Json said_json(const Cell& cell) {
 
 std::string to_text(const Table& table) {
   std::string out = hanging("", kLegend, 0);
+  out += heading("Measured: the latest successful run of each mode") + text_measured(table);
   out += heading("Sources");
   for (const Sourced& s : table.sources) {
     out += hanging(s.source, s.text, kLabel);
@@ -246,7 +249,7 @@ std::string to_text(const Table& table) {
   std::string area;
   for (const Row& row : table.rows) {
     if (row.area == "measured") {
-      break;
+      continue;
     }
     if (row.area == "scales" || row.area == "assumptions") {
       out += area == row.area ? "" : heading(capital(row.area));
@@ -257,11 +260,13 @@ std::string to_text(const Table& table) {
     }
     area = row.area;
   }
-  return out + heading("Measured: the latest successful run of each mode") + text_measured(table);
+  return out;
 }
 
 std::string to_markdown(const Table& table) {
-  std::string out = "# Comparison\n\n" + std::string(kLegend) + "\n\n";
+  std::string out = "# Comparison\n\n" + std::string(kLegend) + "\n\n## Measured\n\n";
+  markdown_measured(table, out);
+  out += "\n## Sources\n\n";
   for (const Sourced& s : table.sources) {
     out += "- " + escaped(s.source) + ": " + escaped(s.text) + "\n";
   }
@@ -269,10 +274,6 @@ std::string to_markdown(const Table& table) {
   for (const Row& row : table.rows) {
     const bool first = std::exchange(area, row.area) != row.area;
     if (row.area == "measured") {
-      if (first) {
-        out += "\n## Measured\n\n";
-        markdown_measured(table, out);
-      }
       continue;
     }
     if (first) {

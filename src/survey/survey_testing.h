@@ -43,7 +43,7 @@ class Onboarding {
 
   Run certificate() {
     est::Plan plan;
-    plan.origin = est::Origin::factory;
+    plan.origins = est::kAllFromFactory;
     plan.explicit_anchors = {ca_.certificate};
     plan.credential = Credential{"idevid", {maker_.certificate}};
     return run(std::move(plan), "certificate");

@@ -60,6 +60,24 @@ kill -INT "$bench"
 wait "$bench"
 [ $? -ne 0 ] && nothing_left
 ok "an interrupted measurement fails and leaves nothing behind"
+"$imprint" bench est --seconds 30 >"$work/stdout" 2>"$work/stderr" </dev/null &
+bench=$!
+for _ in $(seq 200); do
+  grep -q "warming up" "$work/stderr" && break
+  sleep 0.1
+done
+kill -KILL "$(pgrep -P "$bench" | head -1)"
+wait "$bench"
+[ $? -eq 1 ] && grep -q '^why:   BENCH (ours: docs/guide.md, speed), the server' "$work/stderr" && ! grep -q "no rule of its own" "$work/stderr"
+ok "a server that dies ends the measurement with a rule"
+python3 -c 'import socket, time; s = socket.socket(); s.bind(("127.0.0.1", 0)); s.listen(); print(s.getsockname()[1], flush=True); time.sleep(600)' >"$work/port" &
+holder=$!
+for _ in $(seq 100); do [ -s "$work/port" ] && break; sleep 0.1; done
+IMPRINT_API_LISTEN=127.0.0.1:$(cat "$work/port") "$imprint" bench est --seconds 1 --idle 50 --devices 16 --at-once 16 --json >"$work/stdout" 2>"$work/stderr" </dev/null
+status=$?
+kill "$holder"
+[ "$status" -eq 0 ]
+ok "the caller's IMPRINT_ variables do not reach the server under measurement"
 "$imprint" bench est --seconds 0 >"$work/stdout" 2>"$work/stderr" </dev/null
 [ $? -eq 2 ]
 ok "no time is a usage error"

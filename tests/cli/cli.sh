@@ -28,12 +28,17 @@ ok() {
   fi
 }
 
+# All that was complained of, to be looked at in the end.
+complaints=$work/complaints
+: >"$complaints"
+
 # exits CODE ARGUMENTS…: runs the command, keeps what it prints, and compares its exit code.
 exits() {
   local want=$1
   shift
   "$imprint" "$@" >"$out" 2>"$err" </dev/null
   local got=$?
+  cat "$err" >>"$complaints"
   [ "$got" -eq "$want" ] || { echo "# exit $got, not $want: imprint $*"; return 1; }
 }
 
@@ -47,12 +52,12 @@ sql() { python3 -c 'import sqlite3, sys; c = sqlite3.connect(sys.argv[1]); c.exe
 # ---- help ----
 commands=("init" "serve" "onboard" "onboard est" "device" "device add" "device import" "device list" "device show"
   "device pending" "device approve" "device refuse" "device retire" "device token" "factory" "factory make" "ca"
-  "ca show" "ca list" "ca revoke" "audit" "audit list" "audit verify" "config" "config check" "config show"
+  "ca show" "ca list" "ca crl" "ca revoke" "audit" "audit list" "audit verify" "config" "config check" "config show"
   "config defaults" "bench" "bench est" "version")
 for command in "${commands[@]}"; do
   # shellcheck disable=SC2086  # a command is one or two words
-  exits 0 $command --help && grep -A1 -F "Examples:" "$out" | grep -qE "^ +.*imprint.* ${command%% *}"
-  ok "help of '$command' has an example"
+  exits 0 $command --help && grep -A1 -F "Examples:" "$out" | grep -qE "^ +.*imprint.* ${command%% *}" && said "--data FOLDER" && said "--config FILE"
+  ok "help of '$command' has an example and names the global options"
 done
 exits 0 --help && said "Examples:"
 ok "help of the whole has an example"
@@ -64,6 +69,8 @@ exits 2 frobnicate --json && is_json "$err"
 ok "a usage error is JSON with --json"
 exits 2 frobnicate && complained 'has no command `frobnicate`' && exits 2 device adx && complained '`imprint device` has no command `adx`'
 ok "a word that is no command is named"
+exits 2 device lst && complained 'did you mean list?' && exits 2 onbord && complained 'did you mean onboard?' && exits 2 frobnicate && ! complained "did you mean"
+ok "and so is the command that was probably meant"
 exits 0 version && said "imprint "
 ok "version"
 exits 0 --json version && is_json "$out" && exits 0 version --json && is_json "$out"
@@ -90,7 +97,7 @@ IMPRINT_EST_LSTEN=x exits 2 config show && complained "IMPRINT_EST_LISTEN"
 ok "a variable with a slip is refused"
 
 # ---- init ----
-exits 1 device list && complained "imprint init"
+exits 6 device list && complained "imprint init" && complained CLI-NO-DATA
 ok "without a data folder the way to make one is told"
 exits 0 init && said "fingerprint" && cp "$out" first
 ok "init makes the data folder"
@@ -157,6 +164,8 @@ exits 0 device token dev-2 --json && is_json "$out" && [ "$(member "$out" 'len(j
 ok "device token"
 exits 0 device retire dev-2 --json && [ "$(member "$out" 'j["admission"], j["lifecycle"]')" = "('retired', 'decommissioned')" ]
 ok "device retire"
+exits 7 device retire dev-2 && complained DEVICE-RETIRED
+ok "a device is retired once"
 exits 7 device approve dev-2 && complained DEVICE-RETIRED
 ok "a retired device is not approved again"
 for verb in approve refuse retire token; do
@@ -171,7 +180,7 @@ exits 0 factory make --model acme --count 3 --out acme --with-anchors --server h
 ok "factory make"
 openssl verify -CAfile acme/maker-root.pem acme/acme-0002/idevid.pem >"$out" 2>"$err"
 ok "openssl takes the IDevID"
-exits 7 factory make --model acme --out acme
+exits 7 factory make --model acme --out acme && complained FACTORY-FOLDER
 ok "a folder that is there is a conflict"
 exits 0 device import acme/manifest.jsonl --dry-run --json && is_json "$out" && exits 6 device show acme-0001
 ok "a dry run takes nothing"
@@ -201,8 +210,8 @@ exits 7 device import stolen.jsonl && complained thief && exits 6 device show mo
 ok "an identity that another device has is a conflict"
 "$imprint" device import - <more/manifest.jsonl >"$out" 2>"$err" && exits 0 device show more-0002
 ok "device import from standard input"
-exits 1 device import none.jsonl && complained CLI-FILE
-ok "a manifest that is not there"
+exits 6 device import none.jsonl && complained CLI-FILE && exits 6 onboard est --server https://127.0.0.1:1 --out none --anchors none.pem && complained CLI-FILE
+ok "a manifest or anchors that are not there: not found"
 
 # ---- the CA ----
 exits 0 ca list && said "(server)" && exits 0 ca list --json && is_json "$out"
@@ -246,8 +255,12 @@ trap 'kill "$server" 2>/dev/null; rm -rf "$work"' EXIT
 for _ in $(seq 100); do is_json serve.json 2>/dev/null && break; sleep 0.1; done
 url=$(member serve.json 'j["est"]' | sed 's|/.well-known/est$||')
 ca=data/ca/chain.pem
-bash -c "$(member serve.json 'j["try"][0]')" >"$out" 2>"$err" && [ -s "$out" ] && bash -c "$(member serve.json 'j["try"][1]')" >"$out" 2>"$err" && is_json "$out"
-ok "the curl lines that serve prints work as pasted"
+devices=$("$imprint" device list --json | python3 -c 'import json, sys; print(len(json.load(sys.stdin)["devices"]))')
+pasted() { (cd / && bash -c "$(member "$work/serve.json" "j['try'][$1].replace('curl -s ', 'curl -s --fail ')")") >"$out" 2>"$err"; }
+pasted 0 && base64 -d "$out" 2>"$err" | openssl pkcs7 -inform DER -print_certs 2>"$err" | grep -q "BEGIN CERTIFICATE"
+ok "the EST curl line that serve prints works as pasted"
+pasted 1 && [ "$devices" -gt 3 ] && [ "$(member "$out" 'len(j["devices"])')" = "$devices" ] && member serve.json 'j["try"][1]' | grep -qE '/v1/devices$'
+ok "the API curl line that serve prints works as pasted, and ends with its address"
 member added.json 'j["token"]' >token
 exits 0 onboard est --server "$url" --out dev-1 --anchors $ca --user dev-1 --password-file token --json --beliefs && is_json "$out" \
   && [ "$(member "$out" 'j["certificate"]["subject"], j["result"], len(j["beliefs"]) > 2')" = "('CN=dev-1', 'operational', True)" ]
@@ -261,10 +274,25 @@ exits 0 onboard est --server "$url" --out dev-1 --renew --same-key && sha256sum 
 ok "renewal with the same key"
 exits 0 onboard est --server "$url" --out dev-1 --renew --json && is_json "$out" && ! sha256sum -c key >/dev/null 2>&1
 ok "renewal with a new key"
-exits 0 onboard est --server "$url" --device acme/acme-0001 --out acme-1 && said CN=acme-0001
+exits 0 onboard est --server "$url" --device acme/acme-0001 --out acme-1 --json --beliefs && said CN=acme-0001
 ok "a factory device finds its owner by its own anchors"
-exits 0 onboard est --server "$url" --device more/more-0001 --out more-1 --fingerprint "$(cat fingerprint)" && said CN=more-0001
+[ "$(member "$out" '{b["id"].split(":")[0]: b["ground"] for b in j["beliefs"] if b["ground"] != "check"}')" = "{'endpoint': 'person', 'anchor': 'factory', 'identity': 'factory'}" ]
+ok "the factory is credited with what it put in, and not with the server of the command line"
+exits 0 onboard est --server "$url" --device more/more-0001 --out more-1 --fingerprint "$(cat fingerprint)" --json --beliefs && said CN=more-0001
 ok "a fingerprint takes the place of anchors"
+[ "$(member "$out" 'sorted({b["strength"] for b in j["beliefs"] if b["ground"] == "check"})')" = "['confirmed']" ] \
+  && [ "$(member "$out" '[b["check"] for b in j["beliefs"] if b["topic"] == "anchor"]')" = "['the fingerprint was given on the command line (RFC 7030 section 4.1.1)']" ] \
+  && [ "$(member "$out" 'j["counts"]["persons_acts"]')" = 0 ]
+ok "no belief is stronger than the fingerprint that it stands on, and nobody compared it"
+run=$(member "$out" 'j["run"]')
+[ "$(stat -c %a more-1/run.json)" = 600 ] && exits 0 compare --run more-1/run.json --json && [ "$(member "$out" 'j["run"]["id"] if isinstance(j["run"], dict) else j["run"]')" = "$run" ] \
+  && exits 0 compare --run more-1 && said "the check alone would give: proved" && ! grep -qF "$(cat more/more-0001/token)" more-1/run.json
+ok "a device's run is on record in its folder, and compare reads it"
+exits 6 compare --run 0123456789abcdef && complained RUN-UNKNOWN && exits 6 compare --run nothing/run.json && complained CLI-FILE && exits 1 compare --run data/ca/chain.pem
+ok "a run that is not there, a file that is none"
+exits 0 compare --protocol est --json && [ "$(member "$out" 'sorted({c["protocol"] for c in j["columns"]})')" = "['est']" ] && exits 2 compare --protocol eest && complained "did you mean est?" \
+  && exits 0 compare && [ "$(grep -n '^Measured: ' "$out" | cut -d: -f1)" -lt "$(grep -n '^Sources' "$out" | cut -d: -f1)" ]
+ok "compare shows what was measured first, and one protocol if asked"
 exits 4 onboard est --server "$url" --out wrong --fingerprint "$(printf 'AB%.0s' $(seq 32))" && complained EST-FINGERPRINT
 ok "another fingerprint than the CA's"
 echo not-the-token >wrong.token
@@ -281,7 +309,8 @@ ok "the same command again goes on with the key of the attempt before"
 exits 4 onboard est --server "$url" --out wrong --anchors acme/maker-root.pem && complained EST-SERVER-UNTRUSTED
 ok "anchors that are not the server's"
 exits 0 factory make --model late --out late --with-anchors
-exits 5 onboard est --server "$url" --device late/late-0001 --out late-1 --timeout 2 && exits 0 device list && said "waiting for approval"
+exits 5 onboard est --server "$url" --device late/late-0001 --out late-1 --timeout 2 \
+  && complained "202: the owner has to approve; asks again in 1 s" && complained '`imprint device approve late-0001`' && complained "reaches the anchor" && exits 0 device list && said "waiting for approval"
 ok "a device that nobody knows waits"
 exits 0 device pending --json && key=$(member "$out" 'j["pending"][0]["key"]') && exits 0 device approve "${key:0:12}" && said late-0001
 ok "a request is approved by the start of its key, while the server runs"
@@ -290,6 +319,12 @@ ok "the approved device gets its certificate"
 exits 0 ca list --device dev-1 --json && serial=$(member "$out" 'j["certificates"][-1]["serial"]') \
   && exits 0 ca revoke "$serial" --reason key_compromise && exits 7 ca revoke "$serial"
 ok "a certificate is revoked once"
+exits 0 ca crl --out crl.pem && said "1 revoked" && openssl crl -in crl.pem -CAfile $ca -noout -text >"$out" 2>"$err" \
+  && grep -qi "Serial Number: $serial" "$out" && grep -q "verify OK" "$err" && exits 0 ca crl --format der && openssl crl -inform DER -in "$out" -noout \
+  && exits 0 ca crl && said "BEGIN X509 CRL"
+ok "ca crl has it, in PEM and in DER, and openssl takes its signature"
+curl -s --fail --cacert $ca "$url/.well-known/imprint/crl" >"$out" 2>"$err" && openssl crl -inform DER -in "$out" -CAfile $ca -noout 2>"$err"
+ok "who relies on the certificates gets the list without a token"
 exits 0 device retire dev-1 && exits 3 onboard est --server "$url" --out dev-1 --renew
 ok "a retired device is refused"
 kill -TERM "$server" && wait "$server"
@@ -298,11 +333,15 @@ ok "serve ends well on SIGTERM"
 # ---- the audit log ----
 exits 0 audit list && said device.added && exits 0 audit list --limit 2 --json && is_json "$out" && [ "$(member "$out" 'len(j["audit"])')" = 2 ]
 ok "audit list"
-exits 0 audit verify && said "ok:" && exits 0 audit verify --json && is_json "$out"
+exits 0 audit verify && said "ok:" && exits 0 audit verify --json && [ "$(member "$out" 'j["good"], j["first_bad"], j["entries"] > 9, len(j["head"])')" = "(True, None, True, 64)" ]
 ok "audit verify"
 sql data/imprint.db "UPDATE audit SET detail = replace(detail, 'pump', 'pomp') WHERE sequence = (SELECT min(sequence) FROM audit WHERE detail LIKE '%pump%')"
-exits 1 audit verify && complained AUDIT-CHAIN
+exits 1 audit verify && complained AUDIT-CHAIN && exits 1 audit verify --json && [ "$(member "$out" 'j["good"], j["first_bad"] > 0')" = "(False, True)" ]
 ok "a changed entry breaks the chain"
+
+# ---- all of it ----
+grep -q "^why: " "$complaints" && ! grep -F -e "no rule of its own" -e "see \`imprint --help\`" "$complaints" >"$out" && ! grep -E "^why:   *(\(|$)" "$complaints" >"$out"
+ok "every complaint names its rule"
 
 echo "1..$count"
 [ "$failed" -eq 0 ]

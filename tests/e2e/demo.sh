@@ -32,13 +32,15 @@ check "as JSON" sh -c "'$imprint' demo --once --devices 2 --json 2>/dev/null | p
 check "five hundred devices" sh -c "'$imprint' demo --once --devices 500 --quiet >'$work/500' && grep -q '^500 of 500' '$work/500'"
 check "a simulated fleet under faults" sh -c "'$imprint' demo --simulate --devices 300 --seed 7 --quiet >'$work/sim' && grep -q '^300 of 300' '$work/sim'"
 check "the same seed gives the same trace" sh -c "for i in 1 2; do '$imprint' demo --simulate --devices 30 --seed 9 --faults drawn --json --quiet >'$work/sim'\$i; done; cmp '$work/sim1' '$work/sim2'"
-check "a protocol that is not there is a usage error" sh -c "'$imprint' demo --once --protocols brski; test \$? = 2"
+check "a protocol that is not there is a usage error, with a rule" sh -c "'$imprint' demo --once --protocols brski >'$work/brski' 2>&1; test \$? = 2 && grep -q CLI-PROTOCOL '$work/brski' && ! grep -q 'no rule of its own' '$work/brski'"
 
 "$imprint" demo --devices 2 --data "$work/data" >"$work/served" 2>"$work/serving" &
 server=$!
 for _ in $(seq 100); do grep -q 'serving until' "$work/serving" && break; sleep 0.1; done
 curl_line=$(grep -o 'curl -s .*' "$work/serving")
-check "the curl line works as pasted" sh -c "$curl_line | python3 -c 'import json,sys; json.load(sys.stdin)'"
+check "the curl line ends with its address" sh -c 'printf "%s\n" "$1" | grep -qE " http://127\.0\.0\.1:[0-9]+/v1/devices$"' - "$curl_line"
+pasted="${curl_line/curl -s /curl -s --fail } | python3 -c 'import json, sys; sys.exit(len(json.load(sys.stdin)[\"devices\"]) != 2)'"
+check "the curl line works as pasted, from another folder" bash -c "cd / && set -o pipefail && $pasted"
 check "it goes on serving" kill -0 "$server"
 kill -INT "$server"
 wait "$server"
@@ -46,5 +48,11 @@ check "Ctrl-C ends it with 0" test $? = 0
 server=
 check "the audit log of the demo holds" "$imprint" audit verify --data "$work/data"
 check "compare draws from its runs" sh -c "'$imprint' compare --data '$work/data' | grep -q est"
+"$imprint" demo --once --devices 4 --data "$work/modes" >"$work/table" 2>/dev/null
+check "four devices show every mode" sh -c "grep -q 'est bootstrap  *operational' '$work/table' && grep -q 'est renewal  *operational' '$work/table' && grep -q '^4 of 4 devices' '$work/table'"
+check "and compare has a column of the device's own for each" sh -c "'$imprint' compare --data '$work/modes' --json | python3 -c '
+import json, sys
+told = {c[\"mode\"]: c[\"run\"][\"told_by\"] for c in json.load(sys.stdin)[\"columns\"] if c[\"run\"]}
+assert told == dict.fromkeys([\"bootstrap\", \"certificate\", \"secret\", \"renewal\"], \"client\"), told'"
 echo "1..$n"
 exit $failed

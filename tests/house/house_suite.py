@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The house rules as a suite: format, link lists, printed documents."""
+"""The house rules as a suite: format, link lists, printed documents, the sources of rules."""
 import subprocess
 import sys
 from pathlib import Path

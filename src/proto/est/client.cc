@@ -16,43 +16,49 @@ using namespace steps;
 using Progress = Client::Progress;
 using Turn = Client::Turn;
 
-template <class P>
-void learn_initial(const Certificate& anchor, Turn& t) {
-  t.learn({anchor_belief(anchor), Topic::anchor, "the key of " + anchor.subject.text + " may vouch for others",
-           anchor.not_after},
-          P{anchor});
+// With the proof that its origin gives.
+void learn_from(Origin origin, Belief belief, const Certificate& certificate, Turn& t) {
+  switch (origin) {
+    case Origin::factory:
+      return t.learn(std::move(belief), FactoryGiven<Certificate>{certificate});
+    case Origin::operator_:
+      return t.learn(std::move(belief), Configured<Certificate>{certificate});
+    case Origin::record:
+      return t.learn(std::move(belief), FromRecord<Certificate>{certificate});
+  }
+}
+
+void learn_from(Origin origin, Belief belief, const std::string& word, Turn& t) {
+  if (origin == Origin::factory) {
+    t.learn(std::move(belief), FactoryGiven<std::string>{word});
+  } else {
+    t.learn(std::move(belief), Configured<std::string>{word});
+  }
 }
 
 void learn_initials(const Plan& plan, Turn& t) {
-  const bool factory = plan.origin == Origin::factory;
-  Belief endpoint{"endpoint", Topic::endpoint, "my owner's server is at " + plan.server.authority(), kNoEnd};
-  if (factory) {
-    t.learn(std::move(endpoint), FactoryGiven<std::string>{plan.server.text()});
-  } else {
-    t.learn(std::move(endpoint), Configured<std::string>{plan.server.text()});
-  }
+  learn_from(plan.origins.server,
+             {"endpoint", Topic::endpoint, "my owner's server is at " + plan.server.authority(), kNoEnd},
+             plan.server.text(), t);
   for (const auto* anchors : {&plan.explicit_anchors, &plan.implicit_anchors}) {
     for (const Certificate& anchor : *anchors) {
-      factory ? learn_initial<FactoryGiven<Certificate>>(anchor, t) : learn_initial<Configured<Certificate>>(anchor, t);
+      learn_from(plan.origins.anchors,
+                 {anchor_belief(anchor), Topic::anchor, "the key of " + anchor.subject.text + " may vouch for others",
+                  anchor.not_after},
+                 anchor, t);
     }
   }
   if (plan.login) {
-    Belief secret{"secret", Topic::own_identity, "who holds my secret is " + plan.login->user + " to my owner", kNoEnd};
-    if (factory) {
-      t.learn(std::move(secret), FactoryGiven<std::string>{plan.login->user});
-    } else {
-      t.learn(std::move(secret), Configured<std::string>{plan.login->user});
-    }
+    learn_from(plan.origins.login,
+               {"secret", Topic::own_identity, "who holds my secret is " + plan.login->user + " to my owner", kNoEnd},
+               plan.login->user, t);
   }
   if (plan.credential) {
     const Certificate& own = plan.credential->chain.front();
-    Belief identity{"identity", Topic::own_identity, "I am " + own.subject.text + ", says " + own.issuer.text,
-                    own.not_after};
-    if (factory) {
-      t.learn(std::move(identity), FactoryGiven<Certificate>{own});
-    } else {
-      t.learn(std::move(identity), Configured<Certificate>{own});
-    }
+    learn_from(
+        plan.origins.credential,
+        {"identity", Topic::own_identity, "I am " + own.subject.text + ", says " + own.issuer.text, own.not_after}, own,
+        t);
   }
 }
 
@@ -138,7 +144,12 @@ Result<OneOf<Client::Opening, Client::Failed>> Client::on(const Confirming& s, c
   const Certificate& root = (*d.answer)->of;
   Progress p = s.p;
   p.anchors = {root};
-  t.learn({anchor_belief(root), Topic::anchor, root.subject.text + " is my owner's CA", root.not_after}, *d.answer);
+  Belief anchor{anchor_belief(root), Topic::anchor, root.subject.text + " is my owner's CA", root.not_after};
+  if (p.plan->expected) {
+    t.learn(std::move(anchor), Expected<Fingerprint>{*d.answer});
+  } else {
+    t.learn(std::move(anchor), *d.answer);
+  }
   return Next(open_verified(std::move(p), t));
 }
 

@@ -12,14 +12,20 @@
 
 namespace imprint::est {
 
-// Where the beliefs came from that a run starts with.
-enum class Origin : std::uint8_t { factory, operator_ };
+// Where the beliefs came from that a run starts with, each by itself: a device may hold its identity from the factory
+// and be told of its server by hand. Its own record holds certificates alone.
+enum class Origin : std::uint8_t { factory, operator_, record };
+struct Origins {
+  Origin server = Origin::operator_, anchors = Origin::operator_, credential = Origin::operator_,
+         login = Origin::operator_;
+};
+inline constexpr Origins kAllFromFactory{Origin::factory, Origin::factory, Origin::factory, Origin::factory};
 
 // What the device is told to do, and what it holds at the start. Fixed during a run.
 struct Plan {
   Uri server;         // https://HOST:PORT[/base]; the base is /.well-known/est if none is given
   std::string label;  // profile asked for; empty: the server's default
-  Origin origin = Origin::operator_;
+  Origins origins;
 
   // Trust anchors (RFC 7030 section 3.6): explicit ones speak for the owner's EST CA; implicit ones are third parties'
   // roots, good only for a server whose name they certify. With none, a person has to confirm a fingerprint, or the one

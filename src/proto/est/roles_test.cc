@@ -67,10 +67,35 @@ TEST(Est, a_device_with_a_makers_certificate_enrols) {
 
 TEST(Est, what_the_factory_put_in_is_proved) {
   Pair p;
-  p.plan.origin = Origin::factory;
+  p.plan.origins = kAllFromFactory;
   p.run();
   expect_enrolled(p);
   EXPECT_EQ(p.device_mind.strength("credential:default"), Strength::proved);
+}
+
+TEST(Est, the_factory_is_credited_only_with_what_it_put_in) {
+  Pair p;
+  p.plan.origins.credential = Origin::factory;
+  p.run();
+  expect_enrolled(p);
+  EXPECT_EQ(p.device_mind.find("identity")->evidence.ground, Ground::factory);
+  EXPECT_EQ(p.device_mind.find("endpoint")->evidence.ground, Ground::person);
+  EXPECT_EQ(p.device_mind.find(anchor_belief(cast().owner.certificate))->evidence.ground, Ground::person);
+  EXPECT_EQ(p.device_mind.strength("credential:default"), Strength::confirmed);
+}
+
+TEST(Est, a_fingerprint_that_was_expected_was_compared_by_nobody) {
+  Pair p;
+  p.plan.explicit_anchors.clear();
+  p.plan.expected = cast().owner.certificate.fingerprint();
+  p.expected_root = cast().owner.certificate;
+  p.run();
+  expect_enrolled(p);
+  const BeliefChange* const anchor = p.device_mind.find(anchor_belief(cast().owner.certificate));
+  ASSERT_NE(anchor, nullptr);
+  EXPECT_EQ(anchor->strength, Strength::confirmed);
+  EXPECT_EQ(anchor->evidence.check.find("a person compared"), std::string::npos) << anchor->evidence.check;
+  EXPECT_NE(anchor->evidence.check.find("command line"), std::string::npos) << anchor->evidence.check;
 }
 
 TEST(Est, the_record_of_the_key_is_written_before_the_request_leaves) {
