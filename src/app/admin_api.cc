@@ -18,7 +18,6 @@ namespace {
 using namespace admin;
 
 constexpr std::size_t kMaxBody = 8 * 1024 * 1024;  // a manifest of some 6,000 devices with IDevIDs
-constexpr std::size_t kMaxConnections = 128;
 constexpr std::size_t kMaxStreams = 32;
 constexpr Duration kHeartbeat{15000};  // under the minute after which proxies give up
 
@@ -78,9 +77,10 @@ class AdminApi::Impl : public std::enable_shared_from_this<Impl> {
     options.address = address;
     options.port = port;
     options.max_body_bytes = kMaxBody;
-    options.max_connections = kMaxConnections;
+    options.max_connections = AdminApi::kMaxConnections;
     io::HttpsServer::Handlers handlers;
     handlers.request = [this](Exchange from, Request request) { take(from, request); };
+    handlers.body_comes = [this](const Request& head) { return body_refused(head); };
     handlers.gone = [this](Exchange from) { gone(from); };
     TRY(server_, io::HttpsServer::listen(loop_, std::move(options), std::move(handlers)));
     beat();
@@ -93,9 +93,22 @@ class AdminApi::Impl : public std::enable_shared_from_this<Impl> {
   // ---- from request to answer ----
 
   void take(Exchange from, Request& request) {
+    if (has_token(request)) {
+      server_->known(from);
+    }
     std::variant<Outcome, Response> out = outcome(request);
     std::visit([&](auto&& what) { perform(from, request, std::move(what)); }, std::move(out));
     wipe(request.body);  // a manifest has tokens
+  }
+
+  bool has_token(const Request& request) const { return request.bearer && same(*request.bearer, token_); }
+
+  // Only who has the token may send us more than one read of the socket takes in.
+  std::optional<Response> body_refused(const Request& head) const {
+    if (!is_own_host(head.host, port())) {
+      return problem(Error{Fault::refused, kApiHost});
+    }
+    return has_token(head) ? std::nullopt : std::optional(problem(Error{Fault::unauthentic, kApiToken}));
   }
 
   std::variant<Outcome, Response> outcome(const Request& request) {
@@ -104,7 +117,7 @@ class AdminApi::Impl : public std::enable_shared_from_this<Impl> {
     }
     const Match found = match(routes_, request);
     const bool open = found.route != nullptr && found.route->open;
-    if (!open && (!request.bearer || !same(*request.bearer, token_))) {
+    if (!open && !has_token(request)) {
       return problem(Error{Fault::unauthentic, kApiToken});
     }
     if (found.route == nullptr) {

@@ -16,6 +16,8 @@ namespace imprint::app {
 
 class AdminApi {
  public:
+  static constexpr std::size_t kMaxConnections = 128;
+
   // What only the program knows. All are called on the loop's thread, but for `ca_pem` and `revocation_list`.
   struct Site {
     std::function<std::string()> ca_pem;                    // the owner CA's chain, own certificate first

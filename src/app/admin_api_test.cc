@@ -30,6 +30,29 @@ TEST(AdminApi, does_not_say_what_is_there_without_the_token) {
   expect_problem(api.ask({.method = "POST", .path = "/v1/ca", .with_token = false}), 401, "API-TOKEN");
 }
 
+TEST(AdminApi, takes_no_body_without_the_token) {
+  const Api api;
+  for (const char* path : {"/v1/devices/import", "/v1/nothing", "/healthz"}) {
+    Socket socket(api.port);
+    socket.send(api.text_of({.path = path, .headers = {"Content-Length: 8000000"}, .with_token = false}));
+    const std::string& got = socket.read_until("");
+    EXPECT_TRUE(got.starts_with("HTTP/1.1 401 ")) << path << got;
+    EXPECT_NE(got.find("\r\nWWW-Authenticate: Bearer\r\n"), std::string::npos) << path;
+  }
+}
+
+TEST(AdminApi, takes_a_body_that_comes_in_pieces_with_the_token) {
+  const Api api;
+  const std::string body = R"({"id":"a"})";
+  const std::string whole =
+      api.text_of({.method = "POST", .path = "/v1/devices", .body = body, .headers = {"Connection: close"}});
+  Socket socket(api.port);
+  socket.send(whole.substr(0, whole.size() - 3));
+  EXPECT_EQ(api.get("/healthz").status, 200);  // meanwhile the server has looked at the head
+  socket.send(whole.substr(whole.size() - 3));
+  EXPECT_TRUE(socket.read_until("").starts_with("HTTP/1.1 201 "));
+}
+
 TEST(AdminApi, three_paths_are_open) {
   const Api api;
   for (const char* path : {"/healthz", "/metrics", "/openapi.json"}) {
@@ -63,6 +86,17 @@ TEST(AdminApi, listens_on_loopback_only) {
 
 // ---- how requests are read ----
 
+TEST(AdminApi, answers_head_as_get_without_the_body) {
+  const Api api;
+  const Answer head = api.ask({.method = "HEAD", .path = "/v1/devices"});
+  EXPECT_EQ(head.status, 200);
+  EXPECT_TRUE(head.body.empty());
+  const Answer get = api.get("/v1/devices");
+  EXPECT_TRUE(head.has("Content-Length: " + std::to_string(get.body.size()))) << head.head;
+  EXPECT_EQ(api.ask({.method = "HEAD", .path = "/v1/devices/a/approve"}).status, 405);
+  EXPECT_EQ(api.ask({.method = "HEAD", .path = "/v1/events"}).status, 200);
+}
+
 TEST(AdminApi, knows_its_paths_and_methods) {
   const Api api;
   expect_problem(api.get("/v1/nothing"), 404, "API-PATH");
@@ -70,8 +104,8 @@ TEST(AdminApi, knows_its_paths_and_methods) {
   expect_problem(api.get("/v1/devices/a/b/c"), 404, "API-PATH");
   const Answer wrong = api.post("/v1/version");
   expect_problem(wrong, 405, "API-METHOD");
-  EXPECT_TRUE(wrong.has("Allow: GET"));
-  EXPECT_TRUE(api.ask({.method = "DELETE", .path = "/v1/devices"}).has("Allow: GET, POST"));
+  EXPECT_TRUE(wrong.has("Allow: GET, HEAD"));
+  EXPECT_TRUE(api.ask({.method = "DELETE", .path = "/v1/devices"}).has("Allow: GET, HEAD, POST"));
 }
 
 TEST(AdminApi, refuses_what_it_does_not_know_in_a_query) {

@@ -201,6 +201,7 @@ Match match(std::span<const Route> routes, const Request& request) {
       return out;
     }
     out.allow.append(out.allow.empty() ? "" : ", ").append(imprint::name(route.method));
+    out.allow.append(route.method == Method::get ? ", HEAD" : "");
   }
   return out;
 }

@@ -245,8 +245,9 @@ std::vector<ConfigKey<Config>> make_config_keys() {
           [](C& c, Int v) { c.max_body_bytes = static_cast<std::size_t>(v); },
           [](const C& c) { return static_cast<Int>(c.max_body_bytes); }),
       number<C>(
-          "est.max_connections", "Connections at the same time, for each thread; more are turned away.", {1, 1000000},
-          [](C& c, Int v) { c.max_connections = static_cast<std::size_t>(v); },
+          "est.max_connections",
+          "Connections at the same time, for each thread; then idle strangers make room, or more are turned away.",
+          {1, 1000000}, [](C& c, Int v) { c.max_connections = static_cast<std::size_t>(v); },
           [](const C& c) { return static_cast<Int>(c.max_connections); }),
       text<C>(
           "api.listen", "Address and port of the admin API: plain HTTP, so loopback only.",

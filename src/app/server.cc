@@ -17,6 +17,7 @@
 #include "codec/json.h"
 #include "crypto/hash.h"
 #include "crypto/random.h"
+#include "io/descriptors.h"
 #include "io/file.h"
 #include "io/log.h"
 
@@ -26,6 +27,8 @@ namespace {
 constexpr Duration kRefresh = std::chrono::seconds(2);
 constexpr Duration kReadAgain = std::chrono::hours(1);  // though no file has changed: certificates come to their end
 constexpr Duration kRevocationListRefresh = std::chrono::hours(24);
+constexpr std::size_t kReservedDescriptors = 64;  // for the store and for files
+constexpr std::size_t kDescriptorsOfThread = 8;   // of its loop and its listener
 
 // One core's loop with its EST server, on a thread of its own.
 class Worker {
@@ -41,14 +44,15 @@ class Worker {
     }
   }
 
-  Status listen(const Config& config, std::uint16_t port, std::shared_ptr<io::TlsContext> tls) {
+  Status listen(const Config& config, std::size_t connections, std::uint16_t port,
+                std::shared_ptr<io::TlsContext> tls) {
     io::HttpsServerOptions options;
     options.address = config.est.address;
     options.port = port;
     options.reuse_port = true;
     options.tls = std::move(tls);
     options.max_body_bytes = config.max_body_bytes;
-    options.max_connections = config.max_connections;
+    options.max_connections = connections;
     return est_.listen(loop_, std::move(options));
   }
   void start() {
@@ -56,6 +60,7 @@ class Worker {
     thread_ = std::thread([this] { loop_.run(); });
   }
   std::uint16_t port() const { return est_.port(); }
+  // `tls` is null if nothing in it has changed: a new one ends the connections of before.
   void take(std::shared_ptr<const EstSite> site, std::shared_ptr<io::TlsContext> tls) {
     loop_.post([this, site = std::move(site), tls = std::move(tls)] {
       est_.set_site(site);
@@ -100,6 +105,12 @@ Result<std::shared_ptr<io::TlsContext>> make_tls(const Config& config, const Dat
   }
   options.allow_tls12 = config.tls12;
   return io::TlsContext::server(options);
+}
+
+// Whether make_tls() would make the same of both.
+bool same_tls(const Config& a, const DataFolder& in_a, const Config& b, const DataFolder& in_b) {
+  return in_a.tls_chain == in_b.tls_chain && in_a.makers == in_b.makers && in_a.ca.chain() == in_b.ca.chain() &&
+         a.accept_expired_idevid == b.accept_expired_idevid && a.tls12 == b.tls12;
 }
 
 // Tells any change of the folder's keys and certificates: their names with inode, size and time. Reading them costs
@@ -150,6 +161,24 @@ std::uint32_t thread_count(const Config& config) {
   return config.threads != 0 ? config.threads : std::max(1U, std::thread::hardware_concurrency());
 }
 
+// What each thread may have of the process's descriptors: the store, files and the admin API need theirs whatever
+// strangers open.
+std::size_t connections_a_thread(const Config& config) {
+  const std::size_t threads = thread_count(config);
+  const std::size_t reserve = kReservedDescriptors + threads * kDescriptorsOfThread + AdminApi::kMaxConnections;
+  const std::size_t limit = io::raise_descriptor_limit();
+  const std::size_t out = io::connections_a_thread(config.max_connections, limit, reserve, threads);
+  if (out < config.max_connections) {
+    io::log(io::LogLevel::info, "server.fewer_connections",
+            {{"wanted_each_thread", std::to_string(config.max_connections)},
+             {"got_each_thread", std::to_string(out)},
+             {"threads", std::to_string(threads)},
+             {"descriptors", std::to_string(limit)},
+             {"next", "raise the limit of open files (ulimit -Hn, LimitNOFILE=), or lower est.max_connections"}});
+  }
+  return out;
+}
+
 class RunningServer final : public Server {
  public:
   Status start(const Config& config) {
@@ -160,11 +189,12 @@ class RunningServer final : public Server {
     hub_ = std::make_unique<Hub>(store_.get(), config.runs_keep);
     TRY(site_, make_site(config, folder_, *store_, now()));
     tell_given(folder_);
+    const std::size_t connections = connections_a_thread(config);
     std::uint16_t port = config.est.port;
     for (std::uint32_t i = 0; i < thread_count(config); ++i) {
       TRY(auto tls, make_tls(config, folder_));
       workers_.push_back(std::make_unique<Worker>(*store_, *hub_, site_));
-      TRY(Ok{}, listening(workers_.back()->listen(config, port, std::move(tls)), kListenEst));
+      TRY(Ok{}, listening(workers_.back()->listen(config, connections, port, std::move(tls)), kListenEst));
       port = workers_.back()->port();
     }
     TRY(Ok{}, listening(start_api(), kListenApi));
@@ -245,10 +275,9 @@ class RunningServer final : public Server {
   // New connections and requests see this from now on. With mutex_ held.
   Status apply(const Config& next, DataFolder folder) {
     TRY(auto site, make_site(next, folder, *store_, now()));
-    std::vector<std::shared_ptr<io::TlsContext>> contexts;
-    for (std::size_t i = 0; i < workers_.size(); ++i) {
-      TRY(auto tls, make_tls(next, folder));
-      contexts.push_back(std::move(tls));
+    std::vector<std::shared_ptr<io::TlsContext>> contexts(workers_.size());
+    for (std::size_t i = 0; i < workers_.size() && !same_tls(config_, folder_, next, folder); ++i) {
+      TRY(contexts[i], make_tls(next, folder));
     }
     for (std::size_t i = 0; i < workers_.size(); ++i) {
       workers_[i]->take(site, std::move(contexts[i]));

@@ -89,6 +89,7 @@ void Connection::write(BytesView bytes) {
   if (waiting() == bytes.size()) {
     flush();
   }
+  stalled_ = waiting() > 0;
   rearm();
 }
 
@@ -140,6 +141,7 @@ void Connection::pump() {
   }
   if (state_ == State::open) {
     flush();
+    tell_drained();
     receive();
   }
   if (state_ == State::closing) {
@@ -219,6 +221,13 @@ void Connection::become_open() {
   wants_write_ = false;
   state_ = State::open;
   owner_.on_ready(*this);
+}
+
+void Connection::tell_drained() {
+  if (state_ == State::open && stalled_ && waiting() == 0) {
+    stalled_ = false;
+    owner_.on_drained(*this);
+  }
 }
 
 void Connection::receive() {

@@ -14,14 +14,16 @@ namespace imprint::io {
 
 class Connection;
 
-// Whom a connection tells. All calls come from the loop, never from inside a call on the connection.
+// Whom a connection tells. All calls come from the loop, never from inside a call on the connection. Inside of them a
+// connection must not be destroyed but in on_gone; between them it may be.
 class ConnectionOwner {
  public:
   virtual void on_ready(Connection& c) = 0;                    // connected and shaken hands: session() is there
   virtual void on_bytes(Connection& c, BytesView bytes) = 0;   // the bytes are wiped after the call
+  virtual void on_drained(Connection& /*c*/) {}                // what had to wait for the socket is sent
   virtual void on_timeout(Connection& c) = 0;                  // the deadline has come
   virtual void on_ended(Connection& c, const Error& why) = 0;  // nothing more will be read; called once at most
-  virtual void on_gone(Connection& c) = 0;                     // the last call: destroy it, here and nowhere else
+  virtual void on_gone(Connection& c) = 0;                     // the last call: destroy it
 
  protected:
   ~ConnectionOwner() = default;
@@ -73,6 +75,7 @@ class Connection {
   void finish_connect();
   void shake();
   void become_open();
+  void tell_drained();
   void receive();
   std::size_t read_some(std::span<std::uint8_t> into);
   std::size_t write_some(BytesView from);
@@ -94,7 +97,7 @@ class Connection {
   State state_;
   bool accepted_;
   Trust trust_;
-  bool pumping_ = false, paused_ = false, wants_write_ = false, clean_end_ = false, told_ = false;
+  bool pumping_ = false, paused_ = false, wants_write_ = false, clean_end_ = false, told_ = false, stalled_ = false;
   bool read_armed_ = false, write_armed_ = false;
   std::size_t discarded_ = 0;
   std::shared_ptr<TlsContext> tls_;

@@ -44,6 +44,7 @@ std::optional<Secret> parse_bearer(std::string_view authorization) {
 Method method_of(unsigned parsed) {
   switch (parsed) {
     case HTTP_GET:
+    case HTTP_HEAD:  // RFC 9110 section 9.3.2: the same, but for the body of the answer
       return Method::get;
     case HTTP_POST:
       return Method::post;
@@ -62,6 +63,7 @@ struct HttpRequestParser::Impl final : HttpMessage {
   explicit Impl(HttpLimits l) : HttpMessage(HTTP_REQUEST, l) {}
 
   void on_head(std::string_view target, const std::vector<HttpField>& fields) override {
+    is_head = parser.method == HTTP_HEAD;
     check_framing(fields);
     check_expect(value(fields, "Expect"));
     request.host = value(fields, "Host");
@@ -129,13 +131,16 @@ struct HttpRequestParser::Impl final : HttpMessage {
   }
 
   Request request;
-  bool expects = false, taken_keep_alive = false, taken_head = false;
+  bool expects = false, taken_keep_alive = false, is_head = false;
 };
 
 HttpRequestParser::HttpRequestParser(HttpLimits limits) : impl_(std::make_unique<Impl>(limits)) {}
 HttpRequestParser::~HttpRequestParser() = default;
 
-std::size_t HttpRequestParser::feed(BytesView in) { return impl_->feed(in); }
+std::size_t HttpRequestParser::feed(BytesView in) {
+  impl_->is_head = impl_->is_head && impl_->started();
+  return impl_->feed(in);
+}
 
 std::optional<Request> HttpRequestParser::take() {
   if (!impl_->complete || impl_->refusal) {
@@ -145,7 +150,6 @@ std::optional<Request> HttpRequestParser::take() {
   out.body = std::move(impl_->body);
   // HTTP/1.0 keeps a connection only by an extension that nobody needs any more.
   impl_->taken_keep_alive = impl_->keep_alive && impl_->parser.http_minor == 1;
-  impl_->taken_head = impl_->parser.method == HTTP_HEAD;
   impl_->expects = false;
   impl_->reset();
   return out;
@@ -153,11 +157,14 @@ std::optional<Request> HttpRequestParser::take() {
 
 const std::optional<HttpRefusal>& HttpRequestParser::refusal() const { return impl_->refusal; }
 bool HttpRequestParser::keep_alive() const { return impl_->taken_keep_alive; }
-bool HttpRequestParser::head() const { return impl_->taken_head; }
+bool HttpRequestParser::head() const { return impl_->is_head; }
 bool HttpRequestParser::wants_continue() const {
   return impl_->expects && impl_->in_body() && !impl_->complete && !impl_->refusal && impl_->body.empty();
 }
 bool HttpRequestParser::in_message() const { return impl_->started(); }
+const Request* HttpRequestParser::without_body() const {
+  return impl_->in_body() && !impl_->complete && !impl_->refusal ? &impl_->request : nullptr;
+}
 
 struct HttpResponseParser::Impl final : HttpMessage {
   explicit Impl(HttpLimits l) : HttpMessage(HTTP_RESPONSE, l) {}

@@ -35,9 +35,11 @@ class HttpRequestParser {
   std::optional<Request> take();
   const std::optional<HttpRefusal>& refusal() const;
   bool keep_alive() const;      // of the request taken last
-  bool head() const;            // the request taken last was a HEAD: its answer has no body
+  bool head() const;            // the request read last is a HEAD, taken as a GET: its answer has no body
   bool wants_continue() const;  // headers are read and say Expect: 100-continue
   bool in_message() const;      // some bytes of a request have come
+  // The request whose head is read and whose body is not, or not all of it; else null.
+  const Request* without_body() const;
 
  private:
   struct Impl;

@@ -1,69 +1,25 @@
 #include "io/https_server.h"
 
-#include <event2/event.h>
-#include <netdb.h>
-#include <netinet/in.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
-#include <cerrno>
-#include <map>
 #include <unordered_map>
 #include <utility>
 
 #include "io/connection.h"
 #include "io/http.h"
+#include "io/listener.h"
+#include "io/places.h"
 #include "io/rules.h"
 
 namespace imprint::io {
 namespace {
 
 constexpr int kAcceptsAtOnce = 64;
-// When all places for handshakes are taken: how long one may say nothing, and how long it may take at all.
-constexpr Duration kTimeForFirstWord{200};
-constexpr Duration kTimeForHandshake{2000};
-constexpr Duration kRoomPause{50};
+constexpr Duration kRoomPause{50};                   // when nobody can make room yet
 constexpr Duration kAcceptPause{100};                // when the process has no descriptor left
 constexpr std::size_t kMaxBacklogBytes = 16 * 1024;  // pipelined requests that wait for the answer before them
+constexpr std::size_t kMaxUnreadBytes = 64 * 1024;   // of answers; beyond, no further request is served
 constexpr std::size_t kMaxStreamBytes = 1024 * 1024;
-
-struct AddressFree {
-  void operator()(addrinfo* a) const { freeaddrinfo(a); }
-};
-
-Result<int> bound_socket(const HttpsServerOptions& options) {
-  addrinfo hints{};
-  hints.ai_flags = AI_NUMERICHOST | AI_NUMERICSERV | AI_PASSIVE;
-  hints.ai_socktype = SOCK_STREAM;
-  addrinfo* found = nullptr;
-  const std::string port = std::to_string(options.port);
-  CHECK_OR(getaddrinfo(options.address.c_str(), port.c_str(), &hints, &found) == 0,
-           Error{Fault::malformed, "listen: not a numeric address"});
-  const std::unique_ptr<addrinfo, AddressFree> address(found);
-  const int fd = socket(address->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-  CHECK_OR(fd >= 0, Error{Fault::internal, "listen: no socket"});
-  const int on = 1;
-  setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-  if (options.reuse_port) {
-    setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on);
-  }
-  if (bind(fd, address->ai_addr, address->ai_addrlen) != 0 || ::listen(fd, SOMAXCONN) != 0) {
-    const int why = errno;
-    close(fd);
-    CHECK_OR(why != EADDRINUSE, Error{Fault::conflict, "listen: the address is in use"});
-    CHECK_OR(why != EACCES, Error{Fault::refused, "listen: the system does not let us have this port"});
-    return Error{Fault::unreachable, "listen: the address is not one of this machine"};
-  }
-  return fd;
-}
-
-std::uint16_t port_of(int fd) {
-  sockaddr_storage address{};
-  socklen_t size = sizeof address;
-  getsockname(fd, reinterpret_cast<sockaddr*>(&address), &size);
-  return ntohs(address.ss_family == AF_INET6 ? reinterpret_cast<sockaddr_in6*>(&address)->sin6_port
-                                             : reinterpret_cast<sockaddr_in*>(&address)->sin_port);
-}
 
 // What was found, the rule, and what to do, in one line.
 Response refusal_of(int status, std::string_view why) {
@@ -79,16 +35,15 @@ Response refusal_of(int status, std::string_view why) {
 
 class Server final : public HttpsServer, public ConnectionOwner {
  public:
-  Server(Loop& loop, HttpsServerOptions options, Handlers handlers, int fd)
-      : loop_(loop), options_(std::move(options)), handlers_(std::move(handlers)), fd_(fd), port_(port_of(fd)) {
-    const auto ready = [](evutil_socket_t, short, void* arg) { static_cast<Server*>(arg)->accept_batch(); };
-    acceptable_ = event_new(loop_.base(), fd_, EV_READ | EV_PERSIST, ready, this);
-    event_add(acceptable_, nullptr);
-  }
-  ~Server() override {
-    loop_.cancel(pause_timer_);
-    loop_.cancel(drain_timer_);
-    stop_listening();
+  Server(Loop& loop, HttpsServerOptions options, Handlers handlers)
+      : loop_(loop), options_(std::move(options)), handlers_(std::move(handlers)) {}
+  ~Server() override { loop_.cancel(drain_timer_); }
+
+  Status listen() {
+    TRY(listener_,
+        Listener::open(loop_, {options_.address, options_.port, options_.reuse_port}, [this] { accept_batch(); }));
+    port_ = listener_->port();
+    return Ok{};
   }
 
   std::uint16_t port() const override { return port_; }
@@ -100,16 +55,26 @@ class Server final : public HttpsServer, public ConnectionOwner {
     }
     exchanges_.erase(to.id);
     p->exchange = 0;
-    answer(*p, response, p->parser.keep_alive() && !draining_);
-    if (!p->serving && !p->backlog.empty() && !p->finished) {
-      const Bytes held = std::exchange(p->backlog, {});
-      serve(*p, held);
+    answer(*p, response, p->parser.keep_alive() && may_stay(*p));
+    if (!p->serving) {
+      go_on(*p);
+    }
+  }
+
+  void known(Exchange from) override {
+    if (Peer* p = asker(from)) {
+      p->known = true;
     }
   }
 
   bool start_stream(Exchange to, const Response& head) override {
     Peer* p = asker(to);
     if (p == nullptr) {
+      return false;
+    }
+    if (p->parser.head()) {
+      send(*p, encode_stream_head(head, loop_.now()));
+      end_stream(to);
       return false;
     }
     p->finished = true;  // the end of the connection ends the body
@@ -134,16 +99,24 @@ class Server final : public HttpsServer, public ConnectionOwner {
     if (Peer* p = asker(to)) {
       exchanges_.erase(to.id);
       p->exchange = 0;
-      p->connection->close();
+      finish(*p);
     }
   }
 
-  void set_tls(std::shared_ptr<TlsContext> tls) override { options_.tls = std::move(tls); }
+  void set_tls(std::shared_ptr<TlsContext> tls) override {
+    options_.tls = std::move(tls);
+    for (auto& [id, p] : peers_) {
+      p.outdated = true;
+      if (p.idle()) {
+        finish(p);
+      }
+    }
+  }
 
   void drain(Duration grace, std::function<void()> done) override {
     draining_ = true;
     drained_ = std::move(done);
-    stop_listening();
+    listener_.reset();
     for (auto& [id, p] : peers_) {
       if (p.exchange == 0) {
         p.connection->close();
@@ -166,13 +139,22 @@ class Server final : public HttpsServer, public ConnectionOwner {
  private:
   struct Peer {
     explicit Peer(HttpLimits limits) : parser(limits) {}
+    // Nothing of a request has come, and nothing of an answer is left.
+    bool idle() const { return !handshaking && exchange == 0 && !in_request && connection->waiting() == 0; }
+
     std::unique_ptr<Connection> connection;
     HttpRequestParser parser;
-    Bytes backlog;               // read, but not looked at: an answer is due first
+    Bytes backlog;               // read, but not looked at: an answer is due first, or has to be read first
     std::uint64_t exchange = 0;  // the request that waits for its answer
+    Instant since;               // accepted
+    std::size_t posts = 0;       // while not known
     bool handshaking = true;
+    bool known = false;       // has proven who it is
+    bool outdated = false;    // its handshake was under a context that is replaced
     bool in_request = false;  // some of it has come
     bool continued = false;   // 100 Continue is sent
+    bool screened = false;    // the handler has seen the head and lets the body come
+    bool unread = false;      // answers wait in our buffer: the deadline runs since they do
     bool serving = false;     // serve() is on the stack
     bool finished = false;    // nothing more is read
   };
@@ -186,21 +168,35 @@ class Server final : public HttpsServer, public ConnectionOwner {
   // ---- accepting ----
 
   void accept_batch() {
-    for (int i = 0; i < kAcceptsAtOnce && acceptable_ != nullptr; ++i) {
-      if (shaking_.size() >= options_.max_handshakes && !make_room()) {
-        pause_accepting(kRoomPause);  // release_handshake() goes on earlier
+    for (int i = 0; i < kAcceptsAtOnce && has_place(); ++i) {
+      const Result<int> fd = listener_->accept();
+      if (fd) {
+        take_in(*fd);
+      } else if (fd.error().fault == Fault::stale) {
         return;
-      }
-      const int fd = accept4(fd_, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
-      if (fd >= 0) {
-        take_in(fd);
-      } else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
-        pause_accepting(kAcceptPause);
-        return;
-      } else if (errno != EINTR && errno != ECONNABORTED) {
+      } else if (fd.error().fault == Fault::limit && listener_->somebody_waits() && !end(places_.to_end(loop_.now()))) {
+        listener_->pause(kAcceptPause);
         return;
       }
     }
+  }
+
+  // Whether the next one may be taken from the queue: if need be, another one goes for it. Else connections that do
+  // nothing would keep everybody out.
+  bool has_place() {
+    const bool shaking = places_.shaking() >= options_.max_handshakes;
+    if (!shaking && peers_.size() < options_.max_connections) {
+      return true;
+    }
+    if (!listener_->somebody_waits()) {
+      return false;
+    }
+    const Instant now = loop_.now();
+    if (places_.empty() || end(shaking ? places_.handshake_to_end(now) : places_.to_end(now))) {
+      return true;  // if all that are there are kept, the new one is shed
+    }
+    listener_->pause(kRoomPause);
+    return false;
   }
 
   void take_in(int fd) {
@@ -216,58 +212,51 @@ class Server final : public HttpsServer, public ConnectionOwner {
     Peer& p = peers_.try_emplace(connection->id(), HttpLimits{options_.max_header_bytes, options_.max_body_bytes})
                   .first->second;
     p.connection = std::move(connection);
-    shaking_.emplace(p.connection->id(), loop_.now());
+    p.since = loop_.now();
+    places_.shake(*p.connection, p.since);
   }
 
-  // All places for handshakes are taken: the longest there that has said nothing goes, or the longest there if it has
-  // had its time. Else connections that say nothing would keep everybody out.
-  bool make_room() {
-    const Instant now = loop_.now();
-    for (const auto& [id, since] : shaking_) {
-      Peer& p = peers_.at(id);
-      if (now - since >= kTimeForHandshake || (now - since >= kTimeForFirstWord && p.connection->silent())) {
-        failed_handshake(p, {Fault::unreachable, "tls: it made room for others"});
-        p.connection->abort();
-        return true;
-      }
+  // It makes room for others, at once. Says whether there was one.
+  bool end(Connection* c) {
+    if (c == nullptr) {
+      return false;
     }
-    return false;
-  }
-
-  void pause_accepting(Duration pause) {
-    event_del(acceptable_);
-    loop_.cancel(pause_timer_);
-    pause_timer_ = loop_.after(pause, [this] { listen_again(); });
-  }
-
-  void listen_again() {
-    if (acceptable_ != nullptr) {
-      event_add(acceptable_, nullptr);
+    Peer& p = peer(*c);
+    if (p.handshaking) {
+      failed_handshake(p, {Fault::unreachable, "tls: it made room for others"});
+    } else {
+      ++stats_.shed;
     }
+    on_gone(*c);
+    return true;
   }
 
   void release_handshake(Peer& p) {
     if (p.handshaking) {
       p.handshaking = false;
-      shaking_.erase(p.connection->id());
+      places_.release(*p.connection);
       listen_again();
     }
   }
 
-  void stop_listening() {
-    if (acceptable_ != nullptr) {
-      event_free(acceptable_);
-      acceptable_ = nullptr;
-      ::close(fd_);
+  void listen_again() {
+    if (listener_) {
+      listener_->resume();
     }
   }
 
   // ---- what a connection tells ----
 
   void on_ready(Connection& c) override {
-    release_handshake(peer(c));
+    Peer& p = peer(c);
+    release_handshake(p);
     stats_.handshakes += options_.tls != nullptr ? 1 : 0;
-    c.set_deadline(options_.idle_timeout);
+    p.known = c.session()->proven.has_value();
+    rest(p);
+    watch(p);
+    if (p.outdated) {
+      finish(p);
+    }
   }
 
   void on_bytes(Connection& c, BytesView bytes) override {
@@ -276,12 +265,19 @@ class Server final : public HttpsServer, public ConnectionOwner {
     if (p.finished) {
       return;
     }
-    if (p.exchange == 0) {
+    if (p.backlog.empty() && !held_back(p)) {
       serve(p, bytes);
-    } else {
-      p.backlog.insert(p.backlog.end(), bytes.begin(), bytes.end());
+      return;
     }
-    c.pause(p.backlog.size() > kMaxBacklogBytes);
+    p.backlog.insert(p.backlog.end(), bytes.begin(), bytes.end());
+    pause(p);
+  }
+
+  void on_drained(Connection& c) override {
+    Peer& p = peer(c);
+    p.unread = false;
+    watch(p);
+    go_on(p);
   }
 
   void on_timeout(Connection& c) override {
@@ -311,12 +307,15 @@ class Server final : public HttpsServer, public ConnectionOwner {
     Peer& p = peer(c);
     release_handshake(p);
     drop_exchange(p);
+    places_.release(c);
     peers_.erase(c.id());
+    listen_again();
     finish_drain();
   }
 
   void failed_handshake(Peer& p, const Error& why) {
     release_handshake(p);
+    rest(p);  // until it has gone
     ++stats_.handshake_failures;
     if (handlers_.handshake_failed) {
       handlers_.handshake_failed(p.connection->id(), why);
@@ -325,6 +324,7 @@ class Server final : public HttpsServer, public ConnectionOwner {
 
   void drop_exchange(Peer& p) {
     p.finished = true;
+    rest(p);
     if (const std::uint64_t id = std::exchange(p.exchange, 0); id != 0) {
       exchanges_.erase(id);
       if (handlers_.gone) {
@@ -342,18 +342,33 @@ class Server final : public HttpsServer, public ConnectionOwner {
 
   // ---- requests ----
 
-  // Reads requests, one at a time, until an answer has to be waited for or the bytes are used up.
+  // Reads requests, one at a time, until an answer has to be waited for or read, or the bytes are used up.
   void serve(Peer& p, BytesView in) {
     p.serving = true;
-    while (!in.empty() && p.exchange == 0 && !p.finished) {
+    while (!in.empty() && !held_back(p) && !p.finished) {
       in = in.subspan(p.parser.feed(in));
       advance(p);
     }
     p.serving = false;
     if (!p.finished) {
       p.backlog.assign(in.begin(), in.end());
-      p.connection->pause(p.backlog.size() > kMaxBacklogBytes);
+      pause(p);
     }
+  }
+
+  // Looks at what was read before.
+  void go_on(Peer& p) {
+    if (!p.finished) {
+      const Bytes held = std::exchange(p.backlog, {});
+      serve(p, held);
+    }
+  }
+
+  // Whether the next request has to wait: for the answer before it, or until the asker has read what it got.
+  static bool held_back(const Peer& p) { return p.exchange != 0 || p.connection->waiting() > kMaxUnreadBytes; }
+
+  static void pause(Peer& p) {
+    p.connection->pause(p.backlog.size() > kMaxBacklogBytes || p.connection->waiting() > kMaxUnreadBytes);
   }
 
   void advance(Peer& p) {
@@ -366,24 +381,51 @@ class Server final : public HttpsServer, public ConnectionOwner {
       hand_over(p, *std::move(request));
       return;
     }
+    if (!screen(p)) {
+      return;
+    }
     if (p.parser.wants_continue() && !p.continued) {
       p.continued = true;
       send(p, view("HTTP/1.1 100 Continue\r\n\r\n"));
     }
     if (p.parser.in_message() && !p.in_request) {
       p.in_request = true;
-      p.connection->set_deadline(options_.idle_timeout);  // for the whole request: later bytes do not prolong it
+      watch(p);  // for the whole request: later bytes do not prolong it
     }
+  }
+
+  // Whether the body of the request under way may come; else it is answered.
+  bool screen(Peer& p) {
+    const Request* const head = p.parser.without_body();
+    if (head == nullptr || p.screened || !handlers_.body_comes) {
+      return true;
+    }
+    p.screened = true;
+    const std::optional<Response> refused = handlers_.body_comes(*head);
+    if (refused) {
+      ++stats_.requests;
+      answer(p, *refused, false);
+    }
+    return !refused;
   }
 
   void hand_over(Peer& p, Request request) {
     ++stats_.requests;
-    p.connection->clear_deadline();
-    p.in_request = p.continued = false;
+    places_.release(*p.connection);
+    p.in_request = p.continued = p.screened = false;
+    p.posts += request.method == Method::post ? 1 : 0;
     p.exchange = fresh_id();
+    watch(p);
     exchanges_.emplace(p.exchange, &p);
     request.session = p.connection->session();
     handlers_.request(Exchange{p.exchange}, std::move(request));
+  }
+
+  // Whether the connection may be asked again.
+  bool may_stay(const Peer& p) const {
+    const Duration age = loop_.now() - p.since;  // below zero: somebody has set the clock
+    return !draining_ && !p.outdated && age >= Duration(0) && age < options_.max_age &&
+           (p.known || p.posts < options_.max_posts_unknown);
   }
 
   void answer(Peer& p, const Response& response, bool keep_alive) {
@@ -392,11 +434,34 @@ class Server final : public HttpsServer, public ConnectionOwner {
       bytes.resize(bytes.size() - response.body.size());
     }
     send(p, bytes);
-    if (keep_alive) {
+    rest(p);
+    keep_alive ? watch(p) : finish(p);
+  }
+
+  // The last word is said.
+  void finish(Peer& p) {
+    p.finished = true;
+    rest(p);
+    p.connection->close();
+  }
+
+  void rest(Peer& p) {
+    if (!p.known) {
+      places_.rest(*p.connection, loop_.now());
+    }
+  }
+
+  // Everything that may take too long has the connection's one deadline. Answers that are not read go first: their time
+  // runs from the first byte that waits, whatever is answered later.
+  void watch(Peer& p) {
+    if (p.unread) {
+      return;
+    }
+    p.unread = p.connection->waiting() > 0;
+    if (p.unread || p.exchange == 0) {
       p.connection->set_deadline(options_.idle_timeout);
     } else {
-      p.finished = true;
-      p.connection->close();
+      p.connection->clear_deadline();
     }
   }
 
@@ -408,16 +473,15 @@ class Server final : public HttpsServer, public ConnectionOwner {
   Loop& loop_;
   HttpsServerOptions options_;
   Handlers handlers_;
-  int fd_;
-  std::uint16_t port_;
-  event* acceptable_ = nullptr;
+  std::unique_ptr<Listener> listener_;
+  std::uint16_t port_ = 0;
   std::unordered_map<std::uint64_t, Peer> peers_;  // by the connection's id; addresses stay
   std::unordered_map<std::uint64_t, Peer*> exchanges_;
-  std::map<std::uint64_t, Instant> shaking_;  // handshakes under way, the longest there first: ids only grow
+  Places places_;
   HttpsServerStats stats_;
   bool draining_ = false;
   std::function<void()> drained_;
-  std::uint64_t pause_timer_ = 0, drain_timer_ = 0;
+  std::uint64_t drain_timer_ = 0;
 };
 
 }  // namespace
@@ -425,8 +489,9 @@ class Server final : public HttpsServer, public ConnectionOwner {
 HttpsServer::~HttpsServer() = default;
 
 Result<std::unique_ptr<HttpsServer>> HttpsServer::listen(Loop& loop, HttpsServerOptions options, Handlers handlers) {
-  TRY(const int fd, bound_socket(options));
-  return std::unique_ptr<HttpsServer>(std::make_unique<Server>(loop, std::move(options), std::move(handlers), fd));
+  auto out = std::make_unique<Server>(loop, std::move(options), std::move(handlers));
+  TRY(Ok{}, out->listen());
+  return std::unique_ptr<HttpsServer>(std::move(out));
 }
 
 }  // namespace imprint::io

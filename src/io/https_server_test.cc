@@ -1,71 +1,10 @@
 #include "io/https_server.h"
 
-#include <arpa/inet.h>
-#include <fcntl.h>
-#include <sys/socket.h>
-#include <unistd.h>
-
 #include "base/rng.h"
-#include "io/io_test.h"
+#include "io/raw_test.h"
 
 namespace imprint::io {
 namespace {
-
-constexpr std::string_view kGet = "GET /x HTTP/1.1\r\nHost: x\r\n\r\n";
-
-// A bare socket to the rig's server.
-class Raw {
- public:
-  explicit Raw(std::uint16_t port) : fd_(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
-    sockaddr_in to{};
-    to.sin_family = AF_INET;
-    to.sin_port = htons(port);
-    to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    EXPECT_EQ(connect(fd_, reinterpret_cast<sockaddr*>(&to), sizeof to), 0);
-    fcntl(fd_, F_SETFL, O_NONBLOCK);
-  }
-  Raw(const Raw&) = delete;
-  Raw& operator=(const Raw&) = delete;
-  ~Raw() { leave(); }
-
-  void leave() {
-    if (fd_ >= 0) {
-      close(fd_);
-    }
-    fd_ = -1;
-  }
-  void send(BytesView bytes) const { EXPECT_GE(::send(fd_, bytes.data(), bytes.size(), MSG_NOSIGNAL), -1); }
-  void send(std::string_view words) const { send(view(words)); }
-  // Reads what is there; true once the server has closed.
-  bool read() {
-    std::array<char, 4096> buffer{};
-    const ssize_t n = recv(fd_, buffer.data(), buffer.size(), 0);
-    if (n > 0) {
-      text.append(buffer.data(), static_cast<std::size_t>(n));
-    }
-    return n == 0 || (n < 0 && errno != EAGAIN);
-  }
-
-  std::string text;
-
- private:
-  int fd_;
-};
-
-HttpsServerOptions quick() {
-  HttpsServerOptions out;
-  out.idle_timeout = Duration(150);
-  out.handshake_timeout = Duration(150);
-  return out;
-}
-
-// The whole answer of a plain server to these bytes, until it closes.
-std::string answer_to(Rig& rig, std::string_view bytes) {
-  Raw raw(rig.server->port());
-  raw.send(bytes);
-  EXPECT_TRUE(rig.until([&] { return raw.read(); }));
-  return raw.text;
-}
 
 TEST(Server, refusals_are_plain_text_and_close) {
   Rig rig(Rig::Plain{}, {});
@@ -120,6 +59,22 @@ TEST(Server, a_head_is_answered_without_a_body) {
   const std::string text = answer_to(rig, "HEAD /x HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
   EXPECT_NE(text.find("Content-Length: 7\r\n"), std::string::npos);
   EXPECT_TRUE(text.ends_with("\r\n\r\n"));
+  EXPECT_EQ(rig.requests.at(0).method, Method::get);
+}
+
+TEST(Server, a_refusal_after_a_head_has_its_body) {
+  Rig rig(Rig::Plain{}, {});
+  EXPECT_NE(answer_to(rig, "HEAD /x HTTP/1.1\r\nHost: x\r\n\r\nnonsense\r\n\r\n").find("(HTTP-REQUEST, "),
+            std::string::npos);
+}
+
+TEST(Server, a_stream_that_is_asked_for_by_head_ends_with_its_head) {
+  Rig rig(Rig::Plain{}, {});
+  rig.answer = [&](Exchange e, const Request&) {
+    EXPECT_FALSE(rig.server->start_stream(e, Response{200, "text/event-stream"}));
+    return std::nullopt;
+  };
+  EXPECT_TRUE(answer_to(rig, "HEAD /x HTTP/1.1\r\nHost: x\r\n\r\n").ends_with("\r\n\r\n"));
 }
 
 TEST(Server, slow_requests_get_408_and_idle_connections_are_closed) {
@@ -164,18 +119,6 @@ TEST(Server, an_asker_that_leaves_is_told_of) {
   raw.leave();
   EXPECT_TRUE(rig.until([&] { return rig.gone == rig.exchanges; }));
   rig.server->reply(rig.exchanges.at(0), {});
-}
-
-TEST(Server, connections_beyond_the_limit_are_shed) {
-  HttpsServerOptions options;
-  options.max_connections = 2;
-  Rig rig(Rig::Plain{}, options);
-  Raw a(rig.server->port());
-  Raw b(rig.server->port());
-  EXPECT_TRUE(rig.until([&] { return rig.server->stats().open == 2; }));
-  Raw c(rig.server->port());
-  EXPECT_TRUE(rig.until([&] { return c.read(); }));
-  EXPECT_EQ(rig.server->stats().shed, 1U);
 }
 
 TEST(Server, handshakes_beyond_the_limit_wait_their_turn) {

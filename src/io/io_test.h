@@ -144,6 +144,7 @@ class Rig {
     out.body = to_bytes("seen " + r.path);
     return out;
   };
+  std::function<std::optional<Response>(const Request&)> body_comes = [](const Request&) { return std::nullopt; };
   std::unique_ptr<HttpsServer> server;
   std::unique_ptr<HttpsClient> client;
 
@@ -157,6 +158,7 @@ class Rig {
         server->reply(e, *response);
       }
     };
+    handlers.body_comes = [this](const Request& head) { return body_comes(head); };
     handlers.gone = [this](Exchange e) { gone.push_back(e); };
     handlers.handshake_failed = [this](std::uint64_t, const Error& why) { handshake_failures.push_back(why); };
     server = *HttpsServer::listen(loop, std::move(options), std::move(handlers));

@@ -74,6 +74,9 @@ class EstServer::Conversation : public std::enable_shared_from_this<Conversation
     Result<Decision> answer =
         reader ? site::admit(site_->policy, **reader, ask.question, now()) : Result<Decision>(reader.error());
     if (answer) {
+      if (answer->verdict != Verdict::unauthenticated) {
+        server_.https_->known(from_);
+      }
       // Strangers are not kept: whoever has no credentials must not be able to fill the disk.
       recorder_.run().anonymous = answer->verdict == Verdict::unauthenticated;
       recorder_.run().device = reader ? device_of(*answer, *ask.question.session, **reader) : std::string();

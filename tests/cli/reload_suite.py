@@ -80,6 +80,19 @@ def run(site, config, work, token):
     site.server.send_signal(signal.SIGHUP)
     check("a profile that has gone is not served any more", becomes(404, lamps), lamps())
 
+    # Less than the time after which the server ends any idle connection.
+    raw = socket.create_connection(("localhost", site.port), timeout=20)
+    idle = client_context(site.anchors).wrap_socket(raw, server_hostname="localhost")
+    openssl("req", "-x509", "-key", make_key(work / "maker.key"), "-subj", "/CN=Maker", "-out", work / "maker.pem")
+    config.write_text(GOOD.replace("[profiles", f"makers = ['{work / 'maker.pem'}']\n[profiles"))
+    site.server.send_signal(signal.SIGHUP)
+    try:
+        ended = idle.recv(1) == b""
+    except TimeoutError:
+        ended = False
+    check("a connection from before another maker was trusted ends", ended)
+    idle.close()
+
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -87,8 +87,8 @@ def renewal(site, work):
     first, _ = send(site, request, certificate=old["chain.pem"], key=old["key.pem"])
     check("a renewal with the certificate in the handshake is granted", first.status == 200, first)
     bare, _ = send(site, request)
-    check("its bytes without the certificate: 401, EST-REENROLL-CERTIFICATE",
-          bare.status == 401 and "EST-REENROLL-CERTIFICATE" in bare.text, bare)
+    check("its bytes without the certificate: 403, EST-REENROLL-CERTIFICATE",
+          bare.status == 403 and "EST-REENROLL-CERTIFICATE" in bare.text, bare)
     other, _ = send(site, request, certificate=folders[1] / "chain.pem", key=folders[1] / "key.pem")
     check("with another device's certificate: 403, EST-REENROLL-NAMES",
           other.status == 403 and "EST-REENROLL-NAMES" in other.text, other)

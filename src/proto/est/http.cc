@@ -95,7 +95,7 @@ Response wire_error(const Error& error) {
     case Fault::unexpected:
       out.status = error.rule == &kWantsGet || error.rule == &kWantsPost ? 405 : 400;
       if (out.status == 405) {
-        out.allow = error.rule == &kWantsPost ? "POST" : "GET";  // RFC 9110 section 15.5.6: must be said
+        out.allow = error.rule == &kWantsPost ? "POST" : "GET, HEAD";  // RFC 9110 section 15.5.6: must be said
       }
       break;
     case Fault::unsupported:
@@ -104,7 +104,8 @@ Response wire_error(const Error& error) {
                                                                                     : 400;
       break;
     case Fault::unauthentic:
-      out.status = error.rule == &kRenewalUnproven ? 401 : 400;
+      // Not 401: that needs a challenge (RFC 9110 section 15.5.2), and no password renews a certificate.
+      out.status = error.rule == &kRenewalUnproven ? 403 : 400;
       break;
     case Fault::refused:
     case Fault::expired:

@@ -338,7 +338,7 @@ TEST(EstHttp, refuses_with_its_own_codes) {
     const Response answer = wire_error(refused.error());
     EXPECT_EQ(answer.status, row.status) << row.path;
     // RFC 9110 section 15.5.6: a 405 says what is allowed.
-    EXPECT_EQ(answer.allow, row.rule == &kWantsGet ? "GET" : row.rule == &kWantsPost ? "POST" : "") << row.path;
+    EXPECT_EQ(answer.allow, row.rule == &kWantsGet ? "GET, HEAD" : row.rule == &kWantsPost ? "POST" : "") << row.path;
   }
 }
 

@@ -172,7 +172,7 @@ TEST(EstServer, renews_only_what_was_proven) {
   Asker a;
   a.session.proven.reset();
   a.login = Login{a.user, Secret(a.password)};
-  expect_refused(a, a.enrol(Operation::simplereenroll), 401, Fault::unauthentic, kRenewalUnproven);
+  expect_refused(a, a.enrol(Operation::simplereenroll), 403, Fault::unauthentic, kRenewalUnproven);
 }
 
 TEST(EstServer, a_renewal_keeps_the_names) {

@@ -68,7 +68,7 @@ REQUESTS = [
     ("enrol-not-linked", 401, b"asic realm="),   # no link is demanded here; see requiring_links()
     ("enrol-pending", 401, b"asic realm="),
     ("enrol-linked", 400, b"EST-LINKING,"),       # linked to the session of its recording
-    ("reenrol", 401, b"EST-REENROLL-CERTIFICATE"),
+    ("reenrol", 403, b"EST-REENROLL-CERTIFICATE"),
 ]
 
 
