@@ -84,6 +84,7 @@ Result<bench::EstPlan> make_site(const Options& options, const std::string& fold
   config.data = folder;
   config.est = config.api = {"127.0.0.1", 0};
   config.unknown = site::Unknown::refuse;
+  config.certificates_per_device = 1'000'000;
   TRY(const DataFolder data, open_data_folder(config, now, rng));
   TRY(const Name name, Name::from_text("CN=Imprint Bench Factory"));
   TRY(const site::Ca maker, site::make_root(KeyType::p256, name, now, std::chrono::hours(24 * 365), rng));

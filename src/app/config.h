@@ -41,6 +41,8 @@ struct Config {
   std::uint32_t ca_days = 3650;                                     // ca.days
   site::Unknown unknown = site::Unknown::queue;                     // policy.unknown = "refuse" | "queue"
   Duration retry_after{std::chrono::seconds(30)};                   // policy.retry_after_s
+  std::int64_t certificates_per_device = 64;                        // policy.certificates_per_device
+  Duration renewed_grace{std::chrono::hours(24)};                   // policy.renewed_grace_s
   std::vector<std::string> maker_anchors;                           // policy.makers: PEM files with the makers' roots
   std::map<std::string, ProfileConfig> profiles;                    // [profiles.NAME]; "default" is always there
   std::size_t runs_keep = 10000;                                    // runs.keep: the oldest beyond are removed

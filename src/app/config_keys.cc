@@ -290,6 +290,15 @@ std::vector<ConfigKey<Config>> make_config_keys() {
           "policy.retry_after_s", "When a device that waits for a person is told to come again, in seconds.",
           {1, kMaxRetryAfter_s}, [](C& c, Int v) { c.retry_after = std::chrono::seconds(v); },
           [](const C& c) -> Int { return std::chrono::duration_cast<std::chrono::seconds>(c.retry_after).count(); }),
+      number<C>(
+          "policy.certificates_per_device", "Most certificates of one device that are good at the same time.",
+          {1, 1'000'000}, [](C& c, Int v) { c.certificates_per_device = v; },
+          [](const C& c) -> Int { return c.certificates_per_device; }),
+      number<C>(
+          "policy.renewed_grace_s",
+          "How long a certificate that was renewed renews once more, since the answer may have been lost, in seconds.",
+          {0, kMaxRetryAfter_s}, [](C& c, Int v) { c.renewed_grace = std::chrono::seconds(v); },
+          [](const C& c) -> Int { return std::chrono::duration_cast<std::chrono::seconds>(c.renewed_grace).count(); }),
       list<C>(
           "policy.makers", "PEM files with roots of makers whose device certificates (IDevIDs) count.",
           [](C& c, const Texts& v) -> Wrong {
@@ -341,7 +350,9 @@ std::vector<ConfigKey<ProfileConfig>> make_profile_keys() {
           [](const P& p) { return p.profile.extended; }),
       list<P>(
           "common_names",
-          "Common names that a device may ask for; {id} and {serial} are the inventory's, * any run without dots.",
+          "Common names that a device may ask for; {id} and {serial} are the inventory's, * any run of letters, "
+          "digits, - and "
+          "_. {serial} is for sites whose makers' serial numbers all differ.",
           [](P& p, const Texts& v) -> Wrong {
             p.profile.common_names = v;
             return std::nullopt;

@@ -237,6 +237,8 @@ Result<std::shared_ptr<const EstSite>> make_site(const Config& config, const Dat
   out->ca = folder.ca;
   out->policy.unknown = config.unknown;
   out->policy.retry_after = config.retry_after;
+  out->policy.most_live = config.certificates_per_device;
+  out->policy.renewed_grace = config.renewed_grace;
   out->policy.owner_anchors = out->est.owner_anchors = {folder.ca.certificate};
   out->policy.pepper = folder.pepper;
   std::vector<Bytes> ders;

@@ -119,7 +119,8 @@ TEST_F(TlsPairTest, a_revoked_pair_is_replaced_and_stays_on_the_revocation_list)
   EXPECT_EQ(revoked[0].serial, serial);
   const auto site = make_site(config_, *after, *store_, kNow);
   ASSERT_TRUE(site);
-  EXPECT_NE(std::ranges::search((*site)->revocation_list, serial).begin(), (*site)->revocation_list.end());
+  const Bytes& list = (*site)->revocation_list;
+  EXPECT_NE(std::search(list.begin(), list.end(), serial.begin(), serial.end()), list.end());
   EXPECT_EQ(open()->chain, after->tls_chain) << "the fresh one stays";
 }
 
@@ -254,8 +255,9 @@ TEST_F(TlsPairTest, what_a_cut_left_does_not_replace_a_chain_that_is_given) {
 // The value of the extension cRLNumber (2.5.29.20) of a DER-encoded list: OCTET STRING { INTEGER }.
 std::uint64_t number_of(const Bytes& list) {
   const Bytes id{0x06, 0x03, 0x55, 0x1d, 0x14, 0x04};
-  auto at = std::ranges::search(list, id).end();
+  auto at = std::search(list.begin(), list.end(), id.begin(), id.end());
   EXPECT_NE(at, list.end());
+  at += static_cast<std::ptrdiff_t>(id.size());
   std::uint64_t out = 0;
   const std::uint8_t size = *(at + 2);
   for (std::uint8_t i = 0; i < size; ++i) {

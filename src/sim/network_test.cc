@@ -21,17 +21,18 @@ class NetworkTest : public ::testing::Test {
     const PrivateKey key = *PrivateKey::generate(KeyType::p256);
     const Certificate own =
         *site::issue_server(ca_, key.public_key(), {*GeneralName::from_text("dns:owner.example")}, kStart, kYear, rng_);
-    server_ = network_.server({443, {own}, {ca_.certificate}}, {[this](Exchange from, Request request) {
-                                                                  ++served_;
-                                                                  seen_ = request.session;
-                                                                  if (answering_) {
-                                                                    Response out;
-                                                                    out.status = 200;
-                                                                    server_->reply(from, out);
-                                                                  }
-                                                                },
-                                                                [this](Exchange) { ++gone_; },
-                                                                {}});
+    io::HttpsServer::Handlers handlers;
+    handlers.request = [this](Exchange from, Request request) {
+      ++served_;
+      seen_ = request.session;
+      if (answering_) {
+        Response out;
+        out.status = 200;
+        server_->reply(from, out);
+      }
+    };
+    handlers.gone = [this](Exchange) { ++gone_; };
+    server_ = network_.server({443, {own}, {ca_.certificate}}, std::move(handlers));
   }
   void connect() {
     client_ = network_.client(

@@ -17,7 +17,7 @@ inline constexpr Rule kRetired{"SITE-RETIRED", "the device is retired", "ours: d
                                "add it anew under another id if it is to come back"};
 inline constexpr Rule kRevoked{"SITE-REVOKED", "the certificate presented is revoked", "RFC 5280 section 3.3",
                                "use the IDevID or a fresh one-time token"};
-inline constexpr Rule kSpent{"SITE-TOKEN-SPENT", "the one-time token has been used", "RFC 7030 section 6",
+inline constexpr Rule kSpent{"SITE-TOKEN-SPENT", "the one-time token has been used or replaced", "RFC 7030 section 6",
                              "make a fresh one with `imprint device token`"};
 inline constexpr Rule kNotOurs{"SITE-RENEWAL-FOREIGN", "the certificate to be renewed is not one of ours",
                                "RFC 7030 section 3.3.2", "enrol with simpleenroll first"};

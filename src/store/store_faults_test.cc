@@ -238,6 +238,26 @@ TEST(StoreDisk, newer_schema_is_refused_and_left_alone) {
   EXPECT_EQ(count(*open_store(folder.file()), "audit"), 1);
 }
 
+TEST(StoreDisk, a_database_of_the_first_version_is_brought_up_to_date) {
+  const TestFolder folder;
+  std::ifstream file(IMPRINT_TEST_DATA "/store-1.sql");
+  const std::string sql((std::istreambuf_iterator<char>(file)), {});
+  ASSERT_FALSE(sql.empty());
+  meddle(folder.file(), sql.c_str());
+  const auto store = open_store(folder.file());
+  EXPECT_EQ(count(*store, "devices"), 3);
+  EXPECT_EQ(count(*store, "certificates"), 1);
+  EXPECT_TRUE(audit_is_whole(*store));
+  const auto lamp = *(*store->read())->device("lamp-0001");
+  ASSERT_TRUE(lamp);
+  EXPECT_EQ(lamp->lifecycle, Lifecycle::commissioned);
+  EXPECT_TRUE(store->write([&](Writer& w) { return w.issued(issued_fact(Signer(), 9, "lamp-0002"), {5000}, "est"); }));
+  EXPECT_TRUE(store->write([](Writer& w) {
+    return w.denied({{1}, "nobody", "", "CN=x", "RULE", "why"}, {5000}, "est");
+  }));
+  EXPECT_TRUE(audit_is_whole(*store));
+}
+
 // Version 2 knew no certificate without a device.
 TEST(StoreDisk, certificates_of_version_2_stay_on_record) {
   const TestFolder folder;

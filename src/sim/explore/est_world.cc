@@ -10,7 +10,6 @@ namespace {
 
 constexpr std::string_view kHost = "est.example";
 constexpr std::string_view kServerName = "CN=server";
-constexpr Duration kTenYears = std::chrono::hours(24 * 3650);
 
 Certificate certificate(const PrivateKey& issuer, std::string_view issuer_name, std::string_view name,
                         const PublicKey& key, std::uint8_t serial) {

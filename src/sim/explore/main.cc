@@ -14,7 +14,7 @@ constexpr std::string_view kUsage =
     "                   [--states N] [--mode idevid|token|bootstrap|renewal] [--approval]\n"
     "                   [--plant send-before-save|reply-before-note]\n"
     "Without options, every mode is explored within small bounds. Exit code 1: something bad or a dead end was "
-    "found.\n";
+    "found; 3: the limit of states was reached first.\n";
 
 struct Options {
   Setting setting;
@@ -81,19 +81,23 @@ bool read_option(std::string_view name, std::string_view value, Options& out) {
   return false;
 }
 
-bool explore_one(const Setting& setting, std::size_t max_states) {
+// In the order of what matters more; the exit codes follow.
+enum class Found : std::uint8_t { nothing, not_all_seen, something_bad };
+
+Found explore_one(const Setting& setting, std::size_t max_states) {
   const auto* const named = std::ranges::find(kModes, setting.mode, &std::pair<std::string_view, Mode>::second);
   const std::string_view mode = named->first;
   const Report r = explore_est(setting, max_states);
   const Bounds& b = setting.bounds;
+  const std::string end = r.complete ? std::to_string(r.stuck) + " stuck"
+                                     : std::string("cut short: whether any is stuck was not looked at");
   std::printf(
       "est %.*s%s loss<=%u dup<=%u crash<=%u replay<=%u failure<=%u act<=%u: %zu states, %zu of them enrolled, %zu "
-      "transitions, %.2f s, %zu stuck%s\n",
+      "transitions, %.2f s, %s\n",
       static_cast<int>(mode.size()), mode.data(), setting.approval ? " with approval" : "", b.loss, b.dup, b.crash,
-      b.replay, b.failure, b.acts, r.states, r.succeeded, r.transitions, r.seconds, r.stuck,
-      r.complete ? "" : " (not complete)");
+      b.replay, b.failure, b.acts, r.states, r.succeeded, r.transitions, r.seconds, end.c_str());
   if (r.violation.empty() && r.stuck == 0 && r.succeeded > 0) {
-    return true;
+    return r.complete ? Found::nothing : Found::not_all_seen;
   }
   std::string what = r.stuck > 0 ? "DEAD END" : "WRONG: no device is ever enrolled";
   if (!r.violation.empty()) {
@@ -103,7 +107,7 @@ bool explore_one(const Setting& setting, std::size_t max_states) {
   for (const std::string& one : r.trace) {
     std::printf("  %s\n", one.c_str());
   }
-  return false;
+  return Found::something_bad;
 }
 
 int run(std::span<char*> arguments) {
@@ -127,11 +131,11 @@ int run(std::span<char*> arguments) {
       }
     }
   }
-  bool good = true;
+  Found worst = Found::nothing;
   for (const Setting& setting : settings) {
-    good = explore_one(setting, options.max_states) && good;
+    worst = std::max(worst, explore_one(setting, options.max_states));
   }
-  return good ? 0 : 1;
+  return worst == Found::nothing ? 0 : worst == Found::something_bad ? 1 : 3;
 }
 
 }  // namespace

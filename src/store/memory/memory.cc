@@ -49,7 +49,7 @@ Result<std::optional<Device>> MemoryReads<I>::device_by_identity(std::string_vie
 template <class I>
 Result<std::vector<Device>> MemoryReads<I>::devices(std::string_view after_id, std::int64_t limit) {
   return select(
-      tables_.devices, [&](const Device& d) { return d.id > after_id; }, &Device::id, limit);
+      tables_.devices, [&](const Device& d) { return d.id.compare(after_id) > 0; }, &Device::id, limit);
 }
 
 template <class I>

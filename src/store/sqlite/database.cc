@@ -135,6 +135,22 @@ Status Database::execute(const char* sql) {
   return Ok{};
 }
 
+void Database::on_commit(std::function<void(int pages)> grown_to) {
+  grown_to_ = std::move(grown_to);
+  sqlite3_wal_hook(
+      handle_,
+      [](void* self, sqlite3*, const char*, int pages) {
+        static_cast<Database*>(self)->grown_to_(pages);
+        return SQLITE_OK;
+      },
+      this);
+}
+
+void Database::checkpoint(bool restart) {
+  const int how = restart ? SQLITE_CHECKPOINT_RESTART : SQLITE_CHECKPOINT_PASSIVE;
+  static_cast<void>(sqlite3_wal_checkpoint_v2(handle_, nullptr, how, nullptr, nullptr));
+}
+
 std::int64_t Database::changes() const { return sqlite3_changes64(handle_); }
 
 bool Database::in_transaction() const { return sqlite3_get_autocommit(handle_) == 0; }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -76,6 +77,13 @@ class Database {
   // Runs SQL without values, several statements if there are; keeps nothing.
   Status execute(const char* sql);
 
+  // After each commit of this connection, on its thread, `grown_to` gets the pages that the write-ahead log holds;
+  // nothing is moved out of the log by itself any more.
+  void on_commit(std::function<void(int pages)> grown_to);
+  // Moves what the log holds into the database file, as far as no reader needs it there. With `restart` it waits for
+  // readers and the writer, so that the log begins anew. What fails is left for the next time.
+  void checkpoint(bool restart);
+
   // Rows that the last statement inserted, changed or deleted.
   std::int64_t changes() const;
   // Whether a transaction is open: SQLite may end it by itself when the disk fails.
@@ -94,6 +102,7 @@ class Database {
 
   sqlite3* handle_;
   std::unordered_map<std::string_view, sqlite3_stmt*> statements_;
+  std::function<void(int)> grown_to_;
   bool failed_ = false;
 };
 

@@ -4,6 +4,7 @@
 #include <mutex>
 #include <thread>
 
+#include "store/sqlite/checkpoint.h"
 #include "store/sqlite/migrations.h"
 #include "store/sqlite/writer.h"
 
@@ -66,8 +67,12 @@ class PooledReader final : public Reads<Reader> {
 
 class SqliteStore final : public Store {
  public:
-  SqliteStore(const std::string& path, std::unique_ptr<Database> database)
-      : database_(std::move(database)), writer_(*database_), pool_(path), thread_([this] { work(); }) {}
+  SqliteStore(const std::string& path, std::unique_ptr<Database> database, std::unique_ptr<Database> for_checkpoints)
+      : checkpointer_(std::move(for_checkpoints)),
+        database_(std::move(database)),
+        writer_(*database_),
+        pool_(path),
+        thread_([this] { work(); }) {}
   SqliteStore(const SqliteStore&) = delete;
   SqliteStore& operator=(const SqliteStore&) = delete;
   // Finishes what is queued. Every Reader must have ended before.
@@ -100,6 +105,7 @@ class SqliteStore final : public Store {
   std::vector<Job> next_jobs();
   Status perform(std::vector<Job>& jobs);
 
+  Checkpointer checkpointer_;
   std::unique_ptr<Database> database_;
   SqliteWriter writer_;
   Pool pool_;
@@ -137,6 +143,7 @@ Result<std::unique_ptr<Reader>> SqliteStore::read() {
 }
 
 void SqliteStore::work() {
+  database_->on_commit([this](int pages) { checkpointer_.grown_to(pages); });
   while (true) {
     std::vector<Job> jobs = next_jobs();
     if (jobs.empty()) {
@@ -194,7 +201,8 @@ Result<std::unique_ptr<Store>> open_sqlite(const std::string& path) {
   // Readers never wait for the writer, nor it for them.
   TRY([[maybe_unused]] const Ok logged, database->execute("PRAGMA journal_mode=WAL"));
   TRY([[maybe_unused]] const Ok migrated, migrate(*database));
-  return std::make_unique<SqliteStore>(path, std::move(database));
+  TRY(std::unique_ptr<Database> for_checkpoints, Database::open(path, Database::Access::read_write));
+  return std::make_unique<SqliteStore>(path, std::move(database), std::move(for_checkpoints));
 }
 
 }  // namespace imprint::store
