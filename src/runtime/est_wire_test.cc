@@ -160,8 +160,10 @@ TEST_F(Wire, the_ninth_waiting_request_of_a_device_is_refused_with_its_rule) {
   MemoryStorage storage;
   auto plan = plan_for("dev-12");
   plan->credential = idevid("dev-12", storage);
+  const std::string identity = identity_of(plan->credential->chain[0]);
+  const std::string id = "x509-" + identity.substr(identity.size() - 16);  // what an unknown device is called
   for (std::uint8_t n = 0; n < 8; ++n) {
-    const Pended fact{{n}, "dev-12", "", "", "", "", {}, "", {}};
+    const Pended fact{{n}, id, "", "", "", "", {}, "", {}};
     ASSERT_TRUE(store_->write([&](store::Writer& w) { return w.pended(fact, loop_.now(), "test"); }));
   }
   EXPECT_NE(onboard(storage, plan).result, "operational");

@@ -57,7 +57,8 @@ bool fits_alt_name(const Profile& profile, const Device& device, const GeneralNa
 // profile, and in place of the rest the owner's own name for it.
 void leave_makers_names(const Profile& profile, const Device& device, const Certificate& idevid,
                         RequestedNames& asked) {
-  if (asked.subject == idevid.subject && !fits_subject(profile, device, asked.subject)) {
+  const bool makers = asked.subject == idevid.subject || asked.subject.text == "CN=" + idevid.subject.first("CN");
+  if (makers && !fits_subject(profile, device, asked.subject)) {
     asked.subject = own_name(device);
   }
   if (asked.alt_names == idevid.alt_names) {

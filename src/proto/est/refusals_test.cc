@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include "crypto/cms.h"
+#include "proto/est/anchors.h"
 #include "proto/est/pair.h"
 #include "proto/est/rules.h"
 
@@ -194,6 +195,16 @@ TEST(EstRefusals, a_root_that_another_key_signed) {
     p.run();
     expect_failed(p, Fault::unauthentic, kCaBag);
   }
+}
+
+TEST(EstRefusals, a_stranger_among_the_ca_certificates_builds_no_path) {
+  const Party owner = make_root("CN=Owner");
+  const Certificate stranger = make_below(make_root("CN=Stranger"), "CN=Stranger's CA", as_ca).certificate;
+  const Certificate below = make_below(owner, "CN=Issuing CA", as_ca).certificate;
+  const auto bag = sort_ca_certificates({stranger, owner.certificate, below}, kStart);
+  ASSERT_TRUE(bag);
+  EXPECT_EQ(bag->anchors, std::vector{owner.certificate});
+  EXPECT_EQ(bag->issuers, std::vector{below});
 }
 
 TEST(EstRefusals, a_false_root_beside_the_true_one_is_no_anchor) {

@@ -166,6 +166,8 @@ Result<Server::Idle> Server::on(const Idle&, const GetCsrAttributes& m, Turn& t)
 Result<OneOf<Server::Admitting, Server::Idle>> Server::on(const Idle&, const Enrol& m, Turn& t) const {
   const auto label = config_->labels.find(m.label);
   CHECK_OR(label != config_->labels.end(), Error{Fault::unsupported, kNoSuchLabel});
+  // The handshake's certificate is the one to be renewed; a password proves no certificate (ours: est.md 7.4).
+  CHECK_OR(!m.renewal || m.session->proven, Error{Fault::unauthentic, kRenewalUnproven});
   if (!holds(m.session->proven || m.login)) {
     tell(t, m.from, challenge(config_->realm));  // before any signature of a stranger's is looked at
     return OneOf<Admitting, Idle>(Idle{});
@@ -174,8 +176,6 @@ Result<OneOf<Server::Admitting, Server::Idle>> Server::on(const Idle&, const Enr
   CHECK_OR(request, Error{request.error().fault, kPossession});
   TRY(Ok{}, check_linking(m.request, *m.session, label->second, config_->owner_anchors));
   if (m.renewal) {
-    // The handshake's certificate is the one to be renewed; a password proves no certificate (ours: est.md 7.4).
-    CHECK_OR(m.session->proven, Error{Fault::unauthentic, kRenewalUnproven});
     TRY(Ok{}, check_renewal_names(m.request, (*m.session->proven)->leaf));
   }
   Bytes key = request_key(*m.session, m.login, m.label, m.request);
