@@ -211,6 +211,11 @@ std::string to_text(const bench::EstFigures& f, std::int64_t on_record) {
              {"an idle connection", number(f.idle_kib, 1) + " KiB", against(f.idle_kib <= kAimIdle_kib, "<= 40 KiB")},
              {"p99 at half the rate", number(f.half.p99_ms, 1) + " ms",
               against(f.half.p99_ms <= kAimP99_ms, "<= 10 ms")}});
+  if (f.bare.rate < f.full.rate) {
+    out +=
+        "\nThe same client made fewer bare handshakes a second than enrolments: it may be what limits the rates "
+        "above.\n";
+  }
   out += "\n" +
          std::string(f.pinned ? "One core: the server has the first, the client the second, the floor the first again."
                               : "Not pinned: the machine has one core, and server and client share it.");

@@ -93,6 +93,11 @@ Result<std::vector<factory::Born>> make_fleet(Server& server, const Options& opt
   TRY(Ok{}, add_maker(config.data, maker.certificate));
   TRY(Ok{}, server.reload(config));  // the site now takes this maker's IDevIDs
   factory::Order order;
+  TRY(const auto reader, server.store().read());
+  TRY(const std::int64_t there, reader->count("devices"));
+  if (there > 0) {  // a demo's folder that is used again
+    order.model = hex(random_secret(rng, 2).expose()) + "-";
+  }
   order.anchors = server.folder().ca.chain();
   order.server_uri = "https://127.0.0.1:" + std::to_string(server.est_port());
   return sim::make_mixed(std::move(order), options.devices, maker, now, rng);

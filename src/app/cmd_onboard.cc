@@ -151,7 +151,8 @@ OrProblem<Ok> onboard(const Context& context, const OnboardOptions& options) {
     return Problem(Error{Fault::refused, est::kNoAnchors});
   }
   const Ending ending = run(context, options, onboarding);
-  const bool told = !ending.run.id.empty();  // nothing is told of a run that was cut short
+  // Nothing is told of a run that was cut short, and nobody else's file is written over.
+  const bool told = !ending.run.id.empty() && !foreign_run_file(run_file_of(options));
   if (const Status kept = told ? write_run(run_file_of(options), ending.run) : Status(Ok{}); !kept) {
     context.progress("the run is not on record in " + run_file_of(options) + ": " + std::string(kept.error().what));
   } else if (told) {

@@ -217,7 +217,7 @@ OrProblem<Onboarding> prepare(const OnboardOptions& given) {
   out.plan->attempts = options.attempts;
   TRY(Ok{}, take_anchors(options, out));  // before the folder is made: a file may not be there
   const std::string run_file = options.out + "/" + std::string(kRunFile);
-  if (foreign_run_file(run_file)) {
+  if (!options.renew && foreign_run_file(run_file)) {  // a renewal has its folder: there it is passed over
     return Problem(Error{Fault::conflict, kForeignFile}, run_file);
   }
   const auto foreign = FolderStorage::foreign_file(options.out);

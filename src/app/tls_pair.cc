@@ -103,6 +103,13 @@ Result<bool> revoked_on_record(store::Store& store, const Certificate& c, Instan
   return false;
 }
 
+// Whether it is on record as the server's: a CA that was ours before this one signed it.
+Result<bool> made_by_us(store::Store& store, const Certificate& c) {
+  TRY(const auto reader, store.read());
+  TRY(const auto row, reader->certificate(c.serial));
+  return row && row->der == c.der && row->device == store::kServer;
+}
+
 bool lasts(const Certificate& c, const Config& config, const site::Ca& ca, Instant now) {
   const bool good_now = static_cast<bool>(verify_chain(c, {}, {ca.certificate}, {Purpose::tls_server, now, true}));
   return good_now && c.not_after - now > (c.not_after - c.not_before) / 3 &&
@@ -148,12 +155,16 @@ Result<TlsPair> open_tls_pair(const Config& config, const site::Ca& ca, store::S
   const Files files = files_of(config);
   TRY(std::optional<TlsPair> there, read_pair(files, ca));
   if (there && there->given) {
-    return *std::move(there);
-  }
-  if (there) {
+    TRY(const bool of_former_ca, made_by_us(store, there->chain.front()));
+    if (!of_former_ca) {
+      return *std::move(there);
+    }
+  } else if (there) {
     const Certificate& own = there->chain.front();
     TRY(const bool revoked, revoked_on_record(store, own, now));
-    if (!revoked && lasts(own, config, ca, now)) {
+    // While the clock is outside the CA's own time, a fresh one would be no better.
+    const bool clock_fits = ca.certificate.not_before <= now && now < ca.certificate.not_after;
+    if (!revoked && (lasts(own, config, ca, now) || !clock_fits)) {
       return *std::move(there);
     }
   }

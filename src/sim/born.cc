@@ -9,14 +9,15 @@ constexpr std::string_view kIdevidKey = "idevid";
 
 Result<std::vector<factory::Born>> make_mixed(factory::Order order, std::uint32_t count, const site::Ca& maker,
                                               Instant now, Rng& rng) {
-  order.model = "token";
+  const std::string before = order.model;  // in front of the models' names
+  order.model = before + "token";
   order.birth = factory::Birth::one_time;
   order.count = count / 3;
   std::vector<factory::Born> out;
   if (order.count > 0) {
     TRY(out, factory::make(order, maker, now, rng));
   }
-  order.model = "idevid";
+  order.model = before + "idevid";
   order.birth = factory::Birth::idevid;
   order.count = count - order.count;
   TRY(auto others, factory::make(order, maker, now, rng));

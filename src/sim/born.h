@@ -6,8 +6,8 @@
 
 namespace imprint::sim {
 
-// So many devices of two kinds: every third with a one-time token, the others with an IDevID. Of the order model, count
-// and birth are set here.
+// So many devices of two kinds: every third with a one-time token, the others with an IDevID. Of the order count and
+// birth are set here, and the model is put in front of "idevid" and "token".
 Result<std::vector<factory::Born>> make_mixed(factory::Order order, std::uint32_t count, const site::Ca& maker,
                                               Instant now, Rng& rng);
 

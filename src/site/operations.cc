@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <functional>
 
 #include "site/operation_rules.h"
 #include "site/policy.h"
@@ -117,7 +118,9 @@ Status admit_or_refuse(store::Writer& store, const Word& word, Admission admissi
   return decide_waiting(store, word.id, admission, act);
 }
 
-Status revoke_all(store::Writer& store, const std::string& device, const Act& act) {
+// Revokes the device's certificates that are meant and not revoked yet.
+Status revoke_those(store::Writer& store, const std::string& device, RevocationReason reason, const Act& act,
+                    const std::function<bool(const store::CertificateRow&)>& meant) {
   store::CertificateFilter filter;
   filter.device = device;
   while (true) {
@@ -126,8 +129,8 @@ Status revoke_all(store::Writer& store, const std::string& device, const Act& ac
       return Ok{};
     }
     for (const store::CertificateRow& row : page) {
-      if (!row.revoked) {
-        TRY([[maybe_unused]] const Ok revoked, store.revoke(row.serial, RevocationReason::cessation, act.by, act.at));
+      if (!row.revoked && meant(row)) {
+        TRY([[maybe_unused]] const Ok revoked, store.revoke(row.serial, reason, act.by, act.at));
       }
     }
     filter.after_serial = page.back().serial;
@@ -208,7 +211,8 @@ Status retire_device(store::Writer& store, const Word& word, const Act& act) {
   device.lifecycle = Lifecycle::decommissioned;
   TRY([[maybe_unused]] const Ok retired, set_admission(store, std::move(device), Admission::retired, act));
   TRY([[maybe_unused]] const Ok decided, decide_waiting(store, word.id, Admission::refused, act));
-  return revoke_all(store, word.id, act);
+  return revoke_those(store, word.id, RevocationReason::cessation, act,
+                      [](const store::CertificateRow&) { return true; });
 }
 
 Status add_one_time(store::Writer& store, const Secret& pepper, const Word& word, const Secret& token, const Act& act) {
@@ -235,7 +239,12 @@ Status revoke_certificate(store::Writer& store, BytesView serial, RevocationReas
   TRY(const std::optional<store::CertificateRow> row, store.certificate(serial));
   CHECK_OR(row.has_value(), Error{Fault::refused, kCertificateUnknown});
   CHECK_OR(!row->revoked, Error{Fault::conflict, kCertificateRevoked});
-  return store.revoke(serial, reason, act.by, act.at);
+  TRY([[maybe_unused]] const Ok revoked, store.revoke(serial, reason, act.by, act.at));
+  if (reason != RevocationReason::key_compromise) {
+    return Ok{};
+  }
+  return revoke_those(store, row->device, reason, act,
+                      [&](const store::CertificateRow& other) { return other.spki_sha256 == row->spki_sha256; });
 }
 
 std::string_view name(RevocationReason reason) {

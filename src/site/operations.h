@@ -62,7 +62,8 @@ Status add_one_time(store::Writer& store, const Secret& pepper, const Word& word
 // REQUEST-UNKNOWN, REQUEST-DECIDED. `verdict` is approved or refused.
 Status decide_request(store::Writer& store, BytesView request_key, Admission verdict, const Act& act);
 
-// CERTIFICATE-UNKNOWN, CERTIFICATE-REVOKED.
+// With key_compromise every other certificate of the device for the same key goes as well. CERTIFICATE-UNKNOWN,
+// CERTIFICATE-REVOKED.
 Status revoke_certificate(store::Writer& store, BytesView serial, RevocationReason reason, const Act& act);
 
 // "key_compromise", …: the names of RFC 5280 section 5.3.1 in our case style.

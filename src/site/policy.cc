@@ -42,6 +42,13 @@ bool is_ours(const Policy& policy, const Certificate& anchor) {
   return std::ranges::find(policy.owner_anchors, anchor) != policy.owner_anchors.end();
 }
 
+// Whether the certificate presented leads to a device that may have something.
+bool is_of_use(const Applicant& who) {
+  const bool wanted =
+      who.device && who.device->admission != Admission::refused && who.device->admission != Admission::retired;
+  return wanted && !(who.current && who.current->revoked);
+}
+
 // Step 1: who is this device?
 Result<Applicant> identify(const Policy& policy, store::Reader& store, const Admit& q, Decision& d) {
   Applicant out;
@@ -56,17 +63,19 @@ Result<Applicant> identify(const Policy& policy, store::Reader& store, const Adm
       if (out.current) {
         TRY(out.device, store.device(out.current->device));
       }
-      if (out.current || !q.login) {
+      if (is_of_use(out) || !q.login) {
         return out;
       }
     } else {
       d.device_identity = identity_of(chain.leaf);
       TRY(out.device, store.device_by_identity(d.device_identity));
-      if (out.device || !q.login) {
+      if (is_of_use(out) || !q.login) {
         return out;
       }
     }
-    d.device_identity.clear();  // nobody here knows the certificate: the secret says which device it is
+    // The certificate opens nothing here: the secret says which device it is.
+    out = {};
+    d.device_identity.clear();
   }
   if (q.login) {
     const Sha256 mac = secret_mac(policy.pepper, q.login->user, q.login->password);
@@ -102,14 +111,17 @@ bool asks_for_ca(const Extension& extension) {
   return !(no && fields.done() && outer.done());
 }
 
-// The id of another device is no name for this one, whatever the profile's patterns say.
-Result<bool> is_anothers_name(store::Reader& store, const RequestedNames& names, const Device& device) {
-  const std::string common_name = names.subject.first("CN");
-  if (common_name == device.id || !valid_device_id(common_name)) {
-    return false;
+// Ids of other devices among the names asked for.
+Result<std::vector<std::string>> others_named(store::Reader& store, const CertificateRequest& request,
+                                              const Device& device) {
+  std::vector<std::string> out;
+  for (const std::string& id : ids_named(request)) {
+    TRY(const std::optional<Device> other, store.device(id));
+    if (other && other->id != device.id) {
+      out.push_back(id);
+    }
   }
-  TRY(const std::optional<Device> other, store.device(common_name));
-  return other.has_value();
+  return out;
 }
 
 // Step 4: what does it get? Fills the grant, or refuses.
@@ -128,14 +140,10 @@ Status grant(const Profile& profile, store::Reader& store, const Applicant& who,
     refuse(d, kUsages, "profile " + profile.name + ": usages asked for");
     return Ok{};
   }
-  const auto names = grant_names(profile, device, who.current.has_value(), q);
+  TRY(const std::vector<std::string> others, others_named(store, request, device));
+  const auto names = grant_names(profile, device, others, who.current.has_value(), q);
   if (!names) {
     refuse(d, kNames, "profile " + profile.name + ": " + request.subject.text + " for device " + device.id);
-    return Ok{};
-  }
-  TRY(const bool anothers, is_anothers_name(store, *names, device));
-  if (anothers) {
-    refuse(d, kNames, names->subject.text + " is the id of another device");
     return Ok{};
   }
   d.verdict = Verdict::issue;
@@ -207,6 +215,14 @@ bool take_unknown(const Policy& policy, const Admit& q, Applicant& who, Decision
 Result<bool> may_have(const Policy& policy, store::Reader& store, const Admit& q, const Applicant& who, Instant now,
                       Decision& d) {
   const Sha256 key_digest = sha256(q.request->key.spki);
+  if (q.session->proven) {
+    const Sha256 presented = sha256((*q.session->proven)->leaf.key.spki);
+    TRY(const bool compromised, store.is_compromised(presented));
+    if (compromised) {
+      refuse(d, kCompromised, "key " + hex(presented) + " of the certificate presented");
+      return false;
+    }
+  }
   TRY(const auto other, store.other_holder(key_digest, who.device->id));
   if (other) {
     refuse(d, kSharedKey, "device " + *other + " holds a certificate for this key");
@@ -217,7 +233,7 @@ Result<bool> may_have(const Policy& policy, store::Reader& store, const Admit& q
     refuse(d, kCompromised, "key " + hex(key_digest));
     return false;
   }
-  if (q.renewal && who.current) {
+  if (who.current) {  // by simpleenroll as well
     TRY(const auto successor, store.successor(who.current->serial));
     // Its answer may have been lost, and the key of the request that it answered with it: for a while it may ask again.
     if (successor && now - successor->issued > policy.renewed_grace) {
@@ -291,7 +307,7 @@ Result<Decision> admit(const Policy& policy, store::Reader& store, const Admit& 
   if (!go_on) {
     return d;
   }
-  const bool renewal = q.renewal && who.current.has_value();
+  const bool renewal = who.current.has_value();  // with simpleenroll, too: its successor is the new one
   if (given_again && answered->device == who.device->id && !(renewal && answered->serial == who.current->serial)) {
     d.verdict = Verdict::already;  // the answer was lost on its way: the same one again
     d.certificate = answered->der;

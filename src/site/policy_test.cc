@@ -368,6 +368,81 @@ TEST_F(SitePolicy, a_certificate_that_was_renewed_renews_for_a_while_and_no_long
   EXPECT_EQ(decide(old, {}, again, {3}, true).verdict, Verdict::issue) << "its answer may have been lost";
   policy_.renewed_grace = Duration(-1);
   EXPECT_EQ(decide(old, {}, again, {3}, true).rule, &kRenewedBefore);
+  EXPECT_EQ(decide(old, {}, again, {3}, false).rule, &kRenewedBefore) << "nor by simpleenroll";
+}
+
+TEST_F(SitePolicy, the_day_of_grace_begins_with_the_first_renewal) {
+  const Certificate idevid = certify(maker_, idevid_key_, "CN=dev-40");
+  add_device("dev-40", Admission::approved, identity_of(idevid));
+  const Decision first = decide(session_with(idevid, maker_), {}, request(key_, asking_for("CN=dev-40")));
+  const Bytes certificate = *issue(owner_, first.grant, kNow, rng_);
+  record(first, certificate, {1});
+  const auto old = session_with(*Certificate::parse(certificate), owner_);
+  for (std::uint8_t n = 2; n <= 3; ++n) {
+    Decision d = decide(old, {}, request(*PrivateKey::generate(KeyType::p256), asking_for("CN=dev-40")), {n}, true);
+    ASSERT_EQ(d.verdict, Verdict::issue);
+    const Issued fact{d.grant,   *issue(owner_, d.grant, kNow, rng_), {n}, d.identity, d.reason, d.spent, d.renews,
+                      d.newcomer};
+    const Instant at = n == 2 ? kNow - std::chrono::hours(25) : kNow;  // a day and an hour ago, and now
+    ASSERT_TRUE(store_->write([&](store::Writer& w) { return w.issued(fact, at, "test"); }));
+    if (n == 2) {
+      EXPECT_EQ(decide(old, {}, request(key_, asking_for("CN=dev-40")), {9}, true).rule, &kRenewedBefore);
+      policy_.renewed_grace = std::chrono::hours(26);
+    }
+  }
+  policy_.renewed_grace = std::chrono::hours(24);
+  EXPECT_EQ(decide(old, {}, request(key_, asking_for("CN=dev-40")), {9}, true).rule, &kRenewedBefore);
+}
+
+TEST_F(SitePolicy, a_compromised_key_proves_nobody) {
+  const Certificate idevid = certify(maker_, idevid_key_, "CN=dev-41");
+  add_device("dev-41", Admission::approved, identity_of(idevid));
+  const auto session = session_with(idevid, maker_);
+  const Decision d = decide(session, {}, request(idevid_key_, asking_for("CN=dev-41")));  // the IDevID's own key
+  const Bytes certificate = *issue(owner_, d.grant, kNow, rng_);
+  record(d, certificate, {1});
+  ASSERT_TRUE(store_->write([&](store::Writer& w) {
+    return w.revoke(Certificate::parse(certificate)->serial, RevocationReason::key_compromise, "test", kNow);
+  }));
+  EXPECT_EQ(decide(session, {}, request(key_, asking_for("CN=dev-41")), {2}).rule, &kCompromised);
+}
+
+TEST_F(SitePolicy, a_token_counts_beside_a_certificate_that_is_revoked) {
+  const Certificate idevid = certify(maker_, idevid_key_, "CN=dev-42");
+  add_device("dev-42", Admission::approved, identity_of(idevid));
+  const Decision d = decide(session_with(idevid, maker_), {}, request(key_, asking_for("CN=dev-42")));
+  const Bytes certificate = *issue(owner_, d.grant, kNow, rng_);
+  record(d, certificate, {1});
+  ASSERT_TRUE(store_->write([&](store::Writer& w) {
+    return w.revoke(Certificate::parse(certificate)->serial, RevocationReason::superseded, "test", kNow);
+  }));
+  const Secret token("9J8kWmZpQ2rT5vXyB7cD4fG6hK1nL3sA");
+  DeviceSecret secret{"dev-42", "dev-42", true, secret_mac(policy_.pepper, "dev-42", token), false};
+  ASSERT_TRUE(store_->write([&](store::Writer& w) { return w.add_secret(secret); }));
+  const auto revoked = session_with(*Certificate::parse(certificate), owner_);
+  const auto asked = request(*PrivateKey::generate(KeyType::p256), asking_for("CN=dev-42"));
+  EXPECT_EQ(decide(revoked, {}, asked, {2}).rule, &kRevoked);
+  EXPECT_EQ(decide(revoked, Login{"dev-42", token}, asked, {2}).verdict, Verdict::issue);
+}
+
+TEST_F(SitePolicy, another_device_s_id_gives_way_in_a_maker_s_name_and_not_in_a_name_of_ours) {
+  policy_.profiles[""].common_names = {"*"};
+  policy_.profiles[""].alt_names = {"dns:*"};
+  const Certificate idevid = certify(maker_, idevid_key_, "CN=foo");
+  add_device("dev-43", Admission::approved, identity_of(idevid));
+  const auto session = session_with(idevid, maker_);
+  const Decision before = decide(session, {}, request(key_, asking_for("CN=foo")));
+  ASSERT_EQ(before.grant.names.subject.text, "CN=foo");
+  const Bytes certificate = *issue(owner_, before.grant, kNow, rng_);
+  record(before, certificate, {1});
+  add_device("foo", Admission::approved, "");
+  const PrivateKey fresh = *PrivateKey::generate(KeyType::p256);
+  EXPECT_EQ(decide(session, {}, request(fresh, asking_for("CN=foo")), {2}).grant.names.subject.text, "CN=dev-43");
+  const auto own = session_with(*Certificate::parse(certificate), owner_);
+  EXPECT_EQ(decide(own, {}, request(fresh, asking_for("CN=foo")), {3}, true).grant.names.subject.text, "CN=foo");
+  RequestTemplate host = asking_for("CN=dev-43");
+  host.alt_names = {*GeneralName::from_text("dns:foo")};
+  EXPECT_EQ(decide(session, {}, request(fresh, host), {4}).rule, &kNames);
 }
 
 TEST_F(SitePolicy, a_device_has_a_bounded_number_of_good_certificates) {

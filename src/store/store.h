@@ -68,9 +68,9 @@ class Reader {
   virtual Result<std::optional<std::string>> other_holder(BytesView spki_sha256, std::string_view device) = 0;
   // Whether a certificate for this public key, of whatever device, was revoked as compromised.
   virtual Result<bool> is_compromised(BytesView spki_sha256) = 0;
-  // The latest certificate that renewed this one, revoked or not.
+  // The first certificate that renewed this one, revoked or not.
   virtual Result<std::optional<CertificateRow>> successor(BytesView serial) = 0;
-  // How many certificates of the device are neither revoked nor over.
+  // How many certificates of the device are neither revoked nor over nor renewed.
   virtual Result<std::int64_t> live_certificates(std::string_view device, Instant now) = 0;
   virtual Result<std::vector<CertificateRow>> certificates(const CertificateFilter& filter) = 0;
   virtual Result<std::vector<Revoked>> revoked() = 0;

@@ -10,6 +10,7 @@
 #include <latch>
 #include <thread>
 
+#include "store/sqlite/checkpoint.h"
 #include "store/sqlite/database.h"
 #include "store/store_testing.h"
 
@@ -227,6 +228,35 @@ TEST(StoreDisk, what_is_no_database_of_ours_is_refused) {
   EXPECT_EQ(open_sqlite(folder.file() + "/no/such/folder").error().fault, Fault::unreachable);
   std::ofstream(folder.file()) << std::string(4096, 'x');
   EXPECT_EQ(open_sqlite(folder.file()).error().fault, Fault::malformed);
+}
+
+TEST(StoreDisk, what_the_log_holds_moves_into_the_file_on_another_thread) {
+  const TestFolder folder;
+  open_store(folder.file());
+  const auto writer = *Database::open(folder.file(), Database::Access::read_write);
+  int pages = 0;
+  writer->on_commit([&](int now) { pages = now; });
+  ASSERT_TRUE(writer->execute("INSERT INTO numbers (name, last) VALUES ('x', 7)"));
+  EXPECT_GT(pages, 0);
+  // The file alone, without the log that lies beside it.
+  const auto moved = [&] {
+    const std::string copy = folder.file() + ".copy";
+    for (const char* suffix : {"", "-wal", "-shm"}) {
+      std::filesystem::remove(copy + suffix);
+    }
+    std::filesystem::copy_file(folder.file(), copy);
+    const auto alone = *Database::open(copy, Database::Access::read_write);
+    Query query = alone->query("SELECT count(*) FROM numbers");
+    return *query.step() && query.number(0) == 1;
+  };
+  EXPECT_FALSE(moved());
+  Checkpointer checkpointer(*Database::open(folder.file(), Database::Access::read_write));
+  checkpointer.grown_to(1000);
+  const auto limit = std::chrono::steady_clock::now() + std::chrono::seconds(10);
+  while (!moved() && std::chrono::steady_clock::now() < limit) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  }
+  EXPECT_TRUE(moved());
 }
 
 TEST(StoreDisk, newer_schema_is_refused_and_left_alone) {

@@ -26,13 +26,12 @@ Request enrol_request(const Progress& p, std::string_view base, BytesView csr) {
 // The base path that a redirect within the same origin names: the same request may go there on the same connection
 // without asking (RFC 7030 section 3.2.1), and its linking value still holds.
 std::optional<std::string> redirected_here(const Client::Enrolling& s, const Response& answer) {
-  if (!is_redirect(answer.status) || s.p.redirects >= kMaxRedirects) {
+  if (!is_redirect(answer.status)) {
     return std::nullopt;
   }
+  CHECK_OR(s.p.redirects < kMaxRedirects, std::nullopt);
   const auto to = Uri::parse(answer.location);
-  if (!to || !same_origin(*to, s.p.server)) {
-    return std::nullopt;
-  }
+  CHECK_OR(to && same_origin(*to, s.p.server), std::nullopt);
   return base_of(to->path, s.p.plan->label, operation_of(*s.p.plan));
 }
 

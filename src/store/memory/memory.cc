@@ -90,19 +90,16 @@ Result<bool> MemoryReads<I>::is_compromised(BytesView spki_sha256) {
 
 template <class I>
 Result<std::optional<CertificateRow>> MemoryReads<I>::successor(BytesView serial) {
-  std::optional<CertificateRow> latest;
-  for (const CertificateRow& row : tables_.certificates) {
-    if (!row.renews.empty() && equal(row.renews, serial)) {
-      latest = row;
-    }
-  }
-  return latest;
+  return first(tables_.certificates,
+               [&](const CertificateRow& c) { return !c.renews.empty() && equal(c.renews, serial); });
 }
 
 template <class I>
 Result<std::int64_t> MemoryReads<I>::live_certificates(std::string_view device, Instant now) {
   return std::ranges::count_if(tables_.certificates, [&](const CertificateRow& c) {
-    return c.device == device && !c.revoked && c.not_after > now;
+    const bool renewed = std::ranges::any_of(
+        tables_.certificates, [&](const CertificateRow& s) { return !s.renews.empty() && s.renews == c.serial; });
+    return c.device == device && !c.revoked && c.not_after > now && !renewed;
   });
 }
 

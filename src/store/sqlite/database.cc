@@ -12,7 +12,8 @@ namespace imprint::store {
 namespace {
 
 constexpr mode_t kOwnerOnly = S_IRUSR | S_IWUSR;
-constexpr int kBusyMs = 5000;  // how long another process (the command line, a backup) may hold the write lock
+constexpr int kCheckpointBusyMs = 100;  // how long a checkpoint waits for a reader, and the writer for it
+constexpr int kBusyMs = 5000;           // how long another process (the command line, a backup) may hold the write lock
 
 // Makes the file before SQLite does, so that there is no moment at which others may read it. SQLite gives -wal and -shm
 // the mode of the main file. An existing file is not opened here: closing it would drop the POSIX locks that this
@@ -147,6 +148,7 @@ void Database::on_commit(std::function<void(int pages)> grown_to) {
 }
 
 void Database::checkpoint(bool restart) {
+  sqlite3_busy_timeout(handle_, kCheckpointBusyMs);
   const int how = restart ? SQLITE_CHECKPOINT_RESTART : SQLITE_CHECKPOINT_PASSIVE;
   static_cast<void>(sqlite3_wal_checkpoint_v2(handle_, nullptr, how, nullptr, nullptr));
 }

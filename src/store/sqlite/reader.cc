@@ -130,7 +130,7 @@ Result<bool> Reads<I>::is_compromised(BytesView spki_sha256) {
 template <class I>
 Result<std::optional<CertificateRow>> Reads<I>::successor(BytesView serial) {
   Query query = database_.query("SELECT " IMPRINT_CERTIFICATE_COLUMNS
-                                " FROM certificates WHERE renews = ? AND renews <> x'' ORDER BY sequence DESC LIMIT 1",
+                                " FROM certificates WHERE renews = ? AND renews <> x'' ORDER BY sequence LIMIT 1",
                                 serial);
   return one(query, certificate_row);
 }
@@ -138,7 +138,9 @@ Result<std::optional<CertificateRow>> Reads<I>::successor(BytesView serial) {
 template <class I>
 Result<std::int64_t> Reads<I>::live_certificates(std::string_view device, Instant now) {
   Query query = database_.query(
-      "SELECT count(*) FROM certificates WHERE device = ? AND revoked IS NULL AND not_after > ?", device, now.ms);
+      "SELECT count(*) FROM certificates c WHERE device = ? AND revoked IS NULL AND not_after > ?"
+      " AND NOT EXISTS (SELECT 1 FROM certificates s WHERE s.renews = c.serial AND s.renews <> x'')",
+      device, now.ms);
   TRY([[maybe_unused]] const bool row, query.step());
   return query.number(0);
 }
