@@ -40,6 +40,7 @@ Result<Ca> make_root(KeyType type, const Name& name, Instant now, Duration lifet
 
 Result<Bytes> issue(const Ca& ca, const Grant& grant, Instant now, Rng& rng) {
   CHECK_OR(now < ca.certificate.not_after, Error{Fault::expired, "ca: its own certificate is over"});
+  CHECK_OR(now >= ca.certificate.not_before, Error{Fault::expired, "ca: the clock is before its own certificate"});
   CertificateTemplate t;
   t.serial = random_serial(rng);
   t.issuer = ca.certificate.subject;

@@ -24,7 +24,8 @@ struct Ca {
 Result<Ca> make_root(KeyType type, const Name& name, Instant now, Duration lifetime, Rng& rng);
 
 // Signs what was granted: a random serial of 127 bits, valid from five minutes before now (clocks differ), never longer
-// than the CA itself. Refused with Fault::expired if the CA's own time is over.
+// than the CA itself. Refused with Fault::expired if the CA's own time is over or has not begun, as for a
+// clock that is wrong: nobody would take the certificate, and its token would be spent.
 Result<Bytes> issue(const Ca& ca, const Grant& grant, Instant now, Rng& rng);
 
 // Whoever signs in the owner's stead when the CA's key is not in this process: an HSM, another machine. Answers in its

@@ -500,6 +500,7 @@ TEST(OwnerCa, signs_for_no_longer_than_it_lives_itself) {
   EXPECT_EQ(certificate->not_after, ca.certificate.not_after);
   EXPECT_TRUE(verify_chain(*certificate, {}, {ca.certificate}, {Purpose::any, kNow, true}));
   EXPECT_EQ(issue(ca, grant, kNow + kYear, rng).error().fault, Fault::expired);
+  EXPECT_EQ(issue(ca, grant, kNow - kYear, rng).error().fault, Fault::expired);
 }
 
 }  // namespace
