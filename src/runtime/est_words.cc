@@ -73,7 +73,9 @@ struct InWords {
   }
   std::string operator()(const est::Client::Keying&) const { return "csrattrs read; makes a key"; }
   std::string operator()(const est::Client::Signing& s) const {
-    return server_words(*s.tls) + "; signs the request with its " + key_words(s.p) + ", linked to this TLS session";
+    return server_words(*s.tls) + "; signs the request with its " + key_words(s.p) +
+           (s.tls->channel_binding.empty() ? ", without a link: this TLS session has none"
+                                           : ", linked to this TLS session");
   }
   std::string operator()(const est::Client::Enrolling& s) const {
     return std::string("the key is on record; asks for ") +

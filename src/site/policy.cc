@@ -215,7 +215,7 @@ bool take_unknown(const Policy& policy, const Admit& q, Applicant& who, Decision
 Result<bool> may_have(const Policy& policy, store::Reader& store, const Admit& q, const Applicant& who, Instant now,
                       Decision& d) {
   const Sha256 key_digest = sha256(q.request->key.spki);
-  if (q.session->proven) {
+  if (q.session->proven && !d.secret) {  // where a secret decides, the certificate beside it does not count
     const Sha256 presented = sha256((*q.session->proven)->leaf.key.spki);
     TRY(const bool compromised, store.is_compromised(presented));
     if (compromised) {

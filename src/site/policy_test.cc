@@ -405,6 +405,13 @@ TEST_F(SitePolicy, a_compromised_key_proves_nobody) {
     return w.revoke(Certificate::parse(certificate)->serial, RevocationReason::key_compromise, "test", kNow);
   }));
   EXPECT_EQ(decide(session, {}, request(key_, asking_for("CN=dev-41")), {2}).rule, &kCompromised);
+  const auto revoked = session_with(*Certificate::parse(certificate), owner_);
+  const Secret token("9J8kWmZpQ2rT5vXyB7cD4fG6hK1nL3sA");
+  DeviceSecret secret{"dev-41", "dev-41", true, secret_mac(policy_.pepper, "dev-41", token), false};
+  ASSERT_TRUE(store_->write([&](store::Writer& w) { return w.add_secret(secret); }));
+  EXPECT_EQ(decide(revoked, Login{"dev-41", token}, request(key_, asking_for("CN=dev-41")), {3}).verdict,
+            Verdict::issue)
+      << "a fresh key by a token, whatever the handshake still shows";
 }
 
 TEST_F(SitePolicy, a_token_counts_beside_a_certificate_that_is_revoked) {
