@@ -57,6 +57,7 @@ struct Request {
   std::optional<Secret> bearer = {};  // RFC 6750: a token in place of a login
   std::string host = {};              // whom the asker meant, as sent: "localhost:8480"
   std::string if_match = {};          // as sent
+  std::string if_none_match = {};     // version that the asker holds, in quotes
   std::string user_agent = {};        // for quirks of known peers, never for decisions
   std::string last_event_id = {};     // of a stream of events that is taken up again
   SessionRef session;                 // the connection that it came on; empty for a request that we send
