@@ -19,7 +19,9 @@ class Cursor {
     rest_.remove_prefix(1);
     return true;
   }
+  // White space before it is skipped.
   std::string_view until(std::string_view stops) {
+    skip_space();
     const auto end = std::min(rest_.find_first_of(stops), rest_.size());
     const std::string_view out = rest_.substr(0, end);
     rest_.remove_prefix(end);

@@ -7,7 +7,7 @@
 #include <map>
 
 #include "proto/est/client.h"
-#include "proto/est/http.h"
+#include "proto/est/coap.h"
 #include "proto/est/server.h"
 
 namespace imprint::est {
