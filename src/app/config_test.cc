@@ -212,6 +212,7 @@ TEST_F(ConfigTest, what_only_a_restart_changes_is_told) {
       "tls12 = false\n[api]\nlisten = '127.0.0.1:9480'\n[runs]\nkeep = 5\n");
   EXPECT_EQ(keys_for_restart(before, after),
             (std::vector<std::string>{"data", "est.listen", "est.threads", "est.max_body_bytes", "est.max_connections",
+                                      "est.coaps", "est.max_associations",
                                       "api.listen"}));
   EXPECT_EQ(after.runs_keep, 5U);
 }
