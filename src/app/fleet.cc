@@ -93,9 +93,9 @@ class VirtualDevice {
 std::vector<Path> paths_of(const std::vector<factory::Born>& devices, Protocols protocols) {
   constexpr std::size_t kLeast = 4;
   std::vector<Path> out(devices.size(), Path::anchors);
-  bool next = !protocols.est || devices.size() < kLeast;
+  bool next = true;
   for (std::size_t i = 0; i < devices.size(); ++i) {
-    if (protocols.coaps && devices[i].idevid) {
+    if (protocols.coaps && devices[i].entry.idevid) {
       out[i] = next || !protocols.est ? Path::coaps : Path::anchors;
       next = !next;
     }

@@ -29,6 +29,16 @@ class Pair {
   // How long it takes to answer; copies of the request may come meanwhile.
   Duration serving_time{0};
 
+  // When each copy of a datagram arrives; none: it is lost. By chance, unless a test says otherwise.
+  std::function<std::vector<Duration>()> fate = [this] {
+    std::vector<Duration> out(luck_.chance(faults_.loss) ? 0 : luck_.chance(faults_.copies) ? 2 : 1);
+    for (Duration& delay : out) {
+      const auto late = static_cast<std::int64_t>(luck_.below(static_cast<std::uint64_t>(faults_.jitter_ms) + 1));
+      delay = Duration(faults_.delay_ms + late);
+    }
+    return out;
+  };
+
   std::uint64_t ask(const Request& what) {
     Endpoint::Out out;
     const std::uint64_t number = client.request(what, now, luck_, out);
@@ -78,10 +88,8 @@ class Pair {
   void carry(Endpoint::Out& out, bool from_client) {
     for (Bytes& datagram : out.datagrams) {
       (from_client ? sent_by_client : sent_by_server).push_back(datagram);
-      const int copies = luck_.chance(faults_.loss) ? 0 : luck_.chance(faults_.copies) ? 2 : 1;
-      for (int i = 0; i < copies; ++i) {
-        const auto late = static_cast<std::int64_t>(luck_.below(static_cast<std::uint64_t>(faults_.jitter_ms) + 1));
-        flights_.push_back({now + Duration(faults_.delay_ms + late), datagram, from_client});
+      for (const Duration delay : fate()) {
+        flights_.push_back({now + delay, datagram, from_client});
       }
     }
     for (Endpoint::Event& event : out.events) {
