@@ -76,7 +76,8 @@ class Association final : public DtlsConnection {
   void start() override { pump(); }
 
   void receive(BytesView datagram) override {
-    if (state_ == State::closed || !may_pass(datagram)) {
+    // OpenSSL would take a datagram without a byte for the end of the stream.
+    if (datagram.empty() || state_ == State::closed || !may_pass(datagram)) {
       return;
     }
     datagrams_.in = datagram;

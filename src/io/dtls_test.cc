@@ -153,8 +153,8 @@ TEST_P(DtlsLoss, the_handshake_survives_a_bad_link) {
   server.retransmit_first = client.retransmit_first = Duration(20);
   DtlsPair pair(server, client);
   SeededRng rng(GetParam());
-  Bytes held;
-  pair.filter = [&](Bytes d, bool) {
+  std::array<Bytes, 2> held;
+  pair.filter = [&](Bytes d, bool to_server) {
     std::vector<Bytes> out;
     if (rng.chance(0.3)) {
       return out;
@@ -171,7 +171,7 @@ TEST_P(DtlsLoss, the_handshake_survives_a_bad_link) {
       out.push_back(d);
     }
     if (rng.chance(0.2)) {
-      out.push_back(std::exchange(held, d));  // overtaken by the next; may come at the wrong side
+      out.push_back(std::exchange(held[to_server ? 1 : 0], d));  // overtaken by a later one
     } else {
       out.push_back(std::move(d));
     }
