@@ -1,6 +1,7 @@
 #include "app/worker.h"
 
 #include "app/cli_rules.h"
+#include "io/dtls_openssl.h"
 
 namespace imprint::app {
 namespace {
@@ -48,7 +49,7 @@ Result<Contexts> make_contexts(const Config& config, const DataFolder& folder) {
     dtls.key = tls.key;
     dtls.anchors = std::move(anchors);
     dtls.expired_counts_below = tls.expired_counts_below;
-    TRY(out.dtls, io::make_dtls_server_context(dtls));
+    TRY(out.dtls, io::openssl_dtls_server(dtls));
   }
   return out;
 }

@@ -9,8 +9,8 @@
 namespace imprint::io {
 namespace {
 
-constexpr Error kClosed{Fault::unreachable, "the session was closed"};
-constexpr Error kOver{Fault::unreachable, "the session has ended"};
+const Error kClosed{Fault::unreachable, "the session was closed"};
+const Error kOver{Fault::unreachable, "the session has ended"};
 
 class Client final : public RequestClient {
  public:

@@ -1,6 +1,5 @@
 #include "runtime/est_server.h"
 
-#include "proto/est/coap.h"
 #include "proto/est/rules.h"
 #include "runtime/engine.h"
 #include "runtime/est_words.h"

@@ -6,7 +6,7 @@
 
 #include "io/coaps_server.h"
 #include "io/https_server.h"
-#include "proto/est/server.h"
+#include "proto/est/coap.h"
 #include "runtime/recorder.h"
 #include "site/ca.h"
 #include "site/policy.h"
