@@ -295,7 +295,7 @@ std::variant<Config, std::vector<ConfigProblem>> load_config(const std::string& 
 }
 
 std::vector<std::string> keys_for_restart(const Config& running, const Config& wanted) {
-  constexpr std::array<std::string_view, 8> AtStart{
+  constexpr std::array<std::string_view, 8> kAtStart{
       "data", "est.listen", "est.threads", "est.max_body_bytes", "est.max_connections", "est.coaps",
       "est.max_associations", "api.listen"};
   std::vector<std::string> out;
