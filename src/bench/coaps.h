@@ -12,7 +12,7 @@ struct CoapsFigures {
   EstRun handshakes;    // associations that are opened and closed
   double floor_us = 0;  // the sum of these, over DTLS 1.2:
   double floor_handshake_us = 0, floor_request_us = 0, floor_certificate_us = 0;
-  std::size_t idle = 0;    // associations that were open at the same time
+  std::size_t idle = 0;    // associations that were open at the same time: as wanted, or as many as there may be files
   double idle_kib = 0;     // anonymous memory of the server for each
   double idle_open_s = 0;  // how long it took to open them
   std::uint64_t enrolled = 0, failed = 0;

@@ -171,7 +171,7 @@ Result<std::unique_ptr<IdleAssociations>> IdleAssociations::open(const CoapsLoad
   if (count > 0) {
     clients.loop().run();
   }
-  CHECK_OR(!failed, Error{Fault::unreachable, "bench: an idle association"});
+  CHECK_OR(!failed, Error{Fault::unreachable, failed->what});
   return out;
 }
 
