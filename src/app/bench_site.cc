@@ -62,6 +62,7 @@ Result<bench::EstPlan> make_bench_site(const BenchOptions& options, const std::s
     config.coaps = Listen{"127.0.0.1", 0};
     config.max_associations = std::max<std::size_t>(config.max_associations, options.idle + 1024);
   }
+  config.associations_per_certificate = config.max_associations;
   config.unknown = site::Unknown::refuse;
   config.certificates_per_device = 1'000'000;
   TRY(const DataFolder data, open_data_folder(config, now, rng));

@@ -72,8 +72,8 @@ inline constexpr Rule kWordUnknown{"CLI-WORD", "no protocol of the survey uses t
                                    "ours: docs/glossary.md", "see the terms in `imprint compare`"};
 
 inline constexpr std::array kCliRules{
-    &kOption,    &kConfig,      &kNoData, &kDataPart, &kDataTls,     &kDataInUse, &kDemoFolder, &kListenCoaps, &kListenEst,
-    &kListenApi, &kStoreClosed, &kFile,   &kPem,      &kAuditBroken, &kTimeout,   &kProtocol,   &kFactoryFolder,
-    &kFleet,     &kSimulation,  &kBench,  &kContent,  &kConflict,    &kInternal,  &kWordUnknown};
+    &kOption,        &kConfig,    &kNoData,      &kDataPart, &kDataTls, &kDataInUse,   &kDemoFolder, &kListenCoaps,
+    &kListenEst,     &kListenApi, &kStoreClosed, &kFile,     &kPem,     &kAuditBroken, &kTimeout,    &kProtocol,
+    &kFactoryFolder, &kFleet,     &kSimulation,  &kBench,    &kContent, &kConflict,    &kInternal,   &kWordUnknown};
 
 }  // namespace imprint::app

@@ -97,8 +97,8 @@ Config demo_config(const std::string& folder, Protocols protocols) {
   return out;
 }
 
-// The factory makes two kinds of devices: most with an IDevID, every third with a one-time token, which works over HTTPS
-// alone.
+// The factory makes two kinds of devices: most with an IDevID, every third with a one-time token, which works over
+// HTTPS alone.
 Result<std::vector<factory::Born>> make_fleet(Server& server, const Options& options, const Config& config, Rng& rng) {
   const Instant now = io::Loop().now();
   TRY(const Name name, Name::from_text("CN=Imprint Demo Factory"));
@@ -213,7 +213,8 @@ OrProblem<Ok> serve_fleet(const Context& context, const Options& options, const 
   context.progress("they onboard themselves at https://127.0.0.1:" + std::to_string(server->est_port()) + coaps);
   Progress progress(context, devices.size());
   const auto outcomes = onboard_fleet(
-      *server, devices, paths_of(devices, spoken(options)), options.at_once, [&](const Outcome& o) { progress.one(o); }, [] { return interrupted.load(); });
+      *server, devices, paths_of(devices, spoken(options)), options.at_once, [&](const Outcome& o) { progress.one(o); },
+      [] { return interrupted.load(); });
   print_outcomes(context, outcomes, devices.size());
   const bool all = operational_of(outcomes) == devices.size();
   if (!options.once && !interrupted) {

@@ -47,7 +47,8 @@ void print_endpoints(const Context& context, const Config& config, const Server&
                      {"ca", data + "/ca/chain.pem"},
                      {"admin_token_file", data + "/admin.token"},
                      {"try", {est_curl, of_api}}},
-                "EST  " + est + "\n" + (coaps.empty() ? "" : "     " + coaps + "\n") + "API  " + api + "\n\ntry:\n  " + est_curl + "\n  " + of_api + "\n");
+                "EST  " + est + "\n" + (coaps.empty() ? "" : "     " + coaps + "\n") + "API  " + api + "\n\ntry:\n  " +
+                    est_curl + "\n  " + of_api + "\n");
 }
 
 // A new configuration, all or nothing; what is wrong with it is told, and the old one stays. `started` is the one that
@@ -75,10 +76,10 @@ OrProblem<std::unique_ptr<Server>> start(const Config& config) {
     return *std::move(server);
   }
   const Rule* const rule = server.error().rule;
-  return Problem(server.error(), rule == &kListenEst   ? "EST at " + listen_text(config.est)
+  return Problem(server.error(), rule == &kListenEst     ? "EST at " + listen_text(config.est)
                                  : rule == &kListenCoaps ? "EST over CoAPS at " + listen_text(*config.coaps)
-                                 : rule == &kListenApi ? "admin API at " + listen_text(config.api)
-                                                       : config.data);
+                                 : rule == &kListenApi   ? "admin API at " + listen_text(config.api)
+                                                         : config.data);
 }
 
 OrProblem<Ok> serve(const Context& context) {

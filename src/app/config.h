@@ -32,6 +32,7 @@ struct Config {
   Listen est{"127.0.0.1", 8443};                                    // est.listen
   std::optional<Listen> coaps;                                      // est.coaps; none: not served
   std::size_t max_associations = 20000;                             // est.max_associations
+  std::size_t associations_per_certificate = 16;                    // est.associations_per_certificate
   Listen api{"127.0.0.1", 8480};                                    // api.listen; plain HTTP, loopback only
   std::vector<std::string> names{"localhost", "127.0.0.1", "::1"};  // est.names: of the server's certificate
   std::uint32_t threads = 0;                                        // est.threads; 0: one a core

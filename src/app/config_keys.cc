@@ -251,7 +251,8 @@ std::vector<ConfigKey<Config>> make_config_keys() {
           [](const C& c) { return static_cast<Int>(c.max_connections); }),
       text<C>(
           "est.coaps",
-          "Address and port of EST over CoAPS (UDP, as in 127.0.0.1:5684); empty: not served. Clients need certificates.",
+          "Address and port of EST over CoAPS (UDP, as in 127.0.0.1:5684); empty: not served. Clients need "
+          "certificates.",
           [](C& c, const std::string& v) -> Wrong {
             c.coaps.reset();
             return v.empty() ? std::nullopt : set_listen(c.coaps.emplace(), v);
@@ -261,6 +262,11 @@ std::vector<ConfigKey<Config>> make_config_keys() {
           "est.max_associations", "Most DTLS associations at the same time, for each thread.", {1, 1'000'000},
           [](C& c, Int v) { c.max_associations = static_cast<std::size_t>(v); },
           [](const C& c) { return static_cast<Int>(c.max_associations); }),
+      number<C>(
+          "est.associations_per_certificate",
+          "Most DTLS associations of one client certificate at the same time, for each thread.", {1, 1'000'000},
+          [](C& c, Int v) { c.associations_per_certificate = static_cast<std::size_t>(v); },
+          [](const C& c) { return static_cast<Int>(c.associations_per_certificate); }),
       text<C>(
           "api.listen", "Address and port of the admin API: plain HTTP, so loopback only.",
           [](C& c, const std::string& v) -> Wrong {

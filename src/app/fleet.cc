@@ -57,8 +57,8 @@ class VirtualDevice {
     EstDevice::Hooks hooks;
     hooks.confirm = [](const ConfirmFingerprint&, const std::function<void(bool)>& answer) { answer(false); };
     hooks.ended = [this](const est::Client::State&, const Run& run, const std::optional<Error>&) { ended(run); };
-    device_ = std::make_unique<EstDevice>(loop_, rng_, over_sockets(loop_, guard_, rng_), storage_, &journal_, born_.entry.id,
-                                          std::move(hooks));
+    device_ = std::make_unique<EstDevice>(loop_, rng_, over_sockets(loop_, guard_, rng_), storage_, &journal_,
+                                          born_.entry.id, std::move(hooks));
     device_->start(plan);
   }
 

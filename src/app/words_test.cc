@@ -74,7 +74,8 @@ TEST(Words, a_fleet_shows_every_path_from_four_devices_on) {
   EXPECT_EQ(paths_of(born(3), {}), (std::vector<Path>{anchors, coaps, anchors}));
   EXPECT_EQ(paths_of(born(4), {}), (std::vector<Path>{anchors, coaps, renewal, bootstrap}));
   EXPECT_EQ(paths_of(born(7), {}), (std::vector<Path>{anchors, anchors, coaps, anchors, coaps, renewal, bootstrap}));
-  EXPECT_EQ(paths_of(born(6), {true, false}), (std::vector<Path>{anchors, anchors, anchors, anchors, renewal, bootstrap}));
+  EXPECT_EQ(paths_of(born(6), {true, false}),
+            (std::vector<Path>{anchors, anchors, anchors, anchors, renewal, bootstrap}));
   EXPECT_EQ(paths_of(born(3), {false, true}), (std::vector<Path>{anchors, coaps, coaps}));
   EXPECT_TRUE(paths_of({}, {}).empty());
 }

@@ -24,6 +24,7 @@ Status listen_coaps(EstServer& server, io::Loop& loop, const Config& config, std
   options.listen.reuse_port = true;
   options.listen.dtls = std::move(dtls);
   options.listen.max_associations = config.max_associations;
+  options.listen.max_of_one = config.associations_per_certificate;
   options.coap.max_body_bytes = config.max_body_bytes;
   return server.listen(loop, std::move(options));
 }
@@ -76,9 +77,9 @@ Status Worker::listen(const Config& config, std::size_t connections, Ports ports
   options.max_connections = connections;
   TRY(Ok{}, listening(over_https_.listen(loop_, std::move(options)), kListenEst));
   coaps_ = config.coaps.has_value();
-  return coaps_ ? listening(listen_coaps(over_coaps_, loop_, config, ports.coaps, std::move(contexts.dtls)),
-                            kListenCoaps)
-                : Status(Ok{});
+  return coaps_
+             ? listening(listen_coaps(over_coaps_, loop_, config, ports.coaps, std::move(contexts.dtls)), kListenCoaps)
+             : Status(Ok{});
 }
 
 void Worker::start() {

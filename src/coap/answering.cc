@@ -15,6 +15,22 @@ Message refusal(Code code, std::string_view why = {}) {
   return out;
 }
 
+// RFC 7959 section 2.9.3: with the size that would have been taken.
+Message too_large(std::size_t most) {
+  Message out = refusal(kTooLarge, "coap: the body is too large");
+  out.add_number(kSize1, static_cast<std::uint32_t>(most));
+  return out;
+}
+
+// As much of a text as fits, in whole characters.
+Bytes cut(BytesView text, std::size_t most) {
+  std::size_t end = std::min(text.size(), most);
+  while (end > 0 && end < text.size() && (text[end] & 0xc0U) == 0x80) {
+    --end;
+  }
+  return to_bytes(text.first(end));
+}
+
 template <class T>
 void drop_oldest(std::vector<T>& all, std::size_t most) {
   if (all.size() > most) {
@@ -42,11 +58,12 @@ std::variant<Message, Answering::Whole> Answering::take(const Message& message, 
   const auto block1 = block_of(message, kBlock1);
   const auto block2 = block_of(message, kBlock2);
   if (!block1 || !block2) {
-    return refusal(kBadRequest, "coap: a block option");
+    return refusal(code_of((block1 ? block2 : block1).error()), "coap: a block option");
   }
   Whole whole;
   whole.asked.method = request->method;
-  whole.asked.target = std::string(name(request->method)) + " " + request->path + "?" + request->query;
+  whole.asked.target = std::string(name(request->method)) + " " + request->path + "?" + request->query + " " +
+                       request->accept;  // RFC 7959 section 2.4: blocks of one representation
   whole.asked.if_none_match = request->if_none_match;
   whole.asked.block2 = *block2;
   whole.request = *std::move(request);
@@ -63,7 +80,7 @@ std::variant<Message, Answering::Whole> Answering::take(const Message& message, 
     }
   }
   if (whole.request.body.size() > max_) {
-    return refusal(kTooLarge);
+    return too_large(max_);
   }
   return whole;
 }
@@ -73,12 +90,13 @@ std::variant<Message, Answering::Whole> Answering::collect(const Message& messag
   if (block.more && message.payload.size() != block.size()) {
     return refusal(kBadRequest, "coap: a block that is not full");
   }
-  auto it = std::ranges::find(uploads_, whole.asked.target, &Upload::target);
+  const std::string target = whole.asked.target + " " + whole.request.content_type;  // section 2.3: of one format
+  auto it = std::ranges::find(uploads_, target, &Upload::target);
   if (block.number == 0) {  // a new body, whatever was there
     if (it != uploads_.end()) {
       uploads_.erase(it);
     }
-    uploads_.push_back({whole.asked.target, {}, now + lifetime_});
+    uploads_.push_back({target, {}, now + lifetime_});
     drop_oldest(uploads_, kMaxUploads);
     it = uploads_.end() - 1;
   }
@@ -88,7 +106,7 @@ std::variant<Message, Answering::Whole> Answering::collect(const Message& messag
   const std::uint32_t promised = message.number(kSize1).value_or(0);
   if (it->body.size() + message.payload.size() > max_ || promised > max_) {
     uploads_.erase(it);
-    return refusal(kTooLarge, "coap: the body is too large");
+    return too_large(max_);
   }
   it->body.insert(it->body.end(), message.payload.begin(), message.payload.end());
   it->until = now + lifetime_;
@@ -130,6 +148,9 @@ Message Answering::piece(const Message& head, const Bytes& body, Block block) co
 
 Message Answering::answer(const Asked& asked, const Response& response, Instant now) {
   Message head = to_message(response, asked.method);
+  if (head.code == kServerError && response.status / 100 == 2) {
+    return head;  // in no form that CoAP has: nothing of it goes out
+  }
   if (asked.block1) {
     head.add_number(kBlock1, asked.block1->encode());
   }
@@ -141,8 +162,7 @@ Message Answering::answer(const Asked& asked, const Response& response, Instant 
   }
   const Block wanted = fitting(asked.block2.value_or(Block{0, false, exponent_}));
   if (class_of(head.code) != 2) {
-    const auto most = static_cast<std::ptrdiff_t>(std::min(response.body.size(), Block{0, false, exponent_}.size()));
-    head.payload.assign(response.body.begin(), response.body.begin() + most);
+    head.payload = cut(response.body, wanted.size());  // a diagnostic: what does not fit is left out
     return head;
   }
   if (response.body.size() <= wanted.size() && wanted.number == 0 && !asked.block2) {

@@ -31,10 +31,13 @@ void Endpoint::receive(BytesView datagram, Instant now, Rng& rng, Out& out) {
 void Endpoint::take_request(const Message& message, Instant now, Rng& rng, Out& out) {
   auto outcome = answering_.take(message, now);
   if (auto* const at_once = std::get_if<Message>(&outcome)) {
+    if (message.type == Type::non_confirmable && at_once->code == kBadOption) {
+      return;  // RFC 7252 section 5.4.1: rejected without a word
+    }
     answer_at_once(message, std::move(*at_once), rng, out);
     return;
   }
-  if (theirs_.size() >= parameters_.max_requests) {
+  if (theirs_.size() + messaging_.waiting() >= parameters_.max_requests) {
     Response busy;
     busy.status = 503;
     busy.retry_after_s = kBusyRetry_s;
@@ -71,7 +74,7 @@ bool Endpoint::reply(std::uint64_t number, const Response& response, Instant now
     messaging_.acknowledge(asker.id, std::move(message), out.datagrams);
   } else {
     message.type = asker.confirmable ? Type::confirmable : Type::non_confirmable;
-    messaging_.send(kNobodyWaits, std::move(message), Turn::goes_on, rng, out.datagrams);
+    messaging_.send(kNobodyWaits, std::move(message), Turn::begins, rng, out.datagrams);
     messaging_.flush(now, rng, out.datagrams);
   }
   return true;
@@ -86,7 +89,7 @@ std::uint64_t Endpoint::request(const Request& what, Instant now, Rng& rng, Out&
     out.events.emplace_back(Answered{number, asking.error()});
     return number;
   }
-  const auto it = ours_.emplace(number, Ours{*std::move(asking), {}, {}}).first;
+  const auto it = ours_.emplace(number, Ours{*std::move(asking), {}, {}, now + parameters_.request_timeout}).first;
   ask(number, it->second, Turn::begins, now, rng, out);
   messaging_.flush(now, rng, out.datagrams);
   return number;
@@ -95,7 +98,7 @@ std::uint64_t Endpoint::request(const Request& what, Instant now, Rng& rng, Out&
 void Endpoint::ask(std::uint64_t number, Ours& ours, Turn turn, Instant now, Rng& rng, Out& out) {
   ours.token.resize(kTokenBytes);
   rng.fill(ours.token);
-  ours.until = now + parameters_.response_timeout;
+  ours.until = std::min(now + parameters_.response_timeout, ours.last);
   Message message = ours.asking.next();
   message.token = ours.token;
   messaging_.send(number, std::move(message), turn, rng, out.datagrams);
@@ -112,6 +115,7 @@ void Endpoint::take_response(const Message& message, Instant now, Rng& rng, Out&
   if (message.type == Type::confirmable) {
     messaging_.acknowledge(message.id, {}, out.datagrams);
   }
+  messaging_.forget(it->first);  // whatever became of its acknowledgement: the request has arrived
   const bool understood = std::ranges::none_of(message.options, [](const Option& o) {
     return critical(o.number) && o.number != kBlock1 && o.number != kBlock2;
   });

@@ -51,7 +51,8 @@ class Endpoint {
   struct Ours {
     Asking asking;
     Bytes token;
-    Instant until;  // for the answer
+    Instant until;  // for the answer to the message of now
+    Instant last;   // for the whole
   };
   struct Theirs {
     Answering::Asked asked;

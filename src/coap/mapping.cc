@@ -99,6 +99,10 @@ Status check_options(const Message& m) {
     CHECK_OR(option.number != kProxyUri && option.number != kProxyScheme, Error{Fault::refused, "coap: no proxy"});
     CHECK_OR(!critical(option.number) || std::ranges::find(kUnderstood, option.number) != kUnderstood.end(),
              Error{Fault::unsupported, "coap: critical option"});
+    // RFC 7252 section 5.4.5: one too many is as one not known.
+    const bool repeatable = option.number == kUriPath || option.number == kUriQuery;
+    CHECK_OR(!critical(option.number) || repeatable || m.find(option.number) == &option,
+             Error{Fault::unsupported, "coap: a critical option twice"});
   }
   return Ok{};
 }

@@ -5,8 +5,8 @@
 namespace imprint::coap {
 namespace {
 
-constexpr std::size_t kMaxSeen = 256;    // ids of the peer's latest messages
-constexpr std::size_t kMaxAnswers = 16;  // of these, the latest with their answers
+constexpr std::size_t kMaxSeen = 256;       // ids of the peer's latest messages
+constexpr std::ptrdiff_t kMaxAnswers = 16;  // of these, the latest with their answers
 
 bool is_request(Code c) { return class_of(c) == 0 && c != kEmpty; }
 
@@ -17,6 +17,15 @@ std::optional<std::uint16_t> rejectable(BytesView datagram) {
 }
 
 }  // namespace
+
+std::uint8_t block_exponent_for(std::size_t datagram_bytes) {
+  constexpr std::size_t kAround = 160;
+  std::uint8_t out = 6;
+  while (out > 0 && Block{0, false, out}.size() + kAround > datagram_bytes) {
+    --out;
+  }
+  return out;
+}
 
 Messaging::Heard Messaging::receive(BytesView datagram, Instant now, Datagrams& out) {
   auto message = Message::parse(datagram);
@@ -70,8 +79,9 @@ void Messaging::remember_answer(std::uint16_t id, const Bytes& datagram) {
     return;
   }
   it->answer = datagram;
-  if (seen_.size() > kMaxAnswers) {
-    const auto old = seen_.end() - static_cast<std::ptrdiff_t>(kMaxAnswers) - 1;
+  auto kept = std::ranges::count_if(seen_, [](const Seen& s) { return !s.answer.empty(); });
+  for (auto old = seen_.begin(); kept > kMaxAnswers; ++old) {
+    kept -= old->answer.empty() ? 0 : 1;
     old->answer = {};
   }
 }

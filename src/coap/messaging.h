@@ -19,11 +19,15 @@ struct Parameters {
   std::size_t nstart = 1;              // confirmable messages on their way at once
   Duration exchange_lifetime{247000};  // how long a message id stands for one message
   Duration response_timeout{247000};   // for an answer to a request that the peer has acknowledged
+  Duration request_timeout{900000};    // for a request of ours with all its blocks
   Duration piggyback{500};             // an answer that takes longer gets an acknowledgement sent ahead of it
   std::uint8_t block_exponent = 6;     // blocks of 2^(n + 4) bytes
   std::size_t max_body_bytes = 64 * 1024;
   std::size_t max_requests = 64;  // of ours that wait, and of the peer that are not answered yet
 };
+
+// The largest blocks that go into datagrams of this size, with room for header, token and options.
+std::uint8_t block_exponent_for(std::size_t datagram_bytes);
 
 using Datagrams = std::vector<Bytes>;
 
@@ -52,6 +56,8 @@ class Messaging {
   void reject(std::uint16_t id, Datagrams& out);
   // Nobody needs this message to arrive any more.
   void forget(std::uint64_t tag);
+
+  std::size_t waiting() const { return waiting_.size(); }  // confirmable messages whose turn has not come
 
   // When expire() is to be called next, if nothing happens before.
   std::optional<Instant> deadline() const;

@@ -165,6 +165,11 @@ TEST(CoapWire, requests_that_cannot_be_are_refused_with_the_right_code) {
   cases.back().request.payload = pattern(1024);
   cases.push_back({confirmable(kPost, 8, {"x"}), "4.08"});  // the rest of an answer that nobody has
   cases.back().request.add_number(kBlock2, Block{1, false, 6}.encode());
+  cases.push_back({confirmable(kGet, 11, {"x"}), "4.02"});  // one Accept too many
+  cases.back().request.add_number(kAccept, 281);
+  cases.back().request.add_number(kAccept, 62);
+  cases.push_back({confirmable(kGet, 12, {"x"}), "4.02"});  // a Block2 that is none
+  cases.back().request.add(kBlock2, Bytes(4, 1));
   cases.push_back({confirmable(kPost, 9, {"x"}), "4.00"});  // SZX 7
   cases.back().request.add_number(kBlock1, 7);
   cases.push_back({confirmable(kGet, 10, {"x"}), "4.02"});  // If-Match: a condition that we would not keep
@@ -196,6 +201,91 @@ TEST(CoapWire, a_body_without_end_is_cut_off) {
   }
   EXPECT_EQ(text(parsed(p.sent_by_server.back()).code), "4.13");
   EXPECT_EQ(blocks, Parameters{}.max_body_bytes / 1024);
+}
+
+TEST(CoapWire, only_the_latest_answers_are_kept_whatever_came_between) {
+  Pair p;
+  std::vector<Bytes> asked;
+  for (std::uint16_t id = 0; id < 200; ++id) {
+    Message m = confirmable(kGet, id, {"x"});
+    m.type = id / 16 % 2 == 0 ? Type::confirmable : Type::non_confirmable;
+    asked.push_back(m.encode());
+    p.to_server(asked.back());
+    ASSERT_TRUE(p.run());
+  }
+  const std::size_t before = p.sent_by_server.size();
+  for (const Bytes& again : asked) {
+    p.to_server(again);
+  }
+  EXPECT_EQ(p.sent_by_server.size() - before, 16U);
+  EXPECT_EQ(p.served.size(), 200U);
+}
+
+TEST(CoapWire, late_answers_go_out_in_the_order_of_their_making_and_are_bounded) {
+  Pair p(1, {1, 0, 10, 0});  // nothing arrives: no acknowledgement ever comes
+  p.serving_time = Duration(1000);
+  std::uint16_t id = 0;
+  for (; id < 40; ++id) {
+    p.to_server(confirmable(kGet, id, {"n", std::to_string(id)}).encode());
+  }
+  ASSERT_TRUE(p.run());  // each is acknowledged, made, and waits for its turn to be sent
+  for (; id < 200; ++id) {
+    p.to_server(confirmable(kGet, id, {"x"}).encode());
+  }
+  EXPECT_LE(p.served.size(), 40 + Parameters{}.max_requests);
+  EXPECT_EQ(text(parsed(p.sent_by_server.back()).code), "5.03");
+}
+
+TEST(CoapWire, blocks_of_two_representations_are_not_mixed) {
+  Pair p;
+  p.serve = [](const Request& r) {
+    return Response{200, r.accept, r.accept.ends_with("core") ? Bytes(3000, 2) : Bytes(3000, 1)};
+  };
+  const auto get_block = [&p](std::uint16_t id, std::uint16_t accept, std::uint32_t number) {
+    Message m = confirmable(kGet, id, {"crts"});
+    m.add_number(kAccept, accept);
+    m.add_number(kBlock2, Block{number, false, 6}.encode());
+    p.to_server(m.encode());
+    EXPECT_TRUE(p.run());
+    return parsed(p.sent_by_server.back());
+  };
+  get_block(1, 281, 0);
+  get_block(2, 62, 0);
+  EXPECT_EQ(get_block(3, 281, 1).payload, Bytes(1024, 1));
+  EXPECT_EQ(get_block(4, 62, 1).payload, Bytes(1024, 2));
+  Message first = confirmable(kPost, 5, {"sen"});
+  first.add_number(kContentFormat, 0);
+  first.add_number(kBlock1, Block{0, true, 6}.encode());
+  first.payload = pattern(1024);
+  p.to_server(first.encode());
+  Message second = confirmable(kPost, 6, {"sen"});
+  second.add_number(kContentFormat, 286);
+  second.add_number(kBlock1, Block{1, false, 6}.encode());
+  second.payload = pattern(10);
+  p.to_server(second.encode());
+  EXPECT_EQ(text(parsed(p.sent_by_server.back()).code), "4.08");  // RFC 7959 section 2.3
+}
+
+TEST(CoapWire, a_reason_fits_into_the_blocks_that_were_asked_for_in_whole_characters) {
+  Pair p;
+  p.serve = [](const Request&) {
+    return Response{404, "text/plain; charset=utf-8", to_bytes("fifteen letters\xc3\xa4 and more")};
+  };
+  Message m = confirmable(kGet, 1, {"x"});
+  m.add_number(kBlock2, Block{0, false, 0}.encode());
+  p.to_server(m.encode());
+  ASSERT_TRUE(p.run());
+  EXPECT_EQ(as_text(parsed(p.sent_by_server.back()).payload), "fifteen letters");
+}
+
+TEST(CoapWire, what_nobody_can_read_is_dropped_without_a_word_if_it_is_not_confirmable) {
+  Pair p;
+  Message m = confirmable(kGet, 1, {"x"});
+  m.type = Type::non_confirmable;
+  m.add(2053, "?");
+  p.to_server(m.encode());
+  EXPECT_TRUE(p.sent_by_server.empty());
+  EXPECT_TRUE(p.served.empty());
 }
 
 // The server's answers, as a test dictates them, to a client that asks for /x.
@@ -330,6 +420,24 @@ TEST(CoapWire, a_critical_option_in_an_answer_ends_the_request) {
   d.answer(m);
   ASSERT_TRUE(d.over());
   EXPECT_FALSE(*d.over());
+}
+
+// The acknowledgement got lost, the answer did not: the message is not sent again, and a word about it means nothing.
+TEST(CoapWire, an_answer_says_that_the_request_has_arrived) {
+  Dictated d(post("/x", pattern(2000)));
+  const std::uint16_t first = d.last.id;
+  Message go_on;
+  go_on.type = Type::confirmable;
+  go_on.code = kContinue;
+  go_on.id = 77;
+  go_on.token = d.last.token;
+  go_on.add_number(kBlock1, Block{0, true, 6}.encode());
+  d.client.receive(go_on.encode(), d.now, d.luck, d.out);
+  ASSERT_EQ(d.out.datagrams.size(), 2U);  // its acknowledgement, and the next block at once
+  EXPECT_EQ(block(parsed(d.out.datagrams.back()), kBlock1), (Block{1, false, 6}));
+  d.out = {};
+  d.client.receive(Message{Type::reset, kEmpty, first, {}, {}, {}}.encode(), d.now, d.luck, d.out);
+  EXPECT_TRUE(d.out.events.empty());
 }
 
 TEST(CoapWire, a_rejected_request_ends_at_once) {

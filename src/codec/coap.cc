@@ -150,7 +150,7 @@ std::string text(Code c) {
 }
 
 Result<Block> Block::parse(BytesView value) {
-  CHECK_OR(value.size() <= 3, Error{Fault::malformed, "coap: a block option of more than 3 bytes"});
+  CHECK_OR(value.size() <= 3, Error{Fault::unsupported, "coap: a block option of more than 3 bytes"});
   std::uint32_t all = 0;
   for (const std::uint8_t b : value) {
     all = all << 8U | b;

@@ -71,7 +71,8 @@ struct Block {
 
   std::size_t size() const { return std::size_t{16} << exponent; }
   std::size_t offset() const { return number * size(); }
-  // Of an option's value; malformed: more than 3 bytes, SZX 7 (reserved over datagrams).
+  // Of an option's value; unsupported: more than 3 bytes, which makes it an option that nobody knows; malformed: SZX 7
+  // (reserved over datagrams).
   static Result<Block> parse(BytesView value);
   std::uint32_t encode() const { return number << 4U | (more ? 8U : 0U) | exponent; }
   bool operator==(const Block&) const = default;

@@ -9,8 +9,9 @@ class Client final : public RequestClient {
  public:
   Client(Loop& loop, const Guard& guard, Rng& rng, const HttpsClient::Keys& keys,
          const std::function<void(std::uint64_t)>& lost)
-      : https_(HttpsClient::make(loop, guard, {}, keys, lost)),
-        coaps_(make_coaps_client(loop, guard, rng, {}, keys, lost)) {}
+      : lost_(lost),
+        https_(HttpsClient::make(loop, guard, {}, keys, [this](std::uint64_t id) { ended(id); })),
+        coaps_(make_coaps_client(loop, guard, rng, {}, keys, [this](std::uint64_t id) { ended(id); })) {}
 
   void open(Open what, std::function<void(Result<SessionRef>)> done) override {
     RequestClient* const by = what.to.scheme == "coaps" ? coaps_.get() : https_.get();
@@ -33,7 +34,12 @@ class Client final : public RequestClient {
   }
 
  private:
-  // Sessions that ended stay listed until they are closed: a late request gets the reason from whoever had it.
+  void ended(std::uint64_t session) {
+    opened_.erase(session);
+    lost_(session);
+  }
+
+  std::function<void(std::uint64_t)> lost_;
   std::unordered_map<std::uint64_t, RequestClient*> opened_;
   std::unique_ptr<RequestClient> https_, coaps_;
 };

@@ -33,22 +33,29 @@ class Client final : public RequestClient {
     how.trust = what.trust;
     how.anchors = std::move(what.anchors);
     how.as = std::move(what.as);
-    dtls_->open(std::move(how), [this, done = std::move(done)](Result<SessionRef> session) {
-      if (session) {
-        peers_.emplace((*session)->id, Peer{coap::Endpoint(parameters_), {}});
-      }
-      done(std::move(session));
-    });
+    dtls_->open(std::move(how),
+                [this, alive = std::weak_ptr<const bool>(alive_), done = std::move(done)](Result<SessionRef> session) {
+                  if (alive.expired()) {
+                    return;
+                  }
+                  if (session) {
+                    coap::Parameters parameters = parameters_;
+                    parameters.block_exponent = std::min(parameters.block_exponent,
+                                                         coap::block_exponent_for(dtls_->max_message((*session)->id)));
+                    peers_.emplace((*session)->id, Peer{coap::Endpoint(parameters), {}});
+                  }
+                  done(std::move(session));
+                });
   }
 
   void request(std::uint64_t session, Request what, std::function<void(Result<Response>)> done) override {
     const auto it = peers_.find(session);
     if (it == peers_.end()) {
-      loop_.post([done = std::move(done)] { done(kOver); });
+      tell(done, kOver);
       return;
     }
     coap::Endpoint::Out out;
-    const std::uint64_t number = it->second.endpoint.request(what, loop_.now(), rng_, out);
+    const std::uint64_t number = it->second.endpoint.request(what, steady_clock(), rng_, out);
     it->second.waiting.emplace(number, std::move(done));
     perform(session, std::move(out));
   }
@@ -69,7 +76,7 @@ class Client final : public RequestClient {
   void receive(std::uint64_t id, BytesView message) {
     if (const auto it = peers_.find(id); it != peers_.end()) {
       coap::Endpoint::Out out;
-      it->second.endpoint.receive(message, loop_.now(), rng_, out);
+      it->second.endpoint.receive(message, steady_clock(), rng_, out);
       perform(id, std::move(out));
     }
   }
@@ -77,7 +84,7 @@ class Client final : public RequestClient {
   void expire(std::uint64_t id) {
     if (const auto it = peers_.find(id); it != peers_.end()) {
       coap::Endpoint::Out out;
-      it->second.endpoint.expire(loop_.now(), rng_, out);
+      it->second.endpoint.expire(steady_clock(), rng_, out);
       perform(id, std::move(out));
     }
   }
@@ -131,7 +138,7 @@ class Client final : public RequestClient {
   // A device serves nothing here.
   void refuse(std::uint64_t id, Peer& peer, std::uint64_t number) {
     coap::Endpoint::Out out;
-    peer.endpoint.reply(number, Response{404}, loop_.now(), rng_, out);
+    peer.endpoint.reply(number, Response{404}, steady_clock(), rng_, out);
     for (const Bytes& datagram : out.datagrams) {
       [[maybe_unused]] const Status sent = dtls_->send(id, datagram);
     }

@@ -9,21 +9,25 @@
 namespace imprint::io {
 namespace {
 
-constexpr Duration kLinger{5000};
+// For the client to fetch what is left of an answer, and for copies of what it asked.
+constexpr Duration kLinger{30000};
 
 class Server final : public CoapsServer {
  public:
-  Server(Loop& loop, Rng& rng, const coap::Parameters& parameters, Handlers handlers)
+  Server(Loop& loop, Rng& rng, const CoapsServerOptions& options, Handlers handlers)
       : loop_(loop),
         rng_(rng),
-        parameters_(parameters),
+        parameters_(options.coap),
+        max_age_(options.max_age),
         handlers_(std::move(handlers)),
         deadlines_(loop, [this](std::uint64_t id) { expire(id); }) {}
 
   Status listen(DtlsListenOptions options) {
     DtlsServer::Handlers handlers;
     handlers.opened = [this](std::uint64_t id, const SessionRef& session) {
-      peers_.emplace(id, Peer{coap::Endpoint(parameters_), session, {}, {}});
+      coap::Parameters parameters = parameters_;
+      parameters.block_exponent = std::min(parameters.block_exponent, coap::block_exponent_for(dtls_->max_message(id)));
+      peers_.emplace(id, Peer{coap::Endpoint(parameters), session, {}, steady_clock(), {}});
     };
     handlers.message = [this](std::uint64_t id, BytesView message) { receive(id, message); };
     handlers.closed = [this](std::uint64_t id, const std::optional<Error>&) { forget(id); };
@@ -47,11 +51,11 @@ class Server final : public CoapsServer {
     exchanges_.erase(it);
     Peer& peer = peers_.at(asker.peer);
     peer.asked.erase(asker.number);
-    if (peer.end_at) {
-      peer.end_at = loop_.now() + kLinger;
+    if (peer.end_at) {  // its answers of the last moment still have to be fetched
+      peer.end_at = steady_clock() + kLinger;
     }
     coap::Endpoint::Out out;
-    peer.endpoint.reply(asker.number, response, loop_.now(), rng_, out);
+    peer.endpoint.reply(asker.number, response, steady_clock(), rng_, out);
     perform(asker.peer, std::move(out));
   }
 
@@ -72,7 +76,9 @@ class Server final : public CoapsServer {
     coap::Endpoint endpoint;
     SessionRef session;
     std::map<std::uint64_t, std::uint64_t> asked;  // the endpoint's number to ours
-    std::optional<Instant> end_at;                 // but not while something is asked
+    Instant opened;
+    // It asks nothing more: what it was let in by is out of date. It ends then, but not while it waits for an answer.
+    std::optional<Instant> end_at;
   };
   struct Asker {
     std::uint64_t peer = 0;
@@ -85,7 +91,7 @@ class Server final : public CoapsServer {
       return;
     }
     coap::Endpoint::Out out;
-    it->second.endpoint.receive(message, loop_.now(), rng_, out);
+    it->second.endpoint.receive(message, steady_clock(), rng_, out);
     perform(id, std::move(out));
   }
 
@@ -94,13 +100,12 @@ class Server final : public CoapsServer {
     if (it == peers_.end()) {
       return;
     }
-    if (it->second.end_at && it->second.asked.empty() && *it->second.end_at <= loop_.now()) {
-      dtls_->close(id);
-      forget(id);
+    if (it->second.end_at && it->second.asked.empty() && *it->second.end_at <= steady_clock()) {
+      end_peer(id);
       return;
     }
     coap::Endpoint::Out out;
-    it->second.endpoint.expire(loop_.now(), rng_, out);
+    it->second.endpoint.expire(steady_clock(), rng_, out);
     perform(id, std::move(out));
   }
 
@@ -116,14 +121,27 @@ class Server final : public CoapsServer {
       if (it == peers_.end()) {
         return;
       }
-      auto& asked = std::get<coap::Endpoint::Asked>(event);  // we ask nothing, so nothing is answered
-      const Exchange exchange{++last_exchange_};
-      exchanges_.emplace(exchange.id, Asker{id, asked.number});
-      it->second.asked.emplace(asked.number, exchange.id);
-      ++requests_;
-      asked.request.session = it->second.session;
-      handlers_.request(exchange, std::move(asked.request));
+      // We ask nothing, so nothing is answered.
+      take(id, it->second, std::move(std::get<coap::Endpoint::Asked>(event)));
     }
+  }
+
+  void take(std::uint64_t id, Peer& peer, coap::Endpoint::Asked asked) {
+    if (peer.end_at || steady_clock() - peer.opened >= max_age_) {
+      end_peer(id);  // the client opens another association, and is looked at anew
+      return;
+    }
+    const Exchange exchange{++last_exchange_};
+    exchanges_.emplace(exchange.id, Asker{id, asked.number});
+    peer.asked.emplace(asked.number, exchange.id);
+    ++requests_;
+    asked.request.session = peer.session;
+    handlers_.request(exchange, std::move(asked.request));
+  }
+
+  void end_peer(std::uint64_t id) {
+    dtls_->close(id);
+    forget(id);
   }
 
   void set_deadline(std::uint64_t id) {
@@ -132,7 +150,7 @@ class Server final : public CoapsServer {
       return;
     }
     std::optional<Instant> when = it->second.endpoint.deadline();
-    if (it->second.end_at) {
+    if (it->second.end_at && it->second.asked.empty()) {
       when = when ? std::min(*when, *it->second.end_at) : it->second.end_at;
     }
     if (when) {
@@ -161,7 +179,7 @@ class Server final : public CoapsServer {
     std::vector<std::uint64_t> idle;
     for (auto& [id, peer] : peers_) {
       const bool quiet = peer.asked.empty() && !peer.endpoint.deadline();
-      peer.end_at = loop_.now() + (quiet ? Duration(0) : kLinger);
+      peer.end_at = steady_clock() + (quiet ? Duration(0) : kLinger);
       if (quiet) {
         idle.push_back(id);
       } else {
@@ -169,14 +187,14 @@ class Server final : public CoapsServer {
       }
     }
     for (const std::uint64_t id : idle) {
-      dtls_->close(id);
-      forget(id);
+      end_peer(id);
     }
   }
 
   Loop& loop_;
   Rng& rng_;
   coap::Parameters parameters_;
+  Duration max_age_;
   Handlers handlers_;
   std::unordered_map<std::uint64_t, Peer> peers_;
   std::unordered_map<std::uint64_t, Asker> exchanges_;
@@ -190,7 +208,7 @@ class Server final : public CoapsServer {
 
 Result<std::unique_ptr<CoapsServer>> CoapsServer::listen(Loop& loop, Rng& rng, CoapsServerOptions options,
                                                          Handlers handlers) {
-  auto out = std::make_unique<Server>(loop, rng, options.coap, std::move(handlers));
+  auto out = std::make_unique<Server>(loop, rng, options, std::move(handlers));
   TRY(Ok{}, out->listen(std::move(options.listen)));
   return std::unique_ptr<CoapsServer>(std::move(out));
 }

@@ -13,6 +13,7 @@ namespace imprint::io {
 struct CoapsServerOptions {
   DtlsListenOptions listen;
   coap::Parameters coap;
+  Duration max_age{600000};  // of an association: then it is asked no more on it
 };
 
 // `requests` are whole ones, after their blocks were put together; `bytes` are those of datagrams.
@@ -33,8 +34,9 @@ class CoapsServer : public RequestServer {
                                                      Handlers handlers);
   CoapsServer() = default;
 
-  // Later handshakes use this context (certificate renewed, anchors changed). Those of before end: at once if nothing
-  // is under way, else with their next answer.
+  // Later handshakes use this context (certificate renewed, anchors changed); those under way end. Associations of
+  // before are asked no more: quiet ones end at once, others when what they have asked was answered and could be
+  // fetched.
   virtual void set_context(std::shared_ptr<DtlsContext> dtls) = 0;
   virtual CoapsServerStats stats() const = 0;
 };

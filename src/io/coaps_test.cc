@@ -139,6 +139,33 @@ TEST(Coaps, new_credentials_end_the_connections_of_before_but_not_in_the_middle)
   EXPECT_TRUE(rig.open());
 }
 
+TEST(Coaps, new_credentials_let_nobody_ask_more_on_an_association_of_before) {
+  CoapsRig rig;
+  rig.serve = [](const Request&) { return std::optional<Response>(); };
+  const auto session = rig.open();
+  ASSERT_TRUE(session);
+  rig.start((*session)->id, Bytes(10, 1));
+  ASSERT_TRUE(rig.until([&rig] { return !rig.waiting.empty(); }));
+  rig.server->set_context(*openssl_dtls_server(dtls_server_options()));
+  rig.server->reply(rig.waiting.front(), Response{200});
+  ASSERT_TRUE(rig.until([&rig] { return rig.told.has_value(); }));
+  ASSERT_TRUE(*rig.told);
+  rig.start((*session)->id, Bytes(10, 2));
+  ASSERT_TRUE(rig.until([&rig] { return rig.told.has_value(); }));
+  EXPECT_FALSE(*rig.told);
+  EXPECT_EQ(rig.asked.size(), 1U) << "the second request was handed over";
+}
+
+TEST(Coaps, an_old_association_is_asked_no_more) {
+  CoapsServerOptions options;
+  options.max_age = Duration(0);
+  CoapsRig rig(std::move(options));
+  const auto session = rig.open();
+  ASSERT_TRUE(session);
+  EXPECT_FALSE(rig.ask((*session)->id, Bytes(10, 1)));
+  EXPECT_TRUE(rig.asked.empty());
+}
+
 TEST(Coaps, a_server_that_is_gone_ends_the_request) {
   CoapsRig rig;
   const auto session = rig.open();

@@ -35,12 +35,12 @@ void Deadlines::arm() {
   }
   loop_.cancel(timer_);
   armed_ = order_.begin()->first;
-  timer_ = loop_.after(armed_ - loop_.now(), [this] { fire(); });
+  timer_ = loop_.after(armed_ - steady_clock(), [this] { fire(); });
 }
 
 void Deadlines::fire() {
   timer_ = 0;
-  const Instant now = loop_.now();
+  const Instant now = steady_clock();
   std::vector<std::uint64_t> late;
   while (!order_.empty() && order_.begin()->first <= now) {
     const std::uint64_t id = order_.begin()->second;

@@ -1,4 +1,4 @@
-// Many deadlines on one timer.
+// Many deadlines on one timer, in the time of steady_clock().
 #pragma once
 
 #include <functional>

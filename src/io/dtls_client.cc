@@ -211,7 +211,7 @@ class Client final : public DtlsClient {
 
   void set_deadline(std::uint64_t id, const Peer& p) {
     if (const std::optional<Duration> timeout = p.dtls->timeout()) {
-      deadlines_.set(id, loop_.now() + *timeout);
+      deadlines_.set(id, steady_clock() + *timeout);
     } else {
       deadlines_.clear(id);
     }

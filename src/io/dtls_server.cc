@@ -15,6 +15,16 @@ namespace {
 
 using State = DtlsConnection::State;
 
+constexpr Duration kQuiet{10000};  // after this one who is known may make room, too
+
+// Empty: nobody known.
+std::string identity_of(const Session& session) {
+  if (session.proven) {
+    return "x509 " + hex((*session.proven)->leaf.fingerprint());
+  }
+  return session.psk_identity.empty() ? std::string() : "psk " + session.psk_identity;
+}
+
 class Server final : public DtlsServer {
  public:
   Server(Loop& loop, DtlsListenOptions options, Handlers handlers)
@@ -38,6 +48,9 @@ class Server final : public DtlsServer {
     CHECK_OR(m != nullptr, Error{Fault::stale, "dtls: the association is over"});
     const Status done = m->dtls->send(message);
     flush(*m);
+    if (m->dtls->state() == State::closed) {
+      deadlines_.set(id, now());  // not here: the caller may be in the middle of it
+    }
     return done;
   }
 
@@ -57,16 +70,13 @@ class Server final : public DtlsServer {
   void set_context(std::shared_ptr<DtlsContext> dtls) override {
     options_.dtls = std::move(dtls);
     acceptor_ = options_.dtls->acceptor();
+    end_handshakes({Fault::stale, "dtls: the server has new credentials"});  // whom the old ones would still let in
   }
 
   void drain(Duration grace, std::function<void()> done) override {
     draining_ = true;
     drained_ = std::move(done);
-    for (const std::uint64_t id : ids()) {
-      if (Member* m = find(id); m != nullptr && m->handshaking) {
-        end(*m, Error{Fault::unreachable, "dtls: the server is about to stop"});
-      }
-    }
+    end_handshakes({Fault::unreachable, "dtls: the server is about to stop"});
     drain_timer_ = loop_.after(grace, [this] {
       for (const std::uint64_t id : ids()) {
         close(id);
@@ -82,6 +92,8 @@ class Server final : public DtlsServer {
   }
 
  private:
+  static Instant now() { return steady_clock(); }  // a person who sets the clock ends nobody
+
   struct Member {
     std::uint64_t id() const { return dtls->id(); }
     bool silent() const { return !spoken; }
@@ -91,8 +103,9 @@ class Server final : public DtlsServer {
     std::array<std::uint8_t, 32> random{};  // of the hello that began it
     Instant since, heard;                   // accepted; the last message
     bool handshaking = true;
-    bool spoken = false;  // something came after the hello
-    bool known = false;   // has proven who it is
+    bool spoken = false;     // something came after the hello
+    bool known = false;      // has proven who it is
+    std::string identity{};  // of its certificate or key
   };
   // What an address has. Never both 0.
   struct Seat {
@@ -110,6 +123,14 @@ class Server final : public DtlsServer {
       out.push_back(id);
     }
     return out;
+  }
+
+  void end_handshakes(const Error& why) {
+    for (const std::uint64_t id : ids()) {
+      if (Member* m = find(id); m != nullptr && m->handshaking) {
+        end(*m, why);
+      }
+    }
   }
 
   // ---- datagrams in ----
@@ -157,7 +178,7 @@ class Server final : public DtlsServer {
     if (draining_) {
       return;
     }
-    DtlsAnswer answer = acceptor_->accept(from, datagram, loop_.now());
+    DtlsAnswer answer = acceptor_->accept(from, datagram, now());
     if (answer.reply) {
       ++stats_.cookies;
       send_datagram(from, *answer.reply);
@@ -182,7 +203,7 @@ class Server final : public DtlsServer {
     m.dtls = std::move(dtls);
     m.peer = from;
     m.random = hello.random;
-    m.since = loop_.now();
+    m.since = now();
     seats_[from].shaking = id;
     places_.shake(m, m.since);
     m.dtls->start();
@@ -191,11 +212,17 @@ class Server final : public DtlsServer {
 
   // Whether there is a place: if need be, another one goes for it.
   bool has_place() {
-    const Instant now = loop_.now();
-    if (places_.shaking() >= options_.max_handshakes && !make_room(places_.handshake_to_end(now))) {
+    const Instant at = now();
+    if (places_.shaking() >= options_.max_handshakes && !make_room(places_.handshake_to_end(at))) {
       return false;
     }
-    return members_.size() < options_.max_associations || make_room(places_.to_end(now));
+    return members_.size() < options_.max_associations || make_room(places_.to_end(at)) || make_room(idle_known(at));
+  }
+
+  // Of those who have proven who they are, the one that has been quiet longest, if that is long.
+  Member* idle_known(Instant at) const {
+    Member* m = known_.to_end(at);
+    return m != nullptr && at - m->heard >= kQuiet ? m : nullptr;
   }
 
   bool make_room(Member* m) {
@@ -223,7 +250,7 @@ class Server final : public DtlsServer {
       if (!message) {
         break;
       }
-      m->heard = loop_.now();
+      m->heard = now();
       rest(*m);
       handlers_.message(id, *message);
       wipe(*message);
@@ -240,8 +267,9 @@ class Server final : public DtlsServer {
     const SessionRef session = m.dtls->session();
     ++stats_.handshakes;
     m.handshaking = false;
-    m.heard = loop_.now();
-    m.known = session->proven.has_value() || !session->psk_identity.empty();
+    m.heard = now();
+    m.identity = identity_of(*session);
+    m.known = !m.identity.empty();
     places_.release(m);
     rest(m);
     deadlines_.set(id, m.heard + options_.idle_timeout);
@@ -251,15 +279,30 @@ class Server final : public DtlsServer {
     if (Member* old = find(before)) {
       end(*old, Error{Fault::stale, "dtls: the client has a new association"});
     }
+    if (Member* own = find(id); own != nullptr && own->known) {
+      const std::string who = own->identity;
+      by_identity_[who].push_back(id);
+      hold_to_bound(who);
+    }
     if (find(id) != nullptr) {
       handlers_.opened(id, session);
     }
   }
 
   void rest(Member& m) {
-    if (!m.known && !m.handshaking) {
-      places_.rest(m, m.heard);
+    if (!m.handshaking) {
+      (m.known ? known_ : places_).rest(m, m.heard);
     }
+  }
+
+  // One certificate or key has so many associations: one more, and the one that has been quiet longest ends.
+  void hold_to_bound(const std::string& who) {
+    const std::vector<std::uint64_t>& own = by_identity_[who];
+    if (own.size() <= options_.max_of_one) {
+      return;
+    }
+    const auto oldest = std::ranges::min_element(own, {}, [this](std::uint64_t id) { return members_.at(id).heard; });
+    make_room(find(*oldest));
   }
 
   // It is gone, and whom it concerns hears of it.
@@ -287,6 +330,13 @@ class Server final : public DtlsServer {
       seats_.erase(seat);
     }
     places_.release(m);
+    known_.release(m);
+    if (const auto own = by_identity_.find(m.identity); own != by_identity_.end()) {
+      std::erase(own->second, id);
+      if (own->second.empty()) {
+        by_identity_.erase(own);
+      }
+    }
     deadlines_.clear(id);
     members_.erase(id);
     finish_drain();
@@ -297,7 +347,7 @@ class Server final : public DtlsServer {
   void set_deadline(const Member& m) {
     const Instant end = m.since + options_.handshake_timeout;
     const std::optional<Duration> timeout = m.dtls->timeout();
-    deadlines_.set(m.id(), timeout ? std::min(end, loop_.now() + *timeout) : end);
+    deadlines_.set(m.id(), timeout ? std::min(end, now() + *timeout) : end);
   }
 
   void on_time(std::uint64_t id) {
@@ -305,11 +355,13 @@ class Server final : public DtlsServer {
     if (m == nullptr) {
       return;
     }
-    const Instant now = loop_.now();
-    if (m->handshaking) {
-      now >= m->since + options_.handshake_timeout ? m->dtls->give_up() : m->dtls->expire();
+    const Instant at = now();
+    if (m->dtls->state() == State::closed) {  // a send has found out
+      end(*m, m->dtls->error());
+    } else if (m->handshaking) {
+      at >= m->since + options_.handshake_timeout ? m->dtls->give_up() : m->dtls->expire();
       settle(id);
-    } else if (const Instant end_of_rest = m->heard + options_.idle_timeout; end_of_rest > now) {
+    } else if (const Instant end_of_rest = m->heard + options_.idle_timeout; end_of_rest > at) {
       deadlines_.set(id, end_of_rest);  // it has spoken meanwhile
     } else {
       m->dtls->close();
@@ -348,7 +400,8 @@ class Server final : public DtlsServer {
   std::unique_ptr<UdpSocket> socket_;
   std::unordered_map<std::uint64_t, Member> members_;  // by id; addresses stay
   std::unordered_map<Address, Seat> seats_;
-  Places<Member> places_;
+  Places<Member> places_, known_;                                            // who may make room, first and last
+  std::unordered_map<std::string, std::vector<std::uint64_t>> by_identity_;  // open associations
   Deadlines deadlines_;
   DtlsServerStats stats_;
   bool draining_ = false;

@@ -18,6 +18,7 @@ struct DtlsListenOptions {
   std::shared_ptr<DtlsContext> dtls;
   // Beyond, the longest idle association of somebody unknown makes room; if there is none, the new one is shed.
   std::size_t max_associations = 20000;
+  std::size_t max_of_one = 16;       // associations of one certificate or key; beyond, its quietest one ends
   std::size_t max_handshakes = 512;  // in flight; beyond: silent ones and long ones make room, else the new one is shed
   Duration handshake_timeout{30000};
   Duration idle_timeout{300000};  // since the last message that the peer sent

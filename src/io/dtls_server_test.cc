@@ -51,9 +51,9 @@ class DtlsRig {
   }
   Result<SessionRef> open() { return open(as_device()); }
 
-  // Runs the loop until the condition holds; false after ten seconds.
-  bool until(const std::function<bool()>& condition) {
-    for (const Instant end = loop.now() + Duration(10000); !condition() && loop.now() < end;) {
+  // Runs the loop until the condition holds; false after the time.
+  bool until(const std::function<bool()>& condition, Duration time = Duration(10000)) {
+    for (const Instant end = loop.now() + time; !condition() && loop.now() < end;) {
       const std::uint64_t tick = loop.after(Duration(2), [this] { loop.stop(); });
       loop.run();
       loop.cancel(tick);
@@ -115,7 +115,9 @@ class ByHand {
 };
 
 TEST(DtlsServer, echoes_to_fifty_clients_at_once) {
-  DtlsRig rig;
+  DtlsListenOptions options;
+  options.max_of_one = 50;
+  DtlsRig rig(options);
   std::vector<SessionRef> sessions;
   for (int i = 0; i < 50; ++i) {
     rig.client->open(rig.as_device(), [&](const Result<SessionRef>& r) {
@@ -270,6 +272,33 @@ TEST(DtlsServer, sheds_the_new_one_if_all_are_known) {
   EXPECT_GE(rig.server->stats().shed, 1U);
   EXPECT_EQ(rig.server->stats().open, 1U);
   EXPECT_TRUE(rig.closed.empty());
+}
+
+TEST(DtlsServer, new_credentials_end_the_handshakes_that_the_old_ones_began) {
+  DtlsRig rig;
+  ByHand client(rig);
+  client.hears = 1;  // the cookie; what the server says then stays unheard
+  client.begin();
+  ASSERT_TRUE(rig.until([&] { return rig.server->stats().open == 1; }));
+  rig.server->set_context(*openssl_dtls_server(dtls_server_options()));
+  EXPECT_EQ(rig.server->stats().open, 0U);
+  ASSERT_EQ(rig.failures.size(), 1U);
+  EXPECT_EQ(rig.failures.front().fault, Fault::stale);
+}
+
+TEST(DtlsServer, one_certificate_has_so_many_associations_and_its_quietest_goes_for_one_more) {
+  DtlsListenOptions options;
+  options.max_of_one = 2;
+  DtlsRig rig(options);
+  const auto first = rig.open(), second = rig.open();
+  ASSERT_TRUE(first && second);
+  rig.until([&] { return false; }, Duration(20));
+  ASSERT_TRUE(rig.client->send((*first)->id, view("I am here")));
+  ASSERT_TRUE(rig.until([&] { return rig.echoes.contains((*first)->id); }));
+  ASSERT_TRUE(rig.open());
+  ASSERT_TRUE(rig.until([&] { return !rig.lost.empty(); }));
+  EXPECT_EQ(rig.lost.begin()->first, (*second)->id);
+  EXPECT_EQ(rig.server->stats().open, 2U);
 }
 
 TEST(DtlsServer, ten_thousand_hellos_from_nowhere_leave_no_association) {

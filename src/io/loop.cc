@@ -84,6 +84,10 @@ Instant wall_clock() {
   return {std::chrono::duration_cast<std::chrono::milliseconds>(now).count()};
 }
 
+Instant steady_clock() {
+  return {std::chrono::duration_cast<Duration>(std::chrono::steady_clock::now().time_since_epoch()).count()};
+}
+
 Loop::Loop() : impl_(std::make_unique<Impl>()) {
   assert(impl_->base != nullptr && impl_->wake_fd >= 0);
   std::signal(SIGPIPE, SIG_IGN);

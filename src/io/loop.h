@@ -13,6 +13,8 @@ namespace imprint::io {
 
 // The wall clock.
 Instant wall_clock();
+// A clock that only goes forward, whatever happens to the other one; its beginning has no meaning.
+Instant steady_clock();
 
 // The process ignores SIGPIPE from the first Loop on: a peer that has left is an error of a write, not the end of us.
 class Loop final : public Schedule {

@@ -151,7 +151,7 @@ class EstServer::Conversation : public std::enable_shared_from_this<Conversation
     result_ = error.rule != nullptr ? "refused" : "failed";
     // Without a rule it is the store's trouble, or another request with the same key or token got there first: the
     // client may simply ask again and get its answer.
-    const Error told = error.rule != nullptr ? error : Error{Fault::unreachable, error.what};
+    const Error told = error.rule != nullptr ? error : Error{Fault::unreachable, est::kSignerSilent};
     server_.reply(from_, est::wire_error(told), asked_);
     finish();
   }

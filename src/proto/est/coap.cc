@@ -160,6 +160,9 @@ const std::vector<Link>& coap_resources() {
 }
 
 Response discovery(const Request& request) {
+  if (!request.accept.empty() && request.accept != "application/link-format") {
+    return wire_error(Error{Fault::unsupported, kNotInThisForm});
+  }
   Response out{200, "application/link-format", to_bytes(encode_links(select_links(coap_resources(), request.query)))};
   return request.method == Method::get ? out : wire_error(Error{Fault::unexpected, kWantsGet});
 }
