@@ -102,7 +102,8 @@ class Run {
     request.body = what.der;
     clients_.client().request(session, std::move(request), [this, session, &what, begun](Result<Response> answer) {
       const bool good = answer && answer->status == 200 &&
-                        !std::ranges::search(answer->body, what.spki).empty();  // a certificate for this very key
+                        std::search(answer->body.begin(), answer->body.end(), what.spki.begin(), what.spki.end()) !=
+                            answer->body.end();  // a certificate for this very key
       end(session, begun, good, answer ? "another answer than a certificate" : answer.error().what);
     });
   }

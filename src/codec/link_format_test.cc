@@ -43,7 +43,8 @@ TEST(Links, takes_what_others_write) {
 }
 
 TEST(Links, refuses_what_has_no_form) {
-  for (const char* text : {"x", "<x", "<x>,", "<x><y>", "<x>;", "<x>; ;a", "<x>;=1", "<x>;a=\"", "<x>;a=\"b\\", ",<x>"}) {
+  for (const char* text :
+       {"x", "<x", "<x>,", "<x><y>", "<x>;", "<x>; ;a", "<x>;=1", "<x>;a=\"", "<x>;a=\"b\\", ",<x>"}) {
     EXPECT_FALSE(parse_links(text)) << text;
   }
   std::string many = "<a>";

@@ -1,4 +1,5 @@
-// A device that onboards itself by EST over HTTPS or CoAPS: the client role, its storage and its connections, on one loop.
+// A device that onboards itself by EST over HTTPS or CoAPS: the client role, its storage and its connections, on one
+// loop.
 #pragma once
 
 #include <functional>

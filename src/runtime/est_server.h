@@ -40,8 +40,8 @@ class EstServer {
   std::uint16_t port() const;
   // On the loop's thread: later requests see this.
   void set_site(std::shared_ptr<const EstSite> site) { site_ = std::move(site); }
-  void set_tls(std::shared_ptr<io::TlsContext> tls);       // over HTTPS
-  void set_dtls(std::shared_ptr<io::DtlsContext> dtls);    // over CoAPS
+  void set_tls(std::shared_ptr<io::TlsContext> tls);     // over HTTPS
+  void set_dtls(std::shared_ptr<io::DtlsContext> dtls);  // over CoAPS
   void drain(Duration grace, std::function<void()> done);
   io::HttpsServerStats stats() const;        // over HTTPS
   io::CoapsServerStats coaps_stats() const;  // over CoAPS

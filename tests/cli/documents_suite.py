@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """What README and the guide tell people to type, typed: every `imprint …` line of their code blocks, in order, in a folder of its
-own, with free ports in place of 8443 and 8480."""
+own, with free ports in place of 8443, 8480 and 5684."""
 import os
 import re
 import signal
@@ -26,22 +26,23 @@ def commands(path):
     return out
 
 
-def free_port():
-    with socket.socket() as s:
+def free_port(kind=socket.SOCK_STREAM):
+    with socket.socket(type=kind) as s:
         s.bind(("127.0.0.1", 0))
         return s.getsockname()[1]
 
 
 def run_all(name, lines, folder):
-    est, api = free_port(), free_port()
+    est, api, coaps = free_port(), free_port(), free_port(socket.SOCK_DGRAM)
     env = dict(os.environ, PATH=f"{Path(IMPRINT).parent}:{os.environ['PATH']}", IMPRINT_LOG_LEVEL="error",
-               IMPRINT_EST_LISTEN=f"127.0.0.1:{est}", IMPRINT_API_LISTEN=f"127.0.0.1:{api}")
+               IMPRINT_EST_LISTEN=f"127.0.0.1:{est}", IMPRINT_API_LISTEN=f"127.0.0.1:{api}",
+               IMPRINT_EST_COAPS=f"127.0.0.1:{coaps}")
     servers = []
     try:
         if not any(" serve" in line for line in lines):
             lines = ["imprint init --data site", "imprint serve --data site &", *lines]
         for line in lines:
-            line = line.replace("build/imprint", "imprint").replace("8443", str(est)).replace("8480", str(api))
+            line = line.replace("build/imprint", "imprint").replace("8443", str(est)).replace("8480", str(api)).replace("5684", str(coaps))
             if line.endswith("&"):
                 servers.append(subprocess.Popen(line[:-1].split(), cwd=folder, env=env, stdin=subprocess.DEVNULL,
                                                 stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL))
