@@ -11,6 +11,7 @@ namespace {
 
 // For the client to fetch what is left of an answer, and for copies of what it asked.
 constexpr Duration kLinger{30000};
+constexpr Duration kParting{1000};  // the same, when the server is about to stop
 
 class Server final : public CoapsServer {
  public:
@@ -27,7 +28,7 @@ class Server final : public CoapsServer {
     handlers.opened = [this](std::uint64_t id, const SessionRef& session) {
       coap::Parameters parameters = parameters_;
       parameters.block_exponent = std::min(parameters.block_exponent, coap::block_exponent_for(dtls_->max_message(id)));
-      peers_.emplace(id, Peer{coap::Endpoint(parameters), session, {}, steady_clock(), {}});
+      peers_.emplace(id, Peer{coap::Endpoint(parameters), session, {}, steady_clock(), {}, {}});
     };
     handlers.message = [this](std::uint64_t id, BytesView message) { receive(id, message); };
     handlers.closed = [this](std::uint64_t id, const std::optional<Error>&) { forget(id); };
@@ -51,8 +52,8 @@ class Server final : public CoapsServer {
     exchanges_.erase(it);
     Peer& peer = peers_.at(asker.peer);
     peer.asked.erase(asker.number);
-    if (peer.end_at) {  // its answers of the last moment still have to be fetched
-      peer.end_at = steady_clock() + kLinger;
+    if (peer.end_at) {  // the answer still has to be fetched
+      peer.end_at = steady_clock() + (draining_ ? kParting : kLinger);
     }
     coap::Endpoint::Out out;
     peer.endpoint.reply(asker.number, response, steady_clock(), rng_, out);
@@ -61,11 +62,12 @@ class Server final : public CoapsServer {
 
   void set_context(std::shared_ptr<DtlsContext> dtls) override {
     dtls_->set_context(std::move(dtls));
-    end_all_soon();
+    end_all(kLinger);
   }
 
   void drain(Duration grace, std::function<void()> done) override {
-    end_all_soon();
+    draining_ = true;
+    end_all(kParting);
     dtls_->drain(grace, std::move(done));
   }
 
@@ -76,7 +78,7 @@ class Server final : public CoapsServer {
     coap::Endpoint endpoint;
     SessionRef session;
     std::map<std::uint64_t, std::uint64_t> asked;  // the endpoint's number to ours
-    Instant opened;
+    Instant opened, heard;                         // heard: the last datagram; none yet: long ago
     // It asks nothing more: what it was let in by is out of date. It ends then, but not while it waits for an answer.
     std::optional<Instant> end_at;
   };
@@ -90,6 +92,7 @@ class Server final : public CoapsServer {
     if (it == peers_.end()) {
       return;
     }
+    it->second.heard = steady_clock();
     coap::Endpoint::Out out;
     it->second.endpoint.receive(message, steady_clock(), rng_, out);
     perform(id, std::move(out));
@@ -174,19 +177,19 @@ class Server final : public CoapsServer {
     }
   }
 
-  // Answers of the last moment may get lost on their way: what has asked lately stays for a while.
-  void end_all_soon() {
-    std::vector<std::uint64_t> idle;
+  // Answers of the last moment may get lost on their way: who has spoken lately stays for a while.
+  void end_all(Duration linger) {
+    const Instant now = steady_clock();
+    std::vector<std::uint64_t> quiet;
     for (auto& [id, peer] : peers_) {
-      const bool quiet = peer.asked.empty() && !peer.endpoint.deadline();
-      peer.end_at = steady_clock() + (quiet ? Duration(0) : kLinger);
-      if (quiet) {
-        idle.push_back(id);
+      peer.end_at = peer.heard + linger;
+      if (peer.asked.empty() && *peer.end_at <= now) {
+        quiet.push_back(id);
       } else {
         set_deadline(id);
       }
     }
-    for (const std::uint64_t id : idle) {
+    for (const std::uint64_t id : quiet) {
       end_peer(id);
     }
   }
@@ -200,6 +203,7 @@ class Server final : public CoapsServer {
   std::unordered_map<std::uint64_t, Asker> exchanges_;
   std::uint64_t last_exchange_ = 0;
   std::uint64_t requests_ = 0;
+  bool draining_ = false;
   Deadlines deadlines_;
   std::unique_ptr<DtlsServer> dtls_;  // let go first: its handlers use the rest
 };

@@ -53,6 +53,6 @@ check "four devices show every mode" sh -c "grep -q 'est bootstrap  *operational
 check "and compare has a column of the device's own for each" sh -c "'$imprint' compare --data '$work/modes' --json | python3 -c '
 import json, sys
 told = {c[\"mode\"]: c[\"run\"][\"told_by\"] for c in json.load(sys.stdin)[\"columns\"] if c[\"run\"]}
-assert told == dict.fromkeys([\"bootstrap\", \"certificate\", \"secret\", \"renewal\"], \"client\"), told'"
+assert told == dict.fromkeys([\"bootstrap\", \"certificate\", \"coaps\", \"secret\", \"renewal\"], \"client\"), told'"
 echo "1..$n"
 exit $failed

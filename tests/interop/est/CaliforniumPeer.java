@@ -39,7 +39,7 @@ import org.eclipse.californium.scandium.dtls.x509.StaticNewAdvancedCertificateVe
  * ask URI METHOD ANCHORS CHAIN KEY [--block N] [--accept N] [--content N --body FILE] [--out FILE]
  *     one request; prints "code C.DD", "format N" and "etag HEX"; exit code 0 for 2.xx, 3 for others, 4 without an answer
  * serve ANCHORS CHAIN KEY FOLDER [--slow MILLISECONDS] [--busy TIMES] [--block N]
- *     EST with the CA ca.pem, ca.key in the folder and crts.der; prints "port N"; one line for each request
+ *     EST with the CA ca.pem, ca.key in the folder, crts.der, and att.der if it is there; prints "port N"; one line for each request
  * </pre>
  */
 public final class CaliforniumPeer {
@@ -173,6 +173,18 @@ public final class CaliforniumPeer {
       public void handleGET(CoapExchange exchange) {
         System.out.println("crts " + exchange.getRequestOptions().getAccept());
         exchange.respond(ResponseCode.CONTENT, crts, 281);
+      }
+    });
+    Path attributes = folder.resolve("att.der");
+    est.add(new CoapResource("att") {
+      @Override
+      public void handleGET(CoapExchange exchange) {
+        System.out.println("att " + exchange.getRequestOptions().getAccept());
+        try {
+          exchange.respond(ResponseCode.CONTENT, Files.readAllBytes(attributes), 285);
+        } catch (java.io.IOException none) {
+          exchange.respond(ResponseCode.NOT_FOUND);
+        }
       }
     });
     var busy = new AtomicInteger(Integer.parseInt(option("--busy", "0")));

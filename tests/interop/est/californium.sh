@@ -1,18 +1,22 @@
 #!/usr/bin/env bash
 # Californium with Scandium (CaliforniumPeer.java beside this file) over CoAPS, in each direction. As client of our server:
-# discovery, CA certificates, enrolment in blocks, renewal, refusals. As EST server of our client, its CA being
+# discovery, CA certificates, attributes, enrolment in blocks, renewal, refusals. As EST server of our client, its CA being
 # the openssl command: enrolment in one answer, in blocks, after a while (separate response), after 5.03, and renewal.
 . "$(dirname "$0")/common.sh"
 
-needs californium java javac openssl
+needs californium java javac openssl curl
 [ ! -s "$peers/californium.missing" ] || skip_all californium "$(cat "$peers/californium.missing")"
 jars=$(ls "$peers"/californium/*.jar 2>/dev/null | paste -s -d :)
 [ -n "$jars" ] || skip_all californium "no Californium; tests/interop/est/peers.sh brings it"
 mkdir "$work/classes"
 timeout 120 javac -cp "$jars" -d "$work/classes" "$here/CaliforniumPeer.java" >"$work/javac.log" 2>&1 ||
   { not_ok "CaliforniumPeer.java compiles" "$work/javac.log"; finish; }
-make_idevids 4
-start_imprint
+make_idevids 5
+cat >"$work/imprint.toml" <<'TOML'
+[profiles.wishes]
+wanted_key = "p384"
+TOML
+start_imprint --config "$work/imprint.toml"
 
 peer() {
   timeout 60 java -XX:TieredStopAtLevel=1 -XX:+UseSerialGC -Djava.net.preferIPv4Stack=true -cp "$work/classes:$jars" CaliforniumPeer "$@"
@@ -40,6 +44,12 @@ is "it names the resources" yes "$(grep -q '</est/sren>;rt="ace.est.sren"' "$wor
 runs "crts" asks /.well-known/est/crts GET "${own[@]}"
 is "in the form of default, with an ETag" "format 281 etag 16" \
   "$(awk '/^format/ { f = $2 } /^etag/ { e = length($2) } END { print "format", f, "etag", e }' "$work/said")"
+exits "att: no wishes" 3 asks /est/att GET "${own[@]}"
+is "are 4.04" "code 4.04" "$(grep '^code' "$work/said")"
+runs "att: the wishes of a profile" asks /est/wishes/att GET "${own[@]}" --accept 285
+curl -s --cacert "$anchors" "$est/.well-known/est/wishes/csrattrs" | openssl base64 -d -A >"$work/attributes.der"
+runs "the same as over HTTPS" cmp "$work/attributes.der" "$work/body"
+is "in their own format" "format 285" "$(grep '^format' "$work/said")"
 make_key "$work/1.key"
 make_csr "$work/1.key" /CN=WIDGET-0001 "$work/1.der"
 runs "enrolment in blocks of 64" asks /est/sen POST "${own[@]}" --accept 281 --body "$work/1.der" --block 64
@@ -93,6 +103,12 @@ is "it asked for crts as certs-only" "crts 281" "$(grep '^crts' "$work/server.lo
 runs "it renews there" onboards WIDGET-0001 --renew
 is "by sren" yes "$(grep -q '^sren [0-9]* 286' "$work/server.log" && echo yes)"
 runs "and has its certificate" installed WIDGET-0001
+printf '\x30\x14\x30\x12\x06\x07\x2a\x86\x48\xce\x3d\x02\x01\x31\x07\x06\x05\x2b\x81\x04\x00\x22' >"$ca/att.der" # EC, secp384r1
+serves
+runs "our client enrols where a key on secp384r1 is wished for" first WIDGET-0005
+runs "and has its certificate" installed WIDGET-0005
+is "for such a key" yes "$(openssl pkey -in "$work/WIDGET-0005/key.pem" -noout -text | grep -q secp384r1 && echo yes)"
+rm "$ca/att.der"
 serves --block 64
 runs "our client enrols where blocks are of 64 bytes" first WIDGET-0002
 runs "and has its certificate" installed WIDGET-0002
