@@ -187,26 +187,6 @@ Request make_coap_request(std::string_view base, std::string_view label, Operati
   return out;
 }
 
-std::optional<std::string> base_in(const std::vector<Link>& links) {
-  std::optional<std::string> base;
-  for (const Operation wanted : {Operation::cacerts, Operation::simpleenroll, Operation::simplereenroll}) {
-    const auto* const row = std::ranges::find(kRows, wanted, &Row::operation);
-    const auto link = std::ranges::find_if(links, [&](const Link& l) {
-      return l.target.starts_with('/') && l.target.ends_with("/" + std::string(row->name)) &&
-             l.has_type(row->resource_type);
-    });
-    if (link == links.end()) {
-      return std::nullopt;
-    }
-    const std::string here = link->target.substr(0, link->target.size() - row->name.size() - 1);
-    if (base && *base != here) {
-      return std::nullopt;
-    }
-    base = here;
-  }
-  return base;
-}
-
 Request request_to(const Uri& server, std::string_view label, Operation operation, BytesView csr) {
   return server.scheme == "coaps" ? make_coap_request(server.path, label, operation, csr)
                                   : make_request(server.path, label, operation, csr);

@@ -24,10 +24,6 @@ Response discovery(const Request& request);
 // A request of the client, below `base` (/.well-known/est if it is empty or "/").
 Request make_coap_request(std::string_view base, std::string_view label, Operation operation, BytesView csr = {});
 
-// The base below which a server's links say that EST is; nothing if they do not name all that is mandatory. Links to
-// other hosts or ports are passed over.
-std::optional<std::string> base_in(const std::vector<Link>& links);
-
 // A request to this server in the binding that its scheme names, "coaps" or "https"; the URI's path is the base.
 Request request_to(const Uri& server, std::string_view label, Operation operation, BytesView csr = {});
 
