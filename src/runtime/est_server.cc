@@ -39,6 +39,25 @@ std::string device_of(const Decision& decision, const Session& session, store::R
   return current && *current && (*current)->der == (*session.proven)->leaf.der ? (*current)->device : std::string();
 }
 
+// The key lives here and in the answer, nowhere else.
+Result<MadeKey> make_key_for(const EstSite& site, const KeyDelivery& delivery) {
+  TRY(const PrivateKey key, PrivateKey::generate(delivery.type));
+  MadeKey out{key.public_key(), delivery.wrapped(), {}};
+  if (!delivery.recipient) {
+    TRY(out.body, encode_pkcs8(key));
+    return out;
+  }
+  const Signer ca{site.ca.key, site.ca.chain()};
+  TRY(const Bytes sealed,
+      seal_key(key, *delivery.recipient, delivery.capabilities, site.key_signer.key ? site.key_signer : ca));
+  out.body = Secret(BytesView(sealed));
+  return out;
+}
+
+std::string mode_of(const est::Server::GenerateKey& m) {
+  return m.session->proven ? "server key, certificate" : m.login ? "server key, secret" : "nobody";
+}
+
 }  // namespace
 
 // One request's way through the server role. Kept alive by the map, and by whoever waits for the store on its behalf.
@@ -64,9 +83,10 @@ class EstServer::Conversation : public std::enable_shared_from_this<Conversation
   Rng& rng() { return server_.rng_; }
 
   void perform(const Reply& reply) {
-    recorder_.count_request(reply.what.body.size(), 0);
-    result_of(reply.what.status);
-    server_.https_->reply(reply.to, est::to_http(reply.what, asked_));
+    Response out = est::to_http(reply.what, asked_);
+    recorder_.count_request(reply.what.parts.empty() ? reply.what.body.size() : out.body.size(), 0);
+    result_of(out.status);
+    server_.https_->reply(reply.to, std::move(out));
   }
   void perform(const Learn& learn) { recorder_.learned(learn.change); }
   void perform(Ask<Admit> ask) {
@@ -85,6 +105,13 @@ class EstServer::Conversation : public std::enable_shared_from_this<Conversation
       trouble_ = answer.error();
     }
     feed(Done<Decision>{{ask.ticket}, std::move(answer)});
+  }
+  void perform(const Ask<MakeKeyFor>& ask) {
+    auto made = make_key_for(*site_, ask.question.delivery);
+    if (!made) {
+      trouble_ = made.error();
+    }
+    feed(Done<MadeKey>{{ask.ticket}, std::move(made)});
   }
   void perform(Ask<Issue> ask) {
     if (!site_->signer) {
@@ -125,6 +152,8 @@ class EstServer::Conversation : public std::enable_shared_from_this<Conversation
   void entered(const est::Server::State& state, std::string_view name) {
     if (const auto* const admitting = std::get_if<est::Server::Admitting>(&state)) {
       recorder_.entered(name, accepted_words(*admitting, site_->est), now());
+    } else if (std::holds_alternative<est::Server::Keying>(state)) {
+      recorder_.entered(name, decided_words(*decision_), now());
     } else if (std::holds_alternative<est::Server::Issuing>(state)) {
       recorder_.entered(name, std::exchange(granted_, true) ? kLeft : decided_words(*decision_), now());
     } else {
@@ -137,8 +166,11 @@ class EstServer::Conversation : public std::enable_shared_from_this<Conversation
       return;
     }
     const auto* const enrol = std::get_if<est::Server::Enrol>(&input);
-    recorder_.failed(state_name<est::Server>(engine_.state()), error,
-                     enrol == nullptr ? std::string() : applicant_words(*enrol->session, enrol->login), now());
+    const auto* const generate = std::get_if<est::Server::GenerateKey>(&input);
+    const std::string who = enrol != nullptr      ? applicant_words(*enrol->session, enrol->login)
+                            : generate != nullptr ? applicant_words(*generate->session, generate->login)
+                                                  : std::string();
+    recorder_.failed(state_name<est::Server>(engine_.state()), error, who, now());
     result_ = "refused";
     server_.https_->reply(from_, est::wire_error(error));
     finish();
@@ -269,9 +301,11 @@ void EstServer::take(Exchange from, Request request) {
   request.body.clear();
   request.login.reset();
   const auto* enrol = std::get_if<est::Server::Enrol>(&*message);
-  auto conversation =
-      std::make_shared<Conversation>(*this, from, std::move(request), enrol != nullptr ? mode_of(*enrol) : "question",
-                                     enrol != nullptr, enrol != nullptr && enrol->session->proven.has_value());
+  const auto* generate = std::get_if<est::Server::GenerateKey>(&*message);
+  const SessionRef session = enrol != nullptr ? enrol->session : generate != nullptr ? generate->session : nullptr;
+  std::string mode = enrol != nullptr ? mode_of(*enrol) : generate != nullptr ? mode_of(*generate) : "question";
+  auto conversation = std::make_shared<Conversation>(*this, from, std::move(request), std::move(mode),
+                                                     session != nullptr, session && session->proven.has_value());
   conversations_.emplace(from.id, conversation);
   std::visit([&](auto&& m) { conversation->feed(std::forward<decltype(m)>(m)); }, *std::move(message));
 }
