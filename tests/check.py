@@ -28,6 +28,7 @@ OUTSIDE = {
     "CLI/": {"app/cli.cc"},
     "toml++/": {"app"},
     "prometheus/": {"app"},
+    "cbor.h": {"codec/cbor.cc"},
     "nlohmann/": {"codec", "store", "app", "factory", "survey", "io", "bench"},
 }
 

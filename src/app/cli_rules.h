@@ -27,6 +27,9 @@ inline constexpr Rule kDataInUse{"DATA-IN-USE", "another server works on this da
 inline constexpr Rule kDemoFolder{"DEMO-FOLDER", "the folder holds something that is not the demo's",
                                   "ours: docs/threats.md",
                                   "name a new or empty folder: the demo admits everybody, with the CA that it finds"};
+inline constexpr Rule kListenCoaps{"SERVE-COAPS-LISTEN", "no listening at the address of est.coaps",
+                                   "ours: docs/guide.md, configuration",
+                                   "end what listens there (UDP), or choose another address or port: est.coaps"};
 inline constexpr Rule kListenEst{"SERVE-EST-LISTEN", "no listening at the address of est.listen",
                                  "ours: docs/guide.md, configuration",
                                  "end what listens there, or choose another address or port: est.listen"};
@@ -48,7 +51,7 @@ inline constexpr Rule kTimeout{"CLI-TIMEOUT", "it took longer than --timeout all
                                "run the command again: it resumes with the same key"};
 
 inline constexpr Rule kProtocol{"CLI-PROTOCOL", "this program does not speak the protocol", "ours: docs/roadmap.md",
-                                "use est; docs/roadmap.md says when the others come"};
+                                "use est or est-coaps; docs/roadmap.md says when the others come"};
 inline constexpr Rule kFactoryFolder{"FACTORY-FOLDER", "the folder for the devices is not empty",
                                      "ours: docs/guide.md, devices from the factory", "name a new or empty folder"};
 inline constexpr Rule kFleet{"DEMO-FLEET", "not every device is operational", "ours: docs/guide.md, demo",
@@ -69,7 +72,7 @@ inline constexpr Rule kWordUnknown{"CLI-WORD", "no protocol of the survey uses t
                                    "ours: docs/glossary.md", "see the terms in `imprint compare`"};
 
 inline constexpr std::array kCliRules{
-    &kOption,    &kConfig,      &kNoData, &kDataPart, &kDataTls,     &kDataInUse, &kDemoFolder, &kListenEst,
+    &kOption,    &kConfig,      &kNoData, &kDataPart, &kDataTls,     &kDataInUse, &kDemoFolder, &kListenCoaps, &kListenEst,
     &kListenApi, &kStoreClosed, &kFile,   &kPem,      &kAuditBroken, &kTimeout,   &kProtocol,   &kFactoryFolder,
     &kFleet,     &kSimulation,  &kBench,  &kContent,  &kConflict,    &kInternal,  &kWordUnknown};
 

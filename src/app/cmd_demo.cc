@@ -28,7 +28,7 @@ constexpr std::uint32_t kMaxDevices = 100'000;
 
 struct Options {
   std::uint32_t devices = 10;
-  std::vector<std::string> protocols{"est"};
+  std::vector<std::string> protocols{"est", "est-coaps"};
   bool once = false;
   std::uint32_t at_once = 32;
   bool simulated = false;
@@ -75,17 +75,30 @@ OrProblem<std::string> demo_folder(const Globals& globals) {
   return named_folder(path.string());
 }
 
-Config demo_config(const std::string& folder) {
+constexpr std::string_view kEst = "est", kEstCoaps = "est-coaps";
+
+Protocols spoken(const Options& options) {
+  const auto has = [&options](std::string_view name) {
+    return std::ranges::find(options.protocols, name) != options.protocols.end();
+  };
+  return {has(kEst), has(kEstCoaps)};
+}
+
+Config demo_config(const std::string& folder, Protocols protocols) {
   auto loaded = load_config("");
   Config out = std::holds_alternative<Config>(loaded) ? std::get<Config>(loaded) : Config{};
   out.data = folder;
   out.est = {"127.0.0.1", 0};
+  if (protocols.coaps) {
+    out.coaps = Listen{"127.0.0.1", 0};
+  }
   out.api = {"127.0.0.1", 0};
   out.unknown = site::Unknown::admit;  // nobody but this folder's own fleet, on loopback
   return out;
 }
 
-// The factory makes two kinds of devices: most with an IDevID, every third with a one-time token.
+// The factory makes two kinds of devices: most with an IDevID, every third with a one-time token, which works over HTTPS
+// alone.
 Result<std::vector<factory::Born>> make_fleet(Server& server, const Options& options, const Config& config, Rng& rng) {
   const Instant now = io::Loop().now();
   TRY(const Name name, Name::from_text("CN=Imprint Demo Factory"));
@@ -100,7 +113,8 @@ Result<std::vector<factory::Born>> make_fleet(Server& server, const Options& opt
   }
   order.anchors = server.folder().ca.chain();
   order.server_uri = "https://127.0.0.1:" + std::to_string(server.est_port());
-  return sim::make_mixed(std::move(order), options.devices, maker, now, rng);
+  return sim::make_mixed(std::move(order), options.devices, maker, now, rng,
+                         spoken(options).est ? sim::Kinds::both : sim::Kinds::idevid);
 }
 
 Status import(Server& server, const std::vector<factory::Born>& devices) {
@@ -194,10 +208,12 @@ OrProblem<Ok> serve_fleet(const Context& context, const Options& options, const 
   context.progress("the factory makes " + std::to_string(options.devices) + " devices");
   TRY(const auto devices, about(make_fleet(*server, options, config, rng), "factory"));
   TRY(Ok{}, about(import(*server, devices), "import"));
-  context.progress("they onboard themselves at https://127.0.0.1:" + std::to_string(server->est_port()));
+  const std::string coaps =
+      server->coaps_port() == 0 ? "" : " and coaps://127.0.0.1:" + std::to_string(server->coaps_port());
+  context.progress("they onboard themselves at https://127.0.0.1:" + std::to_string(server->est_port()) + coaps);
   Progress progress(context, devices.size());
   const auto outcomes = onboard_fleet(
-      *server, devices, options.at_once, [&](const Outcome& o) { progress.one(o); }, [] { return interrupted.load(); });
+      *server, devices, paths_of(devices, spoken(options)), options.at_once, [&](const Outcome& o) { progress.one(o); }, [] { return interrupted.load(); });
   print_outcomes(context, outcomes, devices.size());
   const bool all = operational_of(outcomes) == devices.size();
   if (!options.once && !interrupted) {
@@ -219,7 +235,7 @@ OrProblem<Ok> serve_fleet(const Context& context, const Options& options, const 
 
 OrProblem<Ok> demo(const Context& context, const Options& options) {
   for (const std::string& protocol : options.protocols) {
-    if (protocol != "est") {
+    if (protocol != kEst && protocol != kEstCoaps) {
       return Problem(Error{Fault::unsupported, kProtocol}, "--protocols " + protocol);
     }
   }
@@ -229,7 +245,7 @@ OrProblem<Ok> demo(const Context& context, const Options& options) {
   TRY(const std::string folder, demo_folder(context.globals));
   const OrProblem<Ok> out = options.simulated ? simulate(context, {options.devices, options.seed, options.faults},
                                                          folder, [] { return interrupted.load(); })
-                                              : serve_fleet(context, options, demo_config(folder));
+                                              : serve_fleet(context, options, demo_config(folder, spoken(options)));
   // What went wrong can be looked up in the folder.
   const bool wanted_later = !out && !options.simulated && !interrupted;
   if (context.globals.data.empty() && !wanted_later) {
@@ -246,6 +262,7 @@ void add_demo(Command top) {
   const Command command = top.sub(
       "demo", "A factory, a site and a fleet of virtual devices that onboard themselves over real TLS on loopback.",
       "imprint demo\nimprint demo --once --devices 3\nimprint demo --once --devices 500 --protocols est --json\n"
+      "imprint demo --once --protocols est-coaps\n"
       "imprint demo --simulate --devices 10000 --seed 1");
   command.option("--devices", options->devices, "How many devices").between(1U, kMaxDevices).shows_default();
   command.option("--protocols", options->protocols, "Which protocols they speak").list(',').shows_default();

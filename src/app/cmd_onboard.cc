@@ -91,7 +91,7 @@ Ending run(const Context& context, const OnboardOptions& options, Onboarding& on
     ending = ending_of(state, told, broken);
     loop.stop();
   };
-  EstDevice device(loop, rng, over_sockets(loop, guard), *onboarding.storage, &narrator, onboarding.device,
+  EstDevice device(loop, rng, over_sockets(loop, guard, rng), *onboarding.storage, &narrator, onboarding.device,
                    std::move(hooks));
   loop.after(std::chrono::seconds(options.timeout_s), [&loop] { loop.stop(); });
   loop.post([&device, &onboarding] { device.start(onboarding.plan); });

@@ -39,12 +39,15 @@ void print_endpoints(const Context& context, const Config& config, const Server&
   const std::string api = "http://" + api_host + ":" + std::to_string(server.api_port());
   const std::string est_curl = "curl -s --cacert " + shell_word(data + "/ca/chain.pem") + " " + est + "/cacerts";
   const std::string of_api = api_curl(data, api, "/v1/devices");
+  const std::string coaps =
+      config.coaps ? "coaps://" + host_of(config) + ":" + std::to_string(server.coaps_port()) + "/.well-known/est" : "";
   context.print(Json{{"est", est},
+                     {"coaps", coaps.empty() ? Json() : Json(coaps)},
                      {"api", api},
                      {"ca", data + "/ca/chain.pem"},
                      {"admin_token_file", data + "/admin.token"},
                      {"try", {est_curl, of_api}}},
-                "EST  " + est + "\nAPI  " + api + "\n\ntry:\n  " + est_curl + "\n  " + of_api + "\n");
+                "EST  " + est + "\n" + (coaps.empty() ? "" : "     " + coaps + "\n") + "API  " + api + "\n\ntry:\n  " + est_curl + "\n  " + of_api + "\n");
 }
 
 // A new configuration, all or nothing; what is wrong with it is told, and the old one stays. `started` is the one that
@@ -73,6 +76,7 @@ OrProblem<std::unique_ptr<Server>> start(const Config& config) {
   }
   const Rule* const rule = server.error().rule;
   return Problem(server.error(), rule == &kListenEst   ? "EST at " + listen_text(config.est)
+                                 : rule == &kListenCoaps ? "EST over CoAPS at " + listen_text(*config.coaps)
                                  : rule == &kListenApi ? "admin API at " + listen_text(config.api)
                                                        : config.data);
 }

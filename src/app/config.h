@@ -2,6 +2,7 @@
 #pragma once
 
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -29,6 +30,8 @@ struct ProfileConfig {
 struct Config {
   std::string data = "data";                                        // [data] folder of database, keys and token
   Listen est{"127.0.0.1", 8443};                                    // est.listen
+  std::optional<Listen> coaps;                                      // est.coaps; none: not served
+  std::size_t max_associations = 20000;                             // est.max_associations
   Listen api{"127.0.0.1", 8480};                                    // api.listen; plain HTTP, loopback only
   std::vector<std::string> names{"localhost", "127.0.0.1", "::1"};  // est.names: of the server's certificate
   std::uint32_t threads = 0;                                        // est.threads; 0: one a core

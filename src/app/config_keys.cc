@@ -250,6 +250,18 @@ std::vector<ConfigKey<Config>> make_config_keys() {
           {1, 1000000}, [](C& c, Int v) { c.max_connections = static_cast<std::size_t>(v); },
           [](const C& c) { return static_cast<Int>(c.max_connections); }),
       text<C>(
+          "est.coaps",
+          "Address and port of EST over CoAPS (UDP, as in 127.0.0.1:5684); empty: not served. Clients need certificates.",
+          [](C& c, const std::string& v) -> Wrong {
+            c.coaps.reset();
+            return v.empty() ? std::nullopt : set_listen(c.coaps.emplace(), v);
+          },
+          [](const C& c) { return c.coaps ? listen_text(*c.coaps) : std::string(); }),
+      number<C>(
+          "est.max_associations", "Most DTLS associations at the same time, for each thread.", {1, 1'000'000},
+          [](C& c, Int v) { c.max_associations = static_cast<std::size_t>(v); },
+          [](const C& c) { return static_cast<Int>(c.max_associations); }),
+      text<C>(
           "api.listen", "Address and port of the admin API: plain HTTP, so loopback only.",
           [](C& c, const std::string& v) -> Wrong {
             const Wrong wrong = set_listen(c.api, v);

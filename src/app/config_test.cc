@@ -209,9 +209,11 @@ TEST_F(ConfigTest, what_only_a_restart_changes_is_told) {
   EXPECT_TRUE(keys_for_restart(before, before).empty());
   const Config after = good(
       "data = 'elsewhere'\n[est]\nlisten = '127.0.0.1:9443'\nthreads = 3\nmax_body_bytes = 2048\nmax_connections = 7\n"
+      "coaps = '127.0.0.1:5684'\nmax_associations = 8\n"
       "tls12 = false\n[api]\nlisten = '127.0.0.1:9480'\n[runs]\nkeep = 5\n");
   EXPECT_EQ(keys_for_restart(before, after),
             (std::vector<std::string>{"data", "est.listen", "est.threads", "est.max_body_bytes", "est.max_connections",
+                                      "est.coaps", "est.max_associations",
                                       "api.listen"}));
   EXPECT_EQ(after.runs_keep, 5U);
 }

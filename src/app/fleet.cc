@@ -9,7 +9,7 @@ namespace {
 
 // The owner, as a device finds it.
 struct Owner {
-  Uri server;
+  Uri server, coaps;
   std::vector<Certificate> anchors;
 };
 
@@ -48,7 +48,8 @@ class VirtualDevice {
   void start(const Owner& owner, Path path) {
     owner_ = &owner;
     renews_ = path == Path::renewal;
-    go(path == Path::bootstrap ? bootstrap_plan(born_, owner) : sim::plan_of(born_, owner.server, owner.anchors));
+    const Uri& server = path == Path::coaps ? owner.coaps : owner.server;
+    go(path == Path::bootstrap ? bootstrap_plan(born_, owner) : sim::plan_of(born_, server, owner.anchors));
   }
 
  private:
@@ -56,7 +57,7 @@ class VirtualDevice {
     EstDevice::Hooks hooks;
     hooks.confirm = [](const ConfirmFingerprint&, const std::function<void(bool)>& answer) { answer(false); };
     hooks.ended = [this](const est::Client::State&, const Run& run, const std::optional<Error>&) { ended(run); };
-    device_ = std::make_unique<EstDevice>(loop_, rng_, over_sockets(loop_, guard_), storage_, &journal_, born_.entry.id,
+    device_ = std::make_unique<EstDevice>(loop_, rng_, over_sockets(loop_, guard_, rng_), storage_, &journal_, born_.entry.id,
                                           std::move(hooks));
     device_->start(plan);
   }
@@ -89,24 +90,35 @@ class VirtualDevice {
 
 }  // namespace
 
-Path path_of(std::size_t device, std::size_t fleet) {
+std::vector<Path> paths_of(const std::vector<factory::Born>& devices, Protocols protocols) {
   constexpr std::size_t kLeast = 4;
-  if (fleet < kLeast || device + 2 < fleet) {
-    return Path::anchors;
+  std::vector<Path> out(devices.size(), Path::anchors);
+  bool next = true;
+  for (std::size_t i = 0; i < devices.size(); ++i) {
+    if (protocols.coaps && devices[i].entry.idevid) {
+      out[i] = next || !protocols.est ? Path::coaps : Path::anchors;
+      next = !next;
+    }
   }
-  return device + 1 == fleet ? Path::bootstrap : Path::renewal;
+  if (protocols.est && devices.size() >= kLeast) {
+    out.back() = Path::bootstrap;
+    out[out.size() - 2] = Path::renewal;
+  }
+  return out;
 }
 
-std::vector<Outcome> onboard_fleet(Server& server, const std::vector<factory::Born>& devices, std::uint32_t at_once,
+std::vector<Outcome> onboard_fleet(Server& server, const std::vector<factory::Born>& devices,
+                                   const std::vector<Path>& paths, std::uint32_t at_once,
                                    const std::function<void(const Outcome&)>& report,
                                    const std::function<bool()>& stop) {
   io::Loop loop;
   SystemRng rng;
   io::Guard guard;
   guard.allow_loopback();
-  const auto uri = Uri::parse("https://127.0.0.1:" + std::to_string(server.est_port()));
-  assert(uri);
-  const Owner owner{*uri, server.folder().ca.chain()};
+  const auto https = Uri::parse("https://127.0.0.1:" + std::to_string(server.est_port()));
+  const auto coaps = Uri::parse("coaps://127.0.0.1:" + std::to_string(server.coaps_port()));
+  assert(https && (coaps || server.coaps_port() == 0));
+  const Owner owner{*https, coaps ? *coaps : Uri{}, server.folder().ca.chain()};
   std::vector<Outcome> out;
   std::vector<std::unique_ptr<VirtualDevice>> running(devices.size());
   std::size_t next = 0, ended = 0;
@@ -130,7 +142,7 @@ std::vector<Outcome> onboard_fleet(Server& server, const std::vector<factory::Bo
             }
           });
         });
-    running[i]->start(owner, path_of(i, devices.size()));
+    running[i]->start(owner, paths[i]);
   };
   for (std::uint32_t i = 0; i < at_once; ++i) {
     loop.post(start_one);

@@ -237,8 +237,8 @@ OrProblem<Onboarding> prepare(const OnboardOptions& given) {
     TRY(Ok{}, take_device_folder(options, out.device, out.plan->origins));
   }
   const auto server = Uri::parse(options.server);
-  if (!server || server->scheme != "https") {
-    return wrong_option("--server " + options.server, "give it as https://HOST:PORT");
+  if (!server || (server->scheme != "https" && server->scheme != "coaps")) {
+    return wrong_option("--server " + options.server, "give it as https://HOST:PORT or coaps://HOST:PORT");
   }
   const auto key_type = key_type_named(options.key_type);
   if (!key_type) {

@@ -13,6 +13,7 @@
 #include "app/admin_api.h"
 #include "app/cli_rules.h"
 #include "app/folder_lock.h"
+#include "app/worker.h"
 #include "base/reader.h"
 #include "codec/json.h"
 #include "crypto/hash.h"
@@ -29,89 +30,6 @@ constexpr Duration kReadAgain = std::chrono::hours(1);  // though no file has ch
 constexpr Duration kRevocationListRefresh = std::chrono::hours(24);
 constexpr std::size_t kReservedDescriptors = 64;  // for the store and for files
 constexpr std::size_t kDescriptorsOfThread = 8;   // of its loop and its listener
-
-// One core's loop with its EST server, on a thread of its own.
-class Worker {
- public:
-  Worker(store::Store& store, Journal& journal, std::shared_ptr<const EstSite> site)
-      : est_(loop_, store, rng_, journal, std::move(site)) {}
-  Worker(const Worker&) = delete;
-  Worker& operator=(const Worker&) = delete;
-  ~Worker() {
-    loop_.stop();
-    if (thread_.joinable()) {
-      thread_.join();
-    }
-  }
-
-  Status listen(const Config& config, std::size_t connections, std::uint16_t port,
-                std::shared_ptr<io::TlsContext> tls) {
-    io::HttpsServerOptions options;
-    options.address = config.est.address;
-    options.port = port;
-    options.reuse_port = true;
-    options.tls = std::move(tls);
-    options.max_body_bytes = config.max_body_bytes;
-    options.max_connections = connections;
-    return est_.listen(loop_, std::move(options));
-  }
-  void start() {
-    count();
-    thread_ = std::thread([this] { loop_.run(); });
-  }
-  std::uint16_t port() const { return est_.port(); }
-  // `tls` is null if nothing in it has changed: a new one ends the connections of before.
-  void take(std::shared_ptr<const EstSite> site, std::shared_ptr<io::TlsContext> tls) {
-    loop_.post([this, site = std::move(site), tls = std::move(tls)] {
-      est_.set_site(site);
-      if (tls) {
-        est_.set_tls(tls);
-      }
-    });
-  }
-  void drain(Duration grace, std::promise<void>& done) {
-    loop_.post([this, grace, &done] { est_.drain(grace, [&done] { done.set_value(); }); });
-  }
-  io::HttpsServerStats stats() const {
-    const std::scoped_lock lock(mutex_);
-    return stats_;
-  }
-
- private:
-  void count() {
-    {
-      const std::scoped_lock lock(mutex_);
-      stats_ = est_.stats();
-    }
-    loop_.after(std::chrono::seconds(1), [this] { count(); });
-  }
-
-  io::Loop loop_;
-  SystemRng rng_;
-  EstServer est_;
-  mutable std::mutex mutex_;
-  io::HttpsServerStats stats_;
-  std::thread thread_;
-};
-
-Result<std::shared_ptr<io::TlsContext>> make_tls(const Config& config, const DataFolder& folder) {
-  io::TlsServerOptions options;
-  options.chain = folder.tls_chain;
-  options.key = folder.tls_key;
-  options.anchors = folder.makers;
-  options.anchors.push_back(folder.ca.certificate);  // no CA above it: what its siblings sign is not ours
-  if (config.accept_expired_idevid) {
-    options.expired_counts_below = folder.makers;
-  }
-  options.allow_tls12 = config.tls12;
-  return io::TlsContext::server(options);
-}
-
-// Whether make_tls() would make the same of both.
-bool same_tls(const Config& a, const DataFolder& in_a, const Config& b, const DataFolder& in_b) {
-  return in_a.tls_chain == in_b.tls_chain && in_a.makers == in_b.makers && in_a.ca.chain() == in_b.ca.chain() &&
-         a.accept_expired_idevid == b.accept_expired_idevid && a.tls12 == b.tls12;
-}
 
 // Tells any change of the folder's keys and certificates: their names with inode, size and time. Reading them costs
 // as much as two enrolments (docs/measured.md).
@@ -147,16 +65,6 @@ Sha256 digest_of(const std::vector<Revoked>& revoked) {
   return sha256(w.out());
 }
 
-// The error of a listener, under the rule that names its key.
-Status listening(const Status& done, const Rule& rule) {
-  if (done) {
-    return Ok{};
-  }
-  Error out{done.error().fault, rule};
-  out.what = done.error().what;
-  return out;
-}
-
 std::uint32_t thread_count(const Config& config) {
   return config.threads != 0 ? config.threads : std::max(1U, std::thread::hardware_concurrency());
 }
@@ -190,14 +98,18 @@ class RunningServer final : public Server {
     TRY(site_, make_site(config, folder_, *store_, now()));
     tell_given(folder_);
     const std::size_t connections = connections_a_thread(config);
-    std::uint16_t port = config.est.port;
+    Ports ports{config.est.port, config.coaps ? config.coaps->port : std::uint16_t{0}};
     for (std::uint32_t i = 0; i < thread_count(config); ++i) {
-      TRY(auto tls, make_tls(config, folder_));
+      TRY(auto contexts, make_contexts(config, folder_));
       workers_.push_back(std::make_unique<Worker>(*store_, *hub_, site_));
-      TRY(Ok{}, listening(workers_.back()->listen(config, connections, port, std::move(tls)), kListenEst));
-      port = workers_.back()->port();
+      TRY(Ok{}, workers_.back()->listen(config, connections, ports, std::move(contexts)));
+      ports = workers_.back()->ports();
     }
-    TRY(Ok{}, listening(start_api(), kListenApi));
+    if (const Status api = start_api(); !api) {
+      Error out{api.error().fault, kListenApi};
+      out.what = api.error().what;
+      return out;
+    }
     for (const auto& worker : workers_) {
       worker->start();
     }
@@ -208,7 +120,8 @@ class RunningServer final : public Server {
 
   ~RunningServer() override { stop(Duration(0)); }
 
-  std::uint16_t est_port() const override { return workers_.front()->port(); }
+  std::uint16_t est_port() const override { return workers_.front()->ports().https; }
+  std::uint16_t coaps_port() const override { return workers_.front()->ports().coaps; }
   std::uint16_t api_port() const override { return api_->port(); }
   store::Store& store() override { return *store_; }
   Hub& hub() override { return *hub_; }
@@ -275,9 +188,9 @@ class RunningServer final : public Server {
   // New connections and requests see this from now on. With mutex_ held.
   Status apply(const Config& next, DataFolder folder) {
     TRY(auto site, make_site(next, folder, *store_, now()));
-    std::vector<std::shared_ptr<io::TlsContext>> contexts(workers_.size());
-    for (std::size_t i = 0; i < workers_.size() && !same_tls(config_, folder_, next, folder); ++i) {
-      TRY(contexts[i], make_tls(next, folder));
+    std::vector<Contexts> contexts(workers_.size());
+    for (std::size_t i = 0; i < workers_.size() && !same_contexts(config_, folder_, next, folder); ++i) {
+      TRY(contexts[i], make_contexts(next, folder));
     }
     for (std::size_t i = 0; i < workers_.size(); ++i) {
       workers_[i]->take(site, std::move(contexts[i]));
@@ -314,24 +227,25 @@ class RunningServer final : public Server {
   }
 
   std::map<std::string, double> gauges() const {
-    io::HttpsServerStats sum;
+    std::map<std::string, double> out;
+    const auto add = [&out](const char* name, std::uint64_t value) {
+      out[std::string("imprint_") + name] += static_cast<double>(value);
+    };
     for (const auto& worker : workers_) {
-      const io::HttpsServerStats one = worker->stats();
-      sum.accepted += one.accepted;
-      sum.shed += one.shed;
-      sum.handshakes += one.handshakes;
-      sum.handshake_failures += one.handshake_failures;
-      sum.requests += one.requests;
-      sum.bad_requests += one.bad_requests;
-      sum.open += one.open;
+      const auto [https, coaps] = worker->stats();
+      add("connections_accepted_total", https.accepted);
+      add("connections_shed_total", https.shed);
+      add("connections_open", https.open);
+      add("handshakes_total", https.handshakes + coaps.dtls.handshakes);
+      add("handshake_failures_total", https.handshake_failures + coaps.dtls.handshake_failures);
+      add("requests_total", https.requests + coaps.requests);
+      add("bad_requests_total", https.bad_requests);
+      add("dtls_associations_accepted_total", coaps.dtls.accepted);
+      add("dtls_associations_shed_total", coaps.dtls.shed);
+      add("dtls_associations_open", coaps.dtls.open);
+      add("dtls_cookies_total", coaps.dtls.cookies);
     }
-    return {{"imprint_connections_accepted_total", static_cast<double>(sum.accepted)},
-            {"imprint_connections_shed_total", static_cast<double>(sum.shed)},
-            {"imprint_connections_open", static_cast<double>(sum.open)},
-            {"imprint_handshakes_total", static_cast<double>(sum.handshakes)},
-            {"imprint_handshake_failures_total", static_cast<double>(sum.handshake_failures)},
-            {"imprint_requests_total", static_cast<double>(sum.requests)},
-            {"imprint_bad_requests_total", static_cast<double>(sum.bad_requests)}};
+    return out;
   }
 
   // Once for each trouble, not every two seconds. With mutex_ held.
@@ -392,6 +306,9 @@ class RunningServer final : public Server {
     const std::string host =
         config_.est.address.find(':') == std::string::npos ? config_.est.address : "[" + config_.est.address + "]";
     out["est"] = "https://" + host + ":" + std::to_string(est_port());
+    if (config_.coaps) {
+      out["coaps"] = "coaps://" + host + ":" + std::to_string(coaps_port());
+    }
     out["api"] = "http://127.0.0.1:" + std::to_string(api_port());
     out["pid"] = ::getpid();
     return io::write_file(config_.data + "/endpoints.json", view(out.dump() + "\n"));

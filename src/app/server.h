@@ -22,6 +22,7 @@ class Server {
   virtual ~Server();  // drains and stops
 
   virtual std::uint16_t est_port() const = 0;
+  virtual std::uint16_t coaps_port() const = 0;  // 0: not served
   virtual std::uint16_t api_port() const = 0;
   virtual store::Store& store() = 0;
   virtual Hub& hub() = 0;

@@ -60,13 +60,23 @@ TEST(Words, a_belief_is_reported_as_strong_as_the_weakest_that_it_stands_on) {
   EXPECT_EQ(json[2]["strength"], "none");
 }
 
-TEST(Words, a_fleet_of_four_shows_every_path_and_one_of_three_does_not) {
-  for (std::size_t i = 0; i < 3; ++i) {
-    EXPECT_EQ(path_of(i, 3), Path::anchors);
+// So many devices, every third with a token, as the factory makes them.
+std::vector<factory::Born> born(std::size_t count) {
+  std::vector<factory::Born> out(count);
+  for (std::size_t i = count / 3; i < count; ++i) {
+    out[i].entry.idevid.emplace();
   }
-  EXPECT_EQ(path_of(0, 4), Path::anchors);
-  EXPECT_EQ(path_of(2, 4), Path::renewal);
-  EXPECT_EQ(path_of(3, 4), Path::bootstrap);
+  return out;
+}
+
+TEST(Words, a_fleet_shows_every_path_from_four_devices_on) {
+  using enum Path;
+  EXPECT_EQ(paths_of(born(3), {}), (std::vector<Path>{anchors, coaps, anchors}));
+  EXPECT_EQ(paths_of(born(4), {}), (std::vector<Path>{anchors, coaps, renewal, bootstrap}));
+  EXPECT_EQ(paths_of(born(7), {}), (std::vector<Path>{anchors, anchors, coaps, anchors, coaps, renewal, bootstrap}));
+  EXPECT_EQ(paths_of(born(6), {true, false}), (std::vector<Path>{anchors, anchors, anchors, anchors, renewal, bootstrap}));
+  EXPECT_EQ(paths_of(born(3), {false, true}), (std::vector<Path>{anchors, coaps, coaps}));
+  EXPECT_TRUE(paths_of({}, {}).empty());
 }
 
 }  // namespace

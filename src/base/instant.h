@@ -14,7 +14,7 @@ using Duration = std::chrono::milliseconds;
 struct Instant {
   std::int64_t ms = 0;
 
-  auto operator<=>(const Instant&) const = default;
+  auto operator<=>(const Instant&) const = default;  // NOLINT(modernize-use-nullptr): clang-tidy 14 misreads it
   friend Instant operator+(Instant t, Duration d) { return {t.ms + d.count()}; }
   friend Instant operator-(Instant t, Duration d) { return {t.ms - d.count()}; }
   friend Duration operator-(Instant a, Instant b) { return Duration(a.ms - b.ms); }

@@ -3,8 +3,10 @@
 #include <nlohmann/json.hpp>
 
 #include "codec/base64.h"
+#include "codec/cbor.h"
 #include "codec/der.h"
 #include "codec/json.h"
+#include "codec/link_format.h"
 #include "codec/uri.h"
 
 namespace {
@@ -37,6 +39,45 @@ void walk(BytesView in, int depth) {
   }
 }
 
+// Every item, written again, is what was read: there is one way to write it.
+void rewrite(BytesView in) {
+  cbor::Reader reader(in);
+  cbor::Writer writer;
+  while (!reader.empty()) {
+    const cbor::Item item = reader.next();
+    switch (item.kind) {
+      case cbor::Kind::number:
+        writer.number(item.value);
+        break;
+      case cbor::Kind::bytes:
+        writer.bytes(item.content);
+        break;
+      case cbor::Kind::text:
+        writer.text(as_text(item.content));
+        break;
+      case cbor::Kind::array:
+        writer.array(item.value);
+        break;
+      case cbor::Kind::map:
+        writer.map(item.value);
+        break;
+      case cbor::Kind::tag:
+        writer.tag(item.value);
+        break;
+      case cbor::Kind::boolean:
+        writer.boolean(item.value == 1);
+        break;
+      case cbor::Kind::null:
+        writer.null();
+        break;
+      case cbor::Kind::negative:
+      case cbor::Kind::none:
+        return;
+    }
+  }
+  require(equal(std::move(writer).out(), in));
+}
+
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
@@ -44,7 +85,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     return 0;
   }
   const BytesView in(data + 1, size - 1);
-  switch (data[0] % 4) {
+  switch (data[0] % 6) {
     case 0:
       if (const Result<Bytes> bytes = parse_base64(as_text(in))) {
         require(parse_base64(base64(*bytes)) == bytes && parse_base64(base64_lines(*bytes)) == bytes);
@@ -56,6 +97,14 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     case 2:
       if (const Result<Json> json = parse_json(as_text(in))) {
         require(bool(parse_json(json->dump())));
+      }
+      break;
+    case 3:
+      rewrite(in);
+      break;
+    case 4:
+      if (const Result<std::vector<Link>> links = parse_links(as_text(in))) {
+        select_links(*links, "rt=ace.est*");
       }
       break;
     default:

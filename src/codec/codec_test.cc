@@ -153,7 +153,7 @@ TEST(UriText, reads_the_forms_that_onboarding_uses) {
 }
 
 TEST(UriText, text_parses_to_the_same) {
-  for (const char* text : {"https://h/", "https://[::1]/a", "http://h:81/a?b", "coaps://h:5684/.well-known/est"}) {
+  for (const char* text : {"https://h/", "https://[::1]/a", "http://h:81/a?b", "coaps://h/.well-known/est", "coaps://h:61616/"}) {
     EXPECT_EQ(Uri::parse(text)->text(), text);
   }
 }

@@ -72,7 +72,10 @@ std::optional<std::uint16_t> parse_port(std::string_view s) {
 }
 
 std::uint16_t default_port(std::string_view scheme) {
-  return scheme == "https" ? std::uint16_t{443} : (scheme == "http" ? std::uint16_t{80} : std::uint16_t{0});
+  static constexpr std::array kPorts{std::pair{"https", std::uint16_t{443}}, std::pair{"http", std::uint16_t{80}},
+                                     std::pair{"coaps", std::uint16_t{5684}}, std::pair{"coap", std::uint16_t{5683}}};
+  const auto* const row = std::ranges::find_if(kPorts, [&](const auto& p) { return scheme == p.first; });
+  return row == kPorts.end() ? std::uint16_t{0} : row->second;
 }
 
 // HOST[:PORT] or [IPV6][:PORT].

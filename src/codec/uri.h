@@ -1,4 +1,4 @@
-// The few URI forms that onboarding needs: https://HOST[:PORT][/PATH].
+// The few URI forms that onboarding needs: https://HOST[:PORT][/PATH], and the same with coaps.
 #pragma once
 
 #include <string>
@@ -10,7 +10,7 @@ namespace imprint {
 struct Uri {
   std::string scheme;      // lower case
   std::string host;        // lower case; an IPv6 literal without its brackets
-  std::uint16_t port = 0;  // the scheme's default if none was written (https 443, http 80)
+  std::uint16_t port = 0;  // the scheme's default if none was written (https 443, http 80, coaps 5684, coap 5683)
   std::string path;        // "/" if none was written; percent encoding left as it is
   std::string query;       // without '?'
   bool operator==(const Uri&) const = default;

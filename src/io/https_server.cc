@@ -477,7 +477,7 @@ class Server final : public HttpsServer, public ConnectionOwner {
   std::uint16_t port_ = 0;
   std::unordered_map<std::uint64_t, Peer> peers_;  // by the connection's id; addresses stay
   std::unordered_map<std::uint64_t, Peer*> exchanges_;
-  Places places_;
+  Places<Connection> places_;
   HttpsServerStats stats_;
   bool draining_ = false;
   std::function<void()> drained_;

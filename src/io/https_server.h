@@ -7,8 +7,8 @@
 #include <string>
 
 #include "io/loop.h"
+#include "io/requests.h"
 #include "io/tls.h"
-#include "role/turn.h"
 
 namespace imprint::io {
 
@@ -39,8 +39,7 @@ struct HttpsServerStats {
   std::size_t open = 0;
 };
 
-// All on the loop's thread. The server must not be destroyed inside one of its handlers.
-class HttpsServer {
+class HttpsServer : public RequestServer {
  public:
   struct Handlers {
     std::function<void(Exchange, Request)> request;  // on the loop's thread; answer now or later by reply()
@@ -53,28 +52,18 @@ class HttpsServer {
   // Fault::conflict if the address is in use.
   static Result<std::unique_ptr<HttpsServer>> listen(Loop& loop, HttpsServerOptions options, Handlers handlers);
   HttpsServer() = default;
-  HttpsServer(const HttpsServer&) = delete;
-  HttpsServer& operator=(const HttpsServer&) = delete;
-  virtual ~HttpsServer();
+  ~HttpsServer() override;
 
-  virtual std::uint16_t port() const = 0;
-  // Answers a request. One whose asker has left is dropped silently. Adds Date, Content-Length, Connection and, for
-  // Retry-After, WWW-Authenticate and Location, the headers of the Response.
-  virtual void reply(Exchange to, const Response& response) = 0;
-  // The asker has proven who it is. Its connection is kept when another has to make room; one whose client certificate
-  // was verified is so from the start.
-  virtual void known(Exchange /*from*/) {}
-  // Starts an answer without an end (server-sent events): headers now, then pieces of the body, which ends with the
-  // connection (so that HTTP/1.0 clients understand it too); false once the asker has left or
-  // reads so slowly that 1 MiB waits, and at the start if it asked for the head alone.
+  // reply() adds Date, Content-Length, Connection and, for Retry-After, WWW-Authenticate and Location, the headers of
+  // the Response. Starts an answer without an end (server-sent events): headers now, then pieces of the body, which
+  // ends with the connection (so that HTTP/1.0 clients understand it too); false once the asker has left or reads so
+  // slowly that 1 MiB waits, and at the start if it asked for the head alone.
   virtual bool start_stream(Exchange to, const Response& head) = 0;
   virtual bool stream(Exchange to, std::string_view chunk) = 0;
   virtual void end_stream(Exchange to) = 0;
   // New connections use this context from now on (certificate renewed, anchors changed). Those of before end: at once
   // if they are idle, else with their next answer.
   virtual void set_tls(std::shared_ptr<TlsContext> tls) = 0;
-  // Takes no new connections and no further requests; `done` once all are answered or the grace is over.
-  virtual void drain(Duration grace, std::function<void()> done) = 0;
   virtual HttpsServerStats stats() const = 0;
 };
 

@@ -32,6 +32,7 @@ struct Session {
   std::optional<Verified<CertificateChain>> proven;  // its path to one of our anchors, if that was checked
   Bytes channel_binding;  // tls-unique on TLS 1.2 (RFC 5929 section 3.1), tls-exporter on TLS 1.3 (RFC 9266 section 2)
   std::string protocol;   // "TLSv1.3", for people
+  std::string psk_identity = {};  // identity of a pre-shared key that the peer has proven; empty: none
   bool operator==(const Session&) const = default;
 };
 using SessionRef = std::shared_ptr<const Session>;
@@ -57,6 +58,7 @@ struct Request {
   std::optional<Secret> bearer = {};  // RFC 6750: a token in place of a login
   std::string host = {};              // whom the asker meant, as sent: "localhost:8480"
   std::string if_match = {};          // as sent
+  std::string if_none_match = {};     // version that the asker holds, in quotes
   std::string user_agent = {};        // for quirks of known peers, never for decisions
   std::string last_event_id = {};     // of a stream of events that is taken up again
   SessionRef session;                 // the connection that it came on; empty for a request that we send

@@ -282,13 +282,13 @@ Status FolderStorage::save(const est::Installed& record) {
   TRY(Ok{}, io::sync_folder(folder_ + "/" + std::string(kGenerations)));
   TRY(Ok{}, io::sync_folder(folder_));
   std::error_code ignored;
-  TRY(Ok{}, swap_link(folder_, kCurrent, generation));  // the moment at which all four files change
-  for (const std::string_view name : kNames) {
+  for (const std::string_view name : kNames) {  // the first time these lead nowhere yet
     CHECK_OR(!is_foreign(folder_, name), Error{Fault::conflict, kForeignFile});
     if (!fs::is_symlink(folder_ + "/" + std::string(name), ignored)) {
       TRY(Ok{}, swap_link(folder_, name, std::string(kCurrent) + "/" + std::string(name)));
     }
   }
+  TRY(Ok{}, swap_link(folder_, kCurrent, generation));  // the moment at which all four files change
   remove_ours(folder_ + "/" + std::string(kPending), kPendingNames);
   std::vector<std::string> former;  // with what a power cut left half written
   for (const auto& entry : fs::directory_iterator(folder_ + "/" + std::string(kGenerations), ignored)) {

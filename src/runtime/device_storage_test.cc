@@ -55,6 +55,19 @@ TEST_F(Folder, keeps_the_pending_key_across_a_restart) {
   EXPECT_EQ(asked->purpose, sha256(view("this")));
 }
 
+// The names are there before the installation is: if it ends in between, nothing is installed rather than half of it.
+TEST_F(Folder, a_first_installation_that_does_not_get_to_its_end_shows_no_file) {
+  const KeyRef key = *storage_->make_key(KeyType::p256);
+  fs::create_directories(path_ + "/anchors.pem.new");  // in the way of the last name
+  ASSERT_FALSE(storage_->save(installed_with(key, "CN=dev")));
+  for (const char* name : {"/key.pem", "/cert.pem", "/chain.pem", "/anchors.pem"}) {
+    EXPECT_FALSE(fs::exists(path_ + name)) << name;
+  }
+  fs::remove_all(path_ + "/anchors.pem.new");
+  ASSERT_TRUE(storage_->save(installed_with(key, "CN=dev")));
+  EXPECT_TRUE(fs::exists(path_ + "/anchors.pem"));
+}
+
 TEST_F(Folder, an_installation_replaces_all_files_at_once_and_ends_the_request) {
   const KeyRef key = *storage_->make_key(KeyType::p256);
   ASSERT_TRUE(storage_->save(est::Asked{key, {}, {}}));

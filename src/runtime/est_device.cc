@@ -13,6 +13,9 @@ std::string mode_of(const est::Plan& plan) {
   if (plan.explicit_anchors.empty() && plan.implicit_anchors.empty()) {
     return "bootstrap";
   }
+  if (plan.server.scheme == "coaps") {
+    return "coaps";
+  }
   return plan.credential ? "certificate" : plan.login ? "secret" : "nobody";
 }
 
@@ -28,7 +31,7 @@ class EstDevice::World {
         journal_(journal),
         device_(std::move(device)),
         hooks_(std::move(hooks)),
-        https_(connector([this](const std::string& id) { return storage_.key(id); },
+        client_(connector([this](const std::string& id) { return storage_.key(id); },
                          [this](std::uint64_t session) { engine_.feed(Lost{session}); })),
         engine_(est::Client{}, *this, est::Client::Idle{}) {}
   World(const World&) = delete;
@@ -56,7 +59,7 @@ class EstDevice::World {
   void perform(const Reply&) { assert(false && "a device answers nobody"); }
   void perform(SendRequest send) {
     const std::size_t sent = send.what.body.size();
-    https_->request(send.session, std::move(send.what), [this, ticket = send.ticket, sent](Result<Response> answer) {
+    client_->request(send.session, std::move(send.what), [this, ticket = send.ticket, sent](Result<Response> answer) {
       recorder_->count_request(sent, answer ? answer->body.size() : 0);
       status_ = answer ? answer->status : 0;
       engine_.feed(Done<Response>{{ticket}, std::move(answer)});
@@ -64,14 +67,14 @@ class EstDevice::World {
   }
   void perform(Open open) {
     recorder_->run().counts.connections += 1;
-    https_->open(open, [this, ticket = open.ticket, own = open.as.has_value()](Result<SessionRef> session) {
+    client_->open(open, [this, ticket = open.ticket, own = open.as.has_value()](Result<SessionRef> session) {
       if (session) {
         count_handshake(**session, own);
       }
       engine_.feed(Done<SessionRef>{{ticket}, std::move(session)});
     });
   }
-  void perform(const Close& close) { https_->close(close.session); }
+  void perform(const Close& close) { client_->close(close.session); }
   void perform(const Arm& arm) {
     schedule_.cancel(timer_);
     delay_ = arm.delay;
@@ -165,7 +168,7 @@ class EstDevice::World {
   int status_ = 0;    // of the last answer
   Duration delay_{};  // of the last timer
   std::uint64_t timer_ = 0;
-  std::unique_ptr<io::HttpsClient> https_;
+  std::unique_ptr<io::RequestClient> client_;
   Engine<est::Client, World> engine_;
 };
 
@@ -180,9 +183,9 @@ void EstDevice::start(est::PlanRef plan) { world_->start(std::move(plan)); }
 
 void EstDevice::halt() { world_->halt(); }
 
-Connector over_sockets(io::Loop& loop, const io::Guard& guard) {
-  return [&loop, &guard](io::HttpsClient::Keys keys, std::function<void(std::uint64_t)> lost) {
-    return io::HttpsClient::make(loop, guard, {}, std::move(keys), std::move(lost));
+Connector over_sockets(io::Loop& loop, const io::Guard& guard, Rng& rng) {
+  return [&loop, &guard, &rng](io::HttpsClient::Keys keys, std::function<void(std::uint64_t)> lost) {
+    return io::make_any_client(loop, guard, rng, std::move(keys), std::move(lost));
   };
 }
 

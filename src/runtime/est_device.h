@@ -1,10 +1,10 @@
-// A device that onboards itself by EST over HTTPS: the client role, its storage and its connections, on one loop.
+// A device that onboards itself by EST over HTTPS or CoAPS: the client role, its storage and its connections, on one loop.
 #pragma once
 
 #include <functional>
 #include <memory>
 
-#include "io/https_client.h"
+#include "io/any_client.h"
 #include "proto/est/client.h"
 #include "runtime/device_storage.h"
 #include "runtime/recorder.h"
@@ -12,9 +12,9 @@
 namespace imprint {
 
 // Makes a device's connections: over sockets, or over the simulator's links.
-using Connector = std::function<std::unique_ptr<io::HttpsClient>(io::HttpsClient::Keys,
-                                                                 std::function<void(std::uint64_t session)> lost)>;
-Connector over_sockets(io::Loop& loop, const io::Guard& guard);
+using Connector = std::function<std::unique_ptr<io::RequestClient>(io::HttpsClient::Keys,
+                                                                   std::function<void(std::uint64_t session)> lost)>;
+Connector over_sockets(io::Loop& loop, const io::Guard& guard, Rng& rng);
 
 class EstDevice {
  public:

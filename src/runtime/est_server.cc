@@ -1,6 +1,5 @@
 #include "runtime/est_server.h"
 
-#include "proto/est/http.h"
 #include "proto/est/rules.h"
 #include "runtime/engine.h"
 #include "runtime/est_words.h"
@@ -12,10 +11,14 @@ namespace {
 constexpr std::string_view kActor = "est";
 constexpr const char* kLeft = "the client has left; the certificate is signed and recorded all the same";
 constexpr std::string_view kRevocationListPath = "/.well-known/imprint/crl";
+constexpr std::string_view kDiscoveryPath = "/.well-known/core";
 
 std::string mode_of(const est::Server::Enrol& m) {
   if (m.renewal) {
     return "renewal";
+  }
+  if (m.session->protocol.starts_with("DTLS")) {
+    return "coaps";
   }
   return m.session->proven ? "certificate" : m.login ? "secret" : "nobody";
 }
@@ -54,6 +57,14 @@ Result<MadeKey> make_key_for(const EstSite& site, const KeyDelivery& delivery) {
   return out;
 }
 
+std::size_t size_of(const Response& r) {
+  std::size_t out = r.body.size();
+  for (const Part& part : r.parts) {
+    out += part.body.size();
+  }
+  return out;
+}
+
 std::string mode_of(const est::Server::GenerateKey& m) {
   return m.session->proven ? "server key, certificate" : m.login ? "server key, secret" : "nobody";
 }
@@ -83,10 +94,9 @@ class EstServer::Conversation : public std::enable_shared_from_this<Conversation
   Rng& rng() { return server_.rng_; }
 
   void perform(const Reply& reply) {
-    Response out = est::to_http(reply.what, asked_);
-    recorder_.count_request(reply.what.parts.empty() ? reply.what.body.size() : out.body.size(), 0);
-    result_of(out.status);
-    server_.https_->reply(reply.to, std::move(out));
+    recorder_.count_request(size_of(reply.what), 0);
+    result_of(reply.what.status);
+    server_.reply(reply.to, reply.what, asked_);
   }
   void perform(const Learn& learn) { recorder_.learned(learn.change); }
   void perform(Ask<Admit> ask) {
@@ -95,7 +105,7 @@ class EstServer::Conversation : public std::enable_shared_from_this<Conversation
         reader ? site::admit(site_->policy, **reader, ask.question, now()) : Result<Decision>(reader.error());
     if (answer) {
       if (answer->verdict != Verdict::unauthenticated) {
-        server_.https_->known(from_);
+        server_.front_->known(from_);
       }
       // Strangers are not kept: whoever has no credentials must not be able to fill the disk.
       recorder_.run().anonymous = answer->verdict == Verdict::unauthenticated;
@@ -172,7 +182,7 @@ class EstServer::Conversation : public std::enable_shared_from_this<Conversation
                                                   : std::string();
     recorder_.failed(state_name<est::Server>(engine_.state()), error, who, now());
     result_ = "refused";
-    server_.https_->reply(from_, est::wire_error(error));
+    server_.reply(from_, est::wire_error(error), asked_);
     finish();
   }
   void broken(const Error& error) {
@@ -181,7 +191,7 @@ class EstServer::Conversation : public std::enable_shared_from_this<Conversation
     // Without a rule it is the store's trouble, or another request with the same key or token got there first: the
     // client may simply ask again and get its answer.
     const Error told = error.rule != nullptr ? error : Error{Fault::unreachable, error.what};
-    server_.https_->reply(from_, est::wire_error(told));
+    server_.reply(from_, est::wire_error(told), asked_);
     finish();
   }
 
@@ -270,8 +280,24 @@ io::HttpsServer::Handlers EstServer::handlers() {
 }
 
 Status EstServer::listen(io::Loop& loop, io::HttpsServerOptions options) {
-  TRY(https_, io::HttpsServer::listen(loop, std::move(options), handlers()));
+  TRY(auto https, io::HttpsServer::listen(loop, std::move(options), handlers()));
+  attach(std::move(https));
   return Ok{};
+}
+
+Status EstServer::listen(io::Loop& loop, io::CoapsServerOptions options) {
+  io::CoapsServer::Handlers handlers;
+  handlers.request = [this](Exchange from, Request request) { take(from, std::move(request)); };
+  handlers.gone = [this](Exchange from) { gone(from); };
+  TRY(auto coaps, io::CoapsServer::listen(loop, rng_, std::move(options), std::move(handlers)));
+  coaps_ = coaps.get();
+  front_ = std::move(coaps);
+  return Ok{};
+}
+
+void EstServer::attach(std::unique_ptr<io::HttpsServer> https) {
+  https_ = https.get();
+  front_ = std::move(https);
 }
 
 void EstServer::halt() {
@@ -285,17 +311,13 @@ void EstServer::take(Exchange from, Request request) {
   if (halted_) {
     return;
   }
-  if (request.method == Method::get && request.path == kRevocationListPath) {
-    Response out;
-    out.status = 200;
-    out.content_type = "application/pkix-crl";
-    out.body = site_->revocation_list;
-    https_->reply(from, out);
+  if (const auto open_to_all = public_answer(request)) {
+    front_->reply(from, *open_to_all);
     return;
   }
-  auto message = est::parse_request(from, request, site_->est);
+  auto message = parse(from, request);
   if (!message) {
-    https_->reply(from, est::wire_error(message.error()));
+    reply(from, est::wire_error(message.error()), request);
     return;
   }
   request.body.clear();
@@ -308,6 +330,24 @@ void EstServer::take(Exchange from, Request request) {
                                                      session != nullptr, session && session->proven.has_value());
   conversations_.emplace(from.id, conversation);
   std::visit([&](auto&& m) { conversation->feed(std::forward<decltype(m)>(m)); }, *std::move(message));
+}
+
+// What is no EST, and no secret: the revocation list, and what CoAP calls discovery.
+std::optional<Response> EstServer::public_answer(const Request& request) const {
+  if (coaps_ != nullptr) {
+    return request.path == kDiscoveryPath ? std::optional(est::discovery(request)) : std::nullopt;
+  }
+  const bool list = request.method == Method::get && request.path == kRevocationListPath;
+  return list ? std::optional(Response{200, "application/pkix-crl", site_->revocation_list}) : std::nullopt;
+}
+
+Result<est::ServerMessage> EstServer::parse(Exchange from, const Request& request) const {
+  return coaps_ != nullptr ? est::parse_coap_request(from, request, site_->est)
+                           : est::parse_request(from, request, site_->est);
+}
+
+void EstServer::reply(Exchange to, const Response& answer, const Request& asked) {
+  front_->reply(to, coaps_ != nullptr ? est::to_coap(answer, asked) : est::to_http(answer, asked));
 }
 
 void EstServer::gone(Exchange from) {
@@ -327,12 +367,16 @@ void EstServer::finished(std::uint64_t exchange) {
   conversations_.erase(it);
 }
 
-std::uint16_t EstServer::port() const { return https_->port(); }
+std::uint16_t EstServer::port() const { return front_->port(); }
 
 void EstServer::set_tls(std::shared_ptr<io::TlsContext> tls) { https_->set_tls(std::move(tls)); }
 
-void EstServer::drain(Duration grace, std::function<void()> done) { https_->drain(grace, std::move(done)); }
+void EstServer::set_dtls(std::shared_ptr<io::DtlsContext> dtls) { coaps_->set_context(std::move(dtls)); }
+
+void EstServer::drain(Duration grace, std::function<void()> done) { front_->drain(grace, std::move(done)); }
 
 io::HttpsServerStats EstServer::stats() const { return https_->stats(); }
+
+io::CoapsServerStats EstServer::coaps_stats() const { return coaps_->stats(); }
 
 }  // namespace imprint

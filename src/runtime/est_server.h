@@ -1,12 +1,13 @@
-// The owner's EST server on one loop: HTTPS in, the server role in the middle, policy, CA and store behind.
+// The owner's EST server on one loop: HTTPS or CoAPS in, the server role in the middle, policy, CA and store behind.
 #pragma once
 
 #include <memory>
 #include <unordered_map>
 
 #include "crypto/enveloped.h"
+#include "io/coaps_server.h"
 #include "io/https_server.h"
-#include "proto/est/server.h"
+#include "proto/est/coap.h"
 #include "runtime/recorder.h"
 #include "site/ca.h"
 #include "site/policy.h"
@@ -32,17 +33,20 @@ class EstServer {
   EstServer& operator=(const EstServer&) = delete;
   ~EstServer();
 
-  // Over sockets.
+  // Over sockets: one of the two, once.
   Status listen(io::Loop& loop, io::HttpsServerOptions options);
+  Status listen(io::Loop& loop, io::CoapsServerOptions options);
   // Over anything that calls these handlers and takes the replies: the simulator's links.
   io::HttpsServer::Handlers handlers();
-  void attach(std::unique_ptr<io::HttpsServer> https) { https_ = std::move(https); }
+  void attach(std::unique_ptr<io::HttpsServer> https);
   std::uint16_t port() const;
   // On the loop's thread: later requests see this.
   void set_site(std::shared_ptr<const EstSite> site) { site_ = std::move(site); }
-  void set_tls(std::shared_ptr<io::TlsContext> tls);
+  void set_tls(std::shared_ptr<io::TlsContext> tls);       // over HTTPS
+  void set_dtls(std::shared_ptr<io::DtlsContext> dtls);    // over CoAPS
   void drain(Duration grace, std::function<void()> done);
-  io::HttpsServerStats stats() const;
+  io::HttpsServerStats stats() const;        // over HTTPS
+  io::CoapsServerStats coaps_stats() const;  // over CoAPS
 
   // `acted` is called after every single action of every conversation; it may call halt(): the power is cut, nothing
   // more leaves, and nothing is taken any more.
@@ -52,6 +56,9 @@ class EstServer {
  private:
   class Conversation;
   void take(Exchange from, Request request);
+  std::optional<Response> public_answer(const Request& request) const;
+  Result<est::ServerMessage> parse(Exchange from, const Request& request) const;
+  void reply(Exchange to, const Response& answer, const Request& asked);
   void gone(Exchange from);
   void finished(std::uint64_t exchange);
 
@@ -60,7 +67,9 @@ class EstServer {
   Rng& rng_;
   Journal& journal_;
   std::shared_ptr<const EstSite> site_;
-  std::unique_ptr<io::HttpsServer> https_;
+  std::unique_ptr<io::RequestServer> front_;
+  io::HttpsServer* https_ = nullptr;  // front_, if it is one
+  io::CoapsServer* coaps_ = nullptr;  // the same
   std::unordered_map<std::uint64_t, std::shared_ptr<Conversation>> conversations_;
   std::function<void()> acted_;
   bool halted_ = false;

@@ -169,7 +169,7 @@ TEST_F(Timeline, a_profile_that_demands_linking_names_its_rule_for_a_request_wit
   request.content_type = "application/pkcs10";
   request.body = to_bytes(base64(*make_request(key, what)));
   request.login = Login{"dev-7", Secret("a password")};
-  auto client = over_sockets(loop_, guard_)([](const std::string&) { return Result<PrivateKey>(PrivateKey{}); },
+  auto client = over_sockets(loop_, guard_, rng_)([](const std::string&) { return Result<PrivateKey>(PrivateKey{}); },
                                             [](std::uint64_t) {});
   Open open{1, plan_for("dev-7")->server, Trust::anchors, {site_->ca.certificate}, {}};
   client->open(open, [&](Result<SessionRef> session) {

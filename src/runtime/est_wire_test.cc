@@ -281,7 +281,7 @@ TEST_F(DistantCa, one_that_refuses_is_not_asked_again) {
 TEST_F(DistantCa, an_answer_after_the_device_has_left_is_kept_for_it) {
   signer_->delay = Duration(700);
   std::optional<EstDevice> device;
-  device.emplace(loop_, rng_, over_sockets(loop_, guard_), storage_, nullptr, "dev", EstDevice::Hooks{});
+  device.emplace(loop_, rng_, over_sockets(loop_, guard_, rng_), storage_, nullptr, "dev", EstDevice::Hooks{});
   loop_.post([&] { device->start(plan_); });
   const std::function<void()> leave = [&] {
     if (signer_->asked == 0) {
@@ -300,7 +300,7 @@ TEST_F(DistantCa, an_answer_after_the_device_has_left_is_kept_for_it) {
 
 TEST_F(DistantCa, one_that_never_answers_stops_nobody_else) {
   signer_->silent = true;
-  EstDevice waiting(loop_, rng_, over_sockets(loop_, guard_), storage_, nullptr, "dev", EstDevice::Hooks{});
+  EstDevice waiting(loop_, rng_, over_sockets(loop_, guard_, rng_), storage_, nullptr, "dev", EstDevice::Hooks{});
   loop_.post([&] { waiting.start(plan_); });
   const std::function<void()> go_on = [&] {
     signer_->asked == 0 ? (void)loop_.after(Duration(10), go_on) : loop_.stop();

@@ -100,7 +100,7 @@ class Wire : public testing::Test {
       out = run;
       loop_.stop();
     };
-    EstDevice device(loop_, rng_, over_sockets(loop_, guard_), storage, nullptr, "dev", std::move(hooks));
+    EstDevice device(loop_, rng_, over_sockets(loop_, guard_, rng_), storage, nullptr, "dev", std::move(hooks));
     loop_.post([&] { device.start(plan); });
     const auto limit = loop_.after(std::chrono::seconds(30), [&] { loop_.stop(); });
     loop_.run();

@@ -8,11 +8,11 @@ constexpr std::string_view kIdevidKey = "idevid";
 }  // namespace
 
 Result<std::vector<factory::Born>> make_mixed(factory::Order order, std::uint32_t count, const site::Ca& maker,
-                                              Instant now, Rng& rng) {
+                                              Instant now, Rng& rng, Kinds kinds) {
   const std::string before = order.model;  // in front of the models' names
   order.model = before + "token";
   order.birth = factory::Birth::one_time;
-  order.count = count / 3;
+  order.count = kinds == Kinds::both ? count / 3 : 0;
   std::vector<factory::Born> out;
   if (order.count > 0) {
     TRY(out, factory::make(order, maker, now, rng));

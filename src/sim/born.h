@@ -6,10 +6,11 @@
 
 namespace imprint::sim {
 
-// So many devices of two kinds: every third with a one-time token, the others with an IDevID. Of the order count and
-// birth are set here, and the model is put in front of "idevid" and "token".
+// So many devices of two kinds: every third with a one-time token, the others with an IDevID; or all with an IDevID. Of
+// the order count and birth are set here, and the model is put in front of "idevid" and "token".
+enum class Kinds : std::uint8_t { both, idevid };
 Result<std::vector<factory::Born>> make_mixed(factory::Order order, std::uint32_t count, const site::Ca& maker,
-                                              Instant now, Rng& rng);
+                                              Instant now, Rng& rng, Kinds kinds = Kinds::both);
 
 // Puts the IDevID's key into the device.
 void fill(MemoryStorage& storage, const factory::Born& born);

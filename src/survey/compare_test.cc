@@ -41,7 +41,7 @@ Cell cell(const Table& table, std::string_view area, std::string_view name, std:
 
 TEST_F(Compare, without_runs_every_cell_names_a_source) {
   const Table table = compare(all_facts(), {});
-  ASSERT_EQ(table.columns.size(), 14U);  // four modes of EST, ten other protocols
+  ASSERT_EQ(table.columns.size(), 15U);  // five modes of EST, ten other protocols
   for (const Row& row : table.rows) {
     ASSERT_EQ(row.cells.size(), table.columns.size());
     for (const Cell& each : row.cells) {

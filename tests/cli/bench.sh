@@ -52,7 +52,7 @@ ok "nothing is left behind"
 
 "$imprint" bench est --seconds 30 >"$work/stdout" 2>"$work/stderr" </dev/null &
 bench=$!
-for _ in $(seq 200); do
+for _ in $(seq 1200); do
   grep -q "warming up" "$work/stderr" && break
   sleep 0.1
 done
@@ -62,7 +62,7 @@ wait "$bench"
 ok "an interrupted measurement fails and leaves nothing behind"
 "$imprint" bench est --seconds 30 >"$work/stdout" 2>"$work/stderr" </dev/null &
 bench=$!
-for _ in $(seq 200); do
+for _ in $(seq 1200); do
   grep -q "warming up" "$work/stderr" && break
   sleep 0.1
 done

@@ -98,7 +98,7 @@ def renewals(site, rng, work, names):
 def main():
     rng = random.Random(SEED)
     print(f"# seed {SEED}")
-    with scratch("client-kill") as folder:
+    with scratch("client-kill", on_disk=True) as folder:
         work = Path(folder)
         site = Site(work / "data")
         names = site.devices("C", DEVICES, work / "factory")

@@ -44,9 +44,10 @@ def finish():
     return 0 if all(tests) else 1
 
 
-def scratch(name):
-    """A folder of the suite's own; in memory where it can be, since these suites end processes, not the machine."""
-    memory = "/dev/shm" if os.access("/dev/shm", os.W_OK | os.X_OK) else None
+def scratch(name, on_disk=False):
+    """A folder of the suite's own; in memory where it can be, since these suites end processes, not the machine. On a disk
+    a program spends its time between one write and the next: where a kill is to come there."""
+    memory = "/dev/shm" if not on_disk and os.access("/dev/shm", os.W_OK | os.X_OK) else None
     return tempfile.TemporaryDirectory(prefix=f"imprint-{name}-", dir=memory)
 
 

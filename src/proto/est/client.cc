@@ -6,7 +6,7 @@
 
 #include "proto/est/anchors.h"
 #include "proto/est/client_steps.h"
-#include "proto/est/http.h"
+#include "proto/est/coap.h"
 #include "proto/est/purpose.h"
 
 namespace imprint::est {
@@ -81,9 +81,14 @@ Duration rest_after(std::uint32_t failures, std::uint8_t luck) {
   return Duration(whole - whole / 4 * luck / 255);
 }
 
-Result<OneOf<Client::Opening, Client::Meeting>> Client::on(const Idle&, const Start& m, Turn& t) const {
-  using Next = OneOf<Opening, Meeting>;
+Result<OneOf<Client::Opening, Client::Meeting, Client::Failed>> Client::on(const Idle&, const Start& m, Turn& t) const {
+  using Next = OneOf<Opening, Meeting, Failed>;
   learn_initials(*m.plan, t);
+  // RFC 9148 section 3: a certificate for every operation, and anchors from the start; there is nobody to ask.
+  const bool anchored = !m.plan->explicit_anchors.empty() || !m.plan->implicit_anchors.empty();
+  if (!holds(m.plan->server.scheme != "coaps" || (m.plan->credential && anchored))) {
+    return Next(fail(Fault::refused, kCoapsNeeds));
+  }
   Progress p;
   p.plan = m.plan;
   p.server = m.plan->server;
@@ -109,7 +114,7 @@ Result<OneOf<Client::Glimpsing, Client::Resting, Client::Failed>> Client::on(con
     return rest<Next>(s.p, Error{Fault::unreachable, kUnreachable}, {}, t);
   }
   // Nothing but this GET travels before a person has looked (RFC 7030 section 4.1.1).
-  const auto ticket = t.request(**d.answer, make_request(s.p.server.path, s.p.plan->label, Operation::cacerts));
+  const auto ticket = t.request(**d.answer, request_to(s.p.server, s.p.plan->label, Operation::cacerts));
   return Next(Glimpsing{s.p, *d.answer, ticket});
 }
 

@@ -169,7 +169,7 @@ class Client {
   using Turn =
       TurnOf<Asks<MakeKey, SignRequest, ConfirmFingerprint, OpenEnvelope, KeepKey>, Records<Asked, Installed>, Facts<>>;
 
-  Result<OneOf<Opening, Meeting>> on(const Idle&, const Start&, Turn&) const;
+  Result<OneOf<Opening, Meeting, Failed>> on(const Idle&, const Start&, Turn&) const;
   Result<OneOf<Fetching, Signing, Resting, Failed>> on(const Opening&, const Done<SessionRef>&, Turn&) const;
   Result<OneOf<Glimpsing, Resting, Failed>> on(const Meeting&, const Done<SessionRef>&, Turn&) const;
   Result<OneOf<Confirming, Resting, Failed>> on(const Glimpsing&, const Done<Response>&, Turn&) const;

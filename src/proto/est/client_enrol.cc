@@ -3,7 +3,7 @@
 
 #include "proto/est/anchors.h"
 #include "proto/est/client_steps.h"
-#include "proto/est/http.h"
+#include "proto/est/coap.h"
 #include "proto/est/purpose.h"
 
 namespace imprint::est {
@@ -19,8 +19,11 @@ Operation operation_of(const Plan& plan) {
   return plan.server_key ? Operation::serverkeygen : plan.renew ? Operation::simplereenroll : Operation::simpleenroll;
 }
 
-Request enrol_request(const Progress& p, std::string_view base, BytesView csr) {
-  Request out = make_request(base, p.plan->label, operation_of(*p.plan), csr);
+// `base` may be another one than the server's: a redirect named it.
+Request enrol_request(const Progress& p, std::string base, BytesView csr) {
+  Uri server = p.server;
+  server.path = std::move(base);
+  Request out = request_to(server, p.plan->label, operation_of(*p.plan), csr);
   out.login = p.plan->login;
   return out;
 }

@@ -3,7 +3,7 @@
 
 #include "proto/est/anchors.h"
 #include "proto/est/client_steps.h"
-#include "proto/est/http.h"
+#include "proto/est/coap.h"
 
 namespace imprint::est {
 namespace {
@@ -20,6 +20,13 @@ Status check_server(const Progress& p, const Session& tls) {
   const bool ra = !p.anchors.empty() && std::ranges::find(leaf.extended, eku::kCmcRa) != leaf.extended.end();
   CHECK_OR(ra || speaks_for_host(leaf, p.server.host), Error{Fault::unauthentic, kServerName});
   return Ok{};
+}
+
+// RFC 9148 section 9.1: before anything else is believed of the server, it has to be one under the CA that it named.
+bool reaches(const Session& tls, const CaBag& bag, Instant now) {
+  std::vector<Certificate> sent = tls.presented;
+  sent.insert(sent.end(), bag.issuers.begin(), bag.issuers.end());
+  return static_cast<bool>(verify_chain(sent.front(), sent, bag.anchors, {Purpose::tls_server, now, true}));
 }
 
 void learn_server(Progress& p, const Session& tls, Turn& t) {
@@ -73,7 +80,7 @@ Result<OneOf<Client::Fetching, Client::Signing, Client::Resting, Client::Failed>
   if (p.have_ca && p.key) {  // after a 202: same key, linked anew to this connection (RFC 7030 section 4.2.3)
     return Next(sign(std::move(p), tls, t));
   }
-  const auto ticket = t.request(*tls, make_request(p.server.path, p.plan->label, Operation::cacerts));
+  const auto ticket = t.request(*tls, request_to(p.server, p.plan->label, Operation::cacerts));
   return Next(Fetching{std::move(p), tls, ticket});
 }
 
@@ -124,8 +131,11 @@ Result<OneOf<Client::Wishing, Client::Opening, Client::Resting, Client::Failed>>
   if (!holds(continues(p.anchors, *sorted, *bag, t.now()))) {
     return give_up(Fault::unauthentic, kCaRollover, {});
   }
+  if (!holds(p.server.scheme != "coaps" || reaches(*s.tls, *sorted, t.now()))) {
+    return give_up(Fault::unauthentic, kServerNotUnderCa, {});
+  }
   learn_anchors(p, *sorted, *s.tls, t);
-  const auto ticket = t.request(*s.tls, make_request(p.server.path, p.plan->label, Operation::csrattrs));
+  const auto ticket = t.request(*s.tls, request_to(p.server, p.plan->label, Operation::csrattrs));
   return Next(Wishing{std::move(p), s.tls, ticket});
 }
 

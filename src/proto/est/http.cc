@@ -116,6 +116,7 @@ Response wire_error(const Error& error) {
       break;
     case Fault::unsupported:
       out.status = error.rule == &kWrongType                                        ? 415
+                   : error.rule == &kNotInThisForm                                  ? 406
                    : error.rule == &kNoSuchOperation || error.rule == &kNoSuchLabel ? 404
                    : error.rule == &kKeysNotMade                                    ? 501
                                                                                     : 400;

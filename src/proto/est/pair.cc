@@ -273,14 +273,16 @@ void Pair::sign(const Ask<SignRequest>& ask) {
 Response Pair::serve(Request request, SessionRef session) {
   request.session = std::move(session);
   Response out;
-  const auto message = parse_request({next_exchange_++}, request, config);
+  const bool coap = plan.server.scheme == "coaps";
+  const Exchange from{next_exchange_++};
+  const auto message = coap ? parse_coap_request(from, request, config) : parse_request(from, request, config);
   if (message) {
     drive(*message, out);
   } else {
     server_refused.push_back(message.error());
     out = wire_error(message.error());
   }
-  return to_http(std::move(out), request);
+  return coap ? to_coap(std::move(out), request) : to_http(std::move(out), request);
 }
 
 void Pair::drive(const ServerMessage& message, Response& out) {

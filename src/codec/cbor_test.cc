@@ -1,0 +1,90 @@
+#include "codec/cbor.h"
+
+#include <gtest/gtest.h>
+
+namespace imprint::cbor {
+namespace {
+
+Item read(std::string_view text) {
+  static Bytes kept;
+  kept = *from_hex(text);
+  Reader r(kept);
+  const Item out = r.next();
+  return r.done() || out.kind == Kind::array || out.kind == Kind::map || out.kind == Kind::tag ? out : Item{};
+}
+
+// RFC 8949 appendix A.
+TEST(Cbor, reads_the_examples_of_the_rfc) {
+  for (const auto& [text, value] : {std::pair("00", 0ULL),
+                                    {"17", 23ULL},
+                                    {"1818", 24ULL},
+                                    {"1903e8", 1000ULL},
+                                    {"1a000f4240", 1000000ULL},
+                                    {"1bffffffffffffffff", 18446744073709551615ULL}}) {
+    EXPECT_EQ(read(text).kind, Kind::number) << text;
+    EXPECT_EQ(read(text).value, value) << text;
+  }
+  EXPECT_EQ(read("3903e7").kind, Kind::negative);
+  EXPECT_EQ(read("3903e7").value, 999U);
+  EXPECT_EQ(hex(read("4401020304").content), "01020304");
+  EXPECT_EQ(as_text(read("6449455446").content), "IETF");
+  EXPECT_EQ(read("83010203").kind, Kind::array);
+  EXPECT_EQ(read("a201020304").value, 2U);
+  EXPECT_EQ(read("c074").kind, Kind::tag);
+  EXPECT_EQ(read("f5").value, 1U);
+  EXPECT_EQ(read("f6").kind, Kind::null);
+}
+
+TEST(Cbor, refuses_what_is_not_strict) {
+  for (const char* text : {"",     "1817", "190017", "1a00000017", "1b0000000000000017",
+                           "5801", "41",   "62c3",   "580141",     "5f42010243030405ff",
+                           "9fff", "bfff", "f97c00", "fa47c35000", "f7",
+                           "f0",   "ff",   "1c",     "fc",         "5bffffffffffffffff00",
+                           "9b"}) {
+    EXPECT_EQ(read(text).kind, Kind::none) << text;
+  }
+}
+
+TEST(Cbor, counts_are_told_and_not_believed) {
+  const Bytes in = *from_hex("9bffffffffffffffff");
+  Reader r(in);
+  EXPECT_EQ(r.next(Kind::array).value, 0xffffffffffffffffU);
+  EXPECT_TRUE(r.done());
+  r.next();
+  EXPECT_FALSE(r.good());
+}
+
+TEST(Cbor, an_item_of_another_kind_is_a_failure) {
+  const Bytes in = *from_hex("0102");
+  Reader r(in);
+  EXPECT_EQ(r.peek(), Kind::number);
+  EXPECT_EQ(r.next(Kind::text).kind, Kind::none);
+  EXPECT_FALSE(r.good());
+  EXPECT_EQ(r.next().kind, Kind::none);
+}
+
+TEST(Cbor, writes_what_it_reads) {
+  Writer w;
+  w.array(7);
+  w.number(65536);
+  w.bytes(Bytes(300, 7));
+  w.text("IETF");
+  w.map(0);
+  w.tag(18);
+  w.null();
+  w.boolean(false);
+  const Bytes out = std::move(w).out();
+  Reader r(out);
+  EXPECT_EQ(r.next(Kind::array).value, 7U);
+  EXPECT_EQ(r.next(Kind::number).value, 65536U);
+  EXPECT_EQ(r.next(Kind::bytes).content.size(), 300U);
+  EXPECT_EQ(as_text(r.next(Kind::text).content), "IETF");
+  EXPECT_EQ(r.next(Kind::map).value, 0U);
+  EXPECT_EQ(r.next(Kind::tag).value, 18U);
+  EXPECT_EQ(r.next(Kind::null).kind, Kind::null);
+  EXPECT_EQ(r.next(Kind::boolean).value, 0U);
+  EXPECT_TRUE(r.done());
+}
+
+}  // namespace
+}  // namespace imprint::cbor

@@ -1,0 +1,228 @@
+// The same roles over CoAP: paths, forms and codes of RFC 9148.
+#include "proto/est/coap.h"
+
+#include <gtest/gtest.h>
+
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <sstream>
+
+#include "codec/cbor.h"
+#include "codec/json.h"
+#include "crypto/cms.h"
+#include "proto/est/anchors.h"
+#include "proto/est/pair.h"
+#include "proto/est/rules.h"
+
+namespace imprint::est {
+namespace {
+
+constexpr std::string_view kCertsOnly = "application/pkcs7-mime; smime-type=certs-only";
+
+struct CoapPair : Pair {
+  CoapPair() {
+    plan.server.scheme = "coaps";
+    plan.server.port = 5684;
+  }
+};
+
+Request asked(std::string path, std::string accept = {}) {
+  Request out;
+  out.path = std::move(path);
+  out.accept = std::move(accept);
+  return out;
+}
+
+Request with_csr(std::string path) {
+  Request out = asked(std::move(path));
+  out.method = Method::post;
+  out.content_type = "application/pkcs10";
+  out.body = *make_request(cast().device.key, {*Name::from_text("CN=dev-1"), {}, {}, {}, {}, {}, {}, {}});
+  return out;
+}
+
+std::vector<std::string> paths(const Pair& p) {
+  std::vector<std::string> out;
+  for (const Request& r : p.requests) {
+    out.push_back(r.path);
+  }
+  return out;
+}
+
+TEST(EstCoap, a_device_enrols_by_the_short_names) {
+  CoapPair p;
+  p.run();
+  ASSERT_TRUE(p.is<Client::Enrolled>()) << p.states.back() << ' ' << p.rule() << ' ' << p.detail();
+  EXPECT_EQ(paths(p),
+            (std::vector<std::string>{"/.well-known/est/crts", "/.well-known/est/att", "/.well-known/est/sen"}));
+  EXPECT_EQ(p.requests.back().body.front(), 0x30) << "DER as it is";
+  EXPECT_EQ(p.issued.size(), 1U);
+  EXPECT_TRUE(p.sound);
+}
+
+TEST(EstCoap, a_path_in_the_plan_is_the_base_and_a_label_follows_it) {
+  CoapPair p;
+  p.config.labels["line-7"] = p.config.labels.at("");
+  p.plan.server.path = "/est";
+  p.plan.label = "line-7";
+  p.run();
+  ASSERT_TRUE(p.is<Client::Enrolled>()) << p.rule();
+  EXPECT_EQ(paths(p).front(), "/est/line-7/crts");
+}
+
+TEST(EstCoap, a_slow_ca_is_5_03_and_the_device_comes_again) {
+  CoapPair p;
+  int asks = 0;
+  p.on_decision = [&asks](Decision& d, const Admit&) {
+    if (asks++ == 0) {
+      d.verdict = Verdict::pending;
+      d.retry_after = std::chrono::seconds(90);
+    }
+  };
+  std::vector<int> statuses;
+  p.on_response = [&statuses](Response& r, const Request&) { statuses.push_back(r.status); };
+  p.run();
+  ASSERT_TRUE(p.is<Client::Enrolled>()) << p.rule();
+  EXPECT_EQ(statuses, (std::vector<int>{200, 404, 503, 200})) << "no wishes are 4.04";
+  EXPECT_EQ(p.rests, (std::vector<Duration>{std::chrono::seconds(90)}));
+}
+
+TEST(EstCoap, without_certificate_or_anchors_the_device_does_not_begin) {
+  CoapPair p;
+  p.plan.credential.reset();
+  p.run();
+  EXPECT_EQ(p.rule(), kCoapsNeeds.id);
+  CoapPair q;
+  q.plan.explicit_anchors.clear();
+  q.plan.implicit_anchors.clear();
+  q.run();
+  EXPECT_EQ(q.rule(), kCoapsNeeds.id);
+  EXPECT_TRUE(q.opened.empty());
+}
+
+// An implicit anchor of a third party let the server speak; its CA certificates must cover itself (section 9.1).
+TEST(EstCoap, a_server_that_is_not_under_the_ca_that_it_names_gets_nothing_more) {
+  CoapPair p;
+  const Party other = make_root("CN=another root");
+  p.plan.implicit_anchors = {other.certificate};
+  p.plan.explicit_anchors.clear();
+  p.server = make_below(other, "CN=est", for_host("dns:est.example"));
+  p.plan.server.host = "est.example";
+  p.run();
+  EXPECT_EQ(p.rule(), kServerNotUnderCa.id) << p.states.back();
+  EXPECT_EQ(p.requests.size(), 1U);
+  EXPECT_TRUE(p.open_sessions.empty());
+}
+
+TEST(EstCoap, paths_methods_and_forms_are_checked) {
+  Pair p;
+  const auto rule_of = [&p](const Request& r) -> std::string_view {
+    const auto message = parse_coap_request({1}, r, p.config);
+    return message ? "" : message.error().rule->id;
+  };
+  EXPECT_EQ(rule_of(asked("/.well-known/est/crts")), "");
+  EXPECT_EQ(rule_of(asked("/est/crts", std::string(kCertsOnly))), "");
+  EXPECT_EQ(rule_of(asked("/est/crts", "application/multipart-core")), "");
+  EXPECT_EQ(rule_of(asked("/est/crts", "application/json")), kNotInThisForm.id);
+  EXPECT_EQ(rule_of(asked("/est/att", std::string(kCertsOnly))), kNotInThisForm.id);
+  EXPECT_EQ(rule_of(asked("/est/cacerts")), kNoSuchOperation.id);
+  EXPECT_EQ(rule_of(asked("/e/crts")), kNoSuchOperation.id);
+  EXPECT_EQ(rule_of(asked("/est/nobody/crts")), kNoSuchLabel.id);
+  EXPECT_EQ(rule_of(asked("/est//crts")), kNoSuchLabel.id);
+  EXPECT_EQ(rule_of(asked("/est/sen")), kWantsPost.id);
+  EXPECT_EQ(rule_of(with_csr("/est/crts")), kWantsGet.id);
+  EXPECT_EQ(rule_of(with_csr("/est/sen")), "");
+  Request wrong = with_csr("/est/sen");
+  wrong.content_type = "application/json";
+  EXPECT_EQ(rule_of(wrong), kWrongType.id);
+  wrong = with_csr("/est/sren");
+  wrong.body.pop_back();
+  EXPECT_EQ(rule_of(wrong), kRequestUnreadable.id);
+  EXPECT_EQ(wire_error(Error{Fault::unsupported, kNotInThisForm}).status, 406);
+}
+
+TEST(EstCoap, an_answer_takes_the_form_that_is_accepted) {
+  const Bytes root = cast().owner.certificate.der, issuing = cast().issuing.certificate.der;
+  const Response one{200, std::string(kCertsOnly), encode_certs_only({root})};
+  const Response two{200, std::string(kCertsOnly), encode_certs_only({root, issuing})};
+  EXPECT_EQ(to_coap(one, asked("/est/crts")).body, one.body);
+  EXPECT_EQ(to_coap(one, asked("/est/crts", "application/pkix-cert")).body, root);
+  EXPECT_EQ(to_coap(two, asked("/est/crts", "application/pkix-cert")).status, 406);
+  const Response many = to_coap(two, asked("/est/crts", "application/multipart-core"));
+  cbor::Reader r(many.body);
+  EXPECT_EQ(r.next(cbor::Kind::array).value, 4U);
+  EXPECT_EQ(r.next(cbor::Kind::number).value, 287U);
+  EXPECT_TRUE(equal(r.next(cbor::Kind::bytes).content, issuing)) << "from the issuer of devices upwards";
+  EXPECT_EQ(r.next(cbor::Kind::number).value, 287U);
+  EXPECT_TRUE(equal(r.next(cbor::Kind::bytes).content, root));
+  EXPECT_TRUE(r.done());
+  EXPECT_NE(to_coap(one, asked("/est/crts")).etag, to_coap(two, asked("/est/crts")).etag);
+  EXPECT_EQ(to_coap(one, asked("/est/crts")).etag.size(), 18U);
+}
+
+TEST(EstCoap, discovery_names_what_there_is) {
+  Request all = asked("/.well-known/core");
+  all.query = "rt=ace.est*";
+  const Response answer = discovery(all);
+  EXPECT_EQ(answer.content_type, "application/link-format");
+  EXPECT_EQ(as_text(answer.body),
+            "</est>;rt=\"ace.est\",</est/crts>;rt=\"ace.est.crts\";ct=\"281 287 62\","
+            "</est/sen>;rt=\"ace.est.sen\";ct=\"281 287\",</est/sren>;rt=\"ace.est.sren\";ct=\"281 287\","
+            "</est/att>;rt=\"ace.est.att\";ct=285");
+  EXPECT_EQ(base_in(*parse_links(as_text(answer.body))), "/est");
+  all.query = "rt=other";
+  EXPECT_TRUE(discovery(all).body.empty());
+  EXPECT_EQ(base_in({}), std::nullopt);
+  const auto base = [](std::string_view text) { return base_in(*parse_links(text)); };
+  EXPECT_EQ(base("</a/crts>;rt=ace.est.crts,</b/sen>;rt=ace.est.sen,</a/sren>;rt=ace.est.sren"), std::nullopt);
+  EXPECT_EQ(base("</a/b/crts>;rt=ace.est.crts,</a/b/sen>;rt=ace.est.sen,</a/b/sren>;rt=ace.est.sren"), "/a/b");
+  EXPECT_EQ(base("<coaps://x/a/crts>;rt=ace.est.crts,</a/sen>;rt=ace.est.sen,</a/sren>;rt=ace.est.sren"), std::nullopt);
+}
+
+// ---- RFC 9148 appendix A ----
+
+Json vector(std::string_view id) {
+  std::ifstream in(IMPRINT_TEST_DATA "/est.json");
+  std::stringstream text;
+  text << in.rdbuf();
+  const Json all = *parse_json(text.str());
+  for (const Json& one : all.at("vectors")) {
+    if (one.at("id") == id) {
+      return one;
+    }
+  }
+  ADD_FAILURE() << "no vector " << id;
+  return {};
+}
+
+Bytes bytes_of(const Json& one, const char* name) { return *from_hex(one.at(name).get<std::string>()); }
+
+TEST(EstCoap, ca_certificates_of_rfc_9148_are_read) {
+  const Json v = vector("rfc9148-a1-crts-281");
+  const auto many = certificates_in(Response{200, std::string(kCertsOnly), bytes_of(v, "der")});
+  ASSERT_TRUE(many);
+  ASSERT_EQ(many->size(), 1U);
+  EXPECT_EQ(many->front().der, bytes_of(v, "single_cert_287"));
+  const auto one = certificates_in(Response{200, "application/pkix-cert", bytes_of(v, "single_cert_287")});
+  ASSERT_TRUE(one);
+  EXPECT_EQ(one->front(), many->front());
+}
+
+TEST(EstCoap, the_request_of_rfc_9148_is_taken_and_its_answer_is_for_it) {
+  const Json request = vector("rfc9148-a2-sen-request-286");
+  Pair p;
+  Request r = with_csr("/est/sen");
+  r.body = bytes_of(request, "der");
+  const auto message = parse_coap_request({1}, r, p.config);
+  ASSERT_TRUE(message);
+  const auto& csr = std::get<Server::Enrol>(*message).request;
+  EXPECT_TRUE(verify_possession(csr));
+  const auto answer =
+      certificates_in(Response{200, std::string(kCertsOnly), bytes_of(vector("rfc9148-a2-sen-response-281"), "der")});
+  ASSERT_TRUE(answer);
+  EXPECT_EQ(answer->front().key, csr.key);
+  EXPECT_TRUE(CsrAttributes::parse(bytes_of(vector("rfc9148-a4-att-285"), "der")));
+}
+
+}  // namespace
+}  // namespace imprint::est
