@@ -251,7 +251,8 @@ std::vector<ConfigKey<Config>> make_config_keys() {
           [](const C& c) { return static_cast<Int>(c.max_connections); }),
       text<C>(
           "est.coaps",
-          "Address and port of EST over CoAPS (UDP, as in 127.0.0.1:5684); empty: not served. Clients need certificates.",
+          "Address and port of EST over CoAPS (UDP, as in 127.0.0.1:5684); empty: not served. Clients need "
+          "certificates.",
           [](C& c, const std::string& v) -> Wrong {
             c.coaps.reset();
             return v.empty() ? std::nullopt : set_listen(c.coaps.emplace(), v);

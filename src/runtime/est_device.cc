@@ -32,7 +32,7 @@ class EstDevice::World {
         device_(std::move(device)),
         hooks_(std::move(hooks)),
         client_(connector([this](const std::string& id) { return storage_.key(id); },
-                         [this](std::uint64_t session) { engine_.feed(Lost{session}); })),
+                          [this](std::uint64_t session) { engine_.feed(Lost{session}); })),
         engine_(est::Client{}, *this, est::Client::Idle{}) {}
   World(const World&) = delete;
   World& operator=(const World&) = delete;
