@@ -119,6 +119,7 @@ Result<Secret> inner(const Secret& info) {
 Result<Secret> sign_package(const Secret& package, const Signer& by) {
   const Error failed{Fault::unsupported, "envelope: signer"};
   CHECK_OR(by.key && !by.chain.empty(), Error{Fault::internal, "envelope: no signer"});
+  CHECK_OR(signs_cms(by.key.public_key().type), failed);
   const EvpKey key = openssl_key(by.key);
   const X509Ptr certificate = openssl_certificate(by.chain.front());
   const EVP_MD* const hash = by.key.handle()->hash == nullptr ? nullptr : EVP_get_digestbyname(by.key.handle()->hash);
@@ -230,6 +231,8 @@ Result<Certificate> sole_signer(CMS_ContentInfo* cms) {
 }
 
 }  // namespace
+
+bool signs_cms(KeyType type) { return is_rsa(type) || is_curve(type); }
 
 std::vector<std::string> cms_capabilities() {
   using namespace cms_algorithm;

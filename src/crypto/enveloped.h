@@ -40,6 +40,10 @@ struct Signer {
   std::vector<Certificate> chain;  // own certificate first; all of them are sent along
 };
 
+// Whether we make and verify CMS signatures with a key of this type: RSA and NIST curves. OpenSSL 3.0 has none with
+// Ed25519 (RFC 8419).
+bool signs_cms(KeyType type);
+
 // The algorithms of an envelope, by their OIDs.
 struct Algorithms {
   std::string content, key;
@@ -51,7 +55,7 @@ Result<Algorithms> choose_algorithms(const std::vector<std::string>& capabilitie
                                      std::size_t strength);
 
 // The envelope as DER of a ContentInfo. Faults: unsupported (no algorithm in common, a recipient's key that wraps
-// nothing, a signer's key that OpenSSL 3.0 makes no CMS with: Ed25519), internal.
+// nothing, a signer's key that signs no CMS), internal.
 Result<Bytes> seal_key(const PrivateKey& key, const Recipient& to, const std::vector<std::string>& capabilities,
                        const Signer& by);
 
@@ -67,7 +71,8 @@ struct SignedKey {
   Certificate signer;
   std::vector<Certificate> along;
 };
-// Reads SignedData, as such (RFC 5652 section 5) or as a ContentInfo. Exactly one signer, SHA-256 or better.
+// Reads SignedData, as such (RFC 5652 section 5) or as a ContentInfo. Exactly one signer, SHA-256 or better. Faults:
+// limit, malformed, unsupported (digest), unauthentic (signature: Ed25519's is never good, see signs_cms()).
 Result<SignedKey> open_signed_key(const Secret& content);
 
 }  // namespace imprint

@@ -38,13 +38,20 @@ class Application {
   std::variant<Verified<CertificateRequest>, KeylessRequest> what_;
 };
 
-// How a key that the owner makes gets to its device (RFC 7030 section 4.4.2).
+// How a key that the owner makes gets to its device (RFC 7030 section 4.4.2). In clear only where somebody says so:
+// what nobody has filled in is wrapped under a shared key that nobody holds.
 struct KeyDelivery {
+  struct SharedKeyId {  // wrapped under the symmetric key of this identifier
+    Bytes id;
+    bool operator==(const SharedKeyId&) const = default;
+  };
+  struct InClear {  // under TLS alone
+    bool operator==(const InClear&) const = default;
+  };
   KeyType type = KeyType::p256;
-  Bytes shared_key_id;                    // wrapped under the symmetric key of this identifier
-  std::optional<Certificate> recipient;   // or for whoever has the private key of this certificate
-  std::vector<std::string> capabilities;  // algorithms that the device takes, as OIDs
-  bool wrapped() const { return !shared_key_id.empty() || recipient; }
+  std::variant<SharedKeyId, Certificate, InClear> form;  // Certificate: for whoever has the private key of it
+  std::vector<std::string> capabilities;                 // algorithms that the device takes, as OIDs
+  bool wrapped() const { return !std::holds_alternative<InClear>(form); }
   bool operator==(const KeyDelivery&) const = default;
 };
 

@@ -3,6 +3,7 @@
 #include "proto/est/rules.h"
 #include "runtime/engine.h"
 #include "runtime/est_words.h"
+#include "site/key_delivery.h"
 #include "site/rules.h"
 
 namespace imprint {
@@ -40,21 +41,6 @@ std::string device_of(const Decision& decision, const Session& session, store::R
   }
   const auto current = reader.certificate((*session.proven)->leaf.serial);
   return current && *current && (*current)->der == (*session.proven)->leaf.der ? (*current)->device : std::string();
-}
-
-// The key lives here and in the answer, nowhere else.
-Result<MadeKey> make_key_for(const EstSite& site, const KeyDelivery& delivery) {
-  TRY(const PrivateKey key, PrivateKey::generate(delivery.type));
-  MadeKey out{key.public_key(), delivery.wrapped(), {}};
-  if (!delivery.recipient) {
-    TRY(out.body, encode_pkcs8(key));
-    return out;
-  }
-  const Signer ca{site.ca.key, site.ca.chain()};
-  TRY(const Bytes sealed,
-      seal_key(key, *delivery.recipient, delivery.capabilities, site.key_signer.key ? site.key_signer : ca));
-  out.body = Secret(BytesView(sealed));
-  return out;
 }
 
 std::size_t size_of(const Response& r) {
@@ -117,7 +103,7 @@ class EstServer::Conversation : public std::enable_shared_from_this<Conversation
     feed(Done<Decision>{{ask.ticket}, std::move(answer)});
   }
   void perform(const Ask<MakeKeyFor>& ask) {
-    auto made = make_key_for(*site_, ask.question.delivery);
+    auto made = site::make_key_for(ask.question.delivery, {site_->key_signer, {site_->ca.key, site_->ca.chain()}});
     if (!made) {
       trouble_ = made.error();
     }

@@ -21,7 +21,7 @@ struct EstSite {
   site::Policy policy;
   site::Ca ca;
   std::shared_ptr<site::Signer> signer;  // null: the CA's own key, at once
-  Signer key_signer = {};                // of keys that we make and wrap; without a key the CA signs itself
+  Signer key_signer = {};                // of keys that we make and wrap; if it cannot, the CA signs itself
   Bytes revocation_list;                 // DER, served at /.well-known/imprint/crl
 };
 
@@ -42,8 +42,8 @@ class EstServer {
   std::uint16_t port() const;
   // On the loop's thread: later requests see this.
   void set_site(std::shared_ptr<const EstSite> site) { site_ = std::move(site); }
-  void set_tls(std::shared_ptr<io::TlsContext> tls);       // over HTTPS
-  void set_dtls(std::shared_ptr<io::DtlsContext> dtls);    // over CoAPS
+  void set_tls(std::shared_ptr<io::TlsContext> tls);     // over HTTPS
+  void set_dtls(std::shared_ptr<io::DtlsContext> dtls);  // over CoAPS
   void drain(Duration grace, std::function<void()> done);
   io::HttpsServerStats stats() const;        // over HTTPS
   io::CoapsServerStats coaps_stats() const;  // over CoAPS

@@ -47,9 +47,7 @@ bool may_unwrap(const Certificate& certificate) {
 Status choose_delivery(const Profile& profile, store::Reader& store, const Device& device, const Admit& q, Instant now,
                        Decision& d) {
   const KeyWrapping& asked = q.request->wrapping;
-  KeyDelivery out;
-  out.type = q.request->key.type;
-  out.capabilities = asked.capabilities;
+  KeyDelivery out{q.request->key.type, {}, asked.capabilities};
   if (profile.server_keys == ServerKeys::no) {
     refuse(d, kNoServerKeys, "profile " + profile.name);
     return Ok{};
@@ -59,25 +57,50 @@ Status choose_delivery(const Profile& profile, store::Reader& store, const Devic
     return Ok{};
   }
   if (asked.own_key_id) {
-    TRY(out.recipient, find_certificate(store, device, q, *asked.own_key_id, now));
-    if (!out.recipient) {
+    TRY(const auto recipient, find_certificate(store, device, q, *asked.own_key_id, now));
+    if (!recipient) {
       refuse(d, kNoWrapKey, "key " + hex(*asked.own_key_id));
       return Ok{};
     }
-    if (!may_unwrap(*out.recipient)) {
-      refuse(d, kWrapUsage, "certificate " + out.recipient->subject.text);
+    if (!may_unwrap(*recipient)) {
+      refuse(d, kWrapUsage, "certificate " + recipient->subject.text);
       return Ok{};
     }
-    if (!choose_algorithms(asked.capabilities, *out.recipient, strength_bits(out.type))) {
+    if (!choose_algorithms(asked.capabilities, *recipient, strength_bits(out.type))) {
       refuse(d, kNoCommonCipher, "for a key of type " + std::string(name(out.type)));
       return Ok{};
     }
-  } else if (profile.server_keys == ServerKeys::wrapped) {
+    out.form = *recipient;
+  } else if (profile.server_keys == ServerKeys::clear) {
+    out.form = KeyDelivery::InClear{};
+  } else {
     refuse(d, kMustWrap, "profile " + profile.name);
     return Ok{};
   }
   d.delivery = std::move(out);
   return Ok{};
+}
+
+Result<MadeKey> make_key_for(const KeyDelivery& delivery, const std::vector<imprint::Signer>& signers) {
+  CHECK_OR(!std::holds_alternative<KeyDelivery::SharedKeyId>(delivery.form), Error{Fault::refused, kNoWrapKey});
+  const auto* const recipient = std::get_if<Certificate>(&delivery.form);
+  const auto by = std::ranges::find_if(signers, [](const imprint::Signer& s) {
+    return s.key && !s.chain.empty() && signs_cms(s.key.public_key().type);
+  });
+  CHECK_OR(recipient == nullptr || by != signers.end(), Error{Fault::refused, kKeySigner});
+  TRY(const PrivateKey key, PrivateKey::generate(delivery.type));
+  MadeKey out{key.public_key(), recipient != nullptr, {}};
+  if (recipient == nullptr) {
+    TRY(out.body, encode_pkcs8(key));
+    return out;
+  }
+  const auto sealed = seal_key(key, *recipient, delivery.capabilities, *by);
+  if (!sealed && sealed.error().fault == Fault::unsupported) {
+    return Error{Fault::refused, kNoCommonCipher};
+  }
+  CHECK_OR(sealed, sealed.error());
+  out.body = Secret(BytesView(*sealed));
+  return out;
 }
 
 Result<std::optional<LostAnswer>> lost_answer(const Policy& policy, store::Reader& store, const Admit& q, Instant now) {

@@ -119,8 +119,58 @@ TEST_F(ServerKeyPolicy, a_type_of_key_that_the_profile_has_not) {
 TEST_F(ServerKeyPolicy, the_key_of_the_certificate_presented_may_unwrap) {
   const Decision d = decide(own_key());
   ASSERT_EQ(d.verdict, Verdict::issue) << d.reason;
-  ASSERT_TRUE(d.delivery && d.delivery->recipient);
-  EXPECT_EQ(d.delivery->recipient->key, key_.public_key());
+  ASSERT_TRUE(d.delivery.has_value());
+  const auto* const recipient = std::get_if<Certificate>(&d.delivery->form);
+  ASSERT_NE(recipient, nullptr);
+  EXPECT_EQ(recipient->key, key_.public_key());
+}
+
+// What the server makes of a decision: never a key in clear unless the decision says so.
+TEST_F(ServerKeyPolicy, a_shared_key_that_is_not_held_gets_no_key) {
+  const std::vector<imprint::Signer> signers{{owner_.key, owner_.chain()}};
+  for (const Bytes& id : {Bytes{}, Bytes{1, 2, 3}}) {
+    const auto made = make_key_for({KeyType::p256, KeyDelivery::SharedKeyId{id}, cms_capabilities()}, signers);
+    ASSERT_FALSE(made);
+    EXPECT_EQ(made.error().rule, &kNoWrapKey);
+  }
+  EXPECT_FALSE(make_key_for(KeyDelivery{}, signers)) << "a delivery that nobody has filled in";
+}
+
+TEST_F(ServerKeyPolicy, a_key_is_made_as_decided) {
+  const std::vector<imprint::Signer> signers{{owner_.key, owner_.chain()}};
+  const auto clear = make_key_for(*decide({}).delivery, signers);
+  ASSERT_TRUE(clear);
+  EXPECT_FALSE(clear->wrapped);
+  EXPECT_EQ(parse_pkcs8(clear->body)->public_key(), clear->key);
+  const auto wrapped = make_key_for(*decide(own_key()).delivery, signers);
+  ASSERT_TRUE(wrapped);
+  EXPECT_TRUE(wrapped->wrapped);
+  EXPECT_FALSE(parse_pkcs8(wrapped->body));
+  const auto inside = open_signed_key(*open_envelope(wrapped->body.expose(), key_));
+  ASSERT_TRUE(inside);
+  EXPECT_EQ(inside->key.public_key(), wrapped->key);
+  EXPECT_EQ(inside->signer, owner_.certificate);
+}
+
+TEST_F(ServerKeyPolicy, a_key_that_signs_no_cms_leaves_it_to_the_ca) {
+  const Ca quiet = *make_root(KeyType::ed25519, *Name::from_text("CN=Quiet"), kNow, kYear, rng_);
+  const imprint::Signer ed25519{quiet.key, quiet.chain()};
+  const KeyDelivery wrapped = *decide(own_key()).delivery;
+  const auto by_ca = make_key_for(wrapped, {ed25519, {owner_.key, owner_.chain()}});
+  ASSERT_TRUE(by_ca);
+  EXPECT_EQ(open_signed_key(*open_envelope(by_ca->body.expose(), key_))->signer, owner_.certificate);
+  const auto by_none = make_key_for(wrapped, {{}, ed25519});
+  ASSERT_FALSE(by_none);
+  EXPECT_EQ(by_none.error().rule, &kKeySigner);
+  EXPECT_TRUE(make_key_for(*decide({}).delivery, {ed25519})) << "nothing to sign in clear";
+}
+
+TEST_F(ServerKeyPolicy, what_cannot_be_wrapped_is_not_sent_in_clear) {
+  KeyDelivery delivery = *decide(own_key()).delivery;
+  delivery.capabilities = {"1.2.840.113549.3.7"};
+  const auto made = make_key_for(delivery, {{owner_.key, owner_.chain()}});
+  ASSERT_FALSE(made);
+  EXPECT_EQ(made.error().rule, &kNoCommonCipher);
 }
 
 TEST_F(ServerKeyPolicy, a_certificate_on_record_may_unwrap) {

@@ -57,6 +57,10 @@ inline constexpr Rule kWrapUsage{"SITE-SERVER-KEYS-USAGE", "the certificate of t
 inline constexpr Rule kNoCommonCipher{"SITE-SERVER-KEYS-CIPHER",
                                       "no algorithm that the request lists wraps this key strongly enough",
                                       "RFC 7030 section 4.4.2", "list AES-CBC as strong as the key asked for"};
+inline constexpr Rule kKeySigner{"SITE-SERVER-KEYS-SIGNER", "no key of ours can sign what a wrapped key travels in",
+                                 "RFC 7030 section 4.4.2",
+                                 "give the server's certificate or the CA an RSA or NIST curve key: Ed25519 signs no "
+                                 "CMS here"};
 
 inline constexpr std::array kRules{&kUnknown,
                                    &kWaiting,
@@ -78,6 +82,7 @@ inline constexpr std::array kRules{&kUnknown,
                                    &kMustWrap,
                                    &kNoWrapKey,
                                    &kWrapUsage,
-                                   &kNoCommonCipher};
+                                   &kNoCommonCipher,
+                                   &kKeySigner};
 
 }  // namespace imprint::site

@@ -120,7 +120,7 @@ Client::on(const Enrolling& s, const Done<Response>& d, Turn& t) const {
     t.arm(std::chrono::seconds(std::clamp<std::int64_t>(*answer.retry_after_s, 1, kMaxRetryAfter_s)));
     return Next(Waiting{std::move(p)});
   }
-  if (answer.status >= 500) {
+  if (answer.status >= 500 && answer.status != 501) {  // 501 does not pass: the server has no such operation
     return rest<Next>(std::move(p), Error{Fault::unreachable, kUnreachable}, sentence_of(answer), t);
   }
   if (is_redirect(answer.status)) {

@@ -114,7 +114,9 @@ Result<OneOf<Client::Keeping, Client::Failed>> Client::on(const Unwrapping& s, c
   }
   const auto inside = open_signed_key(*d.answer);
   if (!inside) {
-    return Next(fail(inside.error().fault, kKeyEnvelope));
+    const Error& why = inside.error();
+    const bool of_signature = why.fault == Fault::unauthentic || why.fault == Fault::unsupported;
+    return Next(fail(why.fault, of_signature ? kKeySigner : kKeyEnvelope, std::string(why.what)));
   }
   if (!holds(may_sign(*inside, s.p, *s.tls, t.now()))) {
     return Next(fail(Fault::unauthentic, kKeySigner, inside->signer.subject.text));

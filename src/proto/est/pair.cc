@@ -170,9 +170,12 @@ void Pair::perform(const Client::Turn::Action& action) {
           [&](const Ask<SignRequest>& a) { sign(a); },
           [&](const Ask<OpenEnvelope>& a) {
             const auto own = keys.find(a.question.key_id);
-            inputs_.push_back(Done<Secret>{{a.ticket},
-                                           own == keys.end() ? open_envelope(a.question.message, shared_key)
-                                                             : open_envelope(a.question.message, own->second)});
+            auto opened = own == keys.end() ? open_envelope(a.question.message, shared_key)
+                                            : open_envelope(a.question.message, own->second);
+            if (on_opened) {
+              on_opened(opened);
+            }
+            inputs_.push_back(Done<Secret>{{a.ticket}, std::move(opened)});
           },
           [&](const Ask<KeepKey>& a) {
             const auto key = parse_pkcs8(a.question.pkcs8);
@@ -312,7 +315,11 @@ void Pair::drive(const ServerMessage& message, Response& out) {
                                                             : Result<Decision>(decide(a.question))});
               },
               [&](const Ask<MakeKeyFor>& a) {
-                inputs.push_back(Done<MadeKey>{{a.ticket}, make_key(a.question.delivery)});
+                auto made = make_key(a.question.delivery);
+                if (on_made_key) {
+                  on_made_key(made);
+                }
+                inputs.push_back(Done<MadeKey>{{a.ticket}, std::move(made)});
               },
               [&](const Ask<Issue>& a) {
                 inputs.push_back(Done<Bytes>{{a.ticket}, issue(a.question.grant)});
@@ -341,9 +348,12 @@ Decision Pair::decide(const Admit& q) {
   const auto before = std::ranges::find(issued, q.request_key, &Issued::request_key);
   if (q.request.possession() == nullptr) {
     const KeyWrapping& asked = q.request->wrapping;
-    d.delivery = KeyDelivery{q.request->key.type, asked.shared_key_id.value_or(Bytes{}), {}, asked.capabilities};
+    d.delivery = KeyDelivery{q.request->key.type, KeyDelivery::InClear{}, asked.capabilities};
+    if (asked.shared_key_id) {
+      d.delivery->form = KeyDelivery::SharedKeyId{*asked.shared_key_id};
+    }
     if (asked.own_key_id) {
-      d.delivery->recipient = (*q.session->proven)->leaf;
+      d.delivery->form = (*q.session->proven)->leaf;
     }
     d.supersedes = before == issued.end() ? Bytes{} : Certificate::parse(issued.back().certificate)->serial;
   } else if (d.verdict == Verdict::issue && before != issued.end()) {
@@ -372,7 +382,8 @@ Result<MadeKey> Pair::make_key(const KeyDelivery& delivery) {
     TRY(out.body, encode_pkcs8(key));
     return out;
   }
-  const Recipient to = delivery.recipient ? Recipient(*delivery.recipient) : Recipient(shared_key);
+  const auto* const recipient = std::get_if<Certificate>(&delivery.form);
+  const Recipient to = recipient != nullptr ? Recipient(*recipient) : Recipient(shared_key);
   TRY(const Bytes sealed, seal_key(key, to, delivery.capabilities, {key_signer.key, {key_signer.certificate}}));
   out.body = Secret(BytesView(sealed));
   return out;

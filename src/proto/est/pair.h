@@ -66,6 +66,8 @@ class Pair {
   std::function<void(Response&, const Request&)> on_response;  // on its way back
   std::function<void(Decision&, const Admit&)> on_decision;
   std::function<void(CertificateTemplate&)> on_issue;
+  std::function<void(Result<MadeKey>&)> on_made_key;
+  std::function<void(Result<Secret>&)> on_opened;     // what the device found in an envelope
   unsigned lose_connections = 0;                      // the next opens that fail
   std::map<std::string, unsigned> lose_answers;       // by the end of the path: answers that never come
   Error lost_with{Fault::unreachable, "connection"};  // how the two end

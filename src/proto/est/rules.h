@@ -10,7 +10,7 @@ namespace imprint::est {
 // ---- requests that a server reads ----
 inline constexpr Rule kNoSuchOperation{
     "EST-OPERATION", "there is no such EST operation at this path", "RFC 7030 section 3.2.2",
-    "ask for cacerts, csrattrs, simpleenroll or simplereenroll under /.well-known/est/"};
+    "ask for cacerts, csrattrs, simpleenroll, simplereenroll or serverkeygen under /.well-known/est/"};
 inline constexpr Rule kNoSuchLabel{"EST-LABEL", "no profile has this label", "RFC 7030 section 3.2.2",
                                    "use a label that the site has configured, or none"};
 inline constexpr Rule kWantsGet{"EST-METHOD-GET", "the operation wants GET", "RFC 7030 section 3.2.2",
@@ -78,6 +78,8 @@ inline constexpr Rule kServerNotUnderCa{
 inline constexpr Rule kCoapsNeeds{"EST-COAPS-CREDENTIAL",
                                   "EST over CoAPS wants a certificate and anchors from the start", "RFC 9148 section 3",
                                   "give the device both (--cert, --key, --anchors), or onboard it over https"};
+inline constexpr Rule kCoapsNoKeys{"EST-COAPS-SERVERKEYGEN", "over CoAPS no keys are asked for that the server makes",
+                                   "RFC 9148 section 4.8", "ask over https, or let the device make its key"};
 inline constexpr Rule kServerAlert{"EST-SERVER-ALERT", "the server ended the handshake", "RFC 8446 section 6",
                                    "the detail names its alert: mostly our certificate or key is not to its liking"};
 inline constexpr Rule kServerName{
@@ -112,8 +114,11 @@ inline constexpr Rule kKeyInClear{"EST-KEY-IN-CLEAR", "a wrapped key was asked f
                                   "RFC 7030 section 4.4.1", "the server has to wrap it; its operator has to be told"};
 inline constexpr Rule kKeyEnvelope{"EST-KEY-ENVELOPE", "the wrapped key cannot be opened or read",
                                    "RFC 7030 section 4.4.2", "the server has to wrap it for the key that was named"};
-inline constexpr Rule kKeySigner{"EST-KEY-SIGNER", "the wrapped key is not signed by the owner's server or CA",
-                                 "RFC 7030 section 4.4.2", "the server has to sign with its own or its CA's key"};
+inline constexpr Rule kKeySigner{"EST-KEY-SIGNER",
+                                 "the wrapped key is not signed by the owner's server or CA, or not so that we can "
+                                 "verify it",
+                                 "RFC 7030 section 4.4.2",
+                                 "the server has to sign with its own or its CA's key, RSA or NIST curve"};
 inline constexpr Rule kKeyWeak{"EST-KEY-WEAK", "the key that the server made is weaker than what was asked for",
                                "RFC 7030 section 4.4", "the server has to honour the request's type of key"};
 inline constexpr Rule kRetryAfter{"EST-RETRY-AFTER", "202 without a Retry-After", "RFC 7030 section 4.2.3",
@@ -155,6 +160,7 @@ inline constexpr std::array kRules{&kNoSuchOperation,
                                    &kServerUntrusted,
                                    &kServerNotUnderCa,
                                    &kCoapsNeeds,
+                                   &kCoapsNoKeys,
                                    &kServerAlert,
                                    &kServerName,
                                    &kNoAnchors,

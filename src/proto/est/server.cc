@@ -106,6 +106,10 @@ std::string learn_applicant(const Session& session, const Decision& decision, Se
   return {};
 }
 
+bool asks_to_wrap(const CertificateRequest& request) {
+  return request.wrapping.shared_key_id || request.wrapping.own_key_id;
+}
+
 // What the server believes of the key: the applicant has shown that it holds it, or was sent it.
 void learn_key(const Server::Issuing& s, const std::string& peer, Server::Turn& t) {
   const std::string& device = s.decision.grant.device;
@@ -222,8 +226,7 @@ Result<OneOf<Server::Admitting, Server::Idle>> Server::on(const Idle&, const Gen
   const CertificateRequest& request = m.request.request;
   const KeyWrapping& wrapping = request.wrapping;
   CHECK_OR(!(wrapping.shared_key_id && wrapping.own_key_id), Error{Fault::malformed, kWrappingTwice});
-  const bool wrapped = wrapping.shared_key_id || wrapping.own_key_id;
-  CHECK_OR(!wrapped || !wrapping.capabilities.empty(), Error{Fault::malformed, kNoCapabilities});
+  CHECK_OR(!asks_to_wrap(request) || !wrapping.capabilities.empty(), Error{Fault::malformed, kNoCapabilities});
   TRY(Ok{}, check_linking(request, *m.session, label->second, config_->owner_anchors));
   Bytes key = request_key(*m.session, m.login, m.label, request, true);
   const auto ticket = t.ask(Admit{m.session, m.login, m.label, false, m.request, key});
@@ -242,7 +245,9 @@ Result<OneOf<Server::Issuing, Server::Keying, Server::Idle>> Server::on(const Ad
   switch (decision.verdict) {
     case Verdict::issue: {
       if (s.request.possession() == nullptr) {
-        CHECK_OR(decision.delivery, Error{Fault::internal, "decision: delivery"});
+        // Never in clear where the request says otherwise, whatever the policy has made of it.
+        CHECK_OR(decision.delivery && (decision.delivery->wrapped() || !asks_to_wrap(*s.request)),
+                 Error{Fault::internal, "decision: delivery"});
         const auto key_ticket = t.ask(MakeKeyFor{*decision.delivery});
         return Next(Keying{s.from, s.session, s.request, s.request_key, decision, key_ticket});
       }
@@ -292,10 +297,15 @@ Result<Server::Idle> Server::on(const Admitting& s, const Gone& g, Turn&) const 
 Result<OneOf<Server::Issuing, Server::Idle>> Server::on(const Keying& s, const Done<MadeKey>& d, Turn& t) const {
   using Next = OneOf<Issuing, Idle>;
   if (!d.answer) {
-    const bool final = d.answer.error().fault == Fault::unsupported;
-    tell(t, s.from, final ? refusal(403, kNoCapability) : come_back(503, kSignerSilent, kComeBackSoon_s));
+    const Error& why = d.answer.error();
+    const Rule* const rule = why.rule != nullptr               ? why.rule
+                             : why.fault == Fault::unsupported ? &kNoCapability
+                                                               : nullptr;
+    tell(t, s.from, rule != nullptr ? refusal(403, *rule) : come_back(503, kSignerSilent, kComeBackSoon_s));
     return Next(Idle{});
   }
+  CHECK_OR(s.decision.delivery && d.answer->wrapped == s.decision.delivery->wrapped(),
+           Error{Fault::internal, "made key: form"});
   Decision decision = s.decision;
   decision.grant.spki = d.answer->key.spki;
   const auto ticket = t.ask(Issue{decision.grant});

@@ -129,6 +129,8 @@ TEST(ServerKey, off_by_default) {
   KeyPair p;
   p.config.labels[""].server_keys = false;
   p.run();
+  expect_failed(p, kRefused);
+  EXPECT_EQ(p.server_refused.size(), 1U) << "asked once, not again";
   ASSERT_FALSE(p.server_refused.empty());
   EXPECT_EQ(p.server_refused.back().rule, &kKeysNotMade);
   EXPECT_TRUE(p.issued.empty());
@@ -190,6 +192,69 @@ TEST(ServerKey, a_wrapped_key_in_clear_is_refused) {
   p.on_csr = [](RequestTemplate& t) { t.wrapping = {}; };
   p.run();
   expect_failed(p, kKeyInClear);
+}
+
+// Whatever the policy says and whoever makes the key: what the request wants wrapped does not leave in clear.
+TEST(ServerKey, the_server_sends_nothing_in_clear_where_the_request_says_wrapped) {
+  KeyPair p;
+  p.plan.attempts = 1;
+  p.wrap_for_own_key();
+  p.on_decision = [](Decision& d, const Admit&) { d.delivery->form = KeyDelivery::InClear{}; };
+  p.run();
+  ASSERT_FALSE(p.server_refused.empty());
+  EXPECT_EQ(p.server_refused.back().what, "decision: delivery");
+  EXPECT_TRUE(p.issued.empty());
+
+  KeyPair q;
+  q.plan.attempts = 1;
+  q.wrap_for_own_key();
+  q.on_made_key = [](Result<MadeKey>& made) {
+    made->wrapped = false;
+    made->body = *encode_pkcs8(*PrivateKey::generate(KeyType::p256));
+  };
+  q.run();
+  ASSERT_FALSE(q.server_refused.empty());
+  EXPECT_EQ(q.server_refused.back().what, "made key: form");
+  EXPECT_TRUE(q.issued.empty());
+}
+
+TEST(ServerKey, why_no_key_could_be_made_is_told_by_its_rule) {
+  constexpr Rule kWhy{"TEST-WHY", "no key", "ours", "none"};
+  KeyPair p;
+  p.wrap_for_own_key();
+  p.on_made_key = [&kWhy](Result<MadeKey>& made) { made = Error{Fault::refused, kWhy}; };
+  p.run();
+  expect_failed(p, kRefused);
+  EXPECT_NE(p.detail().find("TEST-WHY"), std::string::npos) << p.detail();
+  EXPECT_TRUE(p.issued.empty());
+}
+
+TEST(ServerKey, a_signature_that_does_not_verify_is_the_signers_fault) {
+  KeyPair p;
+  p.wrap_with_shared_key();
+  p.on_opened = [](Result<Secret>& opened) {
+    Bytes changed = to_bytes(opened->expose());
+    changed.back() ^= 1U;  // of the signature, which comes last
+    opened = Secret(BytesView(changed));
+  };
+  p.run();
+  expect_failed(p, kKeySigner);
+}
+
+TEST(ServerKey, what_is_no_signed_key_is_unreadable) {
+  KeyPair p;
+  p.wrap_with_shared_key();
+  p.on_opened = [](Result<Secret>& opened) { opened = Secret("no SignedData"); };
+  p.run();
+  expect_failed(p, kKeyEnvelope);
+}
+
+TEST(ServerKey, over_coaps_the_device_does_not_ask_for_one) {
+  KeyPair p;
+  p.plan.server = *Uri::parse("coaps://est.example");
+  p.run();
+  expect_failed(p, kCoapsNoKeys);
+  EXPECT_TRUE(p.opened.empty());
 }
 
 TEST(ServerKey, an_envelope_for_somebody_else_is_refused) {
