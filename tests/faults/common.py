@@ -135,6 +135,7 @@ class Site:
         said = json.loads(self.endpoints().read_text())
         self.est = said["est"]
         self.port = int(said["est"].rsplit(":", 1)[1])
+        self.coaps_port = int(said.get("coaps", ":0").rsplit(":", 1)[1])
         self.api_port = int(said["api"].rsplit(":", 1)[1])
         return True
 

@@ -336,10 +336,7 @@ Result<Server::Idle> Server::on(const Issuing& s, const Done<Bytes>& d, Turn& t)
 
 Result<Server::Issuing> Server::on(const Issuing& s, const Gone& g, Turn&) const {
   CHECK_OR(g.exchange == s.from, Error{Fault::stale, "not the exchange that waits"});
-  Issuing next = s;
-  next.from = kNobody;
-  next.made.reset();  // it reaches nobody any more
-  return next;
+  return Issuing{kNobody, s.session, s.request, s.request_key, s.decision, std::nullopt, s.awaits};  // without the key
 }
 
 }  // namespace imprint::est
