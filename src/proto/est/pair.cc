@@ -170,12 +170,12 @@ void Pair::perform(const Client::Turn::Action& action) {
           [&](const Ask<SignRequest>& a) { sign(a); },
           [&](const Ask<OpenEnvelope>& a) {
             const auto own = keys.find(a.question.key_id);
-            auto opened = own == keys.end() ? open_envelope(a.question.message, shared_key)
+            auto inside = own == keys.end() ? open_envelope(a.question.message, shared_key)
                                             : open_envelope(a.question.message, own->second);
             if (on_opened) {
-              on_opened(opened);
+              on_opened(inside);
             }
-            inputs_.push_back(Done<Secret>{{a.ticket}, std::move(opened)});
+            inputs_.push_back(Done<Secret>{{a.ticket}, std::move(inside)});
           },
           [&](const Ask<KeepKey>& a) {
             const auto key = parse_pkcs8(a.question.pkcs8);
@@ -347,12 +347,12 @@ Decision Pair::decide(const Admit& q) {
   }
   const auto before = std::ranges::find(issued, q.request_key, &Issued::request_key);
   if (q.request.possession() == nullptr) {
-    const KeyWrapping& asked = q.request->wrapping;
-    d.delivery = KeyDelivery{q.request->key.type, KeyDelivery::InClear{}, asked.capabilities};
-    if (asked.shared_key_id) {
-      d.delivery->form = KeyDelivery::SharedKeyId{*asked.shared_key_id};
+    const KeyWrapping& wrapping = q.request->wrapping;
+    d.delivery = KeyDelivery{q.request->key.type, KeyDelivery::InClear{}, wrapping.capabilities};
+    if (wrapping.shared_key_id) {
+      d.delivery->form = KeyDelivery::SharedKeyId{*wrapping.shared_key_id};
     }
-    if (asked.own_key_id) {
+    if (wrapping.own_key_id) {
       d.delivery->form = (*q.session->proven)->leaf;
     }
     d.supersedes = before == issued.end() ? Bytes{} : Certificate::parse(issued.back().certificate)->serial;
