@@ -4,13 +4,14 @@
 . "$(dirname "$0")/common.sh"
 
 needs serverkeygen curl openssl
-make_site
+make_idevids 1
 cat >"$work/imprint.toml" <<'TOML'
 [profiles.default]
 server_keys = "clear"
 
 [profiles.careful]
 server_keys = "wrapped"
+key_usage = ["digitalSignature", "keyAgreement"]
 TOML
 start_imprint --config "$work/imprint.toml"
 
@@ -60,4 +61,21 @@ chmod 600 "$work/token"
 runs "our client asks" imprint onboard est --server "$est" --anchors "$anchors" --user SK-3 --password-file "$work/token" \
   --server-key clear --out "$work/SK-3"
 runs "its key fits its certificate" same_key "$work/SK-3/cert.pem" "$work/SK-3/key.pem"
+
+# Wrapped for the key of the certificate that the client presents, where its usage allows that.
+token=$(add_device SK-4 --one-time --label careful)
+printf '%s' "$token" >"$work/token"
+runs "our client with a key of its own" imprint onboard est --server "$est" --anchors "$anchors" --label careful --user SK-4 \
+  --password-file "$work/token" --out "$work/SK-4"
+cp "$work/SK-4/key.pem" "$work/own.pem"
+runs "renews by a wrapped key of the server's" imprint onboard est --server "$est" --label careful --renew --server-key wrapped \
+  --out "$work/SK-4"
+runs "that key fits its certificate" same_key "$work/SK-4/cert.pem" "$work/SK-4/key.pem"
+is "and is another one" different "$(same_key "$work/SK-4/cert.pem" "$work/own.pem" || echo different)"
+imprint onboard est --server "$est" --anchors "$anchors" --device "$idevids/WIDGET-0001" --server-key wrapped \
+  --out "$work/widget" >"$work/refused.log" 2>&1
+runs "an IDevID for signatures alone unwraps nothing" grep -q SITE-SERVER-KEYS-USAGE "$work/refused.log"
+imprint onboard est --server "${est/https/coaps}" --anchors "$anchors" --device "$idevids/WIDGET-0001" --server-key clear \
+  --out "$work/widget" >"$work/refused.log" 2>&1
+runs "over CoAPS our client asks for none" grep -q EST-COAPS-SERVERKEYGEN "$work/refused.log"
 finish
