@@ -1,131 +1,24 @@
 #include <atomic>
 #include <csignal>
 #include <cstdio>
-#include <filesystem>
 #include <nlohmann/json.hpp>
 
+#include "app/bench_site.h"
 #include "app/cli.h"
 #include "app/cli_rules.h"
-#include "bench/est.h"
-#include "codec/base64.h"
-#include "crypto/random.h"
-#include "factory/line.h"
+#include "bench/coaps.h"
 #include "io/file.h"
-#include "io/loop.h"
-#include "site/operations.h"
 
 namespace imprint::app {
 namespace {
-
-namespace fs = std::filesystem;
 
 constexpr double kAimRatio = 1.3;
 constexpr double kAimIdle_kib = 40;
 constexpr double kAimP99_ms = 10;
 
-struct Options {
-  double seconds = 2;
-  unsigned at_once = 64;
-  unsigned idle = 1000;
-  unsigned devices = 256;
-};
+constexpr unsigned kIdle = 1000, kIdleCoaps = 20000;
 
 std::atomic<bool> interrupted{false};
-
-// A folder that goes when the measurement is over.
-class Scratch {
- public:
-  static Result<std::unique_ptr<Scratch>> make() {
-    SystemRng rng;
-    const auto path = fs::temp_directory_path() / ("imprint-bench-" + hex(random_secret(rng, 6).expose()));
-    TRY([[maybe_unused]] const Ok made, io::make_folder(path.string()));
-    return std::unique_ptr<Scratch>(new Scratch(path.string()));
-  }
-  Scratch(const Scratch&) = delete;
-  Scratch& operator=(const Scratch&) = delete;
-  ~Scratch() {
-    std::error_code ignored;
-    fs::remove_all(path_, ignored);
-  }
-  const std::string& path() const { return path_; }
-
- private:
-  explicit Scratch(std::string path) : path_(std::move(path)) {}
-  std::string path_;
-};
-
-// Registers the devices as a manifest would, and gives the first one a password too.
-Status fill_store(const Config& config, const DataFolder& folder, const std::vector<factory::Born>& born,
-                  const Secret& password, const site::Act& act) {
-  TRY(const auto store, open_store(config));
-  std::vector<ManifestEntry> entries;
-  for (const factory::Born& one : born) {
-    entries.push_back(one.entry);
-  }
-  const std::string& first = entries.front().id;
-  const DeviceSecret secret{first, first, false, site::secret_mac(folder.pepper, first, password), false};
-  return store->write([&](store::Writer& w) -> Status {
-    std::vector<site::Imported> results;
-    TRY([[maybe_unused]] const Ok taken, site::import_manifest(w, folder.pepper, entries, act, results));
-    return w.add_secret(secret);
-  });
-}
-
-Status write_config(Config config, std::uint32_t threads, const std::string& path) {
-  config.threads = threads;
-  return io::write_file(path, view(config_text(config)));
-}
-
-// A site with its CA, a maker, and devices with IDevIDs, all new.
-Result<bench::EstPlan> make_site(const Options& options, const std::string& folder) {
-  SystemRng rng;
-  const Instant now = io::wall_clock();
-  Config config;
-  config.data = folder;
-  config.est = config.api = {"127.0.0.1", 0};
-  config.unknown = site::Unknown::refuse;
-  config.certificates_per_device = 1'000'000;
-  TRY(const DataFolder data, open_data_folder(config, now, rng));
-  TRY(const Name name, Name::from_text("CN=Imprint Bench Factory"));
-  TRY(const site::Ca maker, site::make_root(KeyType::p256, name, now, std::chrono::hours(24 * 365), rng));
-  TRY([[maybe_unused]] const Ok known, add_maker(folder, maker.certificate));
-  factory::Order order;
-  order.model = "bench";
-  order.count = options.devices;
-  TRY(const auto born, factory::make(order, maker, now, rng));
-  const std::string password = hex(random_secret(rng, 20).expose());
-  TRY([[maybe_unused]] const Ok filled, fill_store(config, data, born, Secret(password), {"bench", now}));
-
-  bench::EstPlan out;
-  out.data = folder;
-  out.one_core_config = folder + "/one-core.toml";
-  out.all_cores_config = folder + "/all-cores.toml";
-  TRY([[maybe_unused]] const Ok one, write_config(config, 1, out.one_core_config));
-  TRY([[maybe_unused]] const Ok all, write_config(config, 0, out.all_cores_config));
-  for (const factory::Born& device : born) {
-    out.devices.push_back({device.entry.id, device.key, device.chain.front()});
-  }
-  out.maker = maker.certificate;
-  out.tls_chain = data.tls_chain;
-  out.tls_key = data.tls_key;
-  out.ca = data.ca.certificate;
-  out.ca_key = data.ca.key;
-  out.login = "Basic " + base64(view(born.front().entry.id + ":" + password));
-  return out;
-}
-
-// Those of devices: the server has one of its own.
-Result<std::int64_t> certificates_on_record(const std::string& folder) {
-  Config config;
-  config.data = folder;
-  TRY(const auto store, open_store(config));
-  TRY(const auto reader, store->read());
-  store::CertificateFilter own;
-  own.device = store::kServer;
-  TRY(const auto of_server, reader->certificates(own));
-  TRY(const std::int64_t all, reader->count("certificates"));
-  return all - static_cast<std::int64_t>(of_server.size());
-}
 
 // ---- what is printed ----
 
@@ -230,6 +123,40 @@ std::string to_text(const bench::EstFigures& f, std::int64_t on_record) {
          std::to_string(on_record) + " certificates on record.\n";
 }
 
+Json to_json(const bench::CoapsFigures& f, std::int64_t on_record) {
+  return {{"protocol", "est-coaps"},
+          {"cores", f.cores},
+          {"pinned", f.pinned},
+          {"ratio", rounded(f.ratio())},
+          {"enrolments", run_json(f.full)},
+          {"handshakes", run_json(f.handshakes)},
+          {"floor",
+           {{"server_us", rounded(f.floor_us)},
+            {"handshake_us", rounded(f.floor_handshake_us)},
+            {"request_us", rounded(f.floor_request_us)},
+            {"certificate_us", rounded(f.floor_certificate_us)}}},
+          {"idle", {{"associations", f.idle}, {"kib_each", rounded(f.idle_kib)}, {"seconds", rounded(f.idle_open_s)}}},
+          {"enrolled", f.enrolled},
+          {"on_record", on_record},
+          {"failed", f.failed},
+          {"first_failure", f.first_failure}};
+}
+
+std::string to_text(const bench::CoapsFigures& f, std::int64_t on_record) {
+  const std::string parts = "handshake " + number(f.floor_handshake_us) + ", request " + number(f.floor_request_us) +
+                            ", certificate " + number(f.floor_certificate_us);
+  const std::string opened = std::to_string(f.idle) + " open, after " + number(f.idle_open_s, 1) + " s";
+  std::string out = table({"run", "a second", "server us", "waited us", "client us", "p50 ms", "p99 ms"},
+                          {row("enrolments, one core", f.full), row("handshakes alone", f.handshakes)});
+  out += "\n" + table({"figure", "value", "what it is made of"},
+                      {{"server CPU for an enrolment", number(f.full.server_us) + " us", ""},
+                       {"its floor, plain OpenSSL over DTLS 1.2", number(f.floor_us) + " us", parts},
+                       {"ratio", number(f.ratio(), 2), ""},
+                       {"an open association", number(f.idle_kib, 1) + " KiB", opened}});
+  return out + "\n" + std::to_string(f.enrolled) + " enrolments, " + std::to_string(f.failed) + " failed, " +
+         std::to_string(on_record) + " certificates on record.\n";
+}
+
 // The last error that a server of the measurement has named, or else its last line; empty if it said nothing.
 std::string last_words(const bench::EstPlan& plan) {
   const auto log = io::read_file(bench::log_of(plan));
@@ -240,38 +167,55 @@ std::string last_words(const bench::EstPlan& plan) {
   return text.substr(at, text.find('\n', at) - at);
 }
 
-OrProblem<bench::EstFigures> measure(const bench::EstPlan& plan) {
-  const auto figures = bench::measure_est(plan);
-  if (figures) {
-    return *figures;
-  }
-  Problem problem(Error{figures.error().fault, kBench});
-  problem.what = figures.error().what;
+// A measurement that broke off, with what the server had to say.
+Problem broken(const Error& error, const bench::EstPlan& plan) {
+  Problem problem(Error{error.fault, kBench});
+  problem.what = error.what;
   const std::string said = last_words(plan);
   problem.state = said.empty() ? "the server said nothing" : "the server's last words: " + said;
   return problem;
 }
 
-OrProblem<Ok> bench_est(const Context& context, const Options& options) {
+// Every enrolment that was counted has to be on record, and none may have failed.
+OrProblem<Ok> account(std::uint64_t enrolled, std::uint64_t failed, const std::string& first_failure,
+                      std::int64_t on_record) {
+  if (failed == 0 && static_cast<std::uint64_t>(on_record) == enrolled) {
+    return Ok{};
+  }
+  Problem problem(Error{Fault::internal, kBench});
+  problem.what = std::to_string(failed) + " enrolments failed, first: " + first_failure;
+  problem.next = "the figures above do not count; run it again on a machine with less other work";
+  return problem;
+}
+
+OrProblem<Ok> bench_est(const Context& context, const BenchOptions& given) {
   std::signal(SIGINT, [](int) { interrupted = true; });
   std::signal(SIGTERM, [](int) { interrupted = true; });
-  TRY(const auto scratch, about(Scratch::make(), "bench"));
-  TRY(auto plan, about(make_site(options, scratch->path()), "bench"));
+  BenchOptions options = given;
+  options.idle = options.idle != 0 ? options.idle : options.coaps ? kIdleCoaps : kIdle;
+  TRY(const auto scratch, about(BenchFolder::make(), "bench"));
+  TRY(auto plan, about(make_bench_site(options, scratch->path()), "bench"));
   plan.seconds = options.seconds;
   plan.at_once = options.at_once;
   plan.idle = options.idle;
   plan.interrupted = &interrupted;
   plan.progress = [&context](std::string_view what) { context.progress(what); };
-  TRY(const bench::EstFigures figures, measure(plan));
-  TRY(const std::int64_t on_record, about(certificates_on_record(scratch->path()), "bench est"));
-  context.print(to_json(figures, on_record), to_text(figures, on_record));
-  if (figures.failed > 0 || static_cast<std::uint64_t>(on_record) != figures.enrolled) {
-    Problem problem(Error{Fault::internal, kBench});
-    problem.what = std::to_string(figures.failed) + " enrolments failed, first: " + figures.first_failure;
-    problem.next = "the figures above do not count; run it again on a machine with less other work";
-    return problem;
+  if (options.coaps) {
+    const auto figures = bench::measure_coaps(plan);
+    if (!figures) {
+      return broken(figures.error(), plan);
+    }
+    TRY(const std::int64_t on_record, about(certificates_on_record(scratch->path()), "bench est"));
+    context.print(to_json(*figures, on_record), to_text(*figures, on_record));
+    return account(figures->enrolled, figures->failed, figures->first_failure, on_record);
   }
-  return Ok{};
+  const auto figures = bench::measure_est(plan);
+  if (!figures) {
+    return broken(figures.error(), plan);
+  }
+  TRY(const std::int64_t on_record, about(certificates_on_record(scratch->path()), "bench est"));
+  context.print(to_json(*figures, on_record), to_text(*figures, on_record));
+  return account(figures->enrolled, figures->failed, figures->first_failure, on_record);
 }
 
 }  // namespace
@@ -279,17 +223,19 @@ OrProblem<Ok> bench_est(const Context& context, const Options& options) {
 void add_bench(Command top) {
   const Command parent = top.group("bench", "Measure what a protocol costs the server, beside its floor.",
                                    "imprint bench est\nimprint bench est --seconds 5 --json");
-  const auto options = std::make_shared<Options>();
+  const auto options = std::make_shared<BenchOptions>();
   const Command command = parent.sub(
       "est",
       "Enrolments over new TLS 1.3 connections with client certificates, each for a fresh P-256 key, against `serve` "
       "in a folder of its own. Aims that are missed are shown and do not change the exit code.",
-      "imprint bench est\nimprint bench est --seconds 5 --at-once 128\nimprint bench est --json | jq .ratio");
+      "imprint bench est\nimprint bench est --seconds 5 --at-once 128\nimprint bench est --coaps --idle 2000\n"
+      "imprint bench est --json | jq .ratio");
   command.option("--seconds", options->seconds, "How long each kind of run takes").between(0.2, 60.0).shows_default();
   command.option("--at-once", options->at_once, "Connections at the same time").between(1U, 512U).shows_default();
-  command.option("--idle", options->idle, "Idle connections whose memory is measured")
-      .between(10U, 5000U)
-      .shows_default();
+  command
+      .option("--idle", options->idle, "Idle connections whose memory is measured (default 1000; 20000 with --coaps)")
+      .between(10U, 100000U);
+  command.flag("--coaps", options->coaps, "Over CoAPS: new DTLS 1.2 associations with client certificates");
   command.option("--devices", options->devices, "Registered devices, who enrol in turn")
       .between(1U, 10000U)
       .shows_default();

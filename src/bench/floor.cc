@@ -12,6 +12,7 @@
 namespace imprint::bench {
 namespace {
 
+constexpr long kMtu = 1232;
 constexpr long kValidity_s = 365L * 24 * 3600;
 
 using Ssl = std::unique_ptr<SSL, Free<SSL_free>>;
@@ -32,10 +33,24 @@ class Stopwatch {
   double begin_;
 };
 
-ServerContext client_context() {
-  ServerContext out(SSL_CTX_new(TLS_client_method()));
-  SSL_CTX_set_min_proto_version(out.get(), TLS1_3_VERSION);
-  SSL_CTX_set1_groups_list(out.get(), "X25519");
+// One suite for both ends over DTLS, the one that RFC 9148 section 3 has everybody support.
+constexpr const char* kDtlsSuite = "ECDHE-ECDSA-AES128-CCM8:@SECLEVEL=0";  // CCM8 is below level 1 by its tag alone
+
+void set_transport(SSL_CTX* context, Transport transport) {
+  if (transport == Transport::tls13) {
+    SSL_CTX_set_min_proto_version(context, TLS1_3_VERSION);
+    SSL_CTX_set1_groups_list(context, "X25519");
+    return;
+  }
+  SSL_CTX_set_min_proto_version(context, DTLS1_2_VERSION);
+  SSL_CTX_set_cipher_list(context, kDtlsSuite);
+  SSL_CTX_set1_groups_list(context, "X25519:P-256");  // below TLS 1.3 the certificate's curve has to be named, too
+  SSL_CTX_set_options(context, SSL_OP_NO_QUERY_MTU | SSL_OP_NO_TICKET);
+}
+
+ServerContext client_context(Transport transport) {
+  ServerContext out(SSL_CTX_new(transport == Transport::tls13 ? TLS_client_method() : DTLS_client_method()));
+  set_transport(out.get(), transport);
   SSL_CTX_set_mode(out.get(), SSL_MODE_NO_AUTO_CHAIN);
   return out;
 }
@@ -50,6 +65,7 @@ bool shake_hands(SSL_CTX* server_context, SSL_CTX* client_context, const Applica
   const Ssl client(SSL_new(client_context));
   SSL_set_bio(client.get(), client_end, client_end);
   SSL_set_connect_state(client.get());
+  SSL_set_mtu(client.get(), kMtu);  // without meaning over TLS
   SSL_use_certificate(client.get(), who.certificate.get());
   SSL_use_PrivateKey(client.get(), who.key.get());
   Ssl server;
@@ -58,6 +74,7 @@ bool shake_hands(SSL_CTX* server_context, SSL_CTX* client_context, const Applica
     server.reset(SSL_new(server_context));
     SSL_set_bio(server.get(), server_end, server_end);
     SSL_set_accept_state(server.get());
+    SSL_set_mtu(server.get(), kMtu);
   }
   for (int i = 0; i < 10 && SSL_is_init_finished(server.get()) == 0; ++i) {
     SSL_do_handshake(client.get());
@@ -149,11 +166,10 @@ bool check_and_issue(const Issuer& issuer, const Enrolment& what, FloorResult& o
 
 void FreeContext::operator()(ssl_ctx_st* context) const { SSL_CTX_free(context); }
 
-ServerContext plain_server_context(const ServerIdentity& server) {
-  ServerContext out(SSL_CTX_new(TLS_server_method()));
+ServerContext plain_server_context(const ServerIdentity& server, Transport transport) {
+  ServerContext out(SSL_CTX_new(transport == Transport::tls13 ? TLS_server_method() : DTLS_server_method()));
   SSL_CTX* raw = out.get();
-  SSL_CTX_set_min_proto_version(raw, TLS1_3_VERSION);
-  SSL_CTX_set1_groups_list(raw, "X25519");
+  set_transport(raw, transport);
   SSL_CTX_set_mode(raw, SSL_MODE_NO_AUTO_CHAIN | SSL_MODE_RELEASE_BUFFERS);
   SSL_CTX_set_num_tickets(raw, 0);  // as the measured server does for clients with a certificate
   SSL_CTX_set_session_cache_mode(raw, SSL_SESS_CACHE_OFF);
@@ -176,9 +192,9 @@ void FloorResult::add(const FloorResult& other) {
 }
 
 Result<FloorResult> run_floor(const ServerIdentity& server, const std::vector<Applicant>& applicants,
-                              const std::vector<Enrolment>& requests, double seconds) {
-  const ServerContext server_context = plain_server_context(server);
-  const ServerContext clients = client_context();
+                              const std::vector<Enrolment>& requests, double seconds, Transport transport) {
+  const ServerContext server_context = plain_server_context(server, transport);
+  const ServerContext clients = client_context(transport);
   const Issuer issuer(server);
   FloorResult out;
   for (const double end = now_s() + seconds; now_s() < end; ++out.done) {

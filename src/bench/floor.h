@@ -1,5 +1,5 @@
-// The least that one enrolment costs with plain OpenSSL and nothing else: the server's half of a mutual TLS 1.3
-// handshake in memory, the check of a request, and the signature of a certificate.
+// The least that one enrolment costs with plain OpenSSL and nothing else: the server's half of a mutual handshake in
+// memory (TLS 1.3, or DTLS 1.2 for CoAPS), the check of a request, and the signature of a certificate.
 #pragma once
 
 #include "bench/work.h"
@@ -24,15 +24,18 @@ struct FloorResult {
   void add(const FloorResult& other);
 };
 
+enum class Transport : std::uint8_t { tls13, dtls12 };
+
 // Runs for this long on the calling thread. Fault::internal if OpenSSL refuses something.
 Result<FloorResult> run_floor(const ServerIdentity& server, const std::vector<Applicant>& applicants,
-                              const std::vector<Enrolment>& requests, double seconds);
+                              const std::vector<Enrolment>& requests, double seconds,
+                              Transport transport = Transport::tls13);
 
 // The context of a server that asks for a client certificate and verifies it by OpenSSL's own means.
 struct FreeContext {
   void operator()(ssl_ctx_st* context) const;
 };
 using ServerContext = std::unique_ptr<ssl_ctx_st, FreeContext>;
-ServerContext plain_server_context(const ServerIdentity& server);
+ServerContext plain_server_context(const ServerIdentity& server, Transport transport = Transport::tls13);
 
 }  // namespace imprint::bench

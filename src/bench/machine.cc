@@ -114,12 +114,18 @@ double quantile(std::vector<double> figures, double part) {
   return figures[static_cast<std::size_t>(at)];
 }
 
-void raise_file_limit() {
+std::size_t raise_file_limit() {
+  constexpr rlim_t kPlenty = 128 * 1024;
   rlimit limit{};
-  if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
-    limit.rlim_cur = limit.rlim_max;
-    setrlimit(RLIMIT_NOFILE, &limit);
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) {
+    return 0;
   }
+  const rlimit more{std::max(limit.rlim_max, kPlenty), std::max(limit.rlim_max, kPlenty)};  // only root may
+  if (setrlimit(RLIMIT_NOFILE, &more) == 0) {
+    return more.rlim_cur;
+  }
+  limit.rlim_cur = limit.rlim_max;
+  return setrlimit(RLIMIT_NOFILE, &limit) == 0 ? limit.rlim_cur : 0;
 }
 
 }  // namespace imprint::bench

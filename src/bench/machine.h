@@ -34,7 +34,7 @@ double anonymous_kib(pid_t pid);
 // The figure below which this part (0..1) of all lies; 0 of none.
 double quantile(std::vector<double> figures, double part);
 
-// Lets the process open as many files as the system allows it.
-void raise_file_limit();
+// Lets the process open as many files as the system allows it; that many.
+std::size_t raise_file_limit();
 
 }  // namespace imprint::bench

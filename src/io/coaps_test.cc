@@ -45,13 +45,13 @@ class CoapsRig {
     what.method = Method::post;
     what.path = "/x";
     what.body = std::move(body);
-    answer.reset();
-    client->request(session, std::move(what), [this](Result<Response> r) { answer = std::move(r); });
+    told.reset();
+    client->request(session, std::move(what), [this](Result<Response> r) { told = std::move(r); });
   }
   Result<Response> ask(std::uint64_t session, Bytes body) {
     start(session, std::move(body));
-    until([this] { return answer.has_value(); });
-    return answer ? *answer : Error{Fault::internal, "test: nothing came"};
+    until([this] { return told.has_value(); });
+    return told ? *told : Error{Fault::internal, "test: nothing came"};
   }
   // Runs the loop until the condition holds; false after ten seconds.
   bool until(const std::function<bool()>& condition) {
@@ -72,7 +72,7 @@ class CoapsRig {
   std::vector<Request> asked;
   std::vector<Exchange> waiting, gone;
   std::vector<std::uint64_t> lost;
-  std::optional<Result<Response>> answer;
+  std::optional<Result<Response>> told;
   std::unique_ptr<CoapsServer> server;
   std::unique_ptr<RequestClient> client;
 };
@@ -101,9 +101,9 @@ TEST(Coaps, an_answer_that_takes_long_still_comes) {
   ASSERT_TRUE(session);
   rig.start((*session)->id, Bytes(10, 1));
   rig.loop.after(Duration(1200), [&rig] { rig.server->reply(rig.waiting.at(0), Response{404}); });
-  ASSERT_TRUE(rig.until([&rig] { return rig.answer.has_value(); }));
-  ASSERT_TRUE(*rig.answer);
-  EXPECT_EQ((*rig.answer)->status, 404);
+  ASSERT_TRUE(rig.until([&rig] { return rig.told.has_value(); }));
+  ASSERT_TRUE(*rig.told);
+  EXPECT_EQ((*rig.told)->status, 404);
   EXPECT_EQ(rig.asked.size(), 1U);
 }
 
@@ -118,8 +118,8 @@ TEST(Coaps, a_client_that_leaves_is_told_to_whoever_was_to_answer) {
   ASSERT_TRUE(rig.until([&rig] { return !rig.gone.empty(); }));
   EXPECT_EQ(rig.gone.front(), rig.waiting.front());
   rig.server->reply(rig.waiting.front(), Response{200});  // nobody is there: nothing happens
-  ASSERT_TRUE(rig.until([&rig] { return rig.answer.has_value(); }));
-  EXPECT_EQ(rig.answer->error().fault, Fault::unreachable);
+  ASSERT_TRUE(rig.until([&rig] { return rig.told.has_value(); }));
+  EXPECT_EQ(rig.told->error().fault, Fault::unreachable);
 }
 
 TEST(Coaps, new_credentials_end_the_connections_of_before_but_not_in_the_middle) {
@@ -133,8 +133,8 @@ TEST(Coaps, new_credentials_end_the_connections_of_before_but_not_in_the_middle)
   ASSERT_TRUE(rig.until([&rig] { return !rig.lost.empty(); }));
   EXPECT_EQ(rig.lost, std::vector{(*idle)->id});
   rig.server->reply(rig.waiting.front(), Response{200});
-  ASSERT_TRUE(rig.until([&rig] { return rig.answer.has_value(); }));
-  EXPECT_TRUE(*rig.answer);
+  ASSERT_TRUE(rig.until([&rig] { return rig.told.has_value(); }));
+  EXPECT_TRUE(*rig.told);
   EXPECT_FALSE(rig.ask((*idle)->id, {}));
   EXPECT_TRUE(rig.open());
 }
@@ -159,8 +159,8 @@ TEST(Coaps, draining_answers_what_was_asked) {
   bool drained = false;
   rig.server->drain(Duration(8000), [&drained] { drained = true; });
   rig.server->reply(rig.waiting.front(), Response{200});
-  ASSERT_TRUE(rig.until([&rig] { return rig.answer.has_value(); }));
-  EXPECT_TRUE(*rig.answer);
+  ASSERT_TRUE(rig.until([&rig] { return rig.told.has_value(); }));
+  EXPECT_TRUE(*rig.told);
   EXPECT_TRUE(rig.until([&drained] { return drained; }));
 }
 
