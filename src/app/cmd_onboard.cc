@@ -190,8 +190,16 @@ void add_options(Command command, OnboardOptions& o) {
   command.option("--subject", o.subject, "Subject to ask for, as in CN=dev-1");
   command.option("--san", o.alt_names, "Alternative name to ask for, as in dns:dev-1.example; may be repeated");
   command.option("--key-type", o.key_type, "Type of the new key, unless the server wants another");
+  const Arg server_key =
+      command.option("--server-key", o.server_key, "Let the server make the key: clear (under TLS alone) or wrapped")
+          .type("clear|wrapped");
+  const Arg wrap_id = command.option("--wrap-key-id", o.wrap_key_id, "How the server knows that key").type("HEX");
+  command.option("--wrap-key", o.wrap_key, "File with the shared key that unwraps it, in place of --key's")
+      .type("FILE")
+      .needs(server_key)
+      .needs(wrap_id);
   const Arg renew = command.flag("--renew", o.renew, "Renew the certificate that is in --out");
-  const Arg same = command.flag("--same-key", o.same_key, "Renew for the same key").needs(renew);
+  const Arg same = command.flag("--same-key", o.same_key, "Renew for the same key").needs(renew).excludes(server_key);
   command.flag("--new-key", o.new_key, "Renew for a new key (the default)").needs(renew).excludes(same);
   command.option("--attempts", o.attempts, "Connections that may fail before it gives up").between(1, 1000);
   command.option("--timeout", o.timeout_s, "Seconds until it gives up").between(1, 7 * 24 * 3600);
@@ -211,7 +219,9 @@ void add_onboard(Command top) {
       "imprint onboard est --server https://localhost:8443 --out dev-1 --anchors ca.pem --user dev-1 --password-file "
       "token\n"
       "imprint onboard est --device acme/acme-0001 --server https://localhost:8443 --fingerprint AB:CD:… --out acme-1\n"
-      "imprint onboard est --server https://localhost:8443 --out dev-1 --renew --same-key");
+      "imprint onboard est --server https://localhost:8443 --out dev-1 --renew --same-key\n"
+      "imprint onboard est --server https://localhost:8443 --out dev-1 --anchors ca.pem --user dev-1 --password-file "
+      "token --server-key clear");
   add_options(command, *options);
   command.runs([options](const Context& c) { return onboard(c, *options); });
 }

@@ -339,6 +339,14 @@ std::vector<ConfigKey<Config>> make_config_keys() {
   };
 }
 
+struct ServerKeysName {
+  std::string_view name;
+  site::ServerKeys value;
+};
+constexpr std::array kServerKeys{ServerKeysName{"no", site::ServerKeys::no},
+                                 ServerKeysName{"wrapped", site::ServerKeys::wrapped},
+                                 ServerKeysName{"clear", site::ServerKeys::clear}};
+
 std::vector<ConfigKey<ProfileConfig>> make_profile_keys() {
   using P = ProfileConfig;
   return {
@@ -385,6 +393,21 @@ std::vector<ConfigKey<ProfileConfig>> make_profile_keys() {
           [](const P& p) { return p.profile.alt_names; }),
       flag<P>("change_names", "Whether a renewal may change names (RFC 6402 section 2.8), within the patterns.",
               [](P& p) -> bool& { return p.profile.change_names; }),
+      text<P>(
+          "server_keys",
+          "Whether the server makes keys for devices that ask (serverkeygen): no, wrapped or clear. A key in clear is "
+          "protected by TLS alone.",
+          [](P& p, const std::string& v) -> Wrong {
+            const auto* const at = std::ranges::find(kServerKeys, std::string_view(v), &ServerKeysName::name);
+            if (at == kServerKeys.end()) {
+              return "must be no, wrapped or clear";
+            }
+            p.profile.server_keys = at->value;
+            return std::nullopt;
+          },
+          [](const P& p) {
+            return std::string(std::ranges::find(kServerKeys, p.profile.server_keys, &ServerKeysName::value)->name);
+          }),
       text<P>(
           "wanted_key", "Type of key that csrattrs asks for; empty: none.",
           [](P& p, const std::string& v) -> Wrong {

@@ -171,6 +171,7 @@ Status open_tls(const Config& config, DataFolder& out, store::Store& store, Inst
 est::Label make_label(const ProfileConfig& profile, const Bytes& ca_certificates) {
   est::Label out;
   out.ca_certificates = ca_certificates;
+  out.server_keys = profile.profile.server_keys != site::ServerKeys::no;
   out.require_linking = profile.require_linking;
   out.ignore_linking = profile.ignore_linking;
   est::CsrAttributes wishes;
@@ -235,6 +236,7 @@ Result<std::shared_ptr<const EstSite>> make_site(const Config& config, const Dat
                                                  Instant now) {
   auto out = std::make_shared<EstSite>();
   out->ca = folder.ca;
+  out->key_signer = {folder.tls_key, folder.tls_chain};
   out->policy.unknown = config.unknown;
   out->policy.retry_after = config.retry_after;
   out->policy.most_live = config.certificates_per_device;

@@ -6,6 +6,7 @@
 
 #include "app/cli_rules.h"
 #include "app/run_file.h"
+#include "crypto/issue.h"
 #include "io/file.h"
 #include "runtime/rules.h"
 
@@ -127,6 +128,39 @@ OrProblem<Name> read_subject(const std::string& text) {
   return *std::move(name);
 }
 
+// Which key the server's one comes wrapped with: a shared one from a file, or that of the credential.
+OrProblem<Ok> take_server_key(const OnboardOptions& options, Onboarding& out) {
+  est::Plan& plan = *out.plan;
+  if (options.server_key.empty()) {
+    return Ok{};
+  }
+  if (options.server_key != "clear" && options.server_key != "wrapped") {
+    return wrong_option("--server-key " + options.server_key, "take clear or wrapped");
+  }
+  plan.server_key = true;
+  if (options.server_key == "clear") {
+    return Ok{};
+  }
+  if (!options.wrap_key.empty()) {
+    const auto id = from_hex(options.wrap_key_id);
+    TRY(const Secret text, read_secret(options.wrap_key));
+    const auto octets = from_hex(as_text(text.expose()));
+    if (!octets || (octets->size() != 16 && octets->size() != 24 && octets->size() != 32) || !id || id->empty()) {
+      return wrong_option("--wrap-key and --wrap-key-id",
+                          "give a file with 32, 48 or 64 hexadecimal digits, and the key's identifier in hexadecimal");
+    }
+    out.storage->set_shared_key({*id, Secret(BytesView(*octets))});
+    plan.wrap = est::WrapKey{"shared", true, *id};
+    return Ok{};
+  }
+  if (!plan.credential) {
+    return wrong_option("--server-key wrapped", "give a certificate to wrap for (--cert and --key), or --wrap-key");
+  }
+  const Certificate& own = plan.credential->chain.front();
+  plan.wrap = est::WrapKey{plan.credential->key_id, false, own.key_id.empty() ? key_identifier(own.key) : own.key_id};
+  return Ok{};
+}
+
 OrProblem<std::vector<GeneralName>> read_alt_names(const std::vector<std::string>& texts) {
   std::vector<GeneralName> out;
   for (const std::string& text : texts) {
@@ -225,6 +259,7 @@ OrProblem<Onboarding> prepare(const OnboardOptions& given) {
   if (options.renew) {
     TRY(Ok{}, take_installed(options, out));
     TRY(Ok{}, take_new_names(options, *out.plan));
+    TRY(Ok{}, take_server_key(options, out));
     out.device = out.device.empty() ? out.plan->names.subject.first("CN") : out.device;
     return out;
   }
@@ -234,6 +269,7 @@ OrProblem<Onboarding> prepare(const OnboardOptions& given) {
     out.plan->login = Login{options.user, std::move(password)};
   }
   TRY(Ok{}, take_names(options, out.device, *out.plan));
+  TRY(Ok{}, take_server_key(options, out));
   out.device = out.device.empty() ? out.plan->names.subject.first("CN") : out.device;
   return out;
 }

@@ -10,6 +10,7 @@ namespace imprint::app {
 struct OnboardOptions {
   std::string server, out, label, device;  // device: folder as the factory wrote it
   std::string anchors, implicit_anchors, certificate, key, user, password_file, fingerprint, subject;
+  std::string server_key, wrap_key, wrap_key_id;  // server_key: clear or wrapped; empty: the device makes its key
   std::vector<std::string> alt_names;
   std::string key_type = "p256";
   bool renew = false, same_key = false, new_key = false, beliefs = false;

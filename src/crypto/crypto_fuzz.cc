@@ -3,6 +3,7 @@
 
 #include "crypto/cms.h"
 #include "crypto/csr.h"
+#include "crypto/enveloped.h"
 
 namespace {
 
@@ -20,7 +21,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     return 0;
   }
   const BytesView in(data + 1, size - 1);
-  switch (data[0] % 5) {
+  switch (data[0] % 7) {
     case 0:
       if (const Result<Certificate> certificate = Certificate::parse(in)) {
         require(equal(certificate->der, in));
@@ -47,6 +48,17 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
       if (const Result<Name> name = Name::from_text(as_text(in))) {
         require(bool(Name::parse(name->der)));
       }
+      break;
+    case 4:
+      if (const Result<SignedKey> found = open_signed_key(Secret(in))) {
+        require(bool(encode_key_package(found->key)));
+      }
+      if (const Result<PrivateKey> key = parse_key_package(Secret(in))) {
+        require(parse_pkcs8(*encode_pkcs8(*key))->public_key() == key->public_key());
+      }
+      break;
+    case 5:
+      (void)open_envelope(in, SharedKey{{1}, Secret("sixteen octets..")});
       break;
     default:
       if (const Result<GeneralName> name = GeneralName::from_text(as_text(in))) {

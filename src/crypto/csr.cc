@@ -16,6 +16,11 @@ constexpr std::string_view kOtpChallenge = "1.2.840.113549.1.9.16.2.56";
 constexpr std::string_view kRevocationChallenge = "1.2.840.113549.1.9.16.2.57";
 constexpr std::string_view kIdentityLinking = "1.2.840.113549.1.9.16.2.58";
 constexpr std::string_view kChangeSubjectName = "1.3.6.1.5.5.7.7.36";
+constexpr std::string_view kCapabilities = "1.2.840.113549.1.9.15";
+constexpr std::string_view kDecryptKey = "1.2.840.113549.1.9.16.2.37";
+constexpr std::string_view kAsymmetricDecryptKey = "1.2.840.113549.1.9.16.2.54";
+constexpr std::size_t kMaxKeyId = 64;
+constexpr std::size_t kMaxCapabilities = 64;
 
 // The three parts of a signed structure, RFC 2986 section 4.2.
 struct Signed {
@@ -85,6 +90,28 @@ Status read_extensions(const der::Item& value, CertificateRequest& out) {
   return Ok{};
 }
 
+Result<Bytes> read_key_id(const der::Item& value) {
+  CHECK_OR(value.tag == der::kOctetString && !value.content.empty() && value.content.size() <= kMaxKeyId,
+           Error{Fault::malformed, "csr: key identifier"});
+  return to_bytes(value.content);
+}
+
+// SEQUENCE OF SEQUENCE { capabilityID, parameters ANY OPTIONAL }: the algorithms that we use need no parameters' look.
+Result<std::vector<std::string>> read_capabilities(const der::Item& value) {
+  const Error bad{Fault::malformed, "csr: SMIMECapabilities"};
+  CHECK_OR(value.tag == der::kSequence, bad);
+  der::Reader list(value.content);
+  std::vector<std::string> out;
+  while (!list.empty()) {
+    CHECK_OR(out.size() < kMaxCapabilities, Error{Fault::limit, "csr: SMIMECapabilities"});
+    der::Reader one(list.next(der::kSequence).content);
+    TRY(std::string id, der::parse_oid(one.next(der::kOid).content));
+    CHECK_OR(list.good() && one.good(), bad);
+    out.push_back(std::move(id));
+  }
+  return out;
+}
+
 // An attribute with one value that we give a meaning to. Others are left alone.
 Status read_attribute(std::string_view id, const der::Item& value, CertificateRequest& out) {
   if (id == kExtensionRequest) {
@@ -100,13 +127,20 @@ Status read_attribute(std::string_view id, const der::Item& value, CertificateRe
     TRY(out.revocation_challenge, read_text(value));
   } else if (id == kChangeSubjectName) {
     TRY(out.change_names, read_change(value));
+  } else if (id == kCapabilities) {
+    TRY(out.wrapping.capabilities, read_capabilities(value));
+  } else if (id == kDecryptKey) {
+    TRY(out.wrapping.shared_key_id, read_key_id(value));
+  } else if (id == kAsymmetricDecryptKey) {
+    TRY(out.wrapping.own_key_id, read_key_id(value));
   }
   return Ok{};
 }
 
 bool known_attribute(std::string_view id) {
   return id == kExtensionRequest || id == kChallengePassword || id == kIdentityLinking || id == kOtpChallenge ||
-         id == kRevocationChallenge || id == kChangeSubjectName;
+         id == kRevocationChallenge || id == kChangeSubjectName || id == kCapabilities || id == kDecryptKey ||
+         id == kAsymmetricDecryptKey;
 }
 
 Status read_attributes(der::Reader attributes, CertificateRequest& out) {
@@ -144,6 +178,27 @@ Bytes encode_change(const ChangeSubjectName& change) {
   return der::sequence({subject, names});
 }
 
+Bytes encode_capabilities(const std::vector<std::string>& capabilities) {
+  Bytes list;
+  for (const std::string& id : capabilities) {
+    const Bytes one = der::sequence({der::oid(id)});
+    list.insert(list.end(), one.begin(), one.end());
+  }
+  return der::item(der::kSequence, list);
+}
+
+void add_wrapping(const KeyWrapping& wrapping, std::vector<Bytes>& out) {
+  if (!wrapping.capabilities.empty()) {
+    out.push_back(attribute(kCapabilities, encode_capabilities(wrapping.capabilities)));
+  }
+  if (wrapping.shared_key_id) {
+    out.push_back(attribute(kDecryptKey, der::item(der::kOctetString, *wrapping.shared_key_id)));
+  }
+  if (wrapping.own_key_id) {
+    out.push_back(attribute(kAsymmetricDecryptKey, der::item(der::kOctetString, *wrapping.own_key_id)));
+  }
+}
+
 std::vector<Extension> wanted_extensions(const RequestTemplate& what) {
   std::vector<Extension> out;
   if (what.usage) {
@@ -178,6 +233,7 @@ Bytes encode_attributes(const RequestTemplate& what) {
   if (what.change_names) {
     all.push_back(attribute(kChangeSubjectName, encode_change(*what.change_names)));
   }
+  add_wrapping(what.wrapping, all);
   std::sort(all.begin(), all.end());
   Bytes content;
   for (const Bytes& one : all) {

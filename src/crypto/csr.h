@@ -27,6 +27,15 @@ struct Extension {
   bool operator==(const Extension&) const = default;
 };
 
+// How a key that the server makes is to travel (RFC 7030 section 4.4.1): under which key of the requester's, and by
+// which algorithms. Neither identifier: under TLS alone.
+struct KeyWrapping {
+  std::optional<Bytes> shared_key_id;     // DecryptKeyIdentifier: a symmetric key that both hold
+  std::optional<Bytes> own_key_id;        // AsymmetricDecryptKeyIdentifier: a key pair of the requester's
+  std::vector<std::string> capabilities;  // OIDs of SMIMECapabilities (RFC 8551 section 2.5.2), best first
+  bool operator==(const KeyWrapping&) const = default;
+};
+
 // A parsed request. Nothing here is verified; verify_possession() does that.
 struct CertificateRequest {
   Bytes der;
@@ -42,9 +51,11 @@ struct CertificateRequest {
   std::optional<std::string> otp_challenge;         // .56
   std::optional<std::string> revocation_challenge;  // .57
   std::optional<ChangeSubjectName> change_names;    // 1.3.6.1.5.5.7.7.36
+  KeyWrapping wrapping;                             // 1.2.840.113549.1.9.15, .16.2.37, .16.2.54
   bool operator==(const CertificateRequest& o) const { return der == o.der; }
 
-  // Bounded: at most 16 KiB, 32 attributes, 64 names. Text attributes must be one DirectoryString of 1..255 characters.
+  // Bounded: at most 16 KiB, 32 attributes, 64 names. Text attributes must be one DirectoryString of 1..255 characters;
+  // identifiers of keys 1..64 octets; at most 64 capabilities.
   static Result<CertificateRequest> parse(BytesView der);
 };
 
@@ -62,6 +73,7 @@ struct RequestTemplate {
   std::optional<std::string> identity_linking;
   std::optional<std::string> otp_challenge;
   std::optional<ChangeSubjectName> change_names;
+  KeyWrapping wrapping = {};
   bool operator==(const RequestTemplate&) const = default;
 };
 

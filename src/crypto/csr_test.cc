@@ -234,5 +234,20 @@ TEST(CertsOnly, refuses_none_too_many_and_cut_messages) {
   EXPECT_EQ(fault(parse_certs_only(Bytes(65537, 0x30))), Fault::limit);
 }
 
+TEST(Csr, how_a_key_of_the_servers_is_to_travel) {
+  RequestTemplate what;
+  what.subject = name_of("CN=dev-1");
+  what.wrapping = {to_bytes("kek-1"), Bytes(20, 7), {"2.16.840.1.101.3.4.1.2", "1.2.840.113549.1.1.7"}};
+  const auto made = make_request(key_of(KeyType::p256), what);
+  ASSERT_TRUE(made);
+  EXPECT_EQ(CertificateRequest::parse(*made)->wrapping, what.wrapping);
+  what.wrapping = {Bytes(65, 1), std::nullopt, {}};
+  EXPECT_FALSE(make_request(key_of(KeyType::p256), what)) << "an identifier that is too long";
+  what.wrapping = {std::nullopt, Bytes{}, {}};
+  EXPECT_FALSE(make_request(key_of(KeyType::p256), what)) << "an empty one";
+  what.wrapping = {std::nullopt, std::nullopt, std::vector<std::string>(65, "2.16.840.1.101.3.4.1.2")};
+  EXPECT_FALSE(make_request(key_of(KeyType::p256), what)) << "too many algorithms";
+}
+
 }  // namespace
 }  // namespace imprint

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string>
+#include <variant>
 
 #include "base/result.h"
 #include "base/verified.h"
@@ -9,6 +10,50 @@
 #include "model/device.h"
 
 namespace imprint {
+
+// A request whose key the owner makes: what it says of a key, and its signature, prove nothing (RFC 7030
+// section 4.4.1).
+struct KeylessRequest {
+  CertificateRequest request;
+  bool operator==(const KeylessRequest&) const = default;
+};
+
+// What somebody asks a certificate for: a key that it has shown to hold, or one to be made for it.
+class Application {
+ public:
+  Application(Verified<CertificateRequest> held)  // NOLINT(google-explicit-constructor): a request is one
+      : what_(std::move(held)) {}
+  Application(KeylessRequest keyless)  // NOLINT(google-explicit-constructor): likewise
+      : what_(std::move(keyless)) {}
+  const CertificateRequest& operator*() const {
+    const auto* const held = possession();
+    return held != nullptr ? **held : std::get_if<KeylessRequest>(&what_)->request;
+  }
+  const CertificateRequest* operator->() const { return &**this; }
+  // The proof that the applicant holds the key; null where the owner makes it.
+  const Verified<CertificateRequest>* possession() const { return std::get_if<Verified<CertificateRequest>>(&what_); }
+  bool operator==(const Application&) const = default;
+
+ private:
+  std::variant<Verified<CertificateRequest>, KeylessRequest> what_;
+};
+
+// How a key that the owner makes gets to its device (RFC 7030 section 4.4.2). In clear only where somebody says so:
+// what nobody has filled in is wrapped under a shared key that nobody holds.
+struct KeyDelivery {
+  struct SharedKeyId {  // wrapped under the symmetric key of this identifier
+    Bytes id;
+    bool operator==(const SharedKeyId&) const = default;
+  };
+  struct InClear {  // under TLS alone
+    bool operator==(const InClear&) const = default;
+  };
+  KeyType type = KeyType::p256;
+  std::variant<SharedKeyId, Certificate, InClear> form;  // Certificate: for whoever has the private key of it
+  std::vector<std::string> capabilities;                 // algorithms that the device takes, as OIDs
+  bool wrapped() const { return !std::holds_alternative<InClear>(form); }
+  bool operator==(const KeyDelivery&) const = default;
+};
 
 // What the CA is told to sign: the decision's outcome, complete but for serial number and time.
 struct Grant {
@@ -48,9 +93,11 @@ struct Decision {
   std::string identity;         // the proven identity in words: "IDevID CN=… of CN=…", "one-time token of dev-7"
   std::string device_identity;  // identity_of() text of the certificate presented; empty without one
   std::optional<Verified<KnownSecret>> secret;  // what was presented in place of a certificate
-  std::string spent;               // with issue: the one-time secret that this uses up, as the hex text of its MAC
-  Bytes renews;                    // with issue: serial number of the certificate that is renewed
-  std::optional<Device> newcomer;  // the inventory entry that comes to be with this decision
+  std::string spent;                    // with issue: the one-time secret that this uses up, as the hex text of its MAC
+  Bytes renews;                         // with issue: serial number of the certificate that is renewed
+  std::optional<Device> newcomer;       // the inventory entry that comes to be with this decision
+  std::optional<KeyDelivery> delivery;  // with issue, and without a key in the grant: the owner makes the key
+  Bytes supersedes;                     // with issue: serial of an answer that was lost, to be revoked
   bool operator==(const Decision&) const = default;
 };
 
@@ -66,6 +113,7 @@ struct Issued {
   std::string spent;               // the one-time secret that this uses up, as the hex text of its MAC; empty if none
   Bytes renews;                    // serial of the certificate that this one renews; empty if none
   std::optional<Device> newcomer;  // joins the inventory with this fact
+  Bytes supersedes = {};           // serial of a certificate that is revoked with this fact: nobody holds its key
   bool operator==(const Issued&) const = default;
 };
 

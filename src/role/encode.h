@@ -116,6 +116,10 @@ class Encoder {
   void put(const Name& value) { raw(value.der); }
   void put(const Certificate& value) { raw(value.der); }
   void put(const CertificateRequest& value) { raw(value.der); }
+  void put(const Application& value) {
+    put(value.possession() != nullptr);
+    put(*value);
+  }
   void put(const Secret& value) { raw(value.expose()); }
   void put(const Bytes& value) { raw(value); }
   void put(const Beliefs& value) { put(value.held()); }

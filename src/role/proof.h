@@ -167,6 +167,19 @@ struct ProofTraits<FromRecord<Certificate>> {
   static Bytes bytes(const FromRecord<Certificate>& p) { return p.value.der; }
 };
 
+// Sent to somebody who has not said that it arrived.
+template <class T>
+struct Sent {
+  T value;
+};
+template <>
+struct ProofTraits<Sent<PublicKey>> {
+  static constexpr Strength kStrength = Strength::asserted;
+  static constexpr Ground kGround = Ground::claim;
+  static constexpr std::string_view kCheck = "we made it and sent it; nothing shows that it arrived";
+  static Bytes bytes(const Sent<PublicKey>& p) { return p.value.spki; }
+};
+
 template <class P>
 concept Proof = requires(const P& p) {
   { ProofTraits<P>::kStrength } -> std::convertible_to<Strength>;

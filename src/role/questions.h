@@ -35,6 +35,19 @@ struct ConfirmFingerprint {
   std::string server;  // where it came from
 };
 
+// Decrypt what a server has wrapped for us: EnvelopedData (RFC 5652 section 6), DER. The answer is what it held.
+struct OpenEnvelope {
+  using Answer = Secret;
+  Bytes message;
+  std::string key_id;
+};
+
+// Take a private key that somebody else has made: PKCS#8, DER. It is durable before the answer comes.
+struct KeepKey {
+  using Answer = KeyRef;
+  Secret pkcs8;
+};
+
 // ---- of an owner ----
 
 // Who is this, do I want it, may I have it, what does it get?
@@ -44,8 +57,21 @@ struct Admit {
   std::optional<Login> login;  // what came in clear inside the protected channel
   std::string label;           // the profile asked for; empty: default
   bool renewal = false;
-  Verified<CertificateRequest> request;
+  Application request;
   Bytes request_key;
+};
+
+// A key made for a device, in the form in which it travels; its maker keeps nothing of it.
+struct MadeKey {
+  PublicKey key;
+  bool wrapped = false;
+  Secret body;  // PKCS#8, or EnvelopedData around it if wrapped; DER
+};
+
+// Make a key for a device.
+struct MakeKeyFor {
+  using Answer = MadeKey;
+  KeyDelivery delivery;
 };
 
 // Sign the certificate. The answer is its DER; nobody else has it yet.

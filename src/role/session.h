@@ -64,6 +64,13 @@ struct Request {
   SessionRef session;                 // the connection that it came on; empty for a request that we send
 };
 
+// One part of an answer that has several; how they are put together is the binding's business.
+struct Part {
+  std::string content_type;
+  Secret body;  // it may be a key
+  bool operator==(const Part& o) const { return content_type == o.content_type && same(body, o.body); }
+};
+
 struct Response {
   int status = 0;  // HTTP status code; a CoAP binding maps its own
   std::string content_type = {};
@@ -73,6 +80,7 @@ struct Response {
   std::string authenticate = {};                   // WWW-Authenticate
   std::string etag = {};                           // version of what is answered, in quotes
   std::string allow = {};                          // methods, with status 405
+  std::vector<Part> parts = {};                    // in place of content_type and body
   bool operator==(const Response&) const = default;
 };
 

@@ -20,12 +20,13 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::array<std::string_view, 4> kNames{"key.pem", "cert.pem", "chain.pem", "anchors.pem"};
-constexpr std::array<std::string_view, 2> kPendingNames{"key.pem", "asked"};
+constexpr std::array<std::string_view, 3> kPendingNames{"key.pem", "asked", "given.pem"};
 constexpr std::string_view kTemporary = ".new";  // what io::write_file() and swap_link() append
 constexpr std::string_view kCurrent = "current";
 constexpr std::string_view kPending = "pending";
 constexpr std::string_view kGenerations = "generations";
 constexpr std::string_view kPendingKey = "pending/key.pem";
+constexpr std::string_view kGivenKey = "pending/given.pem";
 constexpr std::string_view kAsked = "pending/asked";
 
 constexpr std::size_t kIdBytes = 8;
@@ -163,6 +164,21 @@ Status swap_link(const std::string& folder, std::string_view name, const std::st
 
 }  // namespace
 
+Result<Secret> DeviceStorage::unwrap(const std::string& key_id, BytesView message) {
+  if (key_id == "shared") {
+    CHECK_OR(shared_, Error{Fault::internal, "key: no shared one"});
+    return open_envelope(message, *shared_);
+  }
+  TRY(const PrivateKey own, key(key_id));
+  return open_envelope(message, own);
+}
+
+Result<KeyRef> MemoryStorage::keep_key(const Secret& pkcs8) {
+  TRY(const PrivateKey key, parse_pkcs8(pkcs8));
+  keys_["given"] = key;
+  return KeyRef{"given", key.public_key()};
+}
+
 Result<KeyRef> MemoryStorage::make_key(KeyType type) {
   TRY(const PrivateKey key, PrivateKey::generate(type));
   std::string id = "k" + std::to_string(keys_.size());
@@ -221,6 +237,15 @@ Result<KeyRef> FolderStorage::make_key(KeyType type) {
   return KeyRef{"pending", key.public_key()};
 }
 
+Result<KeyRef> FolderStorage::keep_key(const Secret& pkcs8) {
+  TRY(const PrivateKey key, parse_pkcs8(pkcs8));
+  TRY(const Secret pem, key.to_pem());
+  TRY(Ok{}, io::make_folder(folder_ + "/" + std::string(kPending)));
+  TRY(Ok{}, io::write_file(folder_ + "/" + std::string(kGivenKey), pem.expose()));
+  TRY(Ok{}, io::sync_folder(folder_ + "/" + std::string(kPending)));
+  return KeyRef{"given", key.public_key()};
+}
+
 Result<PrivateKey> FolderStorage::key(const std::string& id) {
   if (id == "credential") {
     CHECK_OR(credential_, Error{Fault::internal, "key: no credential"});
@@ -228,6 +253,9 @@ Result<PrivateKey> FolderStorage::key(const std::string& id) {
   }
   if (id == "pending") {
     return read_key(folder_ + "/" + std::string(kPendingKey));
+  }
+  if (id == "given") {
+    return read_key(folder_ + "/" + std::string(kGivenKey));
   }
   CHECK_OR(id == "current", Error{Fault::internal, "key: unknown id"});
   return read_key(folder_ + "/key.pem");

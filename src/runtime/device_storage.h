@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 
+#include "crypto/enveloped.h"
 #include "proto/est/client.h"
 
 namespace imprint {
@@ -20,11 +21,19 @@ class DeviceStorage {
   // Makes a key; it is durable when this returns.
   virtual Result<KeyRef> make_key(KeyType type) = 0;
   virtual Result<PrivateKey> key(const std::string& id) = 0;
+  // Takes a key that a server has made (PKCS#8, DER); it is durable when this returns.
+  virtual Result<KeyRef> keep_key(const Secret& pkcs8) = 0;
+  // Decrypts EnvelopedData with the named key: a key pair, or the shared key "shared".
+  Result<Secret> unwrap(const std::string& key_id, BytesView message);
+  void set_shared_key(SharedKey key) { shared_ = std::move(key); }
   // Both are durable when they return; Installed replaces key, certificate and anchors at once and drops Asked.
   virtual Status save(const est::Asked& record) = 0;
   virtual Status save(const est::Installed& record) = 0;
   virtual Result<std::optional<est::Asked>> asked() = 0;
   virtual Result<std::optional<est::Installed>> installed() = 0;
+
+ private:
+  std::optional<SharedKey> shared_;
 };
 
 // In memory: virtual devices.
@@ -32,6 +41,7 @@ class MemoryStorage final : public DeviceStorage {
  public:
   Result<KeyRef> make_key(KeyType type) override;
   Result<PrivateKey> key(const std::string& id) override;
+  Result<KeyRef> keep_key(const Secret& pkcs8) override;
   void add_key(const std::string& id, const PrivateKey& key) { keys_[id] = key; }
   // A mistake on purpose, for the simulator: the record was not durable after all.
   void lose_asked() { asked_.reset(); }
@@ -49,8 +59,8 @@ class MemoryStorage final : public DeviceStorage {
 // A folder (0700) with PEM files (0600): key.pem, cert.pem, chain.pem (certificate and those up to the anchor) and
 // anchors.pem. Each installation is a folder of its own under `generations/`, complete and synced before the link
 // `current` is renamed onto it; the four names above are links through `current`, so a reader sees the old set or the
-// new one, whole. A key that a request is under way for waits under `pending/` with its record, `asked`. Only files of
-// these names are ever removed.
+// new one, whole. A key that a request is under way for waits under `pending/` with its record, `asked`, and so does
+// one that a server has made, `given.pem`. Only files of these names are ever removed.
 class FolderStorage final : public DeviceStorage {
  public:
   // Makes the folder, durably, unless it is there. Fault::conflict if there is a foreign file in it.
@@ -61,6 +71,7 @@ class FolderStorage final : public DeviceStorage {
 
   Result<KeyRef> make_key(KeyType type) override;
   Result<PrivateKey> key(const std::string& id) override;
+  Result<KeyRef> keep_key(const Secret& pkcs8) override;
   Status save(const est::Asked& record) override;
   Status save(const est::Installed& record) override;
   Result<std::optional<est::Asked>> asked() override;

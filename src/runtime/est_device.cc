@@ -90,6 +90,13 @@ class EstDevice::World {
     const auto key = storage_.key(ask.question.key_id);
     engine_.feed(Done<Bytes>{{ask.ticket}, key ? make_request(*key, ask.question.what) : Result<Bytes>(key.error())});
   }
+  void perform(const Ask<OpenEnvelope>& ask) {
+    recorder_->run().counts.public_key_operations += plan_->wrap && !plan_->wrap->shared ? 1 : 0;
+    engine_.feed(Done<Secret>{{ask.ticket}, storage_.unwrap(ask.question.key_id, ask.question.message)});
+  }
+  void perform(const Ask<KeepKey>& ask) {
+    engine_.feed(Done<KeyRef>{{ask.ticket}, storage_.keep_key(ask.question.pkcs8)});
+  }
   void perform(const Ask<ConfirmFingerprint>& ask) {
     if (plan_->expected) {  // said before the run: nobody is asked
       confirmed(ask.ticket, ask.question.of, *plan_->expected == ask.question.of.sha256);

@@ -3,6 +3,7 @@
 #include "proto/est/rules.h"
 #include "runtime/engine.h"
 #include "runtime/est_words.h"
+#include "site/key_delivery.h"
 #include "site/rules.h"
 
 namespace imprint {
@@ -42,6 +43,18 @@ std::string device_of(const Decision& decision, const Session& session, store::R
   return current && *current && (*current)->der == (*session.proven)->leaf.der ? (*current)->device : std::string();
 }
 
+std::size_t size_of(const Response& r) {
+  std::size_t out = r.body.size();
+  for (const Part& part : r.parts) {
+    out += part.body.size();
+  }
+  return out;
+}
+
+std::string mode_of(const est::Server::GenerateKey& m) {
+  return m.session->proven ? "server key, certificate" : m.login ? "server key, secret" : "nobody";
+}
+
 }  // namespace
 
 // One request's way through the server role. Kept alive by the map, and by whoever waits for the store on its behalf.
@@ -67,7 +80,7 @@ class EstServer::Conversation : public std::enable_shared_from_this<Conversation
   Rng& rng() { return server_.rng_; }
 
   void perform(const Reply& reply) {
-    recorder_.count_request(reply.what.body.size(), 0);
+    recorder_.count_request(size_of(reply.what), 0);
     result_of(reply.what.status);
     server_.reply(reply.to, reply.what, asked_);
   }
@@ -88,6 +101,13 @@ class EstServer::Conversation : public std::enable_shared_from_this<Conversation
       trouble_ = answer.error();
     }
     feed(Done<Decision>{{ask.ticket}, std::move(answer)});
+  }
+  void perform(const Ask<MakeKeyFor>& ask) {
+    auto made = site::make_key_for(ask.question.delivery, {site_->key_signer, {site_->ca.key, site_->ca.chain()}});
+    if (!made) {
+      trouble_ = made.error();
+    }
+    feed(Done<MadeKey>{{ask.ticket}, std::move(made)});
   }
   void perform(Ask<Issue> ask) {
     if (!site_->signer) {
@@ -128,6 +148,8 @@ class EstServer::Conversation : public std::enable_shared_from_this<Conversation
   void entered(const est::Server::State& state, std::string_view name) {
     if (const auto* const admitting = std::get_if<est::Server::Admitting>(&state)) {
       recorder_.entered(name, accepted_words(*admitting, site_->est), now());
+    } else if (std::holds_alternative<est::Server::Keying>(state)) {
+      recorder_.entered(name, decided_words(*decision_), now());
     } else if (std::holds_alternative<est::Server::Issuing>(state)) {
       recorder_.entered(name, std::exchange(granted_, true) ? kLeft : decided_words(*decision_), now());
     } else {
@@ -140,8 +162,11 @@ class EstServer::Conversation : public std::enable_shared_from_this<Conversation
       return;
     }
     const auto* const enrol = std::get_if<est::Server::Enrol>(&input);
-    recorder_.failed(state_name<est::Server>(engine_.state()), error,
-                     enrol == nullptr ? std::string() : applicant_words(*enrol->session, enrol->login), now());
+    const auto* const generate = std::get_if<est::Server::GenerateKey>(&input);
+    const std::string who = enrol != nullptr      ? applicant_words(*enrol->session, enrol->login)
+                            : generate != nullptr ? applicant_words(*generate->session, generate->login)
+                                                  : std::string();
+    recorder_.failed(state_name<est::Server>(engine_.state()), error, who, now());
     result_ = "refused";
     server_.reply(from_, est::wire_error(error), asked_);
     finish();
@@ -284,9 +309,11 @@ void EstServer::take(Exchange from, Request request) {
   request.body.clear();
   request.login.reset();
   const auto* enrol = std::get_if<est::Server::Enrol>(&*message);
-  auto conversation =
-      std::make_shared<Conversation>(*this, from, std::move(request), enrol != nullptr ? mode_of(*enrol) : "question",
-                                     enrol != nullptr, enrol != nullptr && enrol->session->proven.has_value());
+  const auto* generate = std::get_if<est::Server::GenerateKey>(&*message);
+  const SessionRef session = enrol != nullptr ? enrol->session : generate != nullptr ? generate->session : nullptr;
+  std::string mode = enrol != nullptr ? mode_of(*enrol) : generate != nullptr ? mode_of(*generate) : "question";
+  auto conversation = std::make_shared<Conversation>(*this, from, std::move(request), std::move(mode),
+                                                     session != nullptr, session && session->proven.has_value());
   conversations_.emplace(from.id, conversation);
   std::visit([&](auto&& m) { conversation->feed(std::forward<decltype(m)>(m)); }, *std::move(message));
 }

@@ -4,6 +4,7 @@
 #include <memory>
 #include <unordered_map>
 
+#include "crypto/enveloped.h"
 #include "io/coaps_server.h"
 #include "io/https_server.h"
 #include "proto/est/coap.h"
@@ -20,6 +21,7 @@ struct EstSite {
   site::Policy policy;
   site::Ca ca;
   std::shared_ptr<site::Signer> signer;  // null: the CA's own key, at once
+  Signer key_signer = {};                // of keys that we make and wrap; if it cannot, the CA signs itself
   Bytes revocation_list;                 // DER, served at /.well-known/imprint/crl
 };
 

@@ -78,8 +78,16 @@ struct InWords {
                                            : ", linked to this TLS session");
   }
   std::string operator()(const est::Client::Enrolling& s) const {
+    if (s.p.plan->server_key) {
+      return std::string("the request is on record; asks for a key and a certificate (serverkeygen), ") +
+             (s.p.plan->wrap ? "wrapped" : "in clear under TLS");
+    }
     return std::string("the key is on record; asks for ") +
            (s.p.plan->renew ? "a renewal (simplereenroll)" : "a certificate (simpleenroll)");
+  }
+  std::string operator()(const est::Client::Unwrapping&) const { return "unwraps the key that the server made"; }
+  std::string operator()(const est::Client::Keeping& s) const {
+    return "the server's key fits the certificate " + s.chain->leaf.subject.text + "; writes it";
   }
   std::string operator()(const est::Client::Waiting&) const { return waiting_words(status, delay); }
   std::string operator()(const est::Client::Resting& s) const {
@@ -122,6 +130,10 @@ std::string applicant_words(const Session& session, const std::optional<Login>& 
 
 std::string accepted_words(const est::Server::Admitting& s, const est::ServerConfig& config) {
   const auto label = config.labels.find(s.label);
+  if (s.request.possession() == nullptr) {
+    return "possession: none to show, the owner makes the " + std::string(name(s.request->key.type)) + " key; " +
+           linking_words(s, label == config.labels.end() ? nullptr : &label->second);
+  }
   return "possession: the request's signature verifies with its own " + std::string(name(s.request->key.type)) +
          " key; " + linking_words(s, label == config.labels.end() ? nullptr : &label->second);
 }

@@ -4,6 +4,7 @@
 
 #include "base/reader.h"
 #include "codec/der.h"
+#include "site/key_delivery.h"
 #include "site/names.h"
 #include "site/rules.h"
 
@@ -125,7 +126,8 @@ Result<std::vector<std::string>> others_named(store::Reader& store, const Certif
 }
 
 // Step 4: what does it get? Fills the grant, or refuses.
-Status grant(const Profile& profile, store::Reader& store, const Applicant& who, const Admit& q, Decision& d) {
+Status grant(const Profile& profile, store::Reader& store, const Applicant& who, const Admit& q, Instant now,
+             Decision& d) {
   const CertificateRequest& request = *q.request;
   const Device& device = *who.device;
   if (std::ranges::find(profile.keys, request.key.type) == profile.keys.end()) {
@@ -147,9 +149,34 @@ Status grant(const Profile& profile, store::Reader& store, const Applicant& who,
     return Ok{};
   }
   d.verdict = Verdict::issue;
-  d.grant = {device.id, profile.name, *names, request.key.spki, profile.usage, profile.extended, profile.lifetime};
+  const bool held = q.request.possession() != nullptr;
+  d.grant = {device.id,     profile.name,     *names,          held ? request.key.spki : Bytes{},
+             profile.usage, profile.extended, profile.lifetime};
+  if (!held) {
+    TRY(Ok{}, choose_delivery(profile, store, device, q, now, d));
+  }
   d.reason += "; profile " + profile.name;
   return Ok{};
+}
+
+// A retry takes the place of the answer before it. False if there were too many of them.
+bool supersede(const LostAnswer& lost, const Applicant& who, Decision& d) {
+  if (lost.retries >= kMostRetries) {
+    refuse(d, kTooManyCertificates, std::to_string(lost.retries) + " keys in place of lost ones");
+    return false;
+  }
+  if (who.current && lost.serial == who.current->serial) {
+    return true;  // it arrived, and is renewed now
+  }
+  d.supersedes = lost.serial;
+  const bool fresh_token = d.secret && !who.spent;
+  if (!who.current && !fresh_token) {
+    d.renews = lost.serial;  // so that the first of a row of retries is found
+  }
+  if (who.spent) {
+    d.spent.clear();  // by the first of them
+  }
+  return true;
 }
 
 void wait_for_person(const Policy& policy, Decision& d, std::string reason) {
@@ -223,15 +250,17 @@ Result<bool> may_have(const Policy& policy, store::Reader& store, const Admit& q
       return false;
     }
   }
-  TRY(const auto other, store.other_holder(key_digest, who.device->id));
-  if (other) {
-    refuse(d, kSharedKey, "device " + *other + " holds a certificate for this key");
-    return false;
-  }
-  TRY(const bool compromised, store.is_compromised(key_digest));
-  if (compromised) {
-    refuse(d, kCompromised, "key " + hex(key_digest));
-    return false;
+  if (q.request.possession() != nullptr) {  // else the key is yet to be made
+    TRY(const auto other, store.other_holder(key_digest, who.device->id));
+    if (other) {
+      refuse(d, kSharedKey, "device " + *other + " holds a certificate for this key");
+      return false;
+    }
+    TRY(const bool compromised, store.is_compromised(key_digest));
+    if (compromised) {
+      refuse(d, kCompromised, "key " + hex(key_digest));
+      return false;
+    }
   }
   if (who.current) {  // by simpleenroll as well
     TRY(const auto successor, store.successor(who.current->serial));
@@ -285,7 +314,13 @@ Result<Decision> admit(const Policy& policy, store::Reader& store, const Admit& 
     return d;
   }
   TRY(const auto answered, store.certificate_for(q.request_key));
-  const bool given_again = answered && store::is_fresh(*answered, now);
+  const bool keyless = q.request.possession() == nullptr;
+  std::optional<LostAnswer> lost;
+  if (keyless) {
+    TRY(lost, lost_answer(policy, store, q, now));
+  }
+  // A key that the owner made is given once: who asks again gets another one.
+  const bool given_again = keyless ? lost && lost->in_time : answered && store::is_fresh(*answered, now);
   if (who.spent && !given_again) {
     d.verdict = Verdict::unauthenticated;
     d.rule = &kSpent;
@@ -308,7 +343,8 @@ Result<Decision> admit(const Policy& policy, store::Reader& store, const Admit& 
     return d;
   }
   const bool renewal = who.current.has_value();  // with simpleenroll, too: its successor is the new one
-  if (given_again && answered->device == who.device->id && !(renewal && answered->serial == who.current->serial)) {
+  if (!keyless && given_again && answered->device == who.device->id &&
+      !(renewal && answered->serial == who.current->serial)) {
     d.verdict = Verdict::already;  // the answer was lost on its way: the same one again
     d.certificate = answered->der;
     return d;
@@ -320,8 +356,11 @@ Result<Decision> admit(const Policy& policy, store::Reader& store, const Admit& 
   if (renewal) {
     d.renews = who.current->serial;
   }
+  if (lost && !supersede(*lost, who, d)) {
+    return d;
+  }
   const auto profile = policy.profiles.find(q.label);
-  TRY(Ok{}, grant(profile == policy.profiles.end() ? policy.profiles.at("") : profile->second, store, who, q, d));
+  TRY(Ok{}, grant(profile == policy.profiles.end() ? policy.profiles.at("") : profile->second, store, who, q, now, d));
   return d;
 }
 

@@ -17,6 +17,13 @@ enum class Unknown : std::uint8_t {
   admit,  // only `demo`, with its own data folder on loopback
 };
 
+// Whether the site makes keys for devices (RFC 7030 section 4.4).
+enum class ServerKeys : std::uint8_t {
+  no,
+  wrapped,  // only for devices that have the key wrapped; TLS is not all that protects it
+  clear,    // also without
+};
+
 // What a kind of device gets under a label.
 struct Profile {
   std::string name = "default";
@@ -31,6 +38,7 @@ struct Profile {
   std::vector<std::string> common_names{"{id}"};
   std::vector<std::string> alt_names{"dns:{id}", "uri:urn:imprint:device:{id}"};
   bool change_names = false;  // ChangeSubjectName is honoured, within the patterns
+  ServerKeys server_keys = ServerKeys::no;
 };
 
 struct Policy {
@@ -39,6 +47,7 @@ struct Policy {
   Duration retry_after{std::chrono::seconds(30)};  // of a request that waits for a person
   std::vector<Certificate> owner_anchors;          // our own CA, not those above it: what it signed is ours
   Duration renewed_grace{std::chrono::hours(24)};  // how long a certificate that was renewed renews once more
+  Duration lost_answer{std::chrono::minutes(10)};  // how long a used token still gets a key in place of a lost one
   std::int64_t most_live = 64;                     // certificates of one device that are good at the same time
   Secret pepper;                                   // key of the MACs under which secrets are stored
 };

@@ -43,6 +43,25 @@ inline constexpr Rule kLabel{"SITE-LABEL", "the device asks under a label that i
 inline constexpr Rule kCaRequest{"SITE-CA-REQUEST", "a device asks to be a CA", "ours: docs/threats.md",
                                  "leave basicConstraints out of the request"};
 
+inline constexpr Rule kNoServerKeys{"SITE-SERVER-KEYS-OFF", "the profile has no keys made by the server",
+                                    "RFC 7030 section 6", "let the device make its key, or set server_keys"};
+inline constexpr Rule kMustWrap{"SITE-SERVER-KEYS-WRAPPED", "the profile sends keys only wrapped",
+                                "RFC 7030 section 4.4.1",
+                                "name a key to wrap with in the request, or set server_keys = \"clear\""};
+inline constexpr Rule kNoWrapKey{
+    "SITE-SERVER-KEYS-UNKNOWN", "no key of this device has the identifier that the request names",
+    "RFC 7030 section 4.4.1", "name the key of the certificate presented or of one on record"};
+inline constexpr Rule kWrapUsage{"SITE-SERVER-KEYS-USAGE", "the certificate of the key that is to unwrap forbids it",
+                                 "RFC 7030 section 4.4.1",
+                                 "its key usage must allow keyEncipherment (RSA) or keyAgreement (EC), or be absent"};
+inline constexpr Rule kNoCommonCipher{"SITE-SERVER-KEYS-CIPHER",
+                                      "no algorithm that the request lists wraps this key strongly enough",
+                                      "RFC 7030 section 4.4.2", "list AES-CBC as strong as the key asked for"};
+inline constexpr Rule kKeySigner{"SITE-SERVER-KEYS-SIGNER", "no key of ours can sign what a wrapped key travels in",
+                                 "RFC 7030 section 4.4.2",
+                                 "give the server's certificate or the CA an RSA or NIST curve key: Ed25519 signs no "
+                                 "CMS here"};
+
 inline constexpr std::array kRules{&kUnknown,
                                    &kWaiting,
                                    &kUnwanted,
@@ -58,6 +77,12 @@ inline constexpr std::array kRules{&kUnknown,
                                    &kNames,
                                    &kUsages,
                                    &kLabel,
-                                   &kCaRequest};
+                                   &kCaRequest,
+                                   &kNoServerKeys,
+                                   &kMustWrap,
+                                   &kNoWrapKey,
+                                   &kWrapUsage,
+                                   &kNoCommonCipher,
+                                   &kKeySigner};
 
 }  // namespace imprint::site

@@ -5,8 +5,9 @@ namespace {
 
 Status check_sole(Reader& store, const Issued& fact, const Certificate& certificate, Instant at) {
   TRY(const auto answered, store.certificate_for(fact.request_key));
-  CHECK_OR(!answered || answered->serial == fact.renews || !is_fresh(*answered, at),
-           Error{Fault::conflict, "certificate: the same request was answered meanwhile"});
+  CHECK_OR(
+      !answered || answered->serial == fact.renews || answered->serial == fact.supersedes || !is_fresh(*answered, at),
+      Error{Fault::conflict, "certificate: the same request was answered meanwhile"});
   TRY(const auto holder, store.other_holder(sha256(certificate.key.spki), fact.grant.device));
   CHECK_OR(!holder, Error{Fault::conflict, "certificate: another device holds this key"});
   return Ok{};
@@ -37,6 +38,8 @@ Status check_issue(Reader& store, const Issued& fact, const Certificate& certifi
   TRY([[maybe_unused]] const Ok sole, check_sole(store, fact, certificate, at));
   return check_wanted(store, fact);
 }
+
+bool is_renewal(const Issued& fact) { return !fact.renews.empty() && fact.renews != fact.supersedes; }
 
 Lifecycle after_certificate(Lifecycle now, bool renewal) {
   switch (now) {

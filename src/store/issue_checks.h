@@ -13,6 +13,10 @@ inline constexpr std::int64_t kMostWaiting = 8;
 // otherwise: the device is not wanted any more, or what it renews is revoked.
 Status check_issue(Reader& store, const Issued& fact, const Certificate& certificate, Instant at);
 
+// Whether the device came back with the certificate that this one renews. One that takes the place of a lost answer is
+// no renewal: nobody has shown that the answer before it arrived.
+bool is_renewal(const Issued& fact);
+
 // Where a certificate moves a device in its life. The first one commissions it; a renewal shows that it came back with
 // what it was given, so it works. One that is being repaired or was taken out stays what its owner made it.
 Lifecycle after_certificate(Lifecycle now, bool renewal);

@@ -21,6 +21,13 @@ struct Origins {
 };
 inline constexpr Origins kAllFromFactory{Origin::factory, Origin::factory, Origin::factory, Origin::factory};
 
+// The device's key that the server wraps a key with which it makes for us (RFC 7030 section 4.4.1).
+struct WrapKey {
+  std::string key_id;   // the device's own name for it
+  bool shared = false;  // a symmetric key that the server holds, too; else a key pair
+  Bytes identifier;  // how the server knows it: any octets for a shared key, the subject key identifier of a key pair
+};
+
 // What the device is told to do, and what it holds at the start. Fixed during a run.
 struct Plan {
   Uri server;         // https://HOST:PORT[/base]; the base is /.well-known/est if none is given
@@ -40,8 +47,10 @@ struct Plan {
   bool renew = false;                // the credential is the certificate to be renewed
   std::optional<KeyRef> keep_key;    // renewal with the same key; absent: a new one
   std::optional<ChangeSubjectName> change_names;
-  std::uint32_t attempts = 8;  // connections that may fail before the device gives up
-  std::uint32_t polls = 1000;  // 202 answers taken before it gives up
+  bool server_key = false;      // the server makes the key; the device's own one only signs the request
+  std::optional<WrapKey> wrap;  // with server_key: it comes wrapped for this one; absent: in clear, under TLS alone
+  std::uint32_t attempts = 8;   // connections that may fail before the device gives up
+  std::uint32_t polls = 1000;   // 202 answers taken before it gives up
 };
 using PlanRef = std::shared_ptr<const Plan>;
 
@@ -128,6 +137,17 @@ class Client {
     Bytes csr;
     Ticket<Response> awaits;
   };
+  struct Unwrapping {
+    Progress p;
+    SessionRef tls;
+    std::vector<Certificate> certificates;  // of the answer
+    Ticket<Secret> awaits;
+  };
+  struct Keeping {
+    Progress p;
+    Verified<CertificateChain> chain;
+    Ticket<KeyRef> awaits;
+  };  // a key that the server made
   struct Waiting {
     Progress p;
   };  // 202: come again
@@ -143,10 +163,11 @@ class Client {
   };  // the peer's own sentence, if any
 
   using State = std::variant<Idle, Opening, Meeting, Glimpsing, Confirming, Fetching, Wishing, Keying, Signing,
-                             Enrolling, Waiting, Resting, Enrolled, Failed>;
+                             Enrolling, Unwrapping, Keeping, Waiting, Resting, Enrolled, Failed>;
   using Input = std::variant<Start, Done<SessionRef>, Done<Response>, Done<Confirmed<Fingerprint>>, Done<KeyRef>,
-                             Done<Bytes>, Lost, Timeout>;
-  using Turn = TurnOf<Asks<MakeKey, SignRequest, ConfirmFingerprint>, Records<Asked, Installed>, Facts<>>;
+                             Done<Bytes>, Done<Secret>, Lost, Timeout>;
+  using Turn =
+      TurnOf<Asks<MakeKey, SignRequest, ConfirmFingerprint, OpenEnvelope, KeepKey>, Records<Asked, Installed>, Facts<>>;
 
   Result<OneOf<Opening, Meeting, Failed>> on(const Idle&, const Start&, Turn&) const;
   Result<OneOf<Fetching, Signing, Resting, Failed>> on(const Opening&, const Done<SessionRef>&, Turn&) const;
@@ -157,7 +178,11 @@ class Client {
   Result<OneOf<Keying, Signing, Resting, Failed>> on(const Wishing&, const Done<Response>&, Turn&) const;
   Result<OneOf<Signing, Failed>> on(const Keying&, const Done<KeyRef>&, Turn&) const;
   Result<OneOf<Enrolling, Failed>> on(const Signing&, const Done<Bytes>&, Turn&) const;
-  Result<OneOf<Enrolled, Enrolling, Waiting, Resting, Failed>> on(const Enrolling&, const Done<Response>&, Turn&) const;
+  Result<OneOf<Enrolled, Enrolling, Unwrapping, Keeping, Waiting, Resting, Failed>> on(const Enrolling&,
+                                                                                       const Done<Response>&,
+                                                                                       Turn&) const;
+  Result<OneOf<Keeping, Failed>> on(const Unwrapping&, const Done<Secret>&, Turn&) const;
+  Result<OneOf<Enrolled, Failed>> on(const Keeping&, const Done<KeyRef>&, Turn&) const;
   Result<Opening> on(const Waiting&, const Timeout&, Turn&) const;
   Result<OneOf<Opening, Meeting>> on(const Resting&, const Timeout&, Turn&) const;
 

@@ -15,7 +15,9 @@ using Turn = Client::Turn;
 
 constexpr std::int64_t kMaxRetryAfter_s = 24 * 60 * 60;
 
-Operation operation_of(const Plan& plan) { return plan.renew ? Operation::simplereenroll : Operation::simpleenroll; }
+Operation operation_of(const Plan& plan) {
+  return plan.server_key ? Operation::serverkeygen : plan.renew ? Operation::simplereenroll : Operation::simpleenroll;
+}
 
 // `base` may be another one than the server's: a redirect named it.
 Request enrol_request(const Progress& p, std::string base, BytesView csr) {
@@ -90,9 +92,10 @@ Result<OneOf<Client::Enrolling, Client::Failed>> Client::on(const Signing& s, co
   return Next(Enrolling{s.p, s.tls, *d.answer, ticket});
 }
 
-Result<OneOf<Client::Enrolled, Client::Enrolling, Client::Waiting, Client::Resting, Client::Failed>> Client::on(
-    const Enrolling& s, const Done<Response>& d, Turn& t) const {
-  using Next = OneOf<Enrolled, Enrolling, Waiting, Resting, Failed>;
+Result<OneOf<Client::Enrolled, Client::Enrolling, Client::Unwrapping, Client::Keeping, Client::Waiting, Client::Resting,
+             Client::Failed>>
+Client::on(const Enrolling& s, const Done<Response>& d, Turn& t) const {
+  using Next = OneOf<Enrolled, Enrolling, Unwrapping, Keeping, Waiting, Resting, Failed>;
   const auto again = d.answer ? redirected_here(s, *d.answer) : std::nullopt;
   if (again) {
     Enrolling next = s;
@@ -117,7 +120,7 @@ Result<OneOf<Client::Enrolled, Client::Enrolling, Client::Waiting, Client::Resti
     t.arm(std::chrono::seconds(std::clamp<std::int64_t>(*answer.retry_after_s, 1, kMaxRetryAfter_s)));
     return Next(Waiting{std::move(p)});
   }
-  if (answer.status >= 500) {
+  if (answer.status >= 500 && answer.status != 501) {  // 501 does not pass: the server has no such operation
     return rest<Next>(std::move(p), Error{Fault::unreachable, kUnreachable}, sentence_of(answer), t);
   }
   if (is_redirect(answer.status)) {
@@ -127,6 +130,10 @@ Result<OneOf<Client::Enrolled, Client::Enrolling, Client::Waiting, Client::Resti
     return Next(answer.status == 401 ? fail(Fault::unauthentic, kUnauthorized, sentence_of(answer))
                                      : fail(Fault::refused, kRefused, sentence_of(answer)));
   }
+  if (p.plan->server_key) {
+    return std::visit([](auto&& next) { return Next(std::forward<decltype(next)>(next)); },
+                      take_server_key(std::move(p), s.tls, answer, t));
+  }
   const auto certificates = certificates_in(answer);
   if (!certificates) {
     return Next(fail(certificates.error().fault, kAnswerUnreadable));
@@ -135,13 +142,7 @@ Result<OneOf<Client::Enrolled, Client::Enrolling, Client::Waiting, Client::Resti
   if (!chain) {
     return Next(Failed{chain.error(), {}});
   }
-  Installed result{*p.key, (*chain)->leaf, (*chain)->via, p.anchors};
-  t.save(result);  // key, certificate and anchors at once
-  t.learn({"credential:" + (p.plan->label.empty() ? "default" : p.plan->label), Topic::credential,
-           "I am " + result.certificate.subject.text + " in my owner's domain, says " + result.certificate.issuer.text,
-           result.certificate.not_after},
-          *chain, {anchor_belief((*chain)->anchor)});
-  return Next(Enrolled{std::move(result)});
+  return Next(install(p, *p.key, *chain, t));
 }
 
 Result<OneOf<Client::Resting, Client::Failed>> Client::on(const Keying& s, const Lost&, Turn& t) const {

@@ -1,5 +1,6 @@
 #include "proto/est/client_steps.h"
 
+#include "crypto/enveloped.h"
 #include "proto/est/wishes.h"
 
 namespace imprint::est::steps {
@@ -27,8 +28,25 @@ Client::Opening open_verified(Client::Progress p, Client::Turn& t) {
 }
 
 Client::Signing sign(Client::Progress p, SessionRef tls, Client::Turn& t) {
-  const auto ticket = t.ask(SignRequest{p.key->id, fill_request(p.wishes, *p.plan, tls->channel_binding)});
+  RequestTemplate what = fill_request(p.wishes, *p.plan, tls->channel_binding);
+  if (p.plan->server_key && p.plan->wrap) {
+    (p.plan->wrap->shared ? what.wrapping.shared_key_id : what.wrapping.own_key_id) = p.plan->wrap->identifier;
+    what.wrapping.capabilities = cms_capabilities();
+  }
+  const auto ticket = t.ask(SignRequest{p.key->id, std::move(what)});
   return {std::move(p), std::move(tls), ticket};
+}
+
+Client::Enrolled install(const Client::Progress& p, const KeyRef& key, const Verified<CertificateChain>& chain,
+                         Client::Turn& t) {
+  Installed result{key, chain->leaf, chain->via, p.anchors};
+  t.save(result);
+  const std::string id = "credential:" + (p.plan->label.empty() ? "default" : p.plan->label);
+  t.learn({id, Topic::credential,
+           "I am " + chain->leaf.subject.text + " in my owner's domain, says " + chain->leaf.issuer.text,
+           chain->leaf.not_after},
+          chain, {anchor_belief(chain->anchor)});
+  return {std::move(result)};
 }
 
 }  // namespace imprint::est::steps

@@ -56,4 +56,13 @@ Client::Opening open_verified(Client::Progress p, Client::Turn& t);
 // Asks for a certification request by the key that there is; the next state.
 Client::Signing sign(Client::Progress p, SessionRef tls, Client::Turn& t);
 
+// Takes the server's answer with a key that it made: asks to have it unwrapped, or to keep it; the next state.
+std::variant<Client::Unwrapping, Client::Keeping, Client::Failed> take_server_key(Client::Progress p, SessionRef tls,
+                                                                                  const Response& answer,
+                                                                                  Client::Turn& t);
+
+// Key, certificate and anchors replace what was there, at once; the next state.
+Client::Enrolled install(const Client::Progress& p, const KeyRef& key, const Verified<CertificateChain>& chain,
+                         Client::Turn& t);
+
 }  // namespace imprint::est::steps

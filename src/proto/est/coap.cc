@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cassert>
 
 #include "codec/cbor.h"
 #include "crypto/cms.h"
@@ -169,6 +170,7 @@ Response discovery(const Request& request) {
 
 Request make_coap_request(std::string_view base, std::string_view label, Operation operation, BytesView csr) {
   const auto* const row = std::ranges::find(kRows, operation, &Row::operation);
+  assert(row != kRows.end());  // no serverkeygen: the client refuses such a plan
   std::string path(base.empty() || base == "/" ? kRoots.front() : base);
   while (path.size() > 1 && path.back() == '/') {
     path.pop_back();

@@ -4,6 +4,7 @@
 #include <array>
 
 #include "codec/base64.h"
+#include "proto/est/multipart.h"
 #include "proto/est/rules.h"
 
 namespace imprint::est {
@@ -19,7 +20,8 @@ struct Row {
 constexpr std::array kRows{Row{Operation::cacerts, "cacerts", Method::get},
                            Row{Operation::csrattrs, "csrattrs", Method::get},
                            Row{Operation::simpleenroll, "simpleenroll", Method::post},
-                           Row{Operation::simplereenroll, "simplereenroll", Method::post}};
+                           Row{Operation::simplereenroll, "simplereenroll", Method::post},
+                           Row{Operation::serverkeygen, "serverkeygen", Method::post}};
 
 struct Target {
   std::string label;
@@ -64,6 +66,7 @@ Result<ServerMessage> parse_request(Exchange from, const Request& request, const
       return ServerMessage(Server::GetCsrAttributes{from, target.label});
     case Operation::simpleenroll:
     case Operation::simplereenroll:
+    case Operation::serverkeygen:
       break;
   }
   CHECK_OR(is_pkcs10(request.content_type), Error{Fault::unsupported, kWrongType});
@@ -71,11 +74,20 @@ Result<ServerMessage> parse_request(Exchange from, const Request& request, const
   CHECK_OR(der, Error{der.error().fault, kBodyUnreadable});
   auto csr = CertificateRequest::parse(*der);
   CHECK_OR(csr, Error{Fault::malformed, kRequestUnreadable});
+  if (target.row->operation == Operation::serverkeygen) {
+    return ServerMessage(Server::GenerateKey{from, request.session, request.login, target.label, {*std::move(csr)}});
+  }
   return ServerMessage(Server::Enrol{from, request.session, request.login, target.label,
                                      target.row->operation == Operation::simplereenroll, *std::move(csr)});
 }
 
 Response to_http(Response answer, const Request& asked) {
+  if (!answer.parts.empty()) {
+    answer.content_type = multipart_type();
+    answer.body = encode_multipart(answer.parts);
+    answer.parts.clear();
+    return answer;
+  }
   const bool der =
       answer.content_type.starts_with("application/pkcs7-mime") || answer.content_type == "application/csrattrs";
   if (der) {
@@ -83,6 +95,10 @@ Response to_http(Response answer, const Request& asked) {
     answer.body = to_bytes(lines ? base64_lines(answer.body) : base64(answer.body) + "\n");
   }
   return answer;
+}
+
+Result<std::vector<Part>> parts_in(const Response& answer) {
+  return answer.parts.empty() ? parse_multipart(answer.content_type, answer.body) : answer.parts;
 }
 
 Response wire_error(const Error& error) {
@@ -102,6 +118,7 @@ Response wire_error(const Error& error) {
       out.status = error.rule == &kWrongType                                        ? 415
                    : error.rule == &kNotInThisForm                                  ? 406
                    : error.rule == &kNoSuchOperation || error.rule == &kNoSuchLabel ? 404
+                   : error.rule == &kKeysNotMade                                    ? 501
                                                                                     : 400;
       break;
     case Fault::unauthentic:

@@ -316,7 +316,7 @@ TEST(EstHttp, refuses_with_its_own_codes) {
       {Method::get, root + "//cacerts", "", &kNoSuchLabel, 404},
       {Method::get, root + "/pumps/cacerts", "", &kNoSuchLabel, 404},
       {Method::get, root + "/meters/x/cacerts", "", &kNoSuchOperation, 404},
-      {Method::post, root + "/serverkeygen", pkcs10, &kNoSuchOperation, 404},
+      {Method::post, root + "/fullcmc", pkcs10, &kNoSuchOperation, 404},
       {Method::post, root + "/cacerts", pkcs10, &kWantsGet, 405},
       {Method::put, root + "/csrattrs", "", &kWantsGet, 405},
       {Method::get, root + "/simpleenroll", "", &kWantsPost, 405},
@@ -325,6 +325,9 @@ TEST(EstHttp, refuses_with_its_own_codes) {
       {Method::post, root + "/simpleenroll", "application/pkcs7-mime", &kWrongType, 415},
       {Method::post, root + "/simpleenroll", "application/pkcs10x", &kWrongType, 415},
       {Method::post, root + "/simpleenroll", pkcs10, &kBodyUnreadable, 400},
+      {Method::get, root + "/serverkeygen", "", &kWantsPost, 405},
+      {Method::post, root + "/serverkeygen", "", &kWrongType, 415},
+      {Method::post, root + "/serverkeygen", pkcs10, &kBodyUnreadable, 400},
   };
   for (const Asked& row : rows) {
     Request r;

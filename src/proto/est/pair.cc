@@ -96,7 +96,8 @@ const Cast& cast() {
 Pair::Pair()
     : server(cast().server),
       client_anchors{cast().maker.certificate, cast().owner.certificate},
-      issuer(cast().issuing) {
+      issuer(cast().issuing),
+      key_signer(cast().server) {
   plan.server = *Uri::parse("https://est.example");
   plan.explicit_anchors = {cast().owner.certificate};
   plan.credential = Credential{"idevid", {cast().device.certificate}};
@@ -145,38 +146,55 @@ void Pair::feed(const Client::Input& input) {
 }
 
 void Pair::perform(const Client::Turn::Action& action) {
-  std::visit(Cases{
-                 [](const Reply&) {},
-                 [&](const SendRequest& a) { send(a); },
-                 [&](const Open& a) { open(a); },
-                 [&](const Close& a) { open_sessions.erase(a.session); },
-                 [&](const Arm& a) {
-                   timer_ = true;
-                   delay_ = a.delay;
-                   rests.push_back(a.delay);
-                 },
-                 [&](const Learn& a) { sound = device_mind.apply(a.change) && sound; },
-                 [&](const Ask<MakeKey>& a) {
-                   if (key_fails) {
-                     inputs_.push_back(Done<KeyRef>{{a.ticket}, Error{Fault::internal, "no space"}});
-                     return;
-                   }
-                   const std::string id = "key-" + std::to_string(keys.size());
-                   keys[id] = *PrivateKey::generate(a.question.type);
-                   inputs_.push_back(Done<KeyRef>{{a.ticket}, KeyRef{id, keys[id].public_key()}});
-                 },
-                 [&](const Ask<SignRequest>& a) { sign(a); },
-                 [&](const Ask<ConfirmFingerprint>& a) {
-                   const bool yes = expected_root && expected_root->fingerprint() == a.question.of.sha256;
-                   inputs_.push_back(Done<Confirmed<Fingerprint>>{
-                       {a.ticket},
-                       yes ? Result<Confirmed<Fingerprint>>(PersonsWord::yes(a.question.of))
-                           : Result<Confirmed<Fingerprint>>(Error{Fault::refused, "not this one"})});
-                 },
-                 [&](const Save<Asked>& a) { asked = a.record; },
-                 [&](const Save<Installed>& a) { installed = a.record; },
-             },
-             action);
+  std::visit(
+      Cases{
+          [](const Reply&) {},
+          [&](const SendRequest& a) { send(a); },
+          [&](const Open& a) { open(a); },
+          [&](const Close& a) { open_sessions.erase(a.session); },
+          [&](const Arm& a) {
+            timer_ = true;
+            delay_ = a.delay;
+            rests.push_back(a.delay);
+          },
+          [&](const Learn& a) { sound = device_mind.apply(a.change) && sound; },
+          [&](const Ask<MakeKey>& a) {
+            if (key_fails) {
+              inputs_.push_back(Done<KeyRef>{{a.ticket}, Error{Fault::internal, "no space"}});
+              return;
+            }
+            const std::string id = "key-" + std::to_string(keys.size());
+            keys[id] = *PrivateKey::generate(a.question.type);
+            inputs_.push_back(Done<KeyRef>{{a.ticket}, KeyRef{id, keys[id].public_key()}});
+          },
+          [&](const Ask<SignRequest>& a) { sign(a); },
+          [&](const Ask<OpenEnvelope>& a) {
+            const auto own = keys.find(a.question.key_id);
+            auto inside = own == keys.end() ? open_envelope(a.question.message, shared_key)
+                                            : open_envelope(a.question.message, own->second);
+            if (on_opened) {
+              on_opened(inside);
+            }
+            inputs_.push_back(Done<Secret>{{a.ticket}, std::move(inside)});
+          },
+          [&](const Ask<KeepKey>& a) {
+            const auto key = parse_pkcs8(a.question.pkcs8);
+            keys["given"] = key ? *key : PrivateKey{};
+            inputs_.push_back(Done<KeyRef>{{a.ticket},
+                                           key && !key_fails ? Result<KeyRef>(KeyRef{"given", key->public_key()})
+                                                             : Result<KeyRef>(Error{Fault::internal, "no space"})});
+          },
+          [&](const Ask<ConfirmFingerprint>& a) {
+            const bool yes = expected_root && expected_root->fingerprint() == a.question.of.sha256;
+            inputs_.push_back(Done<Confirmed<Fingerprint>>{
+                {a.ticket},
+                yes ? Result<Confirmed<Fingerprint>>(PersonsWord::yes(a.question.of))
+                    : Result<Confirmed<Fingerprint>>(Error{Fault::refused, "not this one"})});
+          },
+          [&](const Save<Asked>& a) { asked = a.record; },
+          [&](const Save<Installed>& a) { installed = a.record; },
+      },
+      action);
 }
 
 void Pair::open(const Open& action) {
@@ -296,6 +314,13 @@ void Pair::drive(const ServerMessage& message, Response& out) {
                                                 store_fails ? Result<Decision>(Error{Fault::unreachable, "store"})
                                                             : Result<Decision>(decide(a.question))});
               },
+              [&](const Ask<MakeKeyFor>& a) {
+                auto made = make_key(a.question.delivery);
+                if (on_made_key) {
+                  on_made_key(made);
+                }
+                inputs.push_back(Done<MadeKey>{{a.ticket}, std::move(made)});
+              },
               [&](const Ask<Issue>& a) {
                 inputs.push_back(Done<Bytes>{{a.ticket}, issue(a.question.grant)});
               },
@@ -321,7 +346,17 @@ Decision Pair::decide(const Admit& q) {
     d.verdict = Verdict::issue;
   }
   const auto before = std::ranges::find(issued, q.request_key, &Issued::request_key);
-  if (d.verdict == Verdict::issue && before != issued.end()) {
+  if (q.request.possession() == nullptr) {
+    const KeyWrapping& wrapping = q.request->wrapping;
+    d.delivery = KeyDelivery{q.request->key.type, KeyDelivery::InClear{}, wrapping.capabilities};
+    if (wrapping.shared_key_id) {
+      d.delivery->form = KeyDelivery::SharedKeyId{*wrapping.shared_key_id};
+    }
+    if (wrapping.own_key_id) {
+      d.delivery->form = (*q.session->proven)->leaf;
+    }
+    d.supersedes = before == issued.end() ? Bytes{} : Certificate::parse(issued.back().certificate)->serial;
+  } else if (d.verdict == Verdict::issue && before != issued.end()) {
     d.verdict = Verdict::already;
     d.certificate = before->certificate;
   }
@@ -331,11 +366,27 @@ Decision Pair::decide(const Admit& q) {
     d.grant.names.subject = q.request->change_names->subject.value_or(Name{});
     d.grant.names.alt_names = q.request->change_names->alt_names.value_or(std::vector<GeneralName>{});
   }
-  d.grant.spki = q.request->key.spki;
+  if (q.request.possession() != nullptr) {
+    d.grant.spki = q.request->key.spki;
+  }
   if (on_decision) {
     on_decision(d, q);
   }
   return d;
+}
+
+Result<MadeKey> Pair::make_key(const KeyDelivery& delivery) {
+  TRY(const PrivateKey key, PrivateKey::generate(made_type.value_or(delivery.type)));
+  MadeKey out{key.public_key(), delivery.wrapped(), {}};
+  if (!delivery.wrapped()) {
+    TRY(out.body, encode_pkcs8(key));
+    return out;
+  }
+  const auto* const recipient = std::get_if<Certificate>(&delivery.form);
+  const Recipient to = recipient != nullptr ? Recipient(*recipient) : Recipient(shared_key);
+  TRY(const Bytes sealed, seal_key(key, to, delivery.capabilities, {key_signer.key, {key_signer.certificate}}));
+  out.body = Secret(BytesView(sealed));
+  return out;
 }
 
 Result<Bytes> Pair::issue(const Grant& grant) {

@@ -6,6 +6,7 @@
 #include <functional>
 #include <map>
 
+#include "crypto/enveloped.h"
 #include "proto/est/client.h"
 #include "proto/est/coap.h"
 #include "proto/est/server.h"
@@ -51,6 +52,9 @@ class Pair {
   std::string user = "dev-1", password = "the one-time token of dev-1, long enough";
   std::optional<Certificate> expected_root;  // what the person at the device confirms
   Party issuer;                              // who signs what is granted
+  Party key_signer;                          // who signs a wrapped key
+  SharedKey shared_key{to_bytes("kek-1"), Secret("sixteen octets..")};
+  std::optional<KeyType> made_type;  // of keys that the server makes, in place of what was asked for
   Instant now = kStart;
   std::size_t max_inputs = 300;
 
@@ -62,6 +66,8 @@ class Pair {
   std::function<void(Response&, const Request&)> on_response;  // on its way back
   std::function<void(Decision&, const Admit&)> on_decision;
   std::function<void(CertificateTemplate&)> on_issue;
+  std::function<void(Result<MadeKey>&)> on_made_key;
+  std::function<void(Result<Secret>&)> on_opened;     // what the device found in an envelope
   unsigned lose_connections = 0;                      // the next opens that fail
   std::map<std::string, unsigned> lose_answers;       // by the end of the path: answers that never come
   Error lost_with{Fault::unreachable, "connection"};  // how the two end
@@ -108,6 +114,7 @@ class Pair {
   void sign(const Ask<SignRequest>& ask);
   void drive(const ServerMessage& message, Response& out);
   Decision decide(const Admit& q);
+  Result<MadeKey> make_key(const KeyDelivery& delivery);
   Result<Bytes> issue(const Grant& grant);
 
   SeededRng rng_{7};

@@ -58,6 +58,12 @@ Sha256 purpose_of(const Plan& plan) {
   parts.put(!plan.explicit_anchors.empty());
   parts.put(!plan.implicit_anchors.empty());
   parts.put(plan.expected ? std::optional(BytesView(*plan.expected)) : std::nullopt);
+  parts.put(plan.server_key);
+  parts.put(plan.wrap.has_value());
+  if (plan.wrap) {
+    parts.put(plan.wrap->shared);
+    parts.put(BytesView(plan.wrap->identifier));
+  }
   return parts.digest();
 }
 

@@ -10,7 +10,7 @@ namespace imprint::est {
 // ---- requests that a server reads ----
 inline constexpr Rule kNoSuchOperation{
     "EST-OPERATION", "there is no such EST operation at this path", "RFC 7030 section 3.2.2",
-    "ask for cacerts, csrattrs, simpleenroll or simplereenroll under /.well-known/est/"};
+    "ask for cacerts, csrattrs, simpleenroll, simplereenroll or serverkeygen under /.well-known/est/"};
 inline constexpr Rule kNoSuchLabel{"EST-LABEL", "no profile has this label", "RFC 7030 section 3.2.2",
                                    "use a label that the site has configured, or none"};
 inline constexpr Rule kWantsGet{"EST-METHOD-GET", "the operation wants GET", "RFC 7030 section 3.2.2",
@@ -47,6 +47,18 @@ inline constexpr Rule kRenewalNames{
     "EST-REENROLL-NAMES", "the request's names differ from those of the certificate to be renewed",
     "RFC 7030 section 4.2.2", "keep subject and subjectAltName, or ask with ChangeSubjectName (RFC 6402 section 2.8)"};
 
+inline constexpr Rule kKeysNotMade{"EST-SERVERKEYGEN-OFF", "this server makes no keys for devices under this label",
+                                   "RFC 7030 section 6", "let the device make its key (simpleenroll)"};
+inline constexpr Rule kWrappingTwice{
+    "EST-SERVERKEYGEN-TWO-KEYS", "the request names a shared key and a key pair to wrap the new key with",
+    "RFC 7030 section 4.4.1", "put one of DecryptKeyIdentifier and AsymmetricDecryptKeyIdentifier into the request"};
+inline constexpr Rule kNoCapabilities{"EST-SERVERKEYGEN-CAPABILITIES",
+                                      "a wrapped key is asked for, and no algorithms to wrap it by",
+                                      "RFC 7030 section 4.4.1", "put SMIMECapabilities into the request"};
+inline constexpr Rule kNoCapability{
+    "EST-SERVERKEYGEN-NO-COMMON", "no algorithm that the request lists wraps this key, or not strongly enough",
+    "RFC 7030 section 4.4.2", "list AES-CBC with a key as strong as the one asked for; ask for a weaker key"};
+
 // ---- what the owner decides ----
 inline constexpr Rule kWhoAreYou{"EST-AUTHENTICATION", "nobody known asks", "RFC 7030 section 3.3.2",
                                  "present a certificate or a one-time token"};
@@ -66,6 +78,8 @@ inline constexpr Rule kServerNotUnderCa{
 inline constexpr Rule kCoapsNeeds{"EST-COAPS-CREDENTIAL",
                                   "EST over CoAPS wants a certificate and anchors from the start", "RFC 9148 section 3",
                                   "give the device both (--cert, --key, --anchors), or onboard it over https"};
+inline constexpr Rule kCoapsNoKeys{"EST-COAPS-SERVERKEYGEN", "over CoAPS no keys are asked for that the server makes",
+                                   "RFC 9148 section 4.8", "ask over https, or let the device make its key"};
 inline constexpr Rule kServerAlert{"EST-SERVER-ALERT", "the server ended the handshake", "RFC 8446 section 6",
                                    "the detail names its alert: mostly our certificate or key is not to its liking"};
 inline constexpr Rule kServerName{
@@ -93,6 +107,20 @@ inline constexpr Rule kNotMyKey{"EST-ANSWER-KEY", "no certificate in the answer 
                                 "RFC 7030 section 4.2.3", "the server has mixed up its clients"};
 inline constexpr Rule kNotMyAnchors{"EST-ANSWER-CHAIN", "the new certificate does not lead to the owner's anchors",
                                     "RFC 7030 section 4.1.3", "the server's CA certificates and its CA disagree"};
+inline constexpr Rule kKeyAnswer{"EST-KEY-ANSWER",
+                                 "the server's answer does not hold one key and one certificate for it",
+                                 "RFC 7030 section 4.4.2", "the server has to send two parts"};
+inline constexpr Rule kKeyInClear{"EST-KEY-IN-CLEAR", "a wrapped key was asked for, and the server sent it in clear",
+                                  "RFC 7030 section 4.4.1", "the server has to wrap it; its operator has to be told"};
+inline constexpr Rule kKeyEnvelope{"EST-KEY-ENVELOPE", "the wrapped key cannot be opened or read",
+                                   "RFC 7030 section 4.4.2", "the server has to wrap it for the key that was named"};
+inline constexpr Rule kKeySigner{"EST-KEY-SIGNER",
+                                 "the wrapped key is not signed by the owner's server or CA, or not so that we can "
+                                 "verify it",
+                                 "RFC 7030 section 4.4.2",
+                                 "the server has to sign with its own or its CA's key, RSA or NIST curve"};
+inline constexpr Rule kKeyWeak{"EST-KEY-WEAK", "the key that the server made is weaker than what was asked for",
+                               "RFC 7030 section 4.4", "the server has to honour the request's type of key"};
 inline constexpr Rule kRetryAfter{"EST-RETRY-AFTER", "202 without a Retry-After", "RFC 7030 section 4.2.3",
                                   "the server has to say when to come again"};
 inline constexpr Rule kRedirect{"EST-REDIRECT", "the server sends us elsewhere, and we do not go",
@@ -121,6 +149,10 @@ inline constexpr std::array kRules{&kNoSuchOperation,
                                    &kOtp,
                                    &kRenewalUnproven,
                                    &kRenewalNames,
+                                   &kKeysNotMade,
+                                   &kWrappingTwice,
+                                   &kNoCapabilities,
+                                   &kNoCapability,
                                    &kWhoAreYou,
                                    &kSignerSilent,
                                    &kSignerRefused,
@@ -128,6 +160,7 @@ inline constexpr std::array kRules{&kNoSuchOperation,
                                    &kServerUntrusted,
                                    &kServerNotUnderCa,
                                    &kCoapsNeeds,
+                                   &kCoapsNoKeys,
                                    &kServerAlert,
                                    &kServerName,
                                    &kNoAnchors,
@@ -140,6 +173,11 @@ inline constexpr std::array kRules{&kNoSuchOperation,
                                    &kAnswerUnreadable,
                                    &kNotMyKey,
                                    &kNotMyAnchors,
+                                   &kKeyAnswer,
+                                   &kKeyInClear,
+                                   &kKeyEnvelope,
+                                   &kKeySigner,
+                                   &kKeyWeak,
                                    &kRetryAfter,
                                    &kRedirect,
                                    &kRedirectLogin,

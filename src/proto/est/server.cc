@@ -12,6 +12,7 @@ namespace {
 
 constexpr Exchange kNobody{};
 constexpr std::int64_t kComeBackSoon_s = 5;
+constexpr std::string_view kPlainKeyType = "application/pkcs8";
 constexpr std::string_view kCertsOnly = "application/pkcs7-mime; smime-type=certs-only";
 
 std::string sentence(const Rule& rule, std::string_view detail = {}) {
@@ -57,6 +58,15 @@ Response certificate_answer(const Bytes& certificate) {
   return out;
 }
 
+Response key_answer(const MadeKey& made, const Bytes& certificate) {
+  const Response plain = certificate_answer(certificate);
+  Response out;
+  out.status = 200;
+  out.parts = {{std::string(made.wrapped ? kWrappedKeyType : kPlainKeyType), made.body},
+               {plain.content_type, Secret(BytesView(plain.body))}};
+  return out;
+}
+
 // Only the owner appoints registration authorities: a maker's certificate that says so is a claim of the maker's.
 bool is_registration_authority(const Session& session, const std::vector<Certificate>& owner_anchors) {
   if (!session.proven) {
@@ -96,6 +106,25 @@ std::string learn_applicant(const Session& session, const Decision& decision, Se
   return {};
 }
 
+bool asks_to_wrap(const CertificateRequest& request) {
+  return request.wrapping.shared_key_id || request.wrapping.own_key_id;
+}
+
+// What the server believes of the key: the applicant has shown that it holds it, or was sent it.
+void learn_key(const Server::Issuing& s, const std::string& peer, Server::Turn& t) {
+  const std::string& device = s.decision.grant.device;
+  const Verified<CertificateRequest>* const possession = s.request.possession();
+  if (possession != nullptr) {
+    t.learn({"possession:" + hex(sha256((*possession)->key.spki)), Topic::possession,
+             device + " holds the private key that it asks a certificate for", kNoEnd},
+            *possession, {peer});
+  } else if (s.made) {
+    t.learn({"given:" + hex(sha256(s.made->key.spki)), Topic::possession,
+             device + " was sent the private key that we made for it", kNoEnd},
+            Sent<PublicKey>{s.made->key}, {peer});
+  }
+}
+
 }  // namespace
 
 Status check_linking(const CertificateRequest& request, const Session& session, const Label& label,
@@ -117,7 +146,7 @@ Status check_renewal_names(const CertificateRequest& request, const Certificate&
 }
 
 Bytes request_key(const Session& session, const std::optional<Login>& login, std::string_view label,
-                  const CertificateRequest& request) {
+                  const CertificateRequest& request, bool keyless) {
   Writer w;
   const auto part = [&](BytesView bytes) {
     w.u64(bytes.size());
@@ -132,7 +161,10 @@ Bytes request_key(const Session& session, const std::optional<Login>& login, std
     part(view(login ? login->user : std::string_view{}));
   }
   part(view(label));
-  part(request.key.spki);
+  part(keyless ? view("made by the server: ") : BytesView(request.key.spki));
+  if (keyless) {
+    part(view(name(request.key.type)));
+  }
   part(request.subject.der);
   part(request.alt_names_der);
   const Sha256 digest = sha256(w.out());
@@ -183,8 +215,27 @@ Result<OneOf<Server::Admitting, Server::Idle>> Server::on(const Idle&, const Enr
   return OneOf<Admitting, Idle>(Admitting{m.from, m.session, m.label, *request, std::move(key), ticket});
 }
 
-Result<OneOf<Server::Issuing, Server::Idle>> Server::on(const Admitting& s, const Done<Decision>& d, Turn& t) const {
-  using Next = OneOf<Issuing, Idle>;
+Result<OneOf<Server::Admitting, Server::Idle>> Server::on(const Idle&, const GenerateKey& m, Turn& t) const {
+  const auto label = config_->labels.find(m.label);
+  CHECK_OR(label != config_->labels.end(), Error{Fault::unsupported, kNoSuchLabel});
+  CHECK_OR(label->second.server_keys, Error{Fault::unsupported, kKeysNotMade});
+  if (!holds(m.session->proven || m.login)) {
+    tell(t, m.from, challenge(config_->realm));
+    return OneOf<Admitting, Idle>(Idle{});
+  }
+  const CertificateRequest& request = m.request.request;
+  const KeyWrapping& wrapping = request.wrapping;
+  CHECK_OR(!(wrapping.shared_key_id && wrapping.own_key_id), Error{Fault::malformed, kWrappingTwice});
+  CHECK_OR(!asks_to_wrap(request) || !wrapping.capabilities.empty(), Error{Fault::malformed, kNoCapabilities});
+  TRY(Ok{}, check_linking(request, *m.session, label->second, config_->owner_anchors));
+  Bytes key = request_key(*m.session, m.login, m.label, request, true);
+  const auto ticket = t.ask(Admit{m.session, m.login, m.label, false, m.request, key});
+  return OneOf<Admitting, Idle>(Admitting{m.from, m.session, m.label, m.request, std::move(key), ticket});
+}
+
+Result<OneOf<Server::Issuing, Server::Keying, Server::Idle>> Server::on(const Admitting& s, const Done<Decision>& d,
+                                                                        Turn& t) const {
+  using Next = OneOf<Issuing, Keying, Idle>;
   if (!d.answer) {
     tell(t, s.from, come_back(503, kSignerSilent, kComeBackSoon_s));
     return Next(Idle{});
@@ -193,11 +244,20 @@ Result<OneOf<Server::Issuing, Server::Idle>> Server::on(const Admitting& s, cons
   const Rule& rule = decision.rule != nullptr ? *decision.rule : kRefused;
   switch (decision.verdict) {
     case Verdict::issue: {
+      if (s.request.possession() == nullptr) {
+        // Never in clear where the request says otherwise, whatever the policy has made of it.
+        CHECK_OR(decision.delivery && (decision.delivery->wrapped() || !asks_to_wrap(*s.request)),
+                 Error{Fault::internal, "decision: delivery"});
+        const auto key_ticket = t.ask(MakeKeyFor{*decision.delivery});
+        return Next(Keying{s.from, s.session, s.request, s.request_key, decision, key_ticket});
+      }
       assert(decision.grant.spki == s.request->key.spki);
       const auto ticket = t.ask(Issue{decision.grant});
-      return Next(Issuing{s.from, s.session, s.request, s.request_key, decision, ticket});
+      return Next(Issuing{s.from, s.session, s.request, s.request_key, decision, std::nullopt, ticket});
     }
     case Verdict::already:
+      // Nobody has the key of before any more: the policy supersedes such an answer instead.
+      CHECK_OR(s.request.possession() != nullptr, Error{Fault::internal, "decision: already"});
       tell(t, s.from, certificate_answer(decision.certificate));
       return Next(Idle{});
     case Verdict::pending: {
@@ -234,6 +294,29 @@ Result<Server::Idle> Server::on(const Admitting& s, const Gone& g, Turn&) const 
   return Idle{};
 }
 
+Result<OneOf<Server::Issuing, Server::Idle>> Server::on(const Keying& s, const Done<MadeKey>& d, Turn& t) const {
+  using Next = OneOf<Issuing, Idle>;
+  if (!d.answer) {
+    const Error& why = d.answer.error();
+    const Rule* const rule = why.rule != nullptr               ? why.rule
+                             : why.fault == Fault::unsupported ? &kNoCapability
+                                                               : nullptr;
+    tell(t, s.from, rule != nullptr ? refusal(403, *rule) : come_back(503, kSignerSilent, kComeBackSoon_s));
+    return Next(Idle{});
+  }
+  CHECK_OR(s.decision.delivery && d.answer->wrapped == s.decision.delivery->wrapped(),
+           Error{Fault::internal, "made key: form"});
+  Decision decision = s.decision;
+  decision.grant.spki = d.answer->key.spki;
+  const auto ticket = t.ask(Issue{decision.grant});
+  return Next(Issuing{s.from, s.session, s.request, s.request_key, std::move(decision), *d.answer, ticket});
+}
+
+Result<Server::Idle> Server::on(const Keying& s, const Gone& g, Turn&) const {
+  CHECK_OR(g.exchange == s.from, Error{Fault::stale, "not the exchange that waits"});
+  return Idle{};
+}
+
 Result<Server::Idle> Server::on(const Issuing& s, const Done<Bytes>& d, Turn& t) const {
   if (!d.answer) {
     const bool final = d.answer.error().fault == Fault::refused;
@@ -242,22 +325,18 @@ Result<Server::Idle> Server::on(const Issuing& s, const Done<Bytes>& d, Turn& t)
   }
   const std::string peer = learn_applicant(*s.session, s.decision, t);
   if (!peer.empty()) {
-    t.learn({"possession:" + hex(sha256(s.request->key.spki)), Topic::possession,
-             s.decision.grant.device + " holds the private key that it asks a certificate for", kNoEnd},
-            s.request, {peer});
+    learn_key(s, peer, t);
   }
   // Recorded before anybody gets it: no certificate without its record.
   t.note(Issued{s.decision.grant, *d.answer, s.request_key, s.decision.identity, s.decision.reason, s.decision.spent,
-                s.decision.renews, s.decision.newcomer});
-  tell(t, s.from, certificate_answer(*d.answer));
+                s.decision.renews, s.decision.newcomer, s.decision.supersedes});
+  tell(t, s.from, s.made ? key_answer(*s.made, *d.answer) : certificate_answer(*d.answer));
   return Idle{};
 }
 
 Result<Server::Issuing> Server::on(const Issuing& s, const Gone& g, Turn&) const {
   CHECK_OR(g.exchange == s.from, Error{Fault::stale, "not the exchange that waits"});
-  Issuing next = s;
-  next.from = kNobody;
-  return next;
+  return Issuing{kNobody, s.session, s.request, s.request_key, s.decision, std::nullopt, s.awaits};  // without the key
 }
 
 }  // namespace imprint::est

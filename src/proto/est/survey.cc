@@ -99,6 +99,7 @@ std::vector<ProcessFacts> processes() {
       {"request signed and linked to the session", "RFC 7030 section 3.5", {"Signing"}},
       {"request sent", "RFC 7030 section 4.2", {"Enrolling"}},
       {"waiting for the owner's word (202)", "RFC 7030 section 4.2.3", {"Waiting"}},
+      {"a key that the server made: unwrapped and kept", "RFC 7030 section 4.4.2", {"Unwrapping", "Keeping"}},
       {"certificate checked and installed", "RFC 7030 section 4.2.3", {"Enrolled"}},
       {"renewal before expiry", "RFC 7030 section 2.3", {}},
   };

@@ -252,6 +252,7 @@ void EstRules::Step::answer(std::size_t question, bool well) {
                  [&](const Ask<MakeKey>& ask) { make_key(ask, well); },
                  [&](const Ask<SignRequest>& ask) { sign(ask, well); },
                  [&](const Ask<ConfirmFingerprint>& ask) { confirm(ask, well); },
+                 [&](const auto&) { wrong("the client asks about a key of the server's, which nobody told it to"); },
              },
              q);
 }

@@ -253,6 +253,7 @@ void EstRules::Step::answer_served(std::size_t i, bool well) {
                    feed_served(one, Done<Decision>{{ask.ticket},
                                                    well ? decide(ask.question) : Error{Fault::unreachable, "store"}});
                  },
+                 [&](const Ask<MakeKeyFor>&) { wrong("the server makes a key, which nobody asked for"); },
                  [&](const Ask<Issue>& ask) {
                    feed_served(one, Done<Bytes>{{ask.ticket},
                                                 well ? issue(ask.question, one) : Error{Fault::unreachable, "ca"}});

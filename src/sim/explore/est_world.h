@@ -65,8 +65,9 @@ struct Setting {
   bool approval = false;  // a person decides, some time
 };
 
-using ClientQuestion = std::variant<Open, Ask<MakeKey>, Ask<SignRequest>, Ask<ConfirmFingerprint>>;
-using ServerQuestion = std::variant<Ask<Admit>, Ask<Issue>>;
+using ClientQuestion =
+    std::variant<Open, Ask<MakeKey>, Ask<SignRequest>, Ask<ConfirmFingerprint>, Ask<OpenEnvelope>, Ask<KeepKey>>;
+using ServerQuestion = std::variant<Ask<Admit>, Ask<MakeKeyFor>, Ask<Issue>>;
 
 // What the device keeps without power.
 struct DeviceDisk {

@@ -278,13 +278,16 @@ Status MemoryWriter::issued(const Issued& fact, Instant at, std::string_view act
     TRY([[maybe_unused]] const Ok joined, join(fact.newcomer, at, actor));
     const auto device = std::ranges::find(t_.devices, fact.grant.device, &Device::id);
     CHECK_OR(device != t_.devices.end(), Error{Fault::refused, kNoDevice});
-    const Lifecycle next = after_certificate(device->lifecycle, !fact.renews.empty());
+    const Lifecycle next = after_certificate(device->lifecycle, is_renewal(fact));
     if (next != device->lifecycle) {
       device->lifecycle = next;
       device->changed = at;
       ++device->version;
     }
     TRY([[maybe_unused]] const Ok spent, spend(fact));
+    if (!fact.supersedes.empty()) {
+      TRY([[maybe_unused]] const Ok revoked, revoke(fact.supersedes, RevocationReason::superseded, actor, at));
+    }
     TRY([[maybe_unused]] const Ok put, put_certificate(certificate, fact, at));
     return audited(at, actor, "certificate.issued", fact.grant.device);
   });

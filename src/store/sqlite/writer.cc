@@ -159,6 +159,9 @@ Status SqliteWriter::issued_part(const Issued& fact, Instant at, std::string_vie
   TRY([[maybe_unused]] const Ok joined, join(fact.newcomer, fact.grant.device, at, actor));
   TRY(const Lifecycle lifecycle, advance(fact, at));
   TRY([[maybe_unused]] const Ok spent, spend(fact, at));
+  if (!fact.supersedes.empty()) {
+    TRY([[maybe_unused]] const Ok revoked, revoke(fact.supersedes, RevocationReason::superseded, actor, at));
+  }
   TRY([[maybe_unused]] const Ok written, put_certificate(certificate, fact, at));
   return audited(at, actor, "certificate.issued", fact.grant.device,
                  text_object({{"serial", hex(certificate.serial)},
@@ -215,7 +218,7 @@ Result<Lifecycle> SqliteWriter::advance(const Issued& fact, Instant at) {
     now = lifecycle_named(query.text(0));
   }
   CHECK_OR(now.has_value(), Error{Fault::malformed, "store: lifecycle"});
-  const Lifecycle next = after_certificate(*now, !fact.renews.empty());
+  const Lifecycle next = after_certificate(*now, is_renewal(fact));
   if (next != *now) {
     TRY([[maybe_unused]] const Ok moved,
         database_
