@@ -244,7 +244,7 @@ OrProblem<Ok> demo(const Context& context, const Options& options) {
   std::signal(SIGINT, [](int) { interrupted = true; });
   std::signal(SIGTERM, [](int) { interrupted = true; });
   TRY(const std::string folder, demo_folder(context.globals));
-  const OrProblem<Ok> out = options.simulated ? simulate(context, {options.devices, options.seed, options.faults},
+  OrProblem<Ok> out = options.simulated ? simulate(context, {options.devices, options.seed, options.faults},
                                                          folder, [] { return interrupted.load(); })
                                               : serve_fleet(context, options, demo_config(folder, spoken(options)));
   // What went wrong can be looked up in the folder.

@@ -314,7 +314,8 @@ void Connection::flush() {
     out_at_ += n;
   }
   if (waiting() == 0) {
-    out_ = {};  // an idle connection holds no buffer
+    wipe(out_);  // it may have been a key
+    out_ = {};   // an idle connection holds no buffer
     out_at_ = 0;
   } else if (out_at_ >= kCompactAt) {
     out_.erase(out_.begin(), out_.begin() + static_cast<std::ptrdiff_t>(out_at_));

@@ -321,7 +321,7 @@ void EstServer::take(Exchange from, Request request) {
 // What is no EST, and no secret: the revocation list, and what CoAP calls discovery.
 std::optional<Response> EstServer::public_answer(const Request& request) const {
   if (coaps_ != nullptr) {
-    return request.path == kDiscoveryPath ? std::optional(est::discovery(request)) : std::nullopt;
+    return request.path == kDiscoveryPath ? std::optional(est::discovery(request, site_->est)) : std::nullopt;
   }
   const bool list = request.method == Method::get && request.path == kRevocationListPath;
   return list ? std::optional(Response{200, "application/pkix-crl", site_->revocation_list}) : std::nullopt;
@@ -333,7 +333,9 @@ Result<est::ServerMessage> EstServer::parse(Exchange from, const Request& reques
 }
 
 void EstServer::reply(Exchange to, const Response& answer, const Request& asked) {
-  front_->reply(to, coaps_ != nullptr ? est::to_coap(answer, asked) : est::to_http(answer, asked));
+  Response out = coaps_ != nullptr ? est::to_coap(answer, asked) : est::to_http(answer, asked);
+  front_->reply(to, out);
+  wipe(out.body);  // it may be a key
 }
 
 void EstServer::gone(Exchange from) {

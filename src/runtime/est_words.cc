@@ -68,6 +68,9 @@ struct InWords {
     return "the CA's fingerprint has to be compared before anything else";
   }
   std::string operator()(const est::Client::Fetching& s) const { return server_words(*s.tls) + "; asks for cacerts"; }
+  std::string operator()(const est::Client::Finding& s) const {
+    return server_words(*s.tls) + "; has no EST at the usual path; asks where it has it";
+  }
   std::string operator()(const est::Client::Wishing& s) const {
     return "cacerts: " + anchors_words(s.p.anchors.size()) + " of the owner; asks for csrattrs";
   }

@@ -89,9 +89,6 @@ Result<OneOf<Client::Opening, Client::Meeting, Client::Failed>> Client::on(const
   if (!holds(m.plan->server.scheme != "coaps" || (m.plan->credential && anchored))) {
     return Next(fail(Fault::refused, kCoapsNeeds));
   }
-  if (!holds(m.plan->server.scheme != "coaps" || !m.plan->server_key)) {
-    return Next(fail(Fault::refused, kCoapsNoKeys));
-  }
   Progress p;
   p.plan = m.plan;
   p.server = m.plan->server;

@@ -116,6 +116,11 @@ class Client {
     SessionRef tls;
     Ticket<Response> awaits;
   };  // cacerts, verified server
+  struct Finding {
+    Progress p;
+    SessionRef tls;
+    Ticket<Response> awaits;
+  };  // over CoAP: where the server has its EST resources
   struct Wishing {
     Progress p;
     SessionRef tls;
@@ -162,7 +167,7 @@ class Client {
     std::string detail;
   };  // the peer's own sentence, if any
 
-  using State = std::variant<Idle, Opening, Meeting, Glimpsing, Confirming, Fetching, Wishing, Keying, Signing,
+  using State = std::variant<Idle, Opening, Meeting, Glimpsing, Confirming, Fetching, Finding, Wishing, Keying, Signing,
                              Enrolling, Unwrapping, Keeping, Waiting, Resting, Enrolled, Failed>;
   using Input = std::variant<Start, Done<SessionRef>, Done<Response>, Done<Confirmed<Fingerprint>>, Done<KeyRef>,
                              Done<Bytes>, Done<Secret>, Lost, Timeout>;
@@ -174,7 +179,8 @@ class Client {
   Result<OneOf<Glimpsing, Resting, Failed>> on(const Meeting&, const Done<SessionRef>&, Turn&) const;
   Result<OneOf<Confirming, Resting, Failed>> on(const Glimpsing&, const Done<Response>&, Turn&) const;
   Result<OneOf<Opening, Failed>> on(const Confirming&, const Done<Confirmed<Fingerprint>>&, Turn&) const;
-  Result<OneOf<Wishing, Opening, Resting, Failed>> on(const Fetching&, const Done<Response>&, Turn&) const;
+  Result<OneOf<Wishing, Finding, Opening, Resting, Failed>> on(const Fetching&, const Done<Response>&, Turn&) const;
+  Result<OneOf<Fetching, Opening, Resting, Failed>> on(const Finding&, const Done<Response>&, Turn&) const;
   Result<OneOf<Keying, Signing, Resting, Failed>> on(const Wishing&, const Done<Response>&, Turn&) const;
   Result<OneOf<Signing, Failed>> on(const Keying&, const Done<KeyRef>&, Turn&) const;
   Result<OneOf<Enrolling, Failed>> on(const Signing&, const Done<Bytes>&, Turn&) const;

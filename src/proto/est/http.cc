@@ -5,6 +5,7 @@
 
 #include "codec/base64.h"
 #include "proto/est/multipart.h"
+#include "proto/est/paths.h"
 #include "proto/est/rules.h"
 
 namespace imprint::est {
@@ -23,24 +24,10 @@ constexpr std::array kRows{Row{Operation::cacerts, "cacerts", Method::get},
                            Row{Operation::simplereenroll, "simplereenroll", Method::post},
                            Row{Operation::serverkeygen, "serverkeygen", Method::post}};
 
-struct Target {
-  std::string label;
-  const Row* row = nullptr;
-};
-
-Result<Target> find_target(std::string_view path, const ServerConfig& config) {
-  CHECK_OR(path.starts_with(kRoot), Error{Fault::unsupported, kNoSuchOperation});
-  std::string_view rest = path.substr(kRoot.size());
-  Target out;
-  if (const auto slash = rest.find('/'); slash != std::string_view::npos) {
-    out.label = rest.substr(0, slash);
-    rest.remove_prefix(slash + 1);
-    CHECK_OR(!out.label.empty() && config.labels.contains(out.label), Error{Fault::unsupported, kNoSuchLabel});
-  }
-  const auto* const row = std::ranges::find(kRows, rest, &Row::name);
+Result<const Row*> find_row(std::string_view operation) {
+  const auto* const row = std::ranges::find(kRows, operation, &Row::name);
   CHECK_OR(row != kRows.end(), Error{Fault::unsupported, kNoSuchOperation});
-  out.row = row;
-  return out;
+  return row;
 }
 
 bool is_pkcs10(std::string_view content_type) {
@@ -56,10 +43,11 @@ bool is_pkcs10(std::string_view content_type) {
 }  // namespace
 
 Result<ServerMessage> parse_request(Exchange from, const Request& request, const ServerConfig& config) {
-  TRY(const Target target, find_target(request.path, config));
-  CHECK_OR(request.method == target.row->method,
-           Error{Fault::unexpected, target.row->method == Method::post ? kWantsPost : kWantsGet});
-  switch (target.row->operation) {
+  TRY(const PathParts target, split_path(request.path, {&kRoot, 1}, config));
+  TRY(const Row* const row, find_row(target.operation));
+  CHECK_OR(request.method == row->method,
+           Error{Fault::unexpected, row->method == Method::post ? kWantsPost : kWantsGet});
+  switch (row->operation) {
     case Operation::cacerts:
       return ServerMessage(Server::GetCaCertificates{from, target.label});
     case Operation::csrattrs:
@@ -74,11 +62,11 @@ Result<ServerMessage> parse_request(Exchange from, const Request& request, const
   CHECK_OR(der, Error{der.error().fault, kBodyUnreadable});
   auto csr = CertificateRequest::parse(*der);
   CHECK_OR(csr, Error{Fault::malformed, kRequestUnreadable});
-  if (target.row->operation == Operation::serverkeygen) {
+  if (row->operation == Operation::serverkeygen) {
     return ServerMessage(Server::GenerateKey{from, request.session, request.login, target.label, {*std::move(csr)}});
   }
   return ServerMessage(Server::Enrol{from, request.session, request.login, target.label,
-                                     target.row->operation == Operation::simplereenroll, *std::move(csr)});
+                                     row->operation == Operation::simplereenroll, *std::move(csr)});
 }
 
 Response to_http(Response answer, const Request& asked) {
@@ -98,7 +86,11 @@ Response to_http(Response answer, const Request& asked) {
 }
 
 Result<std::vector<Part>> parts_in(const Response& answer) {
-  return answer.parts.empty() ? parse_multipart(answer.content_type, answer.body) : answer.parts;
+  if (!answer.parts.empty()) {
+    return answer.parts;
+  }
+  return answer.content_type == kMultipartCore ? parse_multipart_core(answer.body)
+                                               : parse_multipart(answer.content_type, answer.body);
 }
 
 Response wire_error(const Error& error) {

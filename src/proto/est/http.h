@@ -14,7 +14,7 @@ Result<ServerMessage> parse_request(Exchange from, const Request& request, const
 // because strongSwan 5.9.8 reads no other; in lines of 64 for libest, which reads no long one.
 Response to_http(Response answer, const Request& asked);
 
-// The parts of an answer: as the binding split them, or of its multipart/mixed body. Parts' bodies are as sent.
+// The parts of an answer: as the binding split them, or of its multipart body, of either form. Parts' bodies are as sent.
 Result<std::vector<Part>> parts_in(const Response& answer);
 
 // The answer to a request that was refused, in this protocol's own codes (RFC 7030 section 4.2.3; RFC 8951 section 5).

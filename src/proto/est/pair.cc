@@ -277,6 +277,9 @@ Response Pair::serve(Request request, SessionRef session) {
   request.session = std::move(session);
   Response out;
   const bool coap = plan.server.scheme == "coaps";
+  if (coap && request.path == "/.well-known/core") {
+    return discovery(request, config);
+  }
   const Exchange from{next_exchange_++};
   const auto message = coap ? parse_coap_request(from, request, config) : parse_request(from, request, config);
   if (message) {

@@ -78,8 +78,8 @@ inline constexpr Rule kServerNotUnderCa{
 inline constexpr Rule kCoapsNeeds{"EST-COAPS-CREDENTIAL",
                                   "EST over CoAPS wants a certificate and anchors from the start", "RFC 9148 section 3",
                                   "give the device both (--cert, --key, --anchors), or onboard it over https"};
-inline constexpr Rule kCoapsNoKeys{"EST-COAPS-SERVERKEYGEN", "over CoAPS no keys are asked for that the server makes",
-                                   "RFC 9148 section 4.8", "ask over https, or let the device make its key"};
+inline constexpr Rule kDiscovery{"EST-DISCOVERY", "the server does not say where it has EST", "RFC 9148 section 4.1",
+                                 "name the base path in the server's URI (coaps://host/est)"};
 inline constexpr Rule kServerAlert{"EST-SERVER-ALERT", "the server ended the handshake", "RFC 8446 section 6",
                                    "the detail names its alert: mostly our certificate or key is not to its liking"};
 inline constexpr Rule kServerName{
@@ -160,7 +160,7 @@ inline constexpr std::array kRules{&kNoSuchOperation,
                                    &kServerUntrusted,
                                    &kServerNotUnderCa,
                                    &kCoapsNeeds,
-                                   &kCoapsNoKeys,
+                                   &kDiscovery,
                                    &kServerAlert,
                                    &kServerName,
                                    &kNoAnchors,
