@@ -9,7 +9,7 @@ const Error kBad{Fault::malformed, "toy key package"};
 
 Bytes recipient_of(const Recipient& to) {
   const auto* const shared = std::get_if<SharedKey>(&to);
-  return shared != nullptr ? shared->id : std::get_if<Certificate>(&to)->key.spki;
+  return shared != nullptr ? shared->id : std::get<Certificate>(to).key.spki;
 }
 
 Result<Secret> open_for(BytesView message, BytesView recipient) {
