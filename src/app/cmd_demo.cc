@@ -244,9 +244,9 @@ OrProblem<Ok> demo(const Context& context, const Options& options) {
   std::signal(SIGINT, [](int) { interrupted = true; });
   std::signal(SIGTERM, [](int) { interrupted = true; });
   TRY(const std::string folder, demo_folder(context.globals));
-  OrProblem<Ok> out = options.simulated ? simulate(context, {options.devices, options.seed, options.faults},
-                                                         folder, [] { return interrupted.load(); })
-                                              : serve_fleet(context, options, demo_config(folder, spoken(options)));
+  OrProblem<Ok> out = options.simulated ? simulate(context, {options.devices, options.seed, options.faults}, folder,
+                                                   [] { return interrupted.load(); })
+                                        : serve_fleet(context, options, demo_config(folder, spoken(options)));
   // What went wrong can be looked up in the folder.
   const bool wanted_later = !out && !options.simulated && !interrupted;
   if (context.globals.data.empty() && !wanted_later) {

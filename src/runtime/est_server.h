@@ -8,6 +8,7 @@
 #include "io/coaps_server.h"
 #include "io/https_server.h"
 #include "proto/est/coap.h"
+#include "proto/est/fullcmc.h"
 #include "runtime/recorder.h"
 #include "site/ca.h"
 #include "site/policy.h"
@@ -57,8 +58,9 @@ class EstServer {
   class Conversation;
   void take(Exchange from, Request request);
   std::optional<Response> public_answer(const Request& request) const;
-  Result<est::ServerMessage> parse(Exchange from, const Request& request) const;
-  void reply(Exchange to, const Response& answer, const Request& asked);
+  est::HttpRequest parse(Exchange from, const Request& request) const;
+  void reply(Exchange to, const Response& answer, const Request& asked, const std::optional<est::FullExchange>& full);
+  Response in_envelope(const est::FullExchange& full, const Response& answer);
   void gone(Exchange from);
   void finished(std::uint64_t exchange);
 
