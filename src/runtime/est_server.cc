@@ -270,7 +270,8 @@ io::HttpsServer::Handlers EstServer::handlers() {
 
 Status EstServer::listen(io::Loop& loop, io::HttpsServerOptions options) {
   TRY(auto https, io::HttpsServer::listen(loop, std::move(options), handlers()));
-  attach(std::move(https));
+  https_ = https.get();
+  attach(std::move(https), Binding::https);
   return Ok{};
 }
 
@@ -280,13 +281,13 @@ Status EstServer::listen(io::Loop& loop, io::CoapsServerOptions options) {
   handlers.gone = [this](Exchange from) { gone(from); };
   TRY(auto coaps, io::CoapsServer::listen(loop, rng_, std::move(options), std::move(handlers)));
   coaps_ = coaps.get();
-  front_ = std::move(coaps);
+  attach(std::move(coaps), Binding::coaps);
   return Ok{};
 }
 
-void EstServer::attach(std::unique_ptr<io::HttpsServer> https) {
-  https_ = https.get();
-  front_ = std::move(https);
+void EstServer::attach(std::unique_ptr<io::RequestServer> front, Binding binding) {
+  front_ = std::move(front);
+  binding_ = binding;
 }
 
 void EstServer::halt() {
@@ -323,7 +324,7 @@ void EstServer::take(Exchange from, Request request) {
 
 // What is no EST, and no secret: the revocation list, and what CoAP calls discovery.
 std::optional<Response> EstServer::public_answer(const Request& request) const {
-  if (coaps_ != nullptr) {
+  if (binding_ == Binding::coaps) {
     return request.path == kDiscoveryPath ? std::optional(est::discovery(request, site_->est)) : std::nullopt;
   }
   const bool list = request.method == Method::get && request.path == kRevocationListPath;
@@ -331,7 +332,7 @@ std::optional<Response> EstServer::public_answer(const Request& request) const {
 }
 
 est::HttpRequest EstServer::parse(Exchange from, const Request& request) const {
-  if (coaps_ != nullptr) {
+  if (binding_ == Binding::coaps) {
     return {std::nullopt, est::parse_coap_request(from, request, site_->est)};
   }
   return est::parse_http_request(from, request, site_->est, schedule_.now());
@@ -340,7 +341,7 @@ est::HttpRequest EstServer::parse(Exchange from, const Request& request) const {
 void EstServer::reply(Exchange to, const Response& answer, const Request& asked,
                       const std::optional<est::FullExchange>& full) {
   Response out = full ? in_envelope(*full, answer) : answer;
-  out = coaps_ != nullptr ? est::to_coap(out, asked) : est::to_http(out, asked);
+  out = binding_ == Binding::coaps ? est::to_coap(out, asked) : est::to_http(out, asked);
   front_->reply(to, out);
   wipe(out.body);  // it may be a key
 }
