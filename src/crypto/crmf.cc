@@ -13,9 +13,12 @@ const Error kUnsupported{Fault::unsupported, "crmf: a field or control that we d
 Status read_template(BytesView content, CertificateRequest& out) {
   der::Reader in(content);
   bool subject = false, key = false;
+  unsigned before = 0;  // of the field before, plus one: DER has them in order, each once
   while (!in.empty()) {
     const der::Item field = in.next();
-    CHECK_OR(in.good(), kBad);
+    const unsigned number = (field.tag & 0x1fU) + 1U;
+    CHECK_OR(in.good() && number > before, kBad);
+    before = number;
     switch (field.tag) {
       case der::context_primitive(0):  // version
       case der::context(3):            // issuer
@@ -53,6 +56,7 @@ Result<parts::Signed> parts::split_crmf(BytesView der) {
   out.body = message.next(der::kSequence);
   const std::optional<der::Item> proof = message.maybe(der::context(1));
   CHECK_OR(message.good() && proof, Error{Fault::unsupported, "crmf: no signature as proof of possession"});
+  CHECK_OR(message.empty(), Error{Fault::unsupported, "crmf: regInfo"});
   der::Reader fields(proof->content);
   CHECK_OR(!fields.has(der::context(0)), Error{Fault::unsupported, "crmf: poposkInput"});
   out.algorithm = fields.next(der::kSequence).whole;

@@ -64,8 +64,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
       if (const Result<CertificateRequest> request = CertificateRequest::parse_crmf(in)) {
         (void)verify_possession(*request);
       }
-      if (const Result<SignedContent> found = parse_signed(in); found && found->signer) {
-        (void)verify_signed(in, found->signer->key);
+      if (const Result<SignedContent> found = parse_signed(in); found) {
+        (void)verified_signer(in, *found);
       }
       break;
     default:

@@ -222,10 +222,9 @@ Result<Secret> open_envelope(BytesView message, const PrivateKey& with) {
 Result<SignedKey> open_signed_key(const Secret& content) {
   TRY(const SignedContent found, parse_signed(content.expose()));
   CHECK_OR(found.type == kKeyPackage, Error{Fault::malformed, "signed key: type of content"});
-  CHECK_OR(found.signer, Error{Fault::unauthentic, "signed key: signer"});
-  TRY(Ok{}, verify_signed(content.expose(), found.signer->key));
+  TRY(Certificate signer, verified_signer(content.expose(), found));
   TRY(PrivateKey key, parse_key_package(found.content));
-  return SignedKey{std::move(key), *found.signer, found.along};
+  return SignedKey{std::move(key), std::move(signer), found.along};
 }
 
 }  // namespace imprint

@@ -3,6 +3,7 @@
 #include <openssl/cms.h>
 #include <openssl/err.h>
 
+#include <algorithm>
 #include <array>
 
 #include "codec/der.h"
@@ -86,11 +87,14 @@ Status read_certificates(CMS_ContentInfo* cms, CMS_SignerInfo* info, SignedConte
   CHECK_OR(count <= kMaxCertificates, Error{Fault::limit, "signed data: certificates"});
   for (int i = 0; i < count; ++i) {
     X509* const one = sk_X509_value(along.get(), i);
-    TRY(Certificate certificate, from_openssl(one));
-    if (!out.signer && CMS_SignerInfo_cert_cmp(info, one) == 0) {
-      out.signer = certificate;
+    const auto certificate = from_openssl(one);
+    if (!certificate) {
+      continue;  // nobody stands on it
     }
-    out.along.push_back(std::move(certificate));
+    if (CMS_SignerInfo_cert_cmp(info, one) == 0) {
+      out.signers.push_back(*certificate);
+    }
+    out.along.push_back(*certificate);
   }
   return Ok{};
 }
@@ -120,7 +124,11 @@ Result<Secret> sign_content(std::string_view type, BytesView content, const Sign
   }
   std::vector<Certificate> along = more;
   along.insert(along.end(), by.chain.begin() + (named ? 1 : 0), by.chain.end());
-  for (const Certificate& one : along) {
+  for (auto at = along.begin(); at != along.end(); ++at) {
+    const Certificate& one = *at;
+    if ((named && one == by.chain.front()) || std::find(along.begin(), at, one) != at) {
+      continue;  // each once, or OpenSSL refuses
+    }
     const X509Ptr sent = openssl_certificate(one);
     if (!sent || CMS_add1_cert(cms.get(), sent.get()) != 1) {
       return ossl::failed(kUnsupported.fault, kUnsupported.what);
@@ -157,6 +165,7 @@ Result<SignedContent> parse_signed(BytesView message) {
 }
 
 Status verify_signed(BytesView message, const PublicKey& key) {
+  CHECK_OR(signs_cms(key.type), kUnsupported);
   TRY(const CmsPtr cms, read(message));
   CMS_SignerInfo* const info = sole_signer(cms.get());
   const X509Ptr by = bare_certificate(key);
@@ -171,6 +180,20 @@ Status verify_signed(BytesView message, const PublicKey& key) {
   }
   ERR_clear_error();
   return Ok{};
+}
+
+Result<Certificate> verified_signer(BytesView message, const SignedContent& content,
+                                    const std::optional<Certificate>& preferred) {
+  if (preferred && std::ranges::find(content.signers, *preferred) != content.signers.end() &&
+      verify_signed(message, preferred->key)) {
+    return *preferred;
+  }
+  for (const Certificate& one : content.signers) {
+    if (verify_signed(message, one.key)) {
+      return one;
+    }
+  }
+  return Error{Fault::unauthentic, "signed data: signature"};
 }
 
 }  // namespace imprint

@@ -30,16 +30,21 @@ Result<Secret> sign_content(std::string_view type, BytesView content, const Sign
 struct SignedContent {
   std::string type;  // dotted OID of the content
   Secret content;
-  std::optional<Certificate> signer;  // whom the signature names, if its certificate came along
-  Bytes signer_key_id;                // if it names a key
-  std::vector<Certificate> along;     // all certificates in the message
+  std::vector<Certificate> signers;  // whom the signature names, if they came along: one key may have several
+  Bytes signer_key_id;               // if it names a key
+  std::vector<Certificate> along;    // all certificates in the message that can be read
 };
 // Reads SignedData, as such or as a ContentInfo, in DER or BER. Faults: limit (64 KiB, 32 certificates), malformed,
 // unauthentic (not exactly one signer), unsupported (a digest older than SHA-256; no signed attributes, or one for
 // another type of content).
 Result<SignedContent> parse_signed(BytesView message);
 
-// Whether the one signature of such a message is by this key.
+// Whether the one signature of such a message is by this key. unsupported: a key of another type than signs_cms() has.
 Status verify_signed(BytesView message, const PublicKey& key);
+
+// The signer's certificate: the preferred one if the signature names it, else the first one named, whose key made the
+// signature. unauthentic: none of them did.
+Result<Certificate> verified_signer(BytesView message, const SignedContent& content,
+                                    const std::optional<Certificate>& preferred = std::nullopt);
 
 }  // namespace imprint

@@ -34,8 +34,8 @@ TEST(SignedData, by_a_certificate) {
     ASSERT_TRUE(found) << found.error().what;
     EXPECT_EQ(found->type, kType);
     EXPECT_EQ(as_text(found->content.expose()), "what is said");
-    ASSERT_TRUE(found->signer);
-    EXPECT_EQ(*found->signer, by.chain.front());
+    EXPECT_EQ(found->signers, by.chain);
+    EXPECT_EQ(*verified_signer(message, *found), by.chain.front());
     EXPECT_TRUE(verify_signed(message, by.key.public_key()));
     EXPECT_EQ(verify_signed(message, signer_of(type).key.public_key()).error().fault, Fault::unauthentic);
   }
@@ -46,10 +46,43 @@ TEST(SignedData, by_a_key_that_has_no_certificate) {
   const Bytes message = signed_by({key, {}});
   const auto found = parse_signed(message);
   ASSERT_TRUE(found) << found.error().what;
-  EXPECT_FALSE(found->signer);
+  EXPECT_TRUE(found->signers.empty());
+  EXPECT_FALSE(verified_signer(message, *found));
   EXPECT_TRUE(found->along.empty());
   EXPECT_EQ(found->signer_key_id, key_identifier(key.public_key()));
   EXPECT_TRUE(verify_signed(message, key.public_key()));
+}
+
+// A key that was certified twice signs by its identifier, and both certificates are in the message.
+TEST(SignedData, of_several_certificates_for_one_key_the_preferred_one_is_the_signer) {
+  const PrivateKey key = *PrivateKey::generate(KeyType::p256);
+  const auto certified = [&key](std::uint8_t serial) {
+    CertificateTemplate what;
+    what.serial = {serial};
+    what.issuer = what.subject = *Name::from_text("CN=signer");
+    what.not_before = kNow;
+    what.not_after = kNow + std::chrono::hours(24);
+    what.spki = key.public_key().spki;
+    return *Certificate::parse(*sign_certificate(key, what));
+  };
+  const Certificate one = certified(1), other = certified(2);
+  const Bytes message = signed_by({key, {one, other}});
+  const auto found = parse_signed(message);
+  ASSERT_TRUE(found);
+  ASSERT_EQ(found->along.size(), 2U);
+  if (found->signers.size() == 2) {
+    EXPECT_EQ(*verified_signer(message, *found, other), other);
+  }
+  EXPECT_EQ(*verified_signer(message, *found, one), one);
+  EXPECT_EQ(*verified_signer(message, *found, signer_of(KeyType::p256).chain.front()), found->signers.front());
+}
+
+TEST(SignedData, a_certificate_that_is_given_twice_is_sent_once) {
+  const Signer by = signer_of(KeyType::p256), other = signer_of(KeyType::p256);
+  const std::vector<Certificate> more{other.chain.front(), by.chain.front(), other.chain.front()};
+  const auto message = sign_content(kType, view("x"), by, more);
+  ASSERT_TRUE(message);
+  EXPECT_EQ(parse_signed(message->expose())->along.size(), 2U);
 }
 
 TEST(SignedData, ed25519_signs_none) {
@@ -86,8 +119,10 @@ TEST(SignedData, cut_short_is_malformed) {
 Bytes crmf(const PrivateKey& key, BytesView more_fields = {}, BytesView controls = {}) {
   const Bytes spki = key.public_key().spki;
   der::Reader whole(spki);
-  const Bytes fields = der::concat({der::item(der::context(5), Name::from_text("CN=dev-1")->der),
-                                    der::item(der::context(6), whole.next(der::kSequence).content), more_fields});
+  const bool first = !more_fields.empty() && (more_fields[0] & 0x1fU) < 5;  // in the order of their tags
+  const Bytes fields =
+      der::concat({first ? more_fields : BytesView(), der::item(der::context(5), Name::from_text("CN=dev-1")->der),
+                   der::item(der::context(6), whole.next(der::kSequence).content), first ? BytesView() : more_fields});
   const Bytes request = der::sequence({der::integer(7), der::item(der::kSequence, fields), controls});
   const std::uint8_t unused_bits = 0;
   const Bytes bits = der::item(der::kBitString, der::concat({{&unused_bits, 1}, *key.sign(request)}));
@@ -114,6 +149,8 @@ TEST(Crmf, what_a_requester_must_leave_out_is_refused) {
   EXPECT_EQ(fault(crmf(key, der::item(der::context_primitive(1), Bytes{5}))), Fault::unsupported) << "a serial number";
   EXPECT_EQ(fault(crmf(key, {}, der::sequence({}))), Fault::unsupported) << "controls";
   EXPECT_TRUE(CertificateRequest::parse_crmf(crmf(key, der::item(der::context(4), Bytes{})))) << "validity: a wish";
+  EXPECT_EQ(fault(crmf(key, der::item(der::context(5), Name::from_text("CN=other")->der))), Fault::malformed)
+      << "twice";
   const Bytes no_proof = der::sequence({der::sequence({der::integer(7), der::sequence({})})});
   EXPECT_EQ(fault(no_proof), Fault::unsupported);
   const Bytes whole = crmf(key);

@@ -170,6 +170,9 @@ class EstServer::Conversation : public std::enable_shared_from_this<Conversation
                                                   : std::string();
     recorder_.failed(state_name<est::Server>(engine_.state()), error, who, now());
     result_ = "refused";
+    if (full_) {
+      est::blame(*full_, error);
+    }
     server_.reply(from_, est::wire_error(error), asked_, full_);
     finish();
   }
@@ -335,25 +338,32 @@ est::HttpRequest EstServer::parse(Exchange from, const Request& request) const {
   if (binding_ == Binding::coaps) {
     return {std::nullopt, est::parse_coap_request(from, request, site_->est)};
   }
-  return est::parse_http_request(from, request, site_->est, schedule_.now());
+  return est::parse_http_request(from, request, site_->est, schedule_.now(), answerer().key.operator bool());
 }
 
 void EstServer::reply(Exchange to, const Response& answer, const Request& asked,
                       const std::optional<est::FullExchange>& full) {
-  Response out = full ? in_envelope(*full, answer) : answer;
+  Response out = est::wants_envelope(full, answer) ? in_envelope(*full, answer) : answer;
   out = binding_ == Binding::coaps ? est::to_coap(out, asked) : est::to_http(out, asked);
   front_->reply(to, out);
   wipe(out.body);  // it may be a key
 }
 
-// By whoever of us can sign CMS; where nobody can, the operation is not there.
+// Who of us can sign CMS; without a key if nobody can.
+Signer EstServer::answerer() const {
+  for (const Signer& one : {site_->key_signer, Signer{site_->ca.key, site_->ca.chain()}}) {
+    if (one.key && signs_cms(one.key.public_key().type)) {
+      return one;
+    }
+  }
+  return {};
+}
+
 Response EstServer::in_envelope(const est::FullExchange& full, const Response& answer) {
   std::array<std::uint8_t, 16> nonce{};
   rng_.fill(nonce);
-  const Signer ca{site_->ca.key, site_->ca.chain()};
-  const bool by_ca = !site_->key_signer.key || !signs_cms(site_->key_signer.key.public_key().type);
-  auto out = est::to_full_response(full, answer, by_ca ? ca : site_->key_signer, nonce, schedule_.now());
-  return out ? *std::move(out) : est::wire_error(Error{Fault::unsupported, est::kFullNotSigned});
+  auto out = est::to_full_response(full, answer, answerer(), nonce, schedule_.now());
+  return out ? *std::move(out) : est::wire_error(out.error());
 }
 
 void EstServer::gone(Exchange from) {

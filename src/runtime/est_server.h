@@ -61,6 +61,7 @@ class EstServer {
   std::optional<Response> public_answer(const Request& request) const;
   est::HttpRequest parse(Exchange from, const Request& request) const;
   void reply(Exchange to, const Response& answer, const Request& asked, const std::optional<est::FullExchange>& full);
+  Signer answerer() const;
   Response in_envelope(const est::FullExchange& full, const Response& answer);
   void gone(Exchange from);
   void finished(std::uint64_t exchange);

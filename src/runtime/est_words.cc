@@ -130,7 +130,7 @@ std::string applicant_words(const Session& session, const std::optional<Login>& 
   if (session.proven) {
     const CertificateChain& chain = **session.proven;
     return "asked with the certificate " + chain.leaf.subject.text + " of " + chain.leaf.issuer.text +
-           " in the handshake";
+           (session.by_message ? ", which signed the request, linked to this TLS session" : " in the handshake");
   }
   return login ? "asked as user " + login->user + " by HTTP Basic" : "asked without certificate and password";
 }

@@ -48,7 +48,8 @@ std::optional<std::string> redirected_here(const Client::Enrolling& s, const Res
 Result<std::vector<Certificate>> full_certificates(const Response& answer, const Progress& p, const Session& tls,
                                                    Instant now) {
   TRY(FullAnswer found, read_full_answer(answer, p.full));
-  CHECK_OR(speaks_for_owner(found.signer, found.certificates, p, tls, now), Error{Fault::unauthentic, kCmcAnswer});
+  CHECK_OR(!found.signer || speaks_for_owner(*found.signer, found.certificates, p, tls, now),
+           Error{Fault::unauthentic, kCmcAnswer});
   return std::move(found.certificates);
 }
 

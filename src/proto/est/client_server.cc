@@ -113,7 +113,8 @@ Result<OneOf<Client::Wishing, Client::Finding, Client::Opening, Client::Resting,
     return rest<Next>(std::move(p), Error{Fault::unreachable, kCaCertificates}, sentence_of(*d.answer), t);
   }
   // A server without the well-known path may have another (RFC 9148 section 4.1); a base that was given is meant.
-  if (d.answer->status == 404 && p.server.scheme == "coaps" && p.server.path == "/") {
+  if (d.answer->status == 404 && p.server.scheme == "coaps" && p.server.path == "/" && !p.sought) {
+    p.sought = true;
     const auto ticket = t.request(*s.tls, discovery_request());
     return Next(Finding{std::move(p), s.tls, ticket});
   }

@@ -32,7 +32,8 @@ bool speaks_for_owner(const Certificate& signer, const std::vector<Certificate>&
   const bool authority = signer.is_ca || std::ranges::find(signer.extended, eku::kCmcRa) != signer.extended.end();
   std::vector<Certificate> pool = p.issuers;
   pool.insert(pool.end(), along.begin(), along.end());
-  return authority && verify_chain(signer, pool, p.anchors, {Purpose::any, now, true});
+  const bool signs = !signer.usage || (*signer.usage & key_usage::kDigitalSignature) != 0 || signer.is_ca;
+  return authority && signs && verify_chain(signer, pool, p.anchors, {Purpose::any, now, true});
 }
 
 Client::Opening open_verified(Client::Progress p, Client::Turn& t) {

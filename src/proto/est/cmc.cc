@@ -15,6 +15,7 @@ constexpr std::string_view kTransactionId = "1.3.6.1.5.5.7.7.5", kSenderNonce = 
 constexpr std::size_t kMaxControls = 32, kMaxIdentifier = 64, kMaxText = 200;
 
 constexpr std::array kFailures{
+    std::pair{CmcFailure::bad_algorithm, std::string_view("badAlg")},
     std::pair{CmcFailure::bad_message_check, std::string_view("badMessageCheck")},
     std::pair{CmcFailure::bad_request, std::string_view("badRequest")},
     std::pair{CmcFailure::bad_identity, std::string_view("badIdentity")},
@@ -97,7 +98,8 @@ void read_request(const der::Item& tagged, PkiData& out) {
     out.body_part = read_id(request.next(der::kInteger).content).value_or(0);
     out.request = CertificateRequest::parse_crmf(der::item(der::kSequence, tagged.content));
   } else {
-    out.batch = true;
+    out.body_part = read_id(in.next(der::kInteger).content).value_or(0);
+    out.no_support = true;
   }
 }
 
@@ -122,8 +124,8 @@ Status read_all(BytesView der, PkiData& out) {
   }
   const der::Item first = requests.next();
   CHECK_OR(requests.good(), Error{Fault::malformed, "cmc: no request"});
-  out.batch = !requests.empty() || !cms.empty() || !other.empty();
-  if (!out.batch) {
+  out.no_support = !requests.empty() || !cms.empty() || !other.empty();
+  if (!out.no_support) {
     read_request(first, out);
   }
   return Ok{};

@@ -22,6 +22,7 @@ struct CmcIds {
 // RFC 5272 sections 6.1.1 and 6.1.4, those that we say.
 enum class CmcStatus : std::uint8_t { success = 0, failed = 2, pending = 3, no_support = 4 };
 enum class CmcFailure : std::uint8_t {
+  bad_algorithm = 0,
   bad_message_check = 1,
   bad_request = 2,
   bad_identity = 7,
@@ -35,7 +36,7 @@ struct PkiData {
   CmcIds ids;
   std::uint32_t body_part = 0;  // of the request; of what is bad in it; 0: the whole
   Result<CertificateRequest> request = Error{Fault::malformed, "cmc: not a PKIData"};
-  bool batch = false;  // several requests, or one of another kind: read, and not supported
+  bool no_support = false;  // several requests, or one of another kind: to be answered noSupport
 };
 // Bounded by parse_signed(). unsupported: a control that we do not know, which fails the whole (section 3.2.1.1).
 PkiData parse_pki_data(BytesView der);

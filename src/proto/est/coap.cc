@@ -103,11 +103,11 @@ Response in_parts(Response answer, bool plain_certificate) {
       }
     }
   }
-  const auto body = encode_multipart_core(answer.parts);
+  auto body = encode_multipart_core(answer.parts);
   CHECK_OR(body, wire_error(body.error()));
   answer.parts.clear();
   answer.content_type = kMultipartCore;
-  answer.body = *body;
+  answer.body = *std::move(body);
   return answer;
 }
 
@@ -200,16 +200,16 @@ Result<Uri> discovered(const Uri& server, const Response& answer) {
   CHECK_OR(link != links.end(), Error{Fault::refused, "no ace.est.crts in the list"});
   Uri out = server;
   out.path = link->target;
-  if (!out.path.starts_with('/')) {
+  if (!out.path.starts_with('/') || out.path.starts_with("//")) {  // "//" begins another authority
     const auto absolute = Uri::parse(link->target);
     CHECK_OR(absolute && absolute->scheme == "coaps", Error{Fault::malformed, "the target of ace.est.crts"});
     CHECK_OR(absolute->host == server.host, Error{Fault::unauthentic, "the target of ace.est.crts is another host"});
     out = *absolute;
   }
   constexpr std::string_view kTail = "/crts";
-  CHECK_OR(out.path.ends_with(kTail) && out.path.size() > kTail.size(),
-           Error{Fault::malformed, "the target of ace.est.crts"});
+  CHECK_OR(out.path.ends_with(kTail), Error{Fault::malformed, "the target of ace.est.crts"});
   out.path.resize(out.path.size() - kTail.size());
+  CHECK_OR(out.path.size() > 1 && !out.path.starts_with("//"), Error{Fault::malformed, "the target of ace.est.crts"});
   return out;
 }
 

@@ -217,7 +217,8 @@ TEST(EstCoap, a_list_that_leads_nowhere_ends_the_run) {
   for (const char* links :
        {"", "</e/sen>;rt=\"ace.est.sen\"", "</e/other>;rt=\"ace.est.crts\"", "</crts>;rt=\"ace.est.crts\"",
         "<coaps://elsewhere.example/e/crts>;rt=\"ace.est.crts\"", "<https://est.example/e/crts>;rt=\"ace.est.crts\"",
-        "<e/crts>;rt=\"ace.est.crts\"", "</e/crts"}) {
+        "<e/crts>;rt=\"ace.est.crts\"", "</e/crts", "<//crts>;rt=\"ace.est.crts\"",
+        "<//evil.example/crts>;rt=\"ace.est.crts\"", "<coaps://est.example//crts>;rt=\"ace.est.crts\""}) {
     ElsewherePair p(links);
     p.plan.server.host = "est.example";
     p.run();

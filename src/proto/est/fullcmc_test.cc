@@ -3,7 +3,9 @@
 
 #include <gtest/gtest.h>
 
+#include "codec/base64.h"
 #include "codec/der.h"
+#include "crypto/cms.h"
 #include "proto/est/pair.h"
 #include "proto/est/rules.h"
 
@@ -21,17 +23,29 @@ struct FullPair : Pair {
 
 RequestTemplate named(std::string_view name) { return {*Name::from_text(name), {}, {}, {}, {}, {}, {}, {}, {}}; }
 
-Request posted(BytesView cms) {
-  Request out = make_request("", "", Operation::fullcmc, cms);
+Request posted(BytesView cms) { return make_request("", "", Operation::fullcmc, cms); }
+
+// A session on which nobody is proven, and one on which the handshake has proven somebody.
+SessionRef anonymous() {
+  auto out = std::make_shared<Session>();
+  out->channel_binding = to_bytes("this channel and no other");
+  return out;
+}
+SessionRef as(const Party& who, const Party& anchor) {
+  auto out = std::make_shared<Session>(*anonymous());
+  out->proven = *verify_chain(who.certificate, {}, {anchor.certificate}, {Purpose::any, kStart, true});
   return out;
 }
 
-Bytes signed_request(const Party& by, const PrivateKey& key, std::string_view name = "CN=dev-1") {
-  return *make_full_request(key, named(name), kIds, Signer{by.key, {by.certificate}});
+Bytes signed_request(const Party& by, const PrivateKey& key, RequestTemplate what = named("CN=dev-1")) {
+  return *make_full_request(key, what, kIds, Signer{by.key, {by.certificate}});
 }
-
-// A session on which nobody is proven.
-SessionRef anonymous() { return std::make_shared<const Session>(); }
+RequestTemplate linked(std::string_view name = "CN=dev-1", const SessionRef& to = anonymous()) {
+  RequestTemplate out = named(name);
+  out.challenge_password = base64(to->channel_binding);
+  return out;
+}
+PrivateKey fresh_key() { return *PrivateKey::generate(KeyType::p256); }
 
 struct Said {
   PkiResponse response;
@@ -41,7 +55,7 @@ Said opened(const Response& r) {
   const Bytes body = *decode_body(r.body);
   const auto content = parse_signed(body);
   EXPECT_TRUE(content);
-  EXPECT_TRUE(verify_signed(body, content->signer->key));
+  EXPECT_TRUE(verified_signer(body, *content));
   EXPECT_EQ(content->type, kPkiResponse);
   EXPECT_EQ(r.content_type, kCmcResponseType);
   return {*parse_pki_response(content->content.expose()), *content};
@@ -83,15 +97,15 @@ TEST(FullCmc, a_renewal_is_signed_by_the_certificate_to_be_renewed) {
   EXPECT_TRUE(renewal);
 }
 
-TEST(FullCmc, which_proves_who_asks_where_the_connection_does_not) {
+TEST(FullCmc, which_proves_who_asks_where_the_connection_does_not_if_it_is_linked_to_it) {
   FullPair p;
-  const PrivateKey fresh = *PrivateKey::generate(KeyType::p256);
   SessionRef seen;
   p.on_decision = [&seen](Decision&, const Admit& q) { seen = q.session; };
-  const Response r = p.serve(posted(signed_request(cast().old, fresh)), anonymous());
+  const Response r = p.serve(posted(signed_request(cast().old, fresh_key(), linked())), anonymous());
   EXPECT_EQ(r.status, 200);
   ASSERT_TRUE(seen && seen->proven);
   EXPECT_EQ((*seen->proven)->leaf, cast().old.certificate);
+  EXPECT_TRUE(seen->by_message);
   const Said said = opened(r);
   EXPECT_EQ(said.response.status, CmcStatus::success);
   EXPECT_EQ(said.response.ids.transaction, kIds.transaction);
@@ -100,25 +114,62 @@ TEST(FullCmc, which_proves_who_asks_where_the_connection_does_not) {
   EXPECT_EQ(said.response.body_part, 1U);
 }
 
-TEST(FullCmc, a_makers_certificate_or_a_stranger_proves_nobody_by_signing) {
+// Whoever has seen a signed request could send it otherwise, and be given what its signer may have.
+TEST(FullCmc, a_signed_request_is_of_no_use_on_another_connection) {
   FullPair p;
-  const PrivateKey fresh = *PrivateKey::generate(KeyType::p256);
+  const auto refused = [&p](const Bytes& message) {
+    const Response r = p.serve(posted(message), anonymous());
+    EXPECT_EQ(r.status, 403);
+    EXPECT_FALSE(r.content_type.starts_with("application/")) << "nothing is signed for a stranger";
+    return p.server_refused.back().rule == &kCmcSigner;
+  };
+  auto other = std::make_shared<Session>(*anonymous());
+  other->channel_binding = to_bytes("another channel");
+  EXPECT_TRUE(refused(signed_request(cast().old, fresh_key(), linked("CN=dev-1", other))));
+  EXPECT_TRUE(refused(signed_request(cast().old, fresh_key()))) << "without a link";
+  p.serve(posted(signed_request(cast().old, fresh_key(), linked())), std::make_shared<const Session>());
+  EXPECT_EQ(p.server_refused.back().rule, &kCmcSigner) << "a connection without a binding links nothing";
+  EXPECT_TRUE(p.issued.empty());
+}
+
+TEST(FullCmc, a_certificate_that_may_not_speak_in_a_handshake_may_not_here) {
+  FullPair p;
+  const Party no_signer =
+      make_below(cast().owner, "CN=dev-1", [](CertificateTemplate& what) { what.usage = key_usage::kKeyAgreement; });
+  const Party no_client = make_below(
+      cast().owner, "CN=dev-1", [](CertificateTemplate& what) { what.extended = {std::string(eku::kServerAuth)}; });
+  const Party expired = make_below(cast().owner, "CN=dev-1",
+                                   [](CertificateTemplate& what) { what.not_after = kStart - std::chrono::hours(1); });
   const Party stranger = make_below(make_root("CN=elsewhere"), "CN=dev-1");
-  for (const Party* by : {&cast().device, &stranger}) {
-    EXPECT_EQ(p.serve(posted(signed_request(*by, fresh)), anonymous()).status, 403);
+  for (const Party* by : {&no_signer, &no_client, &expired, &stranger, &cast().device}) {
+    EXPECT_EQ(p.serve(posted(signed_request(*by, fresh_key(), linked())), anonymous()).status, 403);
     EXPECT_EQ(p.server_refused.back().rule, &kCmcSigner);
   }
-  // By the key alone: possession, and nobody to admit.
-  EXPECT_EQ(p.serve(posted(*make_full_request(fresh, named("CN=dev-1"), kIds, std::nullopt)), anonymous()).status, 401);
+  EXPECT_TRUE(p.issued.empty());
+}
+
+TEST(FullCmc, by_the_key_alone_possession_is_shown_and_nobody) {
+  FullPair p;
+  const Response r = p.serve(posted(*make_full_request(fresh_key(), linked(), kIds, std::nullopt)), anonymous());
+  EXPECT_EQ(r.status, 401);
+  EXPECT_TRUE(r.body.empty());
+  EXPECT_TRUE(p.issued.empty());
+}
+
+// RFC 5272 section 3.2: such a signer is named by the identifier that the request asks for.
+TEST(FullCmc, the_keys_identifier_has_to_be_in_the_request) {
+  FullPair p;
+  const PrivateKey key = fresh_key();
+  const Bytes content = encode_pki_data(kIds, *imprint::make_request(key, named("CN=dev-1")));
+  p.serve(posted(sign_content(kPkiData, content, {key, {}})->expose()), as(cast().old, cast().owner));
+  EXPECT_EQ(p.server_refused.back().rule, &kCmcOwnKey);
   EXPECT_TRUE(p.issued.empty());
 }
 
 TEST(FullCmc, another_certificate_than_the_connections_is_refused) {
   FullPair p;
-  auto session = std::make_shared<Session>();
-  session->proven =
-      *verify_chain(cast().device.certificate, {}, {cast().maker.certificate}, {Purpose::any, kStart, true});
-  const Response r = p.serve(posted(signed_request(cast().old, *PrivateKey::generate(KeyType::p256))), session);
+  const Response r =
+      p.serve(posted(signed_request(cast().old, fresh_key(), linked())), as(cast().device, cast().maker));
   EXPECT_EQ(p.server_refused.back().rule, &kCmcSigner);
   const Said said = opened(r);
   EXPECT_EQ(said.response.status, CmcStatus::failed);
@@ -126,37 +177,66 @@ TEST(FullCmc, another_certificate_than_the_connections_is_refused) {
   EXPECT_EQ(said.response.ids.transaction, kIds.transaction);
 }
 
-TEST(FullCmc, a_registration_authority_forwards_a_renewal) {
-  FullPair p;
-  const Party ra =
-      make_below(cast().owner, "CN=ra", [](CertificateTemplate& what) { what.extended = {std::string(eku::kCmcRa)}; });
-  auto session = std::make_shared<Session>();
-  session->proven = *verify_chain(ra.certificate, {}, {cast().owner.certificate}, {Purpose::any, kStart, true});
-  const Response r = p.serve(posted(signed_request(cast().old, *PrivateKey::generate(KeyType::p256))), session);
-  EXPECT_EQ(r.status, 200);
-}
-
 TEST(FullCmc, a_damaged_request_is_refused_in_the_same_form) {
   FullPair p;
-  const Bytes good = signed_request(cast().old, *PrivateKey::generate(KeyType::p256));
+  const SessionRef session = as(cast().old, cast().owner);
+  const Bytes good = signed_request(cast().old, fresh_key());
   Bytes bad = good;
   bad.back() ^= 1;  // of the signature
-  const Response r = p.serve(posted(bad), anonymous());
+  const Response r = p.serve(posted(bad), session);
   EXPECT_EQ(r.status, 400);
   EXPECT_EQ(p.server_refused.back().rule, &kCmcSignature);
-  EXPECT_EQ(opened(r).response.failure, CmcFailure::bad_request);
+  const Said said = opened(r);
+  EXPECT_EQ(said.response.failure, CmcFailure::bad_message_check) << "RFC 5272 section 3.2.1.3.4";
+  EXPECT_EQ(said.response.body_part, 0U);
   for (std::size_t n = 1; n < good.size(); n += 7) {
-    EXPECT_EQ(p.serve(posted(BytesView(good).first(n)), anonymous()).status, 400) << n;
+    EXPECT_EQ(p.serve(posted(BytesView(good).first(n)), session).status, 400) << n;
   }
   EXPECT_TRUE(p.issued.empty());
 }
 
-TEST(FullCmc, a_request_for_another_name_is_refused_as_a_renewal) {
+TEST(FullCmc, a_request_whose_own_signature_fails_is_no_proof_of_possession) {
   FullPair p;
+  Bytes request = *imprint::make_request(fresh_key(), named("CN=dev-1"));
+  request.back() ^= 1;
+  const Bytes content = encode_pki_data(kIds, request);
   const Response r =
-      p.serve(posted(signed_request(cast().old, *PrivateKey::generate(KeyType::p256), "CN=dev-2")), anonymous());
-  EXPECT_EQ(p.server_refused.back().rule, &kRenewalNames);
-  EXPECT_EQ(opened(r).response.failure, CmcFailure::bad_identity);
+      p.serve(posted(sign_content(kPkiData, content, {cast().old.key, {cast().old.certificate}})->expose()),
+              as(cast().old, cast().owner));
+  EXPECT_EQ(p.server_refused.back().rule, &kPossession);
+  EXPECT_EQ(opened(r).response.failure, CmcFailure::pop_failed);
+}
+
+TEST(FullCmc, another_name_makes_it_no_renewal) {
+  FullPair p;
+  std::vector<bool> renewals;
+  p.on_decision = [&renewals](Decision&, const Admit& q) { renewals.push_back(q.renewal); };
+  const RequestTemplate other = linked("CN=dev-2");
+  EXPECT_EQ(p.serve(posted(signed_request(cast().old, fresh_key(), other)), as(cast().old, cast().owner)).status, 200);
+  EXPECT_EQ(renewals, std::vector<bool>{false}) << "as simpleenroll by an earlier certificate";
+  p.serve(posted(signed_request(cast().old, fresh_key(), other)), anonymous());
+  EXPECT_EQ(p.server_refused.back().rule, &kRenewalNames) << "where nothing else proves who asks";
+}
+
+TEST(FullCmc, its_content_type_is_looked_at_as_any) {
+  FullPair p;
+  Request r = posted(signed_request(cast().old, fresh_key()));
+  r.content_type = "Application/PKCS7-MIME; smime-type=CMC-request";
+  EXPECT_EQ(p.serve(r, as(cast().old, cast().owner)).status, 200);
+  r.content_type = "application/pkcs7-mimeXYZ";
+  EXPECT_EQ(p.serve(r, as(cast().old, cast().owner)).status, 415);
+  r.method = Method::get;
+  EXPECT_EQ(p.serve(r, as(cast().old, cast().owner)).status, 405);
+}
+
+TEST(FullCmc, where_nobody_signs_cms_nothing_is_begun) {
+  const Request r = posted(signed_request(cast().old, fresh_key()));
+  ServerConfig config;
+  config.labels[""];
+  const HttpRequest read = parse_http_request({1}, r, config, kStart, false);
+  ASSERT_FALSE(read.message);
+  EXPECT_EQ(wire_error(read.message.error()).status, 501);
+  EXPECT_FALSE(read.full);
 }
 
 // ---- what a PKIData may hold ----
@@ -170,7 +250,7 @@ Bytes tagged(const PrivateKey& key, std::uint64_t id = 1) {
 }
 Response serve_data(FullPair& p, const Bytes& content) {
   return p.serve(posted(sign_content(kPkiData, content, {cast().old.key, {cast().old.certificate}})->expose()),
-                 anonymous());
+                 as(cast().old, cast().owner));
 }
 
 TEST(FullCmc, a_control_that_is_not_known_fails_the_whole_by_its_id) {
@@ -195,7 +275,9 @@ TEST(FullCmc, one_request_no_more_and_no_less) {
   EXPECT_EQ(serve_data(p, data({}, {})).status, 400);
   EXPECT_EQ(p.server_refused.back().rule, &kCmcUnreadable);
   EXPECT_EQ(serve_data(p, data({}, tagged(key), der::sequence({}))).status, 400);
-  EXPECT_EQ(serve_data(p, data({}, der::item(der::context(2), der::integer(1)))).status, 400) << "orm";
+  const Said orm = opened(serve_data(p, data({}, der::item(der::context(2), der::integer(6)))));
+  EXPECT_EQ(orm.response.status, CmcStatus::no_support) << "RFC 5272 section 3.2.1";
+  EXPECT_EQ(orm.response.body_part, 6U);
   EXPECT_EQ(serve_data(p, to_bytes("no PKIData")).status, 400);
 }
 
@@ -229,14 +311,45 @@ void expect_answer_refused(FullPair& p) {
   EXPECT_FALSE(p.installed.has_value());
 }
 
-TEST(FullCmc, an_answer_to_another_request_is_refused) {
-  FullPair p;
-  p.on_request = [first = Bytes()](Request& r) mutable {
-    if (r.path.ends_with("fullcmc")) {
-      r.body = encode_body(signed_request(cast().device, *PrivateKey::generate(KeyType::p256)));
+// Puts another answer in the place of the server's.
+void answer_otherwise(FullPair& p, const std::function<void(PkiResponse&)>& change) {
+  p.on_response = [change](Response& r, const Request& asked) {
+    if (asked.path.ends_with("fullcmc")) {
+      Said said = opened(r);
+      change(said.response);
+      const Party& by = cast().server;
+      r.body = encode_body(
+          sign_content(kPkiResponse, encode_pki_response(said.response), {by.key, {by.certificate}}, said.content.along)
+              ->expose());
     }
   };
+}
+
+TEST(FullCmc, an_answer_has_to_repeat_transaction_and_nonce) {
+  FullPair p, q, r;
+  answer_otherwise(p, [](PkiResponse& said) { said.ids.transaction = Bytes{1}; });
   expect_answer_refused(p);
+  answer_otherwise(q, [](PkiResponse& said) { said.recipient_nonce = Bytes{1}; });
+  expect_answer_refused(q);
+  answer_otherwise(r, [](PkiResponse&) {});
+  r.run();
+  expect_enrolled(r);
+}
+
+TEST(FullCmc, a_simple_response_is_the_word_of_the_server_itself) {
+  FullPair p;
+  p.on_response = [](Response& r, const Request& asked) {
+    if (asked.path.ends_with("fullcmc")) {
+      std::vector<Bytes> certificates;
+      for (const Certificate& c : opened(r).content.along) {
+        certificates.push_back(c.der);
+      }
+      r.content_type = "application/pkcs7-mime; smime-type=certs-only";
+      r.body = encode_body(encode_certs_only(certificates));
+    }
+  };
+  p.run();
+  expect_enrolled(p);
 }
 
 TEST(FullCmc, an_answer_that_another_device_signed_is_refused) {

@@ -31,17 +31,17 @@ Result<const Row*> find_row(std::string_view operation) {
   return row;
 }
 
-bool is_pkcs10(std::string_view content_type) {
-  std::string type(content_type.substr(0, content_type.find(';')));
-  std::ranges::transform(type, type.begin(),
-                         [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
-  while (!type.empty() && type.back() == ' ') {
-    type.pop_back();
-  }
-  return type == kPkcs10Type;
-}
-
 }  // namespace
+
+bool is_media_type(std::string_view content_type, std::string_view type) {
+  std::string said(content_type.substr(0, content_type.find(';')));
+  std::ranges::transform(said, said.begin(),
+                         [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
+  while (!said.empty() && said.back() == ' ') {
+    said.pop_back();
+  }
+  return said == type;
+}
 
 Result<ServerMessage> parse_request(Exchange from, const Request& request, const ServerConfig& config) {
   TRY(const PathParts target, split_path(request.path, {&kHttpRoot, 1}, config));
@@ -60,7 +60,7 @@ Result<ServerMessage> parse_request(Exchange from, const Request& request, const
     case Operation::fullcmc:  // parse_http_request() has taken it
       return Error{Fault::unsupported, kNoSuchOperation};
   }
-  CHECK_OR(is_pkcs10(request.content_type), Error{Fault::unsupported, kWrongType});
+  CHECK_OR(is_media_type(request.content_type, kPkcs10Type), Error{Fault::unsupported, kWrongType});
   const auto der = decode_body(request.body);
   CHECK_OR(der, Error{der.error().fault, kBodyUnreadable});
   auto csr = CertificateRequest::parse(*der);
@@ -110,7 +110,7 @@ Response wire_error(const Error& error) {
       }
       break;
     case Fault::unsupported:
-      out.status = error.rule == &kWrongType                                        ? 415
+      out.status = error.rule == &kWrongType || error.rule == &kWrongCmcType        ? 415
                    : error.rule == &kNotInThisForm                                  ? 406
                    : error.rule == &kNoSuchOperation || error.rule == &kNoSuchLabel ? 404
                    : error.rule == &kKeysNotMade || error.rule == &kFullNotSigned   ? 501

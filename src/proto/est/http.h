@@ -10,6 +10,9 @@ using ServerMessage =
     std::variant<Server::GetCaCertificates, Server::GetCsrAttributes, Server::Enrol, Server::GenerateKey>;
 Result<ServerMessage> parse_request(Exchange from, const Request& request, const ServerConfig& config);
 
+// Whether a Content-Type is this media type, in lower case; parameters are passed over (RFC 9110 section 8.3.1).
+bool is_media_type(std::string_view content_type, std::string_view type);
+
 // The form that an answer takes on HTTP: DER as base64 (RFC 8951 section 3.1 leaves the lines open). One unbroken line,
 // because strongSwan 5.9.8 reads no other; in lines of 64 for libest, which reads no long one.
 Response to_http(Response answer, const Request& asked);

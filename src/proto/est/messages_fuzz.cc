@@ -35,7 +35,11 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     }
   }
   request.session = std::make_shared<const Session>();
-  (void)est::parse_full_request({1}, request, "", config, Instant{});
+  Request full = request;
+  full.method = Method::post;
+  full.path = "/.well-known/est/fullcmc";
+  full.content_type = est::kCmcRequestType;
+  (void)est::parse_http_request({1}, full, config, Instant{});
   const auto message = est::parse_request({1}, request, config);
   if (!message && est::wire_error(message.error()).status < 400) {
     std::abort();

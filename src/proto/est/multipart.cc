@@ -111,10 +111,14 @@ std::string multipart_type() { return "multipart/mixed; boundary=" + std::string
 
 Bytes encode_multipart(const std::vector<Part>& parts) {
   Bytes out;
+  std::size_t whole = 256;  // at once: no copy of a key is left behind in a buffer that was too small
+  for (const Part& part : parts) {
+    whole += part.body.size() * 2 + 256;
+  }
+  out.reserve(whole);
   const auto add = [&out](std::string_view text) { out.insert(out.end(), text.begin(), text.end()); };
   for (const Part& part : parts) {
     std::string body = base64_lines(part.body.expose());
-    out.reserve(out.size() + body.size() + 256);
     add("--");
     add(kBoundary);
     add("\r\nContent-Type: ");

@@ -291,16 +291,20 @@ Response Pair::serve(Request request, SessionRef session) {
     return discovery(request, config);
   }
   const Exchange from{next_exchange_++};
-  const HttpRequest read = coap ? HttpRequest{std::nullopt, parse_coap_request(from, request, config)}
-                                : parse_http_request(from, request, config, now);
+  HttpRequest read = coap ? HttpRequest{std::nullopt, parse_coap_request(from, request, config)}
+                          : parse_http_request(from, request, config, now);
   const auto& message = read.message;
   if (message) {
+    const std::size_t before = server_refused.size();
     drive(*message, out);
+    if (read.full && server_refused.size() > before) {
+      blame(*read.full, server_refused.back());
+    }
   } else {
     server_refused.push_back(message.error());
     out = wire_error(message.error());
   }
-  if (read.full) {
+  if (wants_envelope(read.full, out)) {
     const Bytes nonce(16, 0x6e);
     out = *to_full_response(*read.full, out, {full_answerer.key, {full_answerer.certificate}}, nonce, now);
   }

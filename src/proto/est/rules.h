@@ -65,12 +65,22 @@ inline constexpr Rule kCmcUnreadable{"EST-CMC", "the body is no Full PKI Request
                                      "send SignedData around a PKIData with one PKCS#10 or CRMF request"};
 inline constexpr Rule kCmcUnsupported{"EST-CMC-UNSUPPORTED", "a control, or several requests, that we do not support",
                                       "RFC 5272 section 3.2.1.1",
-                                      "send one request, with transactionId and senderNonce at most"};
+                                      "send one request, with transactionId and senderNonce at most, and no regInfo"};
 inline constexpr Rule kCmcSignature{"EST-CMC-SIGNATURE", "the signature of the Full PKI Request does not verify",
                                     "RFC 5272 section 3.2", "sign with the key of the certificate, or of the request"};
-inline constexpr Rule kCmcSigner{"EST-CMC-SIGNER", "who signed the Full PKI Request is not who asks",
-                                 "RFC 5272 section 3.2; RFC 6402 section 2.4",
-                                 "sign by the certificate of the TLS session, or by one of the owner's to be renewed"};
+inline constexpr Rule kCmcSigner{
+    "EST-CMC-SIGNER", "who signed the Full PKI Request is not who asks", "RFC 5272 section 3.2; RFC 6402 section 2.4",
+    "sign by the certificate of the TLS session, or, linked to the session, by one of the owner's for signatures and "
+    "client authentication; send it along"};
+inline constexpr Rule kCmcOwnKey{
+    "EST-CMC-KEY-IDENTIFIER", "signed without a certificate, and not by the identifier of the request's key",
+    "RFC 5272 section 3.2", "put a subjectKeyIdentifier into the request and name it as the signer's"};
+inline constexpr Rule kCmcAlgorithm{"EST-CMC-ALGORITHM",
+                                    "the signature has no signed attributes, or an algorithm that is not taken",
+                                    "RFC 5652 section 5.3", "sign attributes, with SHA-256 or better"};
+inline constexpr Rule kWrongCmcType{"EST-CMC-CONTENT-TYPE", "the body is not announced as a CMC request",
+                                    "RFC 7030 section 4.3.1",
+                                    "send Content-Type: application/pkcs7-mime; smime-type=CMC-request"};
 inline constexpr Rule kFullNotSigned{"EST-CMC-KEY", "no key of the server's signs CMS", "RFC 8419; ours: OpenSSL 3.0",
                                      "use simpleenroll, or give the server a TLS key on a NIST curve"};
 inline constexpr Rule kCmcAnswer{"EST-CMC-ANSWER", "the Full PKI Response does not answer our request",
@@ -185,6 +195,9 @@ inline constexpr std::array kRules{&kNoSuchOperation,
                                    &kCmcUnsupported,
                                    &kCmcSignature,
                                    &kCmcSigner,
+                                   &kCmcOwnKey,
+                                   &kCmcAlgorithm,
+                                   &kWrongCmcType,
                                    &kFullNotSigned,
                                    &kCmcAnswer,
                                    &kCoapsNoFullCmc,

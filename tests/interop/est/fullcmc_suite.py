@@ -122,12 +122,14 @@ def response_in(content):
 
 # ---- as client of our server ----
 
-def post(site, cms):
-    body = base64.encodebytes(cms)
-    head = ["POST /.well-known/est/fullcmc HTTP/1.1", "Host: localhost",
-            "Content-Type: application/pkcs7-mime; smime-type=CMC-request", f"Content-Length: {len(body)}"]
-    with client_context(site.anchors).wrap_socket(socket.create_connection(("localhost", site.port), timeout=20),
-                                                  server_hostname="localhost") as tls:  # without a certificate
+def post(site, make, own=None):
+    """Posts make(tls-unique of the connection, base64), on a connection with the certificate of this folder or with none."""
+    raw = socket.create_connection(("localhost", site.port), timeout=20)
+    context = client_context(site.anchors, own and own / "chain.pem", own and own / "key.pem", tls12=True)
+    with context.wrap_socket(raw, server_hostname="localhost") as tls:
+        body = base64.encodebytes(make(base64.b64encode(tls.get_channel_binding("tls-unique")).decode()))
+        head = ["POST /.well-known/est/fullcmc HTTP/1.1", "Host: localhost",
+                "Content-Type: application/pkcs7-mime; smime-type=CMC-request", f"Content-Length: {len(body)}"]
         tls.sendall("\r\n".join(head).encode() + b"\r\n\r\n" + body)
         return Answer(tls)
 
@@ -141,8 +143,11 @@ def renewals(site, work):
     must("onboard", "est", "--server", site.est, "--anchors", site.anchors, "--user", "dev-1", "--password-file", work / "token-1",
          "--subject", "CN=dev-1", "--out", folder)
     key = make_key(work / "new.key")
-    for what, request in (("PKCS#10", with_pkcs10(make_csr(key, "dev-1"))), ("CRMF", crmf_message(key, "dev-1", work))):
-        answer = post(site, sign(pki_data(request), PKI_DATA, folder / "cert.pem", folder / "key.pem", work))
+    for what, own, request in (("PKCS#10 on a connection without a certificate, linked to it", None,
+                                lambda link: with_pkcs10(make_csr(key, "dev-1", link))),
+                               ("CRMF on a connection with the certificate", folder, lambda _: crmf_message(key, "dev-1", work))):
+        answer = post(site, lambda link, request=request: sign(pki_data(request(link)), PKI_DATA, folder / "cert.pem", folder / "key.pem",
+                                                               work), own)
         if not check(f"{what}: our server answers a renewal that the old key signs", answer.status == 200, answer):
             continue
         got = said(answer, site, work)
@@ -169,17 +174,32 @@ def refusals(site, work):
     folder, key = work / "dev-1", make_key(work / "other.key")
     request = with_pkcs10(make_csr(key, "dev-1"))
     revoke = control(77, REVOKE_REQUEST, univ.Sequence())
-    answer = post(site, sign(pki_data(request, [revoke]), PKI_DATA, folder / "cert.pem", folder / "key.pem", work))
-    got = said(answer, site, work)
-    check("a control that it does not know: 4xx", answer.status == 400, answer.status)
-    check("badRequest, by the control's id", (got.get("status"), got.get("failure"), got.get("part")) == (2, 2, 77), got)
+
+    def refused(own, make, status):
+        answer = post(site, make, own)
+        check(f"it is refused with {status}", answer.status == status, answer)
+        return said(answer, site, work) if own else answer.body
+
+    got = refused(folder, lambda _: sign(pki_data(request, [revoke]), PKI_DATA, folder / "cert.pem", folder / "key.pem", work), 400)
+    check("a control that it does not know: badRequest, by the control's id",
+          (got.get("status"), got.get("failure"), got.get("part")) == (2, 2, 77), got)
     openssl("req", "-x509", "-new", "-key", key, "-subj", "/CN=dev-1", "-days", "2", "-out", work / "self.pem")
-    answer = post(site, sign(pki_data(request), PKI_DATA, work / "self.pem", key, work))
-    got = said(answer, site, work)
-    check("signed by a stranger's certificate: 403", answer.status == 403, answer.status)
-    check("badIdentity", (got.get("status"), got.get("failure")) == (2, 7), got)
-    answer = post(site, sign(pki_data(request), "1.2.840.113549.1.7.1", folder / "cert.pem", folder / "key.pem", work))
-    check("content that says it is something else: 400", answer.status == 400, answer.status)
+    got = refused(folder, lambda _: sign(pki_data(request), PKI_DATA, work / "self.pem", key, work), 403)
+    check("signed by a stranger's certificate: badIdentity", (got.get("status"), got.get("failure")) == (2, 7), got)
+    whole = sign(pki_data(request), PKI_DATA, folder / "cert.pem", folder / "key.pem", work)
+    got = refused(folder, lambda _: whole[:-1] + bytes([whole[-1] ^ 1]), 400)
+    check("damaged: badMessageCheck, about the whole", (got.get("failure"), got.get("part")) == (1, 0), got)
+    got = refused(folder, lambda _: sign(pki_data(request), PKI_DATA, folder / "cert.pem", folder / "key.pem", work, "-noattr"), 400)
+    check("without signed attributes: badAlg", got.get("failure") == 0, got)
+    got = refused(None, lambda _: whole, 403)
+    check("not linked, on a connection that proves nobody: no word is signed for it", b"EST-CMC-SIGNER" in got, got)
+    refused(None, lambda _: sign(pki_data(request), "1.2.840.113549.1.7.1", folder / "cert.pem", folder / "key.pem", work), 400)
+    # What somebody sent who may, sent again by somebody else.
+    kept = []
+    answer = post(site, lambda link: kept.append(sign(pki_data(with_pkcs10(make_csr(key, "dev-1", link))), PKI_DATA, folder / "cert.pem",
+                                                      folder / "key.pem", work)) or kept[0])
+    check("a request linked to its connection", answer.status == 200, answer)
+    refused(None, lambda _: kept[0], 403)
 
 
 # ---- as server of our client ----
