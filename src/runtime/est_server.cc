@@ -103,7 +103,11 @@ class EstServer::Conversation : public std::enable_shared_from_this<Conversation
     feed(Done<Decision>{{ask.ticket}, std::move(answer)});
   }
   void perform(const Ask<MakeKeyFor>& ask) {
-    auto made = site::make_key_for(ask.question.delivery, {site_->key_signer, {site_->ca.key, site_->ca.chain()}});
+    std::vector<Signer> signers{site_->key_signer};
+    if (!site_->signer) {  // this loop waits for no token
+      signers.push_back({site_->ca.key, site_->ca.chain()});
+    }
+    auto made = site::make_key_for(ask.question.delivery, signers);
     if (!made) {
       trouble_ = made.error();
     }
