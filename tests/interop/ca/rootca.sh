@@ -3,7 +3,9 @@
 # trusts whom; and the hierarchies of P-384 and Ed25519, as openssl, curl and GnuTLS see them.
 . "$(dirname "$0")/../est/common.sh"
 
-needs rootca openssl curl certtool gnutls-cli
+for command in openssl curl certtool gnutls-cli; do
+  command -v "$command" >/dev/null 2>&1 || skip_all rootca "no $command; './dev test' installs it"
+done
 
 make_root_ca() {  # make_root_ca NAME TYPE [BASIC CONSTRAINTS]
   if [ "$2" = ed25519 ]; then

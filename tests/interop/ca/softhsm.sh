@@ -3,7 +3,9 @@
 . "$(dirname "$0")/../est/common.sh"
 
 module=/usr/lib/softhsm/libsofthsm2.so
-needs softhsm openssl curl softhsm2-util pkcs11-tool
+for command in openssl curl softhsm2-util pkcs11-tool; do
+  command -v "$command" >/dev/null 2>&1 || skip_all softhsm "no $command; './dev test' installs it"
+done
 [ -e "$module" ] || skip_all softhsm "no $module; Debian's softhsm2 brings it"
 
 export SOFTHSM2_CONF=$work/softhsm.conf

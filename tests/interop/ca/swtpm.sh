@@ -3,7 +3,9 @@
 # signed.
 . "$(dirname "$0")/../est/common.sh"
 
-needs swtpm openssl curl swtpm tpm2_dictionarylockout tpm2_createprimary tpm2_create tpm2_load tpm2_evictcontrol tpm2_flushcontext
+for command in openssl curl swtpm tpm2_dictionarylockout tpm2_createprimary tpm2_create tpm2_load tpm2_evictcontrol tpm2_flushcontext; do
+  command -v "$command" >/dev/null 2>&1 || skip_all swtpm "no $command; './dev test' installs it"
+done
 provider=$(openssl version -m | sed -n 's/^MODULESDIR: "\(.*\)"$/\1/p')
 [ -e "$provider/tpm2.so" ] || skip_all swtpm "no provider tpm2; Debian's tpm2-openssl brings it"
 
