@@ -37,6 +37,11 @@ bool is_there(const std::string& path) {
   return fs::symlink_status(path, ignored).type() != fs::file_type::not_found;
 }
 
+bool has_key(const std::string& folder) {
+  return std::ranges::any_of(kKeyFiles,
+                             [&](std::string_view file) { return is_there(folder + "/" + std::string(file)); });
+}
+
 Status write_key(const std::string& folder, const PrivateKey& key) {
   TRY(Ok{}, io::make_folder(folder));
   if (in_token(key)) {
@@ -237,7 +242,7 @@ Result<std::optional<PrivateKey>> next_key(const std::string& data) {
 
 Result<PrivateKey> make_next_key(const std::string& data, KeyType type) {
   const std::string next = data + "/ca/next";
-  CHECK_OR(!is_there(next), Error{Fault::conflict, kCaPending});
+  CHECK_OR(!has_key(next), Error{Fault::conflict, kCaPending});
   TRY(PrivateKey key, PrivateKey::generate(type));
   TRY(Ok{}, write_key(next, key));
   TRY(Ok{}, io::sync_folder(data + "/ca"));
@@ -246,7 +251,7 @@ Result<PrivateKey> make_next_key(const std::string& data, KeyType type) {
 
 Result<PrivateKey> name_next_key(const std::string& data, const std::string& uri) {
   const std::string next = data + "/ca/next";
-  CHECK_OR(!is_there(next), Error{Fault::conflict, kCaPending});
+  CHECK_OR(!has_key(next), Error{Fault::conflict, kCaPending});
   TRY(PrivateKey key, io::load_key(uri));  // before anything is written
   TRY(Ok{}, io::make_folder(data + "/ca"));
   TRY(Ok{}, write_key(next, key));
