@@ -33,6 +33,7 @@ class Client final : public RequestClient {
     how.trust = what.trust;
     how.anchors = std::move(what.anchors);
     how.as = std::move(what.as);
+    how.names_anchors = what.names_anchors;
     dtls_->open(std::move(how),
                 [this, alive = std::weak_ptr<const bool>(alive_), done = std::move(done)](Result<SessionRef> session) {
                   if (alive.expired()) {

@@ -38,7 +38,9 @@ bool speaks_for_owner(const Certificate& signer, const std::vector<Certificate>&
 Client::Opening open_verified(Client::Progress p, Client::Turn& t) {
   // Explicit anchors replace the implicit ones once they are there (RFC 7030 section 4.1.3).
   std::vector<Certificate> anchors = p.anchors.empty() ? p.plan->implicit_anchors : p.anchors;
-  const auto ticket = t.open(p.server, Trust::anchors, std::move(anchors), p.plan->credential);
+  // Who was a third party's to vouch for has to be told that this is over (section 4.1.3: trusted_ca_keys).
+  const bool changed = !p.anchors.empty() && !p.plan->implicit_anchors.empty();
+  const auto ticket = t.open(p.server, Trust::anchors, std::move(anchors), p.plan->credential, changed);
   return {std::move(p), ticket};
 }
 
