@@ -111,9 +111,9 @@ Result<bool> made_by_us(store::Store& store, const Certificate& c) {
   return row && row->der == c.der && row->device == store::kServer;
 }
 
-// The own certificate, and those that lead from it toward the root; the root itself every client has, or does not
-// trust.
-std::vector<Certificate> chain_to_send(const Certificate& own, const site::Ca& ca) {
+// The own certificate, those that lead from it toward the root, and those that lead from the root to an anchor of
+// before; the root itself every client has, or does not trust.
+std::vector<Certificate> chain_to_send(const Config& config, const Certificate& own, const site::Ca& ca) {
   std::vector<Certificate> out{own};
   const auto above = ca.chain();
   std::ranges::copy_if(above, std::back_inserter(out), [](const Certificate& c) { return !c.self_issued(); });
