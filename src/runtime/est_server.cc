@@ -105,7 +105,11 @@ class EstServer::Conversation : public std::enable_shared_from_this<Conversation
     feed(Done<Decision>{{ask.ticket}, std::move(answer)});
   }
   void perform(const Ask<MakeKeyFor>& ask) {
-    auto made = site::make_key_for(ask.question.delivery, {site_->key_signer, {site_->ca.key, site_->ca.chain()}});
+    std::vector<Signer> signers{site_->key_signer};
+    if (!site_->signer) {  // this loop waits for no token
+      signers.push_back({site_->ca.key, site_->ca.chain()});
+    }
+    auto made = site::make_key_for(ask.question.delivery, signers);
     if (!made) {
       trouble_ = made.error();
     }
@@ -351,7 +355,9 @@ void EstServer::reply(Exchange to, const Response& answer, const Request& asked,
 
 // Who of us can sign CMS; without a key if nobody can.
 Signer EstServer::answerer() const {
-  for (const Signer& one : {site_->key_signer, Signer{site_->ca.key, site_->ca.chain()}}) {
+  const Signer ca =
+      site_->signer ? Signer{} : Signer{site_->ca.key, site_->ca.chain()};  // this loop waits for no token
+  for (const Signer& one : {site_->key_signer, ca}) {
     if (one.key && signs_cms(one.key.public_key().type)) {
       return one;
     }
