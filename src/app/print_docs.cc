@@ -6,8 +6,8 @@
 
 #include "app/ca_rules.h"
 #include "app/cli_rules.h"
-#include "crypto/key_rules.h"
 #include "app/rules.h"
+#include "crypto/key_rules.h"
 #include "io/rules.h"
 #include "proto/est/client.h"
 #include "proto/est/rules.h"

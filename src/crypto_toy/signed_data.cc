@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "codec/der.h"
+#include "crypto/issue.h"
 
 namespace imprint {
 namespace {
