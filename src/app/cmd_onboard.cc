@@ -61,6 +61,8 @@ void add_options(Command command, OnboardOptions& o) {
       .type("FILE")
       .needs(server_key)
       .needs(wrap_id);
+  command.flag("--fullcmc", o.full_cmc, "Send a signed Full PKI Request (RFC 5272) in place of a simple one")
+      .excludes(server_key);
   command.flag("--renew", o.renew, "Renew the certificate that is in --out");
   const Arg same = command.flag("--same-key", o.same_key, "Renew for the same key").excludes(server_key);
   command.flag("--new-key", o.new_key, "Renew for a new key (the default)").excludes(same);

@@ -252,6 +252,7 @@ OrProblem<Onboarding> prepare(const OnboardOptions& given) {
   out.plan->label = options.label;
   out.plan->key_type = *key_type;
   out.plan->attempts = options.attempts;
+  out.plan->full_cmc = options.full_cmc;
   TRY(Ok{}, take_anchors(options, out));  // before the folder is made: a file may not be there
   const std::string run_file = options.out + "/" + std::string(kRunFile);
   if (!options.renew && foreign_run_file(run_file)) {  // a renewal has its folder: there it is passed over

@@ -21,7 +21,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     return 0;
   }
   const BytesView in(data + 1, size - 1);
-  switch (data[0] % 7) {
+  switch (data[0] % 8) {
     case 0:
       if (const Result<Certificate> certificate = Certificate::parse(in)) {
         require(equal(certificate->der, in));
@@ -59,6 +59,14 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
       break;
     case 5:
       (void)open_envelope(in, SharedKey{{1}, Secret("sixteen octets..")});
+      break;
+    case 6:
+      if (const Result<CertificateRequest> request = CertificateRequest::parse_crmf(in)) {
+        (void)verify_possession(*request);
+      }
+      if (const Result<SignedContent> found = parse_signed(in); found && found->signer) {
+        (void)verify_signed(in, found->signer->key);
+      }
       break;
     default:
       if (const Result<GeneralName> name = GeneralName::from_text(as_text(in))) {

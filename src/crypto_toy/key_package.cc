@@ -42,8 +42,6 @@ Result<PrivateKey> parse_pkcs8(const Secret& der) {
 Result<Secret> encode_key_package(const PrivateKey& key) { return encode_pkcs8(key); }
 Result<PrivateKey> parse_key_package(const Secret& der) { return parse_pkcs8(der); }
 
-bool signs_cms(KeyType type) { return type != KeyType::ed25519; }
-
 std::vector<std::string> cms_capabilities() { return {std::string(cms_algorithm::kAes128Cbc)}; }
 
 Result<Algorithms> choose_algorithms(const std::vector<std::string>& capabilities, const Recipient&, std::size_t) {

@@ -131,10 +131,9 @@ struct HttpRequestParser::Impl final : HttpMessage {
     request.path = uri->path;
     request.query = uri->query;
   }
-}
 
-Request request;
-bool expects = false, taken_keep_alive = false, is_head = false;
+  Request request;
+  bool expects = false, taken_keep_alive = false, is_head = false;
 };
 
 HttpRequestParser::HttpRequestParser(HttpLimits limits) : impl_(std::make_unique<Impl>(limits)) {}

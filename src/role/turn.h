@@ -106,7 +106,7 @@ class TurnOf<Asks<Q...>, Records<R...>, Facts<F...>> {
   Instant now() const { return now_; }
   template <std::size_t N>
   std::array<std::uint8_t, N> random() {
-    std::array<std::uint8_t, N> out;
+    std::array<std::uint8_t, N> out{};
     rng_.fill(out);
     return out;
   }

@@ -33,7 +33,7 @@ constexpr std::size_t kIdBytes = 8;
 
 std::string fresh_id() {
   SystemRng rng;
-  std::array<std::uint8_t, kIdBytes> id;
+  std::array<std::uint8_t, kIdBytes> id{};
   rng.fill(id);
   return hex(id);
 }
@@ -84,14 +84,15 @@ bool is_foreign(const std::string& folder, std::string_view name) {
 std::optional<std::string> stranger_in(const std::string& root, const std::string& folder,
                                        std::span<const std::string_view> names) {
   std::error_code none;
-  const fs::file_status status = fs::symlink_status(root + "/" + folder, none);
+  const std::string at = root + "/" + folder;
+  const fs::file_status status = fs::symlink_status(at, none);
   if (!fs::exists(status)) {
     return std::nullopt;
   }
   if (!fs::is_directory(status)) {
     return folder;
   }
-  for (const auto& entry : fs::directory_iterator(root + "/" + folder, none)) {
+  for (const auto& entry : fs::directory_iterator(at, none)) {
     const std::string name = entry.path().filename().string();
     std::string_view finished = name;
     if (finished.ends_with(kTemporary)) {
@@ -107,14 +108,15 @@ std::optional<std::string> stranger_in(const std::string& root, const std::strin
 std::optional<std::string> stranger_in_generations(const std::string& root) {
   const std::string folder(kGenerations);
   std::error_code none;
-  const fs::file_status status = fs::symlink_status(root + "/" + folder, none);
+  const std::string at = root + "/" + folder;
+  const fs::file_status status = fs::symlink_status(at, none);
   if (fs::exists(status) && !fs::is_directory(status)) {
     return folder;
   }
-  for (const auto& entry : fs::directory_iterator(root + "/" + folder, none)) {
+  for (const auto& entry : fs::directory_iterator(at, none)) {
     const std::string path = folder + "/" + entry.path().filename().string();
     const bool ours = is_id(entry.path().filename().string()) && fs::is_directory(entry.symlink_status(none));
-    const auto stranger = ours ? stranger_in(root, path, kNames) : std::optional(path);
+    auto stranger = ours ? stranger_in(root, path, kNames) : std::optional(path);
     if (stranger) {
       return stranger;
     }

@@ -85,6 +85,10 @@ struct InWords {
       return std::string("the request is on record; asks for a key and a certificate (serverkeygen), ") +
              (s.p.plan->wrap ? "wrapped" : "in clear under TLS");
     }
+    if (s.p.plan->full_cmc) {
+      return std::string("the key is on record; asks by a signed request (fullcmc)") +
+             (s.p.plan->credential ? "" : ", signed by that key alone");
+    }
     return std::string("the key is on record; asks for ") +
            (s.p.plan->renew ? "a renewal (simplereenroll)" : "a certificate (simpleenroll)");
   }

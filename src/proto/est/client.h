@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "proto/est/cmc.h"
 #include "proto/est/messages.h"
 #include "role/questions.h"
 #include "role/step.h"
@@ -48,6 +49,7 @@ struct Plan {
   std::optional<KeyRef> keep_key;    // renewal with the same key; absent: a new one
   std::optional<ChangeSubjectName> change_names;
   bool server_key = false;      // the server makes the key; the device's own one only signs the request
+  bool full_cmc = false;        // the request goes in a Full PKI Request (fullcmc)
   std::optional<WrapKey> wrap;  // with server_key: it comes wrapped for this one; absent: in clear, under TLS alone
   std::uint32_t attempts = 8;   // connections that may fail before the device gives up
   std::uint32_t polls = 1000;   // 202 answers taken before it gives up
@@ -84,6 +86,7 @@ class Client {
     std::optional<KeyRef> key;
     CsrAttributes wishes;
     bool have_ca = false;  // cacerts was read in this run
+    CmcIds full;           // of the latest Full PKI Request
     std::uint32_t failures = 0, polls = 0, redirects = 0;
   };
 

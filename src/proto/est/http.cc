@@ -11,7 +11,7 @@
 namespace imprint::est {
 namespace {
 
-constexpr std::string_view kRoot = "/.well-known/est/";
+constexpr std::string_view kPkcs10Type = "application/pkcs10";
 
 struct Row {
   Operation operation;
@@ -22,7 +22,8 @@ constexpr std::array kRows{Row{Operation::cacerts, "cacerts", Method::get},
                            Row{Operation::csrattrs, "csrattrs", Method::get},
                            Row{Operation::simpleenroll, "simpleenroll", Method::post},
                            Row{Operation::simplereenroll, "simplereenroll", Method::post},
-                           Row{Operation::serverkeygen, "serverkeygen", Method::post}};
+                           Row{Operation::serverkeygen, "serverkeygen", Method::post},
+                           Row{Operation::fullcmc, "fullcmc", Method::post}};
 
 Result<const Row*> find_row(std::string_view operation) {
   const auto* const row = std::ranges::find(kRows, operation, &Row::name);
@@ -37,13 +38,13 @@ bool is_pkcs10(std::string_view content_type) {
   while (!type.empty() && type.back() == ' ') {
     type.pop_back();
   }
-  return type == "application/pkcs10";
+  return type == kPkcs10Type;
 }
 
 }  // namespace
 
 Result<ServerMessage> parse_request(Exchange from, const Request& request, const ServerConfig& config) {
-  TRY(const PathParts target, split_path(request.path, {&kRoot, 1}, config));
+  TRY(const PathParts target, split_path(request.path, {&kHttpRoot, 1}, config));
   TRY(const Row* const row, find_row(target.operation));
   CHECK_OR(request.method == row->method,
            Error{Fault::unexpected, row->method == Method::post ? kWantsPost : kWantsGet});
@@ -56,6 +57,8 @@ Result<ServerMessage> parse_request(Exchange from, const Request& request, const
     case Operation::simplereenroll:
     case Operation::serverkeygen:
       break;
+    case Operation::fullcmc:  // parse_http_request() has taken it
+      return Error{Fault::unsupported, kNoSuchOperation};
   }
   CHECK_OR(is_pkcs10(request.content_type), Error{Fault::unsupported, kWrongType});
   const auto der = decode_body(request.body);
@@ -110,7 +113,7 @@ Response wire_error(const Error& error) {
       out.status = error.rule == &kWrongType                                        ? 415
                    : error.rule == &kNotInThisForm                                  ? 406
                    : error.rule == &kNoSuchOperation || error.rule == &kNoSuchLabel ? 404
-                   : error.rule == &kKeysNotMade                                    ? 501
+                   : error.rule == &kKeysNotMade || error.rule == &kFullNotSigned   ? 501
                                                                                     : 400;
       break;
     case Fault::unauthentic:
@@ -152,7 +155,7 @@ Response wire_error(const Error& error) {
 std::string_view name(Operation operation) { return std::ranges::find(kRows, operation, &Row::operation)->name; }
 
 std::string path(std::string_view base, std::string_view label, Operation operation) {
-  std::string out(base == "/" || base.empty() ? kRoot.substr(0, kRoot.size() - 1) : base);
+  std::string out(base == "/" || base.empty() ? kHttpRoot.substr(0, kHttpRoot.size() - 1) : base);
   while (out.size() > 1 && out.back() == '/') {
     out.pop_back();
   }
@@ -176,7 +179,7 @@ Request make_request(std::string_view base, std::string_view label, Operation op
   out.path = path(base, label, operation);
   if (!csr.empty()) {
     out.method = Method::post;
-    out.content_type = "application/pkcs10";
+    out.content_type = operation == Operation::fullcmc ? kCmcRequestType : kPkcs10Type;
     out.body = encode_body(csr);
   }
   return out;

@@ -19,8 +19,8 @@ inline constexpr std::string_view kMultipartCore = "application/multipart-core";
 
 // A CBOR array of Content-Format and bytes in turn, of the types that EST knows. internal: another type.
 Result<Bytes> encode_multipart_core(const std::vector<Part>& parts);
-// malformed: another structure, a part that is null, or bytes after it; unsupported: another Content-Format; limit: more
-// than 8 parts.
+// malformed: another structure, a part that is null, or bytes after it; unsupported: another Content-Format; limit:
+// more than 8 parts.
 Result<std::vector<Part>> parse_multipart_core(BytesView body);
 
 }  // namespace imprint::est

@@ -97,7 +97,8 @@ Pair::Pair()
     : server(cast().server),
       client_anchors{cast().maker.certificate, cast().owner.certificate},
       issuer(cast().issuing),
-      key_signer(cast().server) {
+      key_signer(cast().server),
+      full_answerer(cast().server) {
   plan.server = *Uri::parse("https://est.example");
   plan.explicit_anchors = {cast().owner.certificate};
   plan.credential = Credential{"idevid", {cast().device.certificate}};
@@ -266,11 +267,20 @@ void Pair::sign(const Ask<SignRequest>& ask) {
     on_csr(what);
   }
   const auto key = keys.find(ask.question.key_id);
-  auto csr = key != keys.end() ? make_request(key->second, what) : Result<Bytes>(Error{Fault::internal, "no such key"});
+  auto csr = key == keys.end() ? Result<Bytes>(Error{Fault::internal, "no such key"})
+             : !ask.question.full
+                 ? make_request(key->second, what)
+                 : make_full_request(key->second, what, {ask.question.full->transaction, ask.question.full->nonce},
+                                     full_signer(ask.question.full->by));
   if (csr && on_signed) {
     on_signed(*csr);
   }
   inputs_.push_back(Done<Bytes>{{ask.ticket}, std::move(csr)});
+}
+
+std::optional<Signer> Pair::full_signer(const std::optional<Credential>& by) const {
+  const auto key = by ? keys.find(by->key_id) : keys.end();
+  return key != keys.end() ? std::optional(Signer{key->second, by->chain}) : std::nullopt;
 }
 
 Response Pair::serve(Request request, SessionRef session) {
@@ -281,12 +291,18 @@ Response Pair::serve(Request request, SessionRef session) {
     return discovery(request, config);
   }
   const Exchange from{next_exchange_++};
-  const auto message = coap ? parse_coap_request(from, request, config) : parse_request(from, request, config);
+  const HttpRequest read = coap ? HttpRequest{std::nullopt, parse_coap_request(from, request, config)}
+                                : parse_http_request(from, request, config, now);
+  const auto& message = read.message;
   if (message) {
     drive(*message, out);
   } else {
     server_refused.push_back(message.error());
     out = wire_error(message.error());
+  }
+  if (read.full) {
+    const Bytes nonce(16, 0x6e);
+    out = *to_full_response(*read.full, out, {full_answerer.key, {full_answerer.certificate}}, nonce, now);
   }
   return coap ? to_coap(std::move(out), request) : to_http(std::move(out), request);
 }

@@ -7,6 +7,8 @@
 
 namespace imprint::est {
 
+inline constexpr std::string_view kHttpRoot = "/.well-known/est/";
+
 struct PathParts {
   std::string label;           // empty: the default profile
   std::string_view operation;  // what comes last, a view into the path

@@ -59,6 +59,26 @@ inline constexpr Rule kNoCapability{
     "EST-SERVERKEYGEN-NO-COMMON", "no algorithm that the request lists wraps this key, or not strongly enough",
     "RFC 7030 section 4.4.2", "list AES-CBC with a key as strong as the one asked for; ask for a weaker key"};
 
+// ---- a request in CMC (fullcmc) ----
+inline constexpr Rule kCmcUnreadable{"EST-CMC", "the body is no Full PKI Request with one request in it",
+                                     "RFC 5272 section 3.2",
+                                     "send SignedData around a PKIData with one PKCS#10 or CRMF request"};
+inline constexpr Rule kCmcUnsupported{"EST-CMC-UNSUPPORTED", "a control, or several requests, that we do not support",
+                                      "RFC 5272 section 3.2.1.1",
+                                      "send one request, with transactionId and senderNonce at most"};
+inline constexpr Rule kCmcSignature{"EST-CMC-SIGNATURE", "the signature of the Full PKI Request does not verify",
+                                    "RFC 5272 section 3.2", "sign with the key of the certificate, or of the request"};
+inline constexpr Rule kCmcSigner{"EST-CMC-SIGNER", "who signed the Full PKI Request is not who asks",
+                                 "RFC 5272 section 3.2; RFC 6402 section 2.4",
+                                 "sign by the certificate of the TLS session, or by one of the owner's to be renewed"};
+inline constexpr Rule kFullNotSigned{"EST-CMC-KEY", "no key of the server's signs CMS", "RFC 8419; ours: OpenSSL 3.0",
+                                     "use simpleenroll, or give the server a TLS key on a NIST curve"};
+inline constexpr Rule kCmcAnswer{"EST-CMC-ANSWER", "the Full PKI Response does not answer our request",
+                                 "RFC 5272 section 6.6",
+                                 "the server has to repeat transaction and nonce, and its CA or RA has to sign"};
+inline constexpr Rule kCoapsNoFullCmc{"EST-COAPS-FULLCMC", "over CoAPS there is no fullcmc", "RFC 9148 section 4",
+                                      "ask over https, or without --fullcmc"};
+
 // ---- what the owner decides ----
 inline constexpr Rule kWhoAreYou{"EST-AUTHENTICATION", "nobody known asks", "RFC 7030 section 3.3.2",
                                  "present a certificate or a one-time token"};
@@ -161,6 +181,13 @@ inline constexpr std::array kRules{&kNoSuchOperation,
                                    &kServerNotUnderCa,
                                    &kCoapsNeeds,
                                    &kDiscovery,
+                                   &kCmcUnreadable,
+                                   &kCmcUnsupported,
+                                   &kCmcSignature,
+                                   &kCmcSigner,
+                                   &kFullNotSigned,
+                                   &kCmcAnswer,
+                                   &kCoapsNoFullCmc,
                                    &kServerAlert,
                                    &kServerName,
                                    &kNoAnchors,
