@@ -2,7 +2,7 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
-#include "app/admin_routes.h"
+#include "app/admin_page.h"
 #include "app/rules.h"
 #include "site/operation_rules.h"
 #include "site/operations.h"
@@ -10,7 +10,7 @@
 namespace imprint::app::admin {
 namespace {
 
-constexpr std::int64_t kRunsLookedAt = 1000, kRunsShown = 20;
+constexpr std::int64_t kRunsShown = 20, kMostRunsShown = 100;  // each is read with its steps
 
 Response device_answer(int status, const Device& device) {
   Response out = json_answer(status, device_json(device));
@@ -41,14 +41,15 @@ void add_token(Bytes& object, const Secret& token) {
 
 Result<Outcome> list_devices(const Env& env, const Call& call) {
   const std::int64_t limit = call.number("limit", kPage);
+  TRY(const std::optional<Bytes> place, place_of(call));
   TRY(const auto reader, env.store.read());
-  TRY(const std::vector<Device> devices, reader->devices(call.text("after"), limit));
+  TRY(std::vector<Device> devices, reader->devices(place ? as_text(*place) : std::string_view(), limit + 1));
+  const Json next = next_of(call, devices, limit, [](const Device& d) { return to_bytes(d.id); });
   Json list = Json::array();
   for (const Device& device : devices) {
     list.push_back(device_json(device));
   }
-  const bool more = static_cast<std::int64_t>(devices.size()) == limit;
-  return json_answer(200, {{"devices", std::move(list)}, {"next", more ? Json(devices.back().id) : Json()}});
+  return json_answer(200, {{"devices", std::move(list)}, {"next", next}});
 }
 
 Result<Outcome> add_device(const Env& env, const Call& call) {
@@ -118,18 +119,19 @@ Result<Outcome> make_token(const Env& env, const Call& call) {
 
 // ---- timeline ----
 
-// What happened to one device, oldest first: the steps of its latest runs.
+// What happened to one device: a page of its runs, and their steps, oldest first.
 Result<Outcome> timeline(const Env& env, const Call& call) {
+  const std::int64_t limit = call.number("limit", kRunsShown);
+  TRY(store::RunFilter filter, run_filter(call, limit));
+  filter.device = call.id;
   TRY(const auto reader, env.store.read());
   TRY(const std::optional<Device> device, reader->device(call.id));
   CHECK_OR(device.has_value(), Error{Fault::refused, site::kDeviceUnknown});
-  TRY(const std::vector<Run> latest, reader->runs(kRunsLookedAt));
+  TRY(std::vector<Run> latest, reader->runs(filter));
+  const Json next = next_of(call, latest, limit, place_of_run);
   std::vector<std::pair<Instant, Json>> steps;
   Json runs = Json::array();
   for (const Run& head : latest) {
-    if (head.device != call.id || static_cast<std::int64_t>(runs.size()) == kRunsShown) {
-      continue;
-    }
     runs.push_back(run_json(head));
     TRY(const std::optional<Run> run, reader->run(head.id));
     if (run) {
@@ -142,10 +144,12 @@ Result<Outcome> timeline(const Env& env, const Call& call) {
   for (auto& [at, step] : steps) {
     list.push_back(std::move(step));
   }
-  return json_answer(200, {{"device", call.id}, {"runs", std::move(runs)}, {"steps", std::move(list)}});
+  return json_answer(200, {{"device", call.id}, {"runs", std::move(runs)}, {"steps", std::move(list)}, {"next", next}});
 }
 
-constexpr std::array kListQuery{Field{"after", Kind::text, "the id after which the page begins"}, kLimit};
+constexpr std::array kListQuery{kCursor, kLimit};
+constexpr std::array kTimelineQuery{
+    kCursor, Field{"limit", Kind::number, "at most so many runs, 1 to 100; default 20", false, 1, kMostRunsShown}};
 constexpr std::array kNewDevice{
     Field{"id", Kind::text, "the owner's name for the device", true},
     Field{"model", Kind::text, "the maker's model"},
@@ -205,10 +209,10 @@ const std::array kRoutes{
           .conditional = true},
     Route{.pattern = "/v1/devices/{id}/timeline",
           .operation = "getTimeline",
-          .summary =
-              "The device's latest 20 runs (of the site's latest 1,000), newest first, and their steps, oldest first",
+          .summary = "A page of the device's runs, newest first, and the steps of these runs, oldest first",
           .handler = timeline,
-          .schema = "Timeline"}};
+          .schema = "Timeline",
+          .query = kTimelineQuery}};
 
 }  // namespace
 

@@ -1,8 +1,9 @@
 // Routes of what is on record: requests that wait, certificates, runs, audit.
 #include <nlohmann/json.hpp>
 
-#include "app/admin_routes.h"
+#include "app/admin_page.h"
 #include "app/rules.h"
+#include "base/reader.h"
 #include "site/operation_rules.h"
 #include "site/operations.h"
 
@@ -12,13 +13,26 @@ namespace {
 // ---- requests that wait ----
 
 Result<Outcome> list_pending(const Env& env, const Call& call) {
+  const std::int64_t limit = call.number("limit", kPage);
+  store::PendingFilter filter;
+  filter.decided = call.flag("decided");
+  filter.limit = limit + 1;
+  TRY(const std::optional<Bytes> place, place_of(call));
+  if (place) {
+    TRY(TimedPlace last, parse_timed_place(*place));
+    filter.after = last.at;
+    filter.after_key = std::move(last.id);
+  }
   TRY(const auto reader, env.store.read());
-  TRY(const std::vector<store::PendingRow> rows, call.flag("decided") ? reader->all_pending() : reader->waiting({}));
+  TRY(std::vector<store::PendingRow> rows, reader->pending_page(filter));
+  const Json next = next_of(call, rows, limit, [](const store::PendingRow& r) {
+    return encode(TimedPlace{r.first, r.what.request_key});
+  });
   Json list = Json::array();
   for (const store::PendingRow& row : rows) {
     list.push_back(pending_json(row));
   }
-  return json_answer(200, {{"pending", std::move(list)}});
+  return json_answer(200, {{"pending", std::move(list)}, {"next", next}});
 }
 
 Result<Outcome> decide(const Env& env, const Call& call, Admission verdict) {
@@ -43,21 +57,19 @@ Result<Outcome> refuse(const Env& env, const Call& call) { return decide(env, ca
 Result<Outcome> list_certificates(const Env& env, const Call& call) {
   store::CertificateFilter filter;
   filter.device = call.text("device");
-  filter.limit = call.number("limit", kPage);
+  const std::int64_t limit = call.number("limit", kPage);
+  filter.limit = limit + 1;
   filter.revoked_only = call.flag("revoked");
-  const std::optional<Bytes> after = from_hex(call.text("after"));
-  if (!after) {
-    return problem(Error{Fault::malformed, kApiQuery}, "after: not a serial number in hexadecimal");
-  }
-  filter.after_serial = *after;
+  TRY(const std::optional<Bytes> place, place_of(call));
+  filter.after_serial = place.value_or(Bytes());
   TRY(const auto reader, env.store.read());
-  TRY(const std::vector<store::CertificateRow> rows, reader->certificates(filter));
+  TRY(std::vector<store::CertificateRow> rows, reader->certificates(filter));
+  const Json next = next_of(call, rows, limit, [](const store::CertificateRow& r) { return r.serial; });
   Json list = Json::array();
   for (const store::CertificateRow& row : rows) {
     list.push_back(certificate_json(row));
   }
-  const bool more = static_cast<std::int64_t>(rows.size()) == filter.limit;
-  return json_answer(200, {{"certificates", std::move(list)}, {"next", more ? Json(hex(rows.back().serial)) : Json()}});
+  return json_answer(200, {{"certificates", std::move(list)}, {"next", next}});
 }
 
 Result<Json> certificate_with_pem(const store::CertificateRow& row) {
@@ -99,13 +111,17 @@ Result<Outcome> revoke(const Env& env, const Call& call) {
 // ---- runs ----
 
 Result<Outcome> list_runs(const Env& env, const Call& call) {
+  const std::int64_t limit = call.number("limit", kPage);
+  TRY(store::RunFilter filter, run_filter(call, limit));
+  filter.device = call.text("device");
   TRY(const auto reader, env.store.read());
-  TRY(const std::vector<Run> runs, reader->runs(call.number("limit", kPage)));
+  TRY(std::vector<Run> runs, reader->runs(filter));
+  const Json next = next_of(call, runs, limit, place_of_run);
   Json list = Json::array();
   for (const Run& run : runs) {
     list.push_back(run_json(run));
   }
-  return json_answer(200, {{"runs", std::move(list)}});
+  return json_answer(200, {{"runs", std::move(list)}, {"next", next}});
 }
 
 Result<Outcome> show_run(const Env& env, const Call& call) {
@@ -125,14 +141,22 @@ Result<Outcome> show_run(const Env& env, const Call& call) {
 
 Result<Outcome> list_audit(const Env& env, const Call& call) {
   const std::int64_t limit = call.number("limit", kPage);
+  TRY(const std::optional<Bytes> place, place_of(call));
+  imprint::Reader sequence(place ? BytesView(*place) : BytesView());
+  const auto after = place ? static_cast<std::int64_t>(sequence.u64()) : 0;
+  CHECK_OR(sequence.good() && sequence.empty(), Error{Fault::malformed, kApiCursor});
   TRY(const auto reader, env.store.read());
-  TRY(const std::vector<AuditEntry> entries, reader->audit(call.number("after", 0), limit));
+  TRY(std::vector<AuditEntry> entries, reader->audit(after, limit + 1));
+  const Json next = next_of(call, entries, limit, [](const AuditEntry& e) {
+    imprint::Writer w;
+    w.u64(static_cast<std::uint64_t>(e.sequence));
+    return std::move(w).out();
+  });
   Json list = Json::array();
   for (const AuditEntry& entry : entries) {
     list.push_back(audit_json(entry));
   }
-  const bool more = static_cast<std::int64_t>(entries.size()) == limit;
-  return json_answer(200, {{"entries", std::move(list)}, {"next", more ? Json(entries.back().sequence) : Json()}});
+  return json_answer(200, {{"entries", std::move(list)}, {"next", next}});
 }
 
 Result<Outcome> verify_audit(const Env& env, const Call& /*call*/) {
@@ -145,17 +169,15 @@ Result<Outcome> verify_audit(const Env& env, const Call& /*call*/) {
   });
 }
 
-constexpr std::array kPendingQuery{Field{"decided", Kind::flag, "also those that are decided"}};
-constexpr std::array kCertificateQuery{
-    Field{"device", Kind::text, "of this device only"}, Field{"revoked", Kind::flag, "revoked ones only"},
-    Field{"after", Kind::text, "the serial number after which the page begins"}, kLimit};
+constexpr std::array kPendingQuery{Field{"decided", Kind::flag, "also those that are decided"}, kCursor, kLimit};
+constexpr std::array kCertificateQuery{Field{"device", Kind::text, "of this device only"},
+                                       Field{"revoked", Kind::flag, "revoked ones only"}, kCursor, kLimit};
 constexpr std::array kRevocation{
     Field{"reason", Kind::text,
           "unspecified (default), key_compromise, ca_compromise, affiliation_changed, superseded, cessation or "
           "privilege_withdrawn"}};
-constexpr std::array kRunQuery{kLimit};
-constexpr std::array kAuditQuery{Field{"after", Kind::number, "the sequence number after which the page begins"},
-                                 kLimit};
+constexpr std::array kRunQuery{Field{"device", Kind::text, "of this device only"}, kCursor, kLimit};
+constexpr std::array kAuditQuery{kCursor, kLimit};
 
 const std::array kRoutes{Route{.pattern = "/v1/pending",
                                .operation = "listPending",

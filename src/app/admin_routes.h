@@ -77,9 +77,6 @@ struct Route {
   bool conditional = false;  // takes If-Match
 };
 
-inline constexpr std::int64_t kPage = 100;  // unless `limit` says otherwise
-inline constexpr Field kLimit{"limit", Kind::number, "at most so many, 1 to 1,000; default 100", false, 1, 1000};
-
 // Every route; the parts are in admin_devices.cc, admin_import.cc, admin_records.cc and admin_program.cc.
 std::vector<Route> routes();
 std::span<const Route> device_routes();

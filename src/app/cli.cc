@@ -57,6 +57,48 @@ int end(const CLI::App& app, const Context& context, const CLI::ParseError& erro
   return static_cast<int>(problem.code);
 }
 
+// "clear|wrapped", or what a check of membership calls itself: "TEXT:{pem,der}". None for anything else.
+std::vector<std::string> choices_of(const std::string& type) {
+  const std::size_t open = type.find('{'), shut = type.rfind('}');
+  const bool members = open != std::string::npos && shut != std::string::npos && open < shut;
+  if (!members && (type.find('|') == std::string::npos || type.starts_with("FILE"))) {
+    return {};
+  }
+  return CLI::detail::split(members ? type.substr(open + 1, shut - open - 1) : type, members ? ',' : '|');
+}
+
+OptionShape shape_of(const CLI::Option& option) {
+  OptionShape out;
+  for (const std::string& name : option.get_lnames()) {
+    out.names.push_back("--" + name);
+  }
+  for (const std::string& name : option.get_snames()) {
+    out.names.push_back("-" + name);
+  }
+  out.what = option.get_description();
+  if (option.get_type_size_max() == 0) {
+    return out;  // a flag
+  }
+  const std::string type = option.get_type_name();
+  out.choices = choices_of(type);
+  out.value = !out.choices.empty()         ? ValueKind::choice
+              : type.starts_with("FILE")   ? ValueKind::file
+              : type.starts_with("FOLDER") ? ValueKind::folder
+                                           : ValueKind::text;
+  return out;
+}
+
+CommandShape shape_of(const CLI::App& app) {
+  CommandShape out{app.get_name(), app.get_description(), {}, {}};
+  for (const CLI::Option* const option : app.get_options([](const CLI::Option*) { return true; })) {
+    out.options.push_back(shape_of(*option));
+  }
+  for (const CLI::App* const sub : app.get_subcommands([](const CLI::App*) { return true; })) {
+    out.commands.push_back(shape_of(*sub));
+  }
+  return out;
+}
+
 }  // namespace
 
 // ---- an option ----
@@ -182,5 +224,7 @@ std::optional<int> CommandLine::parse(int argc, const char* const* argv) {
   }
   return std::nullopt;
 }
+
+CommandShape CommandLine::shape() const { return shape_of(*app_); }
 
 }  // namespace imprint::app

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "app/command.h"
+#include "app/completion.h"
 
 namespace CLI {
 class App;
@@ -81,6 +82,9 @@ class CommandLine {
   // wrong or asked for help, which is printed by then.
   std::optional<int> parse(int argc, const char* const* argv);
 
+  // What has been declared, for shell completion.
+  CommandShape shape() const;
+
  private:
   std::unique_ptr<CLI::App> app_;
   Context* context_;
@@ -100,5 +104,6 @@ void add_config(Command top);
 void add_compare(Command top);
 void add_explain(Command top);
 void add_version(Command top);
+void add_completion(const CommandLine& line);  // after all others; `line` outlives what it runs
 
 }  // namespace imprint::app

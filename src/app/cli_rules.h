@@ -71,9 +71,24 @@ inline constexpr Rule kInternal{"CLI-INTERNAL", "a fault of ours", "ours: docs/g
 inline constexpr Rule kWordUnknown{"CLI-WORD", "no protocol of the survey uses this word, and it is no word of ours",
                                    "ours: docs/glossary.md", "see the terms in `imprint compare`"};
 
+inline constexpr Rule kWatchInUse{"WATCH-IN-USE", "another watch works on this device folder",
+                                  "ours: docs/guide.md, a certificate that stays good",
+                                  "stop that one, or name another folder with --out"};
+inline constexpr Rule kWatchNothing{"WATCH-NOTHING", "the certificate has gone from the device folder",
+                                    "ours: docs/guide.md, a certificate that stays good",
+                                    "bring the folder back, or start the command again: it enrols anew"};
+inline constexpr Rule kWatchExpired{"WATCH-EXPIRED", "the certificate has expired before it could be renewed",
+                                    "ours: docs/guide.md, a certificate that stays good",
+                                    "look at the failures before and at the clock; it goes on trying, with the "
+                                    "credential of the first time if it has one"};
+inline constexpr Rule kWatchHook{"WATCH-HOOK", "the command of --on-renew failed",
+                                 "ours: docs/guide.md, a certificate that stays good",
+                                 "the new certificate is installed; mend the command, and run it by hand for this one"};
+
 inline constexpr std::array kCliRules{
-    &kOption,        &kConfig,    &kNoData,      &kDataPart, &kDataTls, &kDataInUse,   &kDemoFolder, &kListenCoaps,
-    &kListenEst,     &kListenApi, &kStoreClosed, &kFile,     &kPem,     &kAuditBroken, &kTimeout,    &kProtocol,
-    &kFactoryFolder, &kFleet,     &kSimulation,  &kBench,    &kContent, &kConflict,    &kInternal,   &kWordUnknown};
+    &kOption,      &kConfig,    &kNoData,        &kDataPart,    &kDataTls,      &kDataInUse,    &kDemoFolder,
+    &kListenCoaps, &kListenEst, &kListenApi,     &kStoreClosed, &kFile,         &kPem,          &kAuditBroken,
+    &kTimeout,     &kProtocol,  &kFactoryFolder, &kFleet,       &kSimulation,   &kBench,        &kContent,
+    &kConflict,    &kInternal,  &kWordUnknown,   &kWatchInUse,  &kWatchNothing, &kWatchExpired, &kWatchHook};
 
 }  // namespace imprint::app

@@ -9,6 +9,7 @@
 #include "app/shell_word.h"
 #include "io/log.h"
 #include "io/loop.h"
+#include "io/notify.h"
 
 namespace imprint::app {
 namespace {
@@ -82,7 +83,15 @@ OrProblem<std::unique_ptr<Server>> start(const Config& config) {
                                                          : config.data);
 }
 
+void keep_alive(io::Loop& loop, const io::ServiceManager& service) {
+  if (const auto every = service.alive_every()) {
+    service.alive();
+    loop.after(*every, [&loop, &service] { keep_alive(loop, service); });
+  }
+}
+
 OrProblem<Ok> serve(const Context& context) {
+  const auto service = io::ServiceManager::from_environment();
   TRY(const Config config, context.config());
   io::set_log(level_of(config.log_level), config.log_json);
   io::Loop loop;
@@ -92,7 +101,11 @@ OrProblem<Ok> serve(const Context& context) {
   loop.on_signal(SIGHUP, [&] { reload(context, *server, config); });
   print_endpoints(context, config, *server);
   context.progress("serving; ends with SIGINT or SIGTERM, reads its configuration again with SIGHUP");
+  service.ready();
+  service.status("serving EST on port " + std::to_string(server->est_port()));
+  keep_alive(loop, service);
   loop.run();
+  service.stopping();
   context.progress("stopping: answers what is under way");
   server->stop(kGrace);
   return Ok{};

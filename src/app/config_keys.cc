@@ -10,6 +10,7 @@ namespace {
 using Wrong = std::optional<std::string>;
 
 constexpr std::int64_t kMaxThreads = 256, kMaxDays = 36500, kMaxRetryAfter_s = 24 * 60 * 60;
+constexpr Duration kHour = std::chrono::hours(1);
 
 // ---- kinds of values ----
 
@@ -353,8 +354,14 @@ std::vector<ConfigKey<ProfileConfig>> make_profile_keys() {
       number<P>(
           "lifetime_hours", "How long certificates are good for.", {1, kMaxDays * 24},
           [](P& p, std::int64_t v) { p.profile.lifetime = std::chrono::hours(v); },
+          [](const P& p) -> std::int64_t { return std::max<std::int64_t>(1, p.profile.lifetime / kHour); }),
+      number<P>(
+          "lifetime_s", "The same in seconds, over lifetime_hours; 0: lifetime_hours counts.",
+          {0, kMaxDays * 24 * 3600},
+          [](P& p, std::int64_t v) { p.profile.lifetime = v == 0 ? p.profile.lifetime : std::chrono::seconds(v); },
           [](const P& p) -> std::int64_t {
-            return std::chrono::duration_cast<std::chrono::hours>(p.profile.lifetime).count();
+            const bool whole = p.profile.lifetime % kHour == Duration(0) && p.profile.lifetime >= kHour;
+            return whole ? 0 : std::chrono::duration_cast<std::chrono::seconds>(p.profile.lifetime).count();
           }),
       list<P>(
           "keys", "Types of keys that are certified.",

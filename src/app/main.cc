@@ -38,6 +38,7 @@ int run(int argc, char** argv) {
                    "imprint init\nimprint serve\nimprint device add dev-1 --one-time", context);
   add_globals(line.top(), context.globals);
   add_commands(line.top());
+  add_completion(line);
   if (const std::optional<int> ended = line.parse(argc, argv)) {
     return *ended;
   }

@@ -1,5 +1,7 @@
 #include "app/onboard_plan.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <filesystem>
 #include <nlohmann/json.hpp>
@@ -10,6 +12,7 @@
 #include "crypto/key_rules.h"
 #include "crypto/key_uri.h"
 #include "io/file.h"
+#include "proto/est/rules.h"
 #include "runtime/rules.h"
 
 namespace imprint::app {
@@ -304,6 +307,14 @@ OrProblem<Onboarding> prepare(const OnboardOptions& given) {
   TRY(Ok{}, take_server_key(options, out));
   out.device = out.device.empty() ? out.plan->names.subject.first("CN") : out.device;
   return out;
+}
+
+OrProblem<Ok> check_trust(const est::Plan& plan) {
+  const bool nobody_to_trust = plan.explicit_anchors.empty() && plan.implicit_anchors.empty();
+  if (nobody_to_trust && !plan.expected && ::isatty(STDIN_FILENO) != 1) {
+    return Problem(Error{Fault::refused, est::kNoAnchors});
+  }
+  return Ok{};
 }
 
 }  // namespace imprint::app

@@ -28,4 +28,7 @@ struct Onboarding {
 // Reads all files named. Secrets come from files or standard input only.
 OrProblem<Onboarding> prepare(const OnboardOptions& options);
 
+// EST-NO-ANCHORS if the device has nobody to trust, no fingerprint to expect, and no person at a terminal to ask.
+OrProblem<Ok> check_trust(const est::Plan& plan);
+
 }  // namespace imprint::app

@@ -49,7 +49,7 @@ constexpr std::array kRunWithSteps{
     Member{"ended", "time"},   Member{"took_ms", "integer"},   Member{"result", "string"},
     Member{"rule", "string"},  Member{"obtained", "string[]"}, Member{"counts", "Counts"},
     Member{"steps", "Step[]"}, Member{"beliefs", "Belief[]"}};
-constexpr std::array kRunList{Member{"runs", "Run[]"}};
+constexpr std::array kRunList{Member{"runs", "Run[]"}, Member{"next", "string?"}};
 constexpr std::array kStep{Member{"run", "string"},   Member{"protocol", "string"}, Member{"mode", "string"},
                            Member{"role", "string"},  Member{"at", "time"},         Member{"state", "string"},
                            Member{"check", "string"}, Member{"took_ms", "integer"}, Member{"fault", "string"},
@@ -58,12 +58,13 @@ constexpr std::array kBelief{Member{"fate", "string"},      Member{"id", "string
                              Member{"statement", "string"}, Member{"until", "time"},   Member{"strength", "string"},
                              Member{"ground", "string"},    Member{"check", "string"}, Member{"because", "string[]"},
                              Member{"replaces", "string"},  Member{"why", "string"}};
-constexpr std::array kTimeline{Member{"device", "string"}, Member{"runs", "Run[]"}, Member{"steps", "Step[]"}};
+constexpr std::array kTimeline{Member{"device", "string"}, Member{"runs", "Run[]"}, Member{"steps", "Step[]"},
+                               Member{"next", "string?"}};
 constexpr std::array kPending{Member{"key", "string"},   Member{"device", "string"},     Member{"identity", "string"},
                               Member{"label", "string"}, Member{"subject", "string"},    Member{"reason", "string"},
                               Member{"first", "time"},   Member{"last", "time"},         Member{"asked", "integer"},
                               Member{"state", "string"}, Member{"decided_by", "string"}, Member{"decided", "time?"}};
-constexpr std::array kPendingList{Member{"pending", "Pending[]"}};
+constexpr std::array kPendingList{Member{"pending", "Pending[]"}, Member{"next", "string?"}};
 constexpr std::array kCertificate{Member{"serial", "string"},
                                   Member{"device", "string"},
                                   Member{"profile", "string"},
@@ -95,7 +96,7 @@ constexpr std::array kCertificateList{Member{"certificates", "Certificate[]"}, M
 constexpr std::array kAuditEntry{Member{"sequence", "integer"}, Member{"at", "time"},        Member{"actor", "string"},
                                  Member{"action", "string"},    Member{"subject", "string"}, Member{"detail", "object"},
                                  Member{"previous", "string"},  Member{"hash", "string"}};
-constexpr std::array kAuditList{Member{"entries", "AuditEntry[]"}, Member{"next", "integer?"}};
+constexpr std::array kAuditList{Member{"entries", "AuditEntry[]"}, Member{"next", "string?"}};
 constexpr std::array kAuditVerdict{Member{"good", "boolean"}, Member{"entries", "integer"},
                                    Member{"first_bad", "integer?"}, Member{"head", "string"}};
 constexpr std::array kCa{Member{"subject", "string"},  Member{"serial", "string"},  Member{"key", "string"},
@@ -110,24 +111,25 @@ constexpr std::array kProblem{Member{"type", "string"},   Member{"title", "strin
 constexpr std::array kSchemas{
     Schema{"Device", "A device of the inventory; its version is its ETag", kDevice},
     Schema{"NewDevice", "A device that was just registered, with its one-time token if one was wanted", kNewDevice},
-    Schema{"DeviceList", "A page; `next` is the `after` of the next one", kDeviceList},
+    Schema{"DeviceList", "A page; `next` is the `cursor` of the next one", kDeviceList},
     Schema{"Token", "A one-time token: the password of HTTP Basic, with the device's id as user name", kToken},
     Schema{"ImportLine", "What became of one line: added, unchanged or refused", kImportLine},
     Schema{"ImportResult", "What became of a manifest", kImportResult},
     Schema{"Counts", "What a run took", kCounts},
     Schema{"Run", "One execution of one protocol", kRun},
     Schema{"RunWithSteps", "A run with everything in it", kRunWithSteps},
-    Schema{"RunList", "The latest runs, newest first", kRunList},
+    Schema{"RunList", "A page of runs, newest first; `next` is the `cursor` of the next one", kRunList},
     Schema{"Step", "One named step of a run", kStep},
     Schema{"Belief", "A belief that came, replaced another, or went", kBelief},
-    Schema{"Timeline", "What happened to a device", kTimeline},
+    Schema{"Timeline", "What happened to a device: a page of its runs; `next` is the `cursor` of the next one",
+           kTimeline},
     Schema{"Pending", "A request that waits, or waited, for a person", kPending},
-    Schema{"PendingList", "Requests that wait", kPendingList},
+    Schema{"PendingList", "A page of requests; `next` is the `cursor` of the next one", kPendingList},
     Schema{"Certificate", "A certificate on record", kCertificate},
     Schema{"CertificateWithPem", "A certificate on record, whole", kCertificateWithPem},
-    Schema{"CertificateList", "A page; `next` is the `after` of the next one", kCertificateList},
+    Schema{"CertificateList", "A page; `next` is the `cursor` of the next one", kCertificateList},
     Schema{"AuditEntry", "One entry of the audit log, chained to the one before by its hash", kAuditEntry},
-    Schema{"AuditList", "A page; `next` is the `after` of the next one", kAuditList},
+    Schema{"AuditList", "A page; `next` is the `cursor` of the next one", kAuditList},
     Schema{"AuditVerdict", "Whether the audit log is whole", kAuditVerdict},
     Schema{"Ca", "The owner's CA", kCa},
     Schema{"Version", "Which Imprint this is", kVersionMembers},

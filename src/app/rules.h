@@ -18,6 +18,9 @@ inline constexpr Rule kApiMethod{"API-METHOD", "the path wants another method", 
                                  "see /openapi.json"};
 inline constexpr Rule kApiQuery{"API-QUERY", "a query parameter is unknown, repeated or has no such value",
                                 "ours: /openapi.json", "see /openapi.json for the parameters of this path"};
+inline constexpr Rule kApiCursor{"API-CURSOR", "the cursor was not given out for this list",
+                                 "ours: docs/guide.md, pages of the API",
+                                 "begin again without `cursor`; with it, the other parameters stay as they were"};
 inline constexpr Rule kApiBody{"API-BODY", "the body is not the JSON that this path wants", "ours: /openapi.json",
                                "see /openapi.json for the members of this body"};
 inline constexpr Rule kApiType{"API-CONTENT-TYPE", "the body is announced as another type", "RFC 9110 section 15.5.16",
@@ -29,7 +32,7 @@ inline constexpr Rule kApiStore{"API-STORE", "the store does not answer", "ours:
 inline constexpr Rule kApiInternal{"API-INTERNAL", "a fault of ours", "ours: docs/guide.md, operation",
                                    "the log says more; please report it"};
 
-inline constexpr std::array kRules{&kRunUnknown, &kApiToken, &kApiHost, &kApiPath,  &kApiMethod,  &kApiQuery,
-                                   &kApiBody,    &kApiType,  &kApiBusy, &kApiStore, &kApiInternal};
+inline constexpr std::array kRules{&kRunUnknown, &kApiToken, &kApiHost, &kApiPath, &kApiMethod, &kApiQuery,
+                                   &kApiCursor,  &kApiBody,  &kApiType, &kApiBusy, &kApiStore,  &kApiInternal};
 
 }  // namespace imprint::app

@@ -51,6 +51,22 @@ struct CertificateFilter {
   Bytes after_serial;         // cursor
 };
 
+// A page of runs, newest first: those before the one with this start and id.
+struct RunFilter {
+  std::string device;  // inventory id; empty: all
+  std::int64_t limit = 1000;
+  Instant before{INT64_MAX};
+  std::string before_id = {};
+};
+
+// A page of requests, by the time at which they were first asked: those after the one with this time and key.
+struct PendingFilter {
+  bool decided = false;  // also those that do not wait any more
+  std::int64_t limit = 1000;
+  Instant after{INT64_MIN};
+  Bytes after_key = {};
+};
+
 // Reads see one consistent state for as long as the Reader is held. Results in order of id or sequence.
 class Reader {
  public:
@@ -79,9 +95,10 @@ class Reader {
   virtual Result<std::vector<PendingRow>> waiting(std::string_view device) = 0;
   // Those that are decided as well: the oldest 100,000. For the eye; what waits may lie beyond them.
   virtual Result<std::vector<PendingRow>> all_pending() = 0;
+  virtual Result<std::vector<PendingRow>> pending_page(const PendingFilter& filter) = 0;
   virtual Result<std::vector<AuditEntry>> audit(std::int64_t after_sequence, std::int64_t limit) = 0;
   virtual Result<std::optional<Run>> run(std::string_view id) = 0;
-  virtual Result<std::vector<Run>> runs(std::int64_t limit) = 0;  // newest first, without steps and beliefs
+  virtual Result<std::vector<Run>> runs(const RunFilter& filter) = 0;  // without steps and beliefs
   virtual Result<std::int64_t> count(
       std::string_view table) = 0;  // "devices", "certificates", "audit", "runs", "pending"
 };

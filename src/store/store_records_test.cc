@@ -296,12 +296,71 @@ TEST_F(StoreTest, runs_are_listed_newest_first_without_their_parts) {
   for (const std::int64_t started : {1, 3, 2}) {
     ASSERT_TRUE(write([&](Writer& w) { return w.save_run(full_run(std::to_string(started), Instant{started})); }));
   }
-  const std::vector<imprint::Run> runs = *read()->runs(2);
+  const std::vector<imprint::Run> runs = *read()->runs({.device = {}, .limit = 2});
   ASSERT_EQ(runs.size(), 2U);
   EXPECT_EQ(runs[0].id, "3");
   EXPECT_EQ(runs[1].id, "2");
   EXPECT_TRUE(runs[0].steps.empty());
   EXPECT_TRUE(runs[0].beliefs.empty());
+}
+
+// Page after page, by the place where the last one ended.
+std::string pages_of(Reader& reader, RunFilter filter) {
+  std::string out;
+  while (true) {
+    const std::vector<imprint::Run> page = *reader.runs(filter);
+    if (page.empty()) {
+      return out;
+    }
+    for (const imprint::Run& run : page) {
+      out += run.id;
+    }
+    out += "|";
+    filter.before = page.back().started;
+    filter.before_id = page.back().id;
+  }
+}
+
+TEST_F(StoreTest, pages_of_runs_leave_nothing_out_and_repeat_nothing) {
+  const auto save = [&](const std::string& id, std::int64_t started, const std::string& device) {
+    imprint::Run run = full_run(id, Instant{started});
+    run.device = device;
+    ASSERT_TRUE(write([&](Writer& w) { return w.save_run(run); }));
+  };
+  save("a", 1, "x");
+  save("b", 2, "y");
+  save("c", 2, "x");  // at the same time as another
+  save("d", 2, "x");
+  save("e", 3, "y");
+  EXPECT_EQ(pages_of(*read(), {.device = {}, .limit = 2}), "ed|cb|a|");
+  EXPECT_EQ(pages_of(*read(), {.device = "x", .limit = 2}), "dc|a|");
+  EXPECT_EQ(pages_of(*read(), {.device = "z", .limit = 2}), "");
+  // What comes and goes between two pages moves nobody else.
+  const RunFilter second{.device = {}, .limit = 2, .before = Instant{2}, .before_id = "d"};
+  save("f", 4, "x");
+  ASSERT_TRUE(write([](Writer& w) { return w.prune_runs(5); }));  // "a" goes
+  EXPECT_EQ(pages_of(*read(), second), "cb|");
+}
+
+TEST_F(StoreTest, pages_of_requests) {
+  for (const std::uint8_t n : Bytes{3, 1, 2}) {
+    Pended what;
+    what.request_key = {n};
+    what.device = "dev-" + std::to_string(n);
+    ASSERT_TRUE(write([&](Writer& w) { return w.pended(what, Instant{n == 3 ? 1 : 5}, "est"); }));
+  }
+  ASSERT_TRUE(write([](Writer& w) { return w.decide(Bytes{1}, Admission::approved, "cli", Instant{9}); }));
+  const auto keys = [&](const PendingFilter& filter) {
+    Bytes out;
+    for (const PendingRow& row : *read()->pending_page(filter)) {
+      out.push_back(row.what.request_key.at(0));
+    }
+    return out;
+  };
+  EXPECT_EQ(keys({}), (Bytes{3, 2}));
+  EXPECT_EQ(keys({.decided = true, .limit = 2}), (Bytes{3, 1}));
+  EXPECT_EQ(keys({.decided = true, .limit = 2, .after = Instant{5}, .after_key = {1}}), (Bytes{2}));
+  EXPECT_EQ(keys({.decided = false, .limit = 2, .after = Instant{1}, .after_key = {3}}), (Bytes{2}));
 }
 
 }  // namespace

@@ -233,7 +233,7 @@ std::vector<Subject> subjects(const Facts& facts, const std::vector<Run>& runs) 
 }  // namespace
 
 Result<std::vector<Run>> latest_runs(store::Reader& reader) {
-  TRY(const std::vector<Run> all, reader.runs(kMostRuns));
+  TRY(const std::vector<Run> all, reader.runs({.device = {}, .limit = kMostRuns}));
   std::vector<Run> chosen;  // newest first
   for (const Run& run : all) {
     if (run.result != "operational") {

@@ -117,8 +117,8 @@ class Site:
     def start(self, env=None, limit_kib=None, log=None):
         """Starts the server; limit_kib is its RLIMIT_FSIZE, log the file that gets its stderr."""
         self.endpoints().unlink(missing_ok=True)
-        env = dict(os.environ, IMPRINT_EST_LISTEN="127.0.0.1:0", IMPRINT_API_LISTEN="127.0.0.1:0",
-                   IMPRINT_LOG_LEVEL="error", **(env or {}))
+        env = {**os.environ, "IMPRINT_EST_LISTEN": "127.0.0.1:0", "IMPRINT_API_LISTEN": "127.0.0.1:0",
+               "IMPRINT_LOG_LEVEL": "error", **(env or {})}
 
         def limit():
             if limit_kib:

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <tuple>
 
 #include "store/issue_checks.h"
 #include "store/rules.h"
@@ -146,6 +147,18 @@ Result<std::vector<PendingRow>> MemoryReads<I>::all_pending() {
 }
 
 template <class I>
+Result<std::vector<PendingRow>> MemoryReads<I>::pending_page(const PendingFilter& filter) {
+  const auto place = [](const PendingRow& p) { return std::tie(p.first, p.what.request_key); };
+  std::vector<PendingRow> out;
+  std::ranges::copy_if(tables_.pending, std::back_inserter(out), [&](const PendingRow& p) {
+    return (filter.decided || p.state == Admission::waiting) && place(p) > std::tie(filter.after, filter.after_key);
+  });
+  std::ranges::sort(out, [&](const PendingRow& a, const PendingRow& b) { return place(a) < place(b); });
+  out.resize(std::min(out.size(), static_cast<std::size_t>(filter.limit)));
+  return out;
+}
+
+template <class I>
 Result<std::vector<AuditEntry>> MemoryReads<I>::audit(std::int64_t after_sequence, std::int64_t limit) {
   return select(
       tables_.audit, [&](const AuditEntry& e) { return e.sequence > after_sequence; }, &AuditEntry::sequence, limit);
@@ -157,7 +170,7 @@ Result<std::optional<Run>> MemoryReads<I>::run(std::string_view) {
 }
 
 template <class I>
-Result<std::vector<Run>> MemoryReads<I>::runs(std::int64_t) {
+Result<std::vector<Run>> MemoryReads<I>::runs(const RunFilter&) {
   return std::vector<Run>();
 }
 

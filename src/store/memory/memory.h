@@ -36,9 +36,10 @@ class MemoryReads : public Interface {
   Result<std::optional<PendingRow>> pending(BytesView request_key) override;
   Result<std::vector<PendingRow>> waiting(std::string_view device) override;
   Result<std::vector<PendingRow>> all_pending() override;
+  Result<std::vector<PendingRow>> pending_page(const PendingFilter& filter) override;
   Result<std::vector<AuditEntry>> audit(std::int64_t after_sequence, std::int64_t limit) override;
   Result<std::optional<Run>> run(std::string_view id) override;
-  Result<std::vector<Run>> runs(std::int64_t limit) override;
+  Result<std::vector<Run>> runs(const RunFilter& filter) override;
   Result<std::int64_t> count(std::string_view table) override;
 
  private:

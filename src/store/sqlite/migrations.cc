@@ -12,7 +12,7 @@ struct Migration {
 
 // Steps are only ever added at the end. Times are milliseconds since 1970, enumerations their names, STRICT holds the
 // column types. `spent` and `revoked` are NULL until it happens.
-constexpr std::array<Migration, 3> kMigrations{{{R"sql(
+constexpr std::array<Migration, 4> kMigrations{{{R"sql(
 CREATE TABLE devices (
   id TEXT NOT NULL PRIMARY KEY,
   model TEXT NOT NULL,
@@ -159,7 +159,13 @@ CREATE TABLE numbers (
   last INTEGER NOT NULL
 ) STRICT;
 )sql",
-                                                 "PRAGMA user_version=3"}}};
+                                                 "PRAGMA user_version=3"},
+                                                // Pages of lists.
+                                                {R"sql(
+CREATE INDEX IF NOT EXISTS runs_device ON runs (device, started, id);
+CREATE INDEX IF NOT EXISTS pending_first ON pending (first, request_key);
+)sql",
+                                                 "PRAGMA user_version=4"}}};
 
 Status take_steps(Database& database) {
   std::int64_t version = 0;

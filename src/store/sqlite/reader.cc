@@ -203,6 +203,19 @@ Result<std::vector<PendingRow>> Reads<I>::all_pending() {
 }
 
 template <class I>
+Result<std::vector<PendingRow>> Reads<I>::pending_page(const PendingFilter& filter) {
+  static constexpr std::string_view kWaiting = "SELECT " IMPRINT_PENDING_COLUMNS
+                                               " FROM pending WHERE (first, request_key) > (?1, ?2)"
+                                               " AND state = 'waiting' ORDER BY first, request_key LIMIT ?3";
+  static constexpr std::string_view kAll = "SELECT " IMPRINT_PENDING_COLUMNS
+                                           " FROM pending WHERE (first, request_key) > (?1, ?2)"
+                                           " ORDER BY first, request_key LIMIT ?3";
+  Query query =
+      database_.query(filter.decided ? kAll : kWaiting, filter.after.ms, filter.after_key, bounded(filter.limit));
+  return all(query, pending_row);
+}
+
+template <class I>
 Result<std::vector<AuditEntry>> Reads<I>::audit(std::int64_t after_sequence, std::int64_t limit) {
   Query query =
       database_.query("SELECT " IMPRINT_AUDIT_COLUMNS " FROM audit WHERE sequence > ? ORDER BY sequence LIMIT ?",
@@ -222,9 +235,15 @@ Result<std::optional<Run>> Reads<I>::run(std::string_view id) {
 }
 
 template <class I>
-Result<std::vector<Run>> Reads<I>::runs(std::int64_t limit) {
-  Query query = database_.query("SELECT " IMPRINT_RUN_COLUMNS " FROM runs ORDER BY started DESC, id DESC LIMIT ?",
-                                bounded(limit));
+Result<std::vector<Run>> Reads<I>::runs(const RunFilter& filter) {
+  static constexpr std::string_view kAll = "SELECT " IMPRINT_RUN_COLUMNS
+                                           " FROM runs WHERE ?1 = '' AND (started, id) < (?2, ?3)"
+                                           " ORDER BY started DESC, id DESC LIMIT ?4";
+  static constexpr std::string_view kOfDevice = "SELECT " IMPRINT_RUN_COLUMNS
+                                                " FROM runs WHERE device = ?1 AND (started, id) < (?2, ?3)"
+                                                " ORDER BY started DESC, id DESC LIMIT ?4";
+  Query query = database_.query(filter.device.empty() ? kAll : kOfDevice, filter.device, filter.before.ms,
+                                filter.before_id, bounded(filter.limit));
   return all(query, run_row);
 }
 

@@ -1,0 +1,44 @@
+// One run of a device by EST on a loop, and what is told of it.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+
+#include "app/onboard_plan.h"
+#include "io/guard.h"
+#include "io/loop.h"
+#include "model/run.h"
+#include "runtime/est_device.h"
+
+namespace imprint::app {
+
+// How a run ended: with an installation, or with the problem.
+struct Ending {
+  Run run;
+  std::optional<est::Installed> installed;
+  std::optional<Problem> problem;
+};
+
+class OnboardRun {
+ public:
+  using Ended = std::function<void(const Ending&)>;
+
+  // Starts at once; `ended` is called once on the loop's thread, and may not destroy this. After options.timeout_s it
+  // ends with CLI-TIMEOUT. The context outlives this.
+  OnboardRun(const Context& context, const OnboardOptions& options, Onboarding onboarding, io::Loop& loop, Rng& rng,
+             Ended ended);
+  OnboardRun(const OnboardRun&) = delete;
+  OnboardRun& operator=(const OnboardRun&) = delete;
+  // A run that is not over is cut off, as by a power cut: its records are on the disk.
+  ~OnboardRun();
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+// Keeps the run as a file of the device's folder, if there was one, and prints what was installed.
+void tell(const Context& context, const OnboardOptions& options, const Ending& ending);
+
+}  // namespace imprint::app
