@@ -10,6 +10,13 @@
 #include "crypto/issue.h"
 #include "crypto/key_rules.h"
 
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#include <sanitizer/lsan_interface.h>
+#define IMPRINT_LEAK_CHECK
+#endif
+#endif
+
 namespace imprint {
 namespace {
 
@@ -157,9 +164,25 @@ class SoftToken : public testing::Test {
   }
 };
 
+// While one of these lives, what is lost is SoftHSM's: 2.6.1 loses 37 bytes with each EdDSA signature (C_SignInit, the
+// name of the curve). Nothing of ours is made there that outlives it.
+class SoftHsmLoses {
+ public:
+#ifdef IMPRINT_LEAK_CHECK
+  SoftHsmLoses() { __lsan_disable(); }
+  ~SoftHsmLoses() { __lsan_enable(); }
+#else
+  SoftHsmLoses() = default;
+  ~SoftHsmLoses() {}
+#endif
+  SoftHsmLoses(const SoftHsmLoses&) = delete;
+  SoftHsmLoses& operator=(const SoftHsmLoses&) = delete;
+};
+
 TEST_F(SoftToken, signs_with_every_kind_of_key) {
   const std::vector<std::pair<std::string, KeyType>> kinds{
       {"p256", KeyType::p256}, {"p384", KeyType::p384}, {"ed", KeyType::ed25519}, {"rsa", KeyType::rsa2048}};
+  const SoftHsmLoses with_eddsa;
   for (const auto& [label, type] : kinds) {
     const auto key = open("token=site;object=" + label);
     ASSERT_TRUE(key) << label << ": " << key.error().what;

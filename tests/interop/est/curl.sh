@@ -235,7 +235,7 @@ answered "an unknown operation: 404" 404
 ask no-such-label/no-such-operation
 answered "an unknown operation of an unknown label: 404" 404
 post fullcmc "$csr.b64" "${identity[@]}"
-answered "fullcmc: 404 or 501 (RFC 7030 section 4.3.2)" 404 501
+answered "fullcmc has a content type of its own: 415" 415
 post serverkeygen "$csr.b64" "${identity[@]}"
 answered "serverkeygen is off: 404 or 501" 404 501
 
