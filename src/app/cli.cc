@@ -81,10 +81,10 @@ OptionShape shape_of(const CLI::Option& option) {
   }
   const std::string type = option.get_type_name();
   out.choices = choices_of(type);
-  out.value = !out.choices.empty()         ? ValueKind::choice
-              : type.starts_with("FILE")   ? ValueKind::file
-              : type.starts_with("FOLDER") ? ValueKind::folder
-                                           : ValueKind::text;
+  out.value = !out.choices.empty()                        ? ValueKind::choice
+              : type.starts_with("FILE") || type == "URI" ? ValueKind::file  // of a key: a file is one, too
+              : type.starts_with("FOLDER")                ? ValueKind::folder
+                                                          : ValueKind::text;
   return out;
 }
 

@@ -54,6 +54,7 @@ def in_bash(script, folder):
     check("and those that only the type names", bash(script, folder, "imprint", "onboard", "est", "--server-key", "") == {"clear", "wrapped"})
     check("an argument has choices, too", bash(script, folder, "imprint", "completion", "") == {"bash", "zsh", "fish"})
     check("files, with blanks in them", bash(script, folder, "imprint", "--config", "a") == {"a file.toml"})
+    check("also where a URI may stand", bash(script, folder, "imprint", "onboard", "est", "--key", "a") == {"a file.toml"})
     check("folders", bash(script, folder, "imprint", "--data", "") == {"some-folder"})
     check("nothing for a free text", bash(script, folder, "imprint", "onboard", "est", "--user", "") == set())
     check("an unknown word hinders nothing", "--help" in bash(script, folder, "imprint", "nonsense", "-"))
