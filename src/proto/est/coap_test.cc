@@ -228,6 +228,11 @@ TEST(EstCoap, a_list_that_leads_nowhere_ends_the_run) {
   }
 }
 
+TEST(EstCoap, a_refusal_is_no_list) {
+  const Response refused{404, "application/link-format", to_bytes("</e/crts>;rt=\"ace.est.crts\"")};
+  EXPECT_FALSE(discovered(*Uri::parse("coaps://est.example"), refused));
+}
+
 TEST(EstCoap, it_asks_once_and_not_at_all_where_the_plan_names_a_base) {
   ElsewherePair again("</f/crts>;rt=\"ace.est.crts\"");
   again.run();

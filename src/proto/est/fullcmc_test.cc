@@ -303,6 +303,67 @@ TEST(FullCmc, a_response_survives_and_cut_ones_are_malformed) {
   }
 }
 
+TEST(FullCmc, what_is_signed_has_to_say_that_it_is_a_request) {
+  FullPair p;
+  const Bytes content = data({}, tagged(fresh_key()));
+  p.serve(posted(sign_content("1.2.840.113549.1.7.1", content, {cast().old.key, {cast().old.certificate}})->expose()),
+          as(cast().old, cast().owner));
+  ASSERT_FALSE(p.server_refused.empty());
+  EXPECT_EQ(p.server_refused.back().rule, &kCmcUnreadable);
+}
+
+TEST(FullCmc, a_signature_by_the_key_itself_is_verified_too) {
+  FullPair p;
+  Bytes message = *make_full_request(fresh_key(), named("CN=dev-1"), kIds, std::nullopt);
+  message.back() ^= 1;
+  p.serve(posted(message), as(cast().old, cast().owner));
+  ASSERT_FALSE(p.server_refused.empty());
+  EXPECT_EQ(p.server_refused.back().rule, &kCmcSignature);
+}
+
+// ---- structures ----
+
+Bytes control_of(std::string_view type, std::initializer_list<BytesView> values) {
+  Bytes all;
+  for (const BytesView one : values) {
+    all.insert(all.end(), one.begin(), one.end());
+  }
+  return der::sequence({der::integer(1), der::oid(type), der::item(der::kSet, all)});
+}
+constexpr std::string_view kNonceType = "1.3.6.1.5.5.7.7.6", kStatusType = "1.3.6.1.5.5.7.7.25";
+
+TEST(FullCmc, controls_are_read_strictly) {
+  const Bytes request = tagged(fresh_key()), nonce = der::item(der::kOctetString, Bytes{1});
+  const auto fault = [&request](BytesView controls) { return parse_pki_data(data(controls, request)).request; };
+  EXPECT_TRUE(fault(control_of(kNonceType, {nonce})));
+  EXPECT_FALSE(fault(control_of(kNonceType, {nonce, nonce}))) << "two values";
+  EXPECT_FALSE(fault(control_of(kNonceType, {der::item(der::kOctetString, Bytes(65, 1))}))) << "too long";
+  EXPECT_FALSE(fault(control_of(kNonceType, {der::item(der::kUtf8, Bytes{1})}))) << "of another type";
+  Bytes many;
+  for (int i = 0; i < 33; ++i) {
+    const Bytes one = control_of(kNonceType, {nonce});
+    many.insert(many.end(), one.begin(), one.end());
+  }
+  EXPECT_FALSE(fault(many));
+  const Bytes longer = der::sequence(
+      {der::sequence({}), der::sequence({request}), der::sequence({}), der::sequence({}), der::sequence({})});
+  EXPECT_FALSE(parse_pki_data(longer).request) << "five parts";
+}
+
+TEST(FullCmc, a_status_is_read_strictly) {
+  const auto parsed = [](BytesView status) {
+    const Bytes controls = control_of(kStatusType, {status});
+    return static_cast<bool>(
+        parse_pki_response(der::sequence({der::item(der::kSequence, controls), der::sequence({}), der::sequence({})})));
+  };
+  const Bytes list = der::sequence({der::integer(1)}), success = der::integer(0);
+  EXPECT_TRUE(parsed(der::sequence({success, list})));
+  EXPECT_FALSE(parsed(der::item(der::kSet, der::concat({success, list})))) << "no SEQUENCE";
+  EXPECT_FALSE(parsed(der::sequence({der::item(der::kInteger, Bytes{}), list}))) << "no number";
+  EXPECT_FALSE(parsed(der::sequence({success}))) << "no list";
+  EXPECT_FALSE(parsed(der::sequence({der::integer(5), list}))) << "confirmRequired, which we do not know";
+}
+
 // ---- answers that a client must not take ----
 
 void expect_answer_refused(FullPair& p) {
@@ -334,6 +395,22 @@ TEST(FullCmc, an_answer_has_to_repeat_transaction_and_nonce) {
   answer_otherwise(r, [](PkiResponse&) {});
   r.run();
   expect_enrolled(r);
+}
+
+TEST(FullCmc, an_answer_has_to_be_one_and_to_say_success) {
+  FullPair p, q;
+  answer_otherwise(p, [](PkiResponse& said) { said.status = CmcStatus::failed; });
+  expect_answer_refused(p);
+  q.on_response = [](Response& r, const Request& asked) {
+    if (asked.path.ends_with("fullcmc")) {
+      const Said said = opened(r);
+      const Party& by = cast().server;
+      r.body = encode_body(
+          sign_content(kPkiData, said.content.content.expose(), {by.key, {by.certificate}}, said.content.along)
+              ->expose());
+    }
+  };
+  expect_answer_refused(q);
 }
 
 TEST(FullCmc, a_simple_response_is_the_word_of_the_server_itself) {

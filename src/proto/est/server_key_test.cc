@@ -443,5 +443,44 @@ TEST(Multipart, what_does_not_end_or_begin_is_refused) {
             Fault::limit);
 }
 
+TEST(ServerKey, two_keys_in_an_answer_are_refused) {
+  KeyPair p;
+  p.on_response = edit_parts([](std::vector<Part>& parts) { parts.push_back(parts.front()); });
+  p.run();
+  expect_failed(p, kKeyAnswer);
+}
+
+// Its key is gone: what was answered before cannot be answered again.
+TEST(ServerKey, the_certificate_of_before_is_no_answer) {
+  KeyPair p;
+  p.on_decision = [](Decision& d, const Admit&) {
+    d.verdict = Verdict::already;
+    d.certificate = cast().old.certificate.der;
+  };
+  std::vector<int> statuses;
+  p.on_response = [&statuses](Response& r, const Request&) { statuses.push_back(r.status); };
+  p.plan.attempts = 1;
+  p.run();
+  EXPECT_FALSE(p.installed.has_value());
+  EXPECT_EQ(statuses.back(), 500);
+}
+
+TEST(ServerKey, answers_of_several_parts_are_bounded) {
+  const std::vector<Part> large{{"application/pkcs8", Secret(BytesView(Bytes(150'000, 0x30)))}};
+  EXPECT_EQ(parse_multipart(multipart_type(), encode_multipart(large)).error().fault, Fault::limit);
+  EXPECT_EQ(parse_multipart_core(*encode_multipart_core(large)).error().fault, Fault::limit);
+  const std::string boundary(71, 'b');  // RFC 2046 section 5.1.1: 70 at most
+  const std::string body =
+      "--" + boundary + "\r\nContent-Type: application/pkcs8\r\n\r\nMA==\r\n--" + boundary + "--\r\n";
+  EXPECT_FALSE(parse_multipart("multipart/mixed; boundary=" + boundary, to_bytes(body)));
+  EXPECT_EQ(parse_multipart_core(core("82f64101")).error().fault, Fault::malformed) << "null in the place of a format";
+  Request skg;
+  skg.path = "/est/skg";
+  skg.method = Method::post;
+  Response strange{200};
+  strange.parts = {{"text/plain", Secret("x")}};
+  EXPECT_EQ(to_coap(strange, skg).status, 500);
+}
+
 }  // namespace
 }  // namespace imprint::est

@@ -338,6 +338,47 @@ TEST(EstServer, who_leaves_while_the_ca_signs_still_has_a_certificate_on_record)
   EXPECT_TRUE(std::holds_alternative<Note<Issued>>(t.actions.back())) << "nothing is answered to nobody";
 }
 
+// ---- the server alone, asked for a key that it makes ----
+
+Server::GenerateKey generate(const Turns& t, std::string label = {}) {
+  Request r = est::make_request("", "", Operation::serverkeygen, *make_request(t.key, t.names));
+  r.session = std::make_shared<const Session>(t.session);
+  auto message = std::get<Server::GenerateKey>(*parse_request({7}, r, t.config));
+  message.label = std::move(label);
+  return message;
+}
+
+TEST(EstServer, who_leaves_while_a_key_is_made_gets_none) {
+  Turns t;
+  auto config = t.config;
+  config.labels[""].server_keys = true;
+  t.role = Server(std::make_shared<const ServerConfig>(config));
+  ASSERT_EQ(t.feed(generate(t)), nullptr);
+  Decision d = t.yes();
+  d.delivery = KeyDelivery{KeyType::p256, KeyDelivery::InClear{}, {}};
+  ASSERT_EQ(t.feed(Done<Decision>{{1}, d}), nullptr);
+  ASSERT_TRUE(std::holds_alternative<Server::Keying>(t.state));
+  ASSERT_NE(t.feed(Gone{{8}}), nullptr);
+  EXPECT_EQ(t.last.fault, Fault::stale);
+  EXPECT_EQ(t.feed(Gone{{7}}), nullptr);
+  EXPECT_TRUE(std::holds_alternative<Server::Idle>(t.state));
+  EXPECT_TRUE(t.actions.empty());
+}
+
+TEST(EstServer, a_key_for_nobody_or_under_no_label_is_not_made) {
+  Turns t;
+  auto config = t.config;
+  config.labels[""].server_keys = true;
+  t.role = Server(std::make_shared<const ServerConfig>(config));
+  ASSERT_NE(t.feed(generate(t, "no such label")), nullptr);
+  EXPECT_EQ(t.last.rule, &kNoSuchLabel);
+  t.session.proven.reset();
+  ASSERT_EQ(t.feed(generate(t)), nullptr);
+  EXPECT_TRUE(std::holds_alternative<Server::Idle>(t.state)) << "the policy is not asked";
+  ASSERT_EQ(t.actions.size(), 1U);
+  EXPECT_EQ(std::get<Reply>(t.actions.front()).what.status, 401);
+}
+
 TEST(EstServer, answers_to_questions_of_before_are_stale) {
   Turns t;
   t.ask();
