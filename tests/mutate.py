@@ -35,7 +35,8 @@ def programs(build, protocol):
 
 def check_fresh(commands, protocol):
     """Ends the script if a program is older than the sources: lines would not be where it says."""
-    newest = max(f.stat().st_mtime for f in (ROOT / "src" / "proto" / protocol).iterdir() if f.suffix in (".cc", ".h"))
+    newest = max(f.stat().st_mtime for f in (ROOT / "src" / "proto" / protocol).iterdir()
+                 if f.suffix in (".cc", ".h") and not NOT_THE_PROTOCOL.search(f.name))
     for command in commands:
         program = pathlib.Path(command[0])
         if not program.exists() or program.stat().st_mtime < newest:
