@@ -1,8 +1,6 @@
 // SignedData in the toy's form: type, content, algorithm, signature, the signer's key identifier, certificates.
 #include "crypto/signed_data.h"
 
-#include <algorithm>
-
 #include "codec/der.h"
 #include "crypto/issue.h"
 
@@ -64,20 +62,6 @@ Result<SignedContent> parse_signed(BytesView message) {
 Status verify_signed(BytesView message, const PublicKey& key) {
   TRY(const Parts parts, split(message));
   return verify_signature(key, parts.algorithm, parts.content, parts.signature);
-}
-
-Result<Certificate> verified_signer(BytesView message, const SignedContent& content,
-                                    const std::optional<Certificate>& preferred) {
-  if (preferred && std::ranges::find(content.signers, *preferred) != content.signers.end() &&
-      verify_signed(message, preferred->key)) {
-    return *preferred;
-  }
-  for (const Certificate& one : content.signers) {
-    if (verify_signed(message, one.key)) {
-      return one;
-    }
-  }
-  return Error{Fault::unauthentic, "signed data: signature"};
 }
 
 }  // namespace imprint
