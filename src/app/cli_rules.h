@@ -36,6 +36,9 @@ inline constexpr Rule kListenEst{"SERVE-EST-LISTEN", "no listening at the addres
 inline constexpr Rule kListenApi{"SERVE-API-LISTEN", "no listening at the address of api.listen",
                                  "ours: docs/guide.md, configuration",
                                  "end what listens there, or choose another address or port: api.listen"};
+inline constexpr Rule kListenStatus{"SERVE-STATUS-LISTEN", "no listening at the address of ca.listen",
+                                    "ours: docs/guide.md, configuration",
+                                    "end what listens there, or choose another address or port: ca.listen"};
 inline constexpr Rule kStoreClosed{"CLI-STORE", "the database cannot be opened or written",
                                    "ours: docs/guide.md, operation",
                                    "check free space and permissions of the data folder"};
@@ -71,9 +74,10 @@ inline constexpr Rule kInternal{"CLI-INTERNAL", "a fault of ours", "ours: docs/g
 inline constexpr Rule kWordUnknown{"CLI-WORD", "no protocol of the survey uses this word, and it is no word of ours",
                                    "ours: docs/glossary.md", "see the terms in `imprint compare`"};
 
-inline constexpr std::array kCliRules{
-    &kOption,        &kConfig,    &kNoData,      &kDataPart, &kDataTls, &kDataInUse,   &kDemoFolder, &kListenCoaps,
-    &kListenEst,     &kListenApi, &kStoreClosed, &kFile,     &kPem,     &kAuditBroken, &kTimeout,    &kProtocol,
-    &kFactoryFolder, &kFleet,     &kSimulation,  &kBench,    &kContent, &kConflict,    &kInternal,   &kWordUnknown};
+inline constexpr std::array kCliRules{&kOption,       &kConfig,      &kNoData,        &kDataPart,  &kDataTls,
+                                      &kDataInUse,    &kDemoFolder,  &kListenCoaps,   &kListenEst, &kListenApi,
+                                      &kListenStatus, &kStoreClosed, &kFile,          &kPem,       &kAuditBroken,
+                                      &kTimeout,      &kProtocol,    &kFactoryFolder, &kFleet,     &kSimulation,
+                                      &kBench,        &kContent,     &kConflict,      &kInternal,  &kWordUnknown};
 
 }  // namespace imprint::app

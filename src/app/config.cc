@@ -303,7 +303,8 @@ std::vector<std::string> keys_for_restart(const Config& running, const Config& w
                                                      "est.coaps",
                                                      "est.max_associations",
                                                      "est.associations_per_certificate",
-                                                     "api.listen"};
+                                                     "api.listen",
+                                                     "ca.listen"};
   std::vector<std::string> out;
   for (const auto& key : config_keys()) {
     const bool at_start = std::ranges::find(kAtStart, key.name) != kAtStart.end();
