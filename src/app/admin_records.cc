@@ -82,7 +82,9 @@ Result<Outcome> list_certificates(const Env& env, const Call& call) {
   return json_answer(200, {{"certificates", std::move(list)}, {"next", more ? Json(hex(rows.back().serial)) : Json()}});
 }
 
-constexpr std::string_view kExportTypes[] = {"application/x-pem-file", "application/jsonl", "text/csv; charset=utf-8"};
+// In the order of ExportFormat.
+constexpr std::array<std::string_view, 3> kExportTypes{"application/x-pem-file", "application/jsonl",
+                                                       "text/csv; charset=utf-8"};
 
 Result<Outcome> export_certificates(const Env& env, const Call& call) {
   std::variant<store::CertificateFilter, Response> asked = wanted(env, call);
@@ -104,7 +106,7 @@ Result<Outcome> export_certificates(const Env& env, const Call& call) {
         }
         Response answer;
         answer.status = 200;
-        answer.content_type = kExportTypes[static_cast<std::size_t>(format)];
+        answer.content_type = kExportTypes.at(static_cast<std::size_t>(format));
         answer.body = to_bytes(out);
         return answer;
       });

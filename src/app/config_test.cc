@@ -213,9 +213,9 @@ TEST_F(ConfigTest, places_of_certificate_status_are_http_uris) {
   EXPECT_EQ(all.ocsp_uri, "http://status.example/ocsp");
   EXPECT_EQ(all.crl_uri, "http://status.example/crl");
   for (const std::string bad : {"https://status.example/ocsp", "ftp://x/y", "status.example", "http://a b/"}) {
-    EXPECT_FALSE(problems("[ca]\nocsp_uri = '" + bad + "'\n").empty()) << bad;
+    EXPECT_FALSE(wrong("[ca]\nocsp_uri = '" + bad + "'\n").empty()) << bad;
   }
-  EXPECT_FALSE(problems("[ca]\ncrl_uri = 'http://x/" + std::string(250, 'a') + "'\n").empty());
+  EXPECT_FALSE(wrong("[ca]\ncrl_uri = 'http://x/" + std::string(250, 'a') + "'\n").empty());
 }
 
 TEST_F(ConfigTest, what_only_a_restart_changes_is_told) {

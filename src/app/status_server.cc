@@ -86,8 +86,7 @@ class StatusServer::Impl : public std::enable_shared_from_this<Impl> {
   Impl(const Impl&) = delete;
   Impl& operator=(const Impl&) = delete;
 
-  // In this order: nothing is signed any more, then nothing is posted to the loop, then it ends.
-  ~Impl() { server_.reset(); }
+  // In this order: nothing is signed and posted any more, then the loop ends.
   void stop() {
     signer_.reset();
     loop_.stop();

@@ -31,14 +31,11 @@ class OcspTest : public store::StoreTest {
     grant.lifetime = kYear;
     Issued fact;
     fact.grant = grant;
-    fact.certificate = *issue(ca, grant, kNow, rng_);
+    fact.certificate = *site::issue(ca, grant, kNow, rng_);
     const Bytes serial = Certificate::parse(fact.certificate)->serial;
     fact.request_key = serial;
-    EXPECT_TRUE(StoreTest::issue(fact, kNow));
+    EXPECT_TRUE(issue(fact, kNow));
     return serial;
-  }
-  static Result<Bytes> issue(const Ca& ca, const Grant& grant, Instant now, Rng& rng) {
-    return site::issue(ca, grant, now, rng);
   }
   Result<std::vector<CertificateStatus>> ask(std::vector<CertId> ids) {
     OcspRequest request;

@@ -18,8 +18,8 @@ class Search : public StoreTest {
     }
     put(1, "CN=Lamp One,O=Example", "dns:one.example", "lamps", kNow + kDay);
     put(2, "CN=lamp two", "uri:urn:imprint:device:two", "lamps", kNow + kDay * 30);
-    put(3, "CN=Sensor", "dns:sensor_1.example", "default", kNow - kDay, "dev-2");
-    put(4, "CN=Sensor", "dns:sensor%1.example", "default", kNow + kDay, "dev-2");
+    put(3, "CN=Sensor", "uri:urn:sensor_1", "default", kNow - kDay, "dev-2");
+    put(4, "CN=Sensor", "uri:urn:sensor%41", "default", kNow + kDay, "dev-2");
     both([&](Writer& w) { return w.revoke(numbered(4), RevocationReason::superseded, "cli", kNow); });
     both([&](Writer& w) { return w.issued_to_server(signer_.certificate(numbered(5)), "made", kNow, "server"); });
   }

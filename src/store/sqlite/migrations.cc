@@ -206,10 +206,10 @@ ALTER TABLE certificates ADD COLUMN revoked_entry INTEGER NOT NULL DEFAULT 0;
 CREATE INDEX certificates_sha256 ON certificates (sha256);
 
 UPDATE certificates SET issued_entry = entry.sequence
-FROM (SELECT sequence, json_extract(detail, '$.serial') AS serial FROM audit WHERE action = 'certificate.issued') entry
+FROM (SELECT sequence, json_extract(CASE WHEN json_valid(detail) THEN detail END, '$.serial') AS serial FROM audit WHERE action = 'certificate.issued') entry
 WHERE entry.serial = lower(hex(certificates.serial));
 UPDATE certificates SET revoked_entry = entry.sequence
-FROM (SELECT sequence, json_extract(detail, '$.serial') AS serial FROM audit WHERE action = 'certificate.revoked') entry
+FROM (SELECT sequence, json_extract(CASE WHEN json_valid(detail) THEN detail END, '$.serial') AS serial FROM audit WHERE action = 'certificate.revoked') entry
 WHERE entry.serial = lower(hex(certificates.serial));
 )sql",
                                                  "PRAGMA user_version=4", fill_certificates}}};

@@ -23,16 +23,16 @@ enrol() {
   add_device "$1" --one-time >"$work/$1.token"
   imprint onboard est --server "https://localhost:$port" --anchors "$anchors" --user "$1" --password-file "$work/$1.token" \
     --subject "CN=$1" --out "$work/$1" >"$work/$1.log" 2>&1 || { not_ok "$1 enrols" "$work/$1.log"; finish; }
-  cp "$(find "$work/$1" -name 'cert*.pem' | head -n 1)" "$2"
+  cp "$work/$1/cert.pem" "$2"
 }
 
 serial_of() { openssl x509 -in "$1" -noout -serial | sed 's/.*=//' | tr 'A-F' 'a-f'; }
 
-# ask CERTIFICATE [OPTION...]: what openssl makes of the answer, in $work/answer.
+# ask CERTIFICATE [OPTION...]: what openssl makes of the answer, in $work/answer. A digest counts for what comes after it.
 ask() {
   local certificate=$1
   shift
-  timeout 30 openssl ocsp -issuer "$anchors" -cert "$certificate" -CAfile "$anchors" -url "$status/ocsp" "$@" >"$work/answer" 2>&1
+  timeout 30 openssl ocsp -issuer "$anchors" "$@" -cert "$certificate" -CAfile "$anchors" -url "$status/ocsp" >"$work/answer" 2>&1
 }
 
 # says WORDS...: the answer was believed, and has all of these.
