@@ -48,8 +48,8 @@ std::optional<Instant> calendar(std::string_view text) {
       n.at(field) = n.at(field) * 10 + (text[i] - '0');
     }
   }
-  const std::chrono::year_month_day day(std::chrono::year(n[0]), std::chrono::month(static_cast<unsigned>(n[1])),
-                                        std::chrono::day(static_cast<unsigned>(n[2])));
+  const std::chrono::year_month_day day{std::chrono::year{n[0]}, std::chrono::month{static_cast<unsigned>(n[1])},
+                                        std::chrono::day{static_cast<unsigned>(n[2])}};
   if (!day.ok() || n[3] > 23 || n[4] > 59 || n[5] > 59) {
     return std::nullopt;
   }
