@@ -97,7 +97,7 @@ class AdminApi::Impl : public std::enable_shared_from_this<Impl> {
       server_->known(from);
     }
     std::variant<Outcome, Response> out = outcome(request);
-    std::visit([&](auto&& what) { perform(from, request, std::move(what)); }, std::move(out));
+    std::visit([&](auto&& what) { perform(from, request, std::forward<decltype(what)>(what)); }, std::move(out));
     wipe(request.body);  // a manifest has tokens
   }
 
@@ -145,7 +145,7 @@ class AdminApi::Impl : public std::enable_shared_from_this<Impl> {
   }
 
   void perform(Exchange to, const Request& request, Outcome&& outcome) {
-    std::visit([&](auto&& what) { perform(to, request, std::move(what)); }, std::move(outcome));
+    std::visit([&](auto&& what) { perform(to, request, std::forward<decltype(what)>(what)); }, std::move(outcome));
   }
 
   void perform(Exchange to, const Request& /*request*/, Response&& response) { reply(to, response); }

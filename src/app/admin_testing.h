@@ -69,7 +69,7 @@ class Socket {
   }
   // Reads until the text has come, or the end, or 30 seconds are over.
   const std::string& read_until(std::string_view wanted) {
-    std::array<char, 4096> chunk;
+    std::array<char, 4096> chunk{};
     const Instant end = io::wall_clock() + Duration(30'000);  // heartbeats come for ever
     while ((wanted.empty() || got_.find(wanted) == std::string::npos) && io::wall_clock() < end) {
       const ssize_t n = ::recv(fd_, chunk.data(), chunk.size(), 0);

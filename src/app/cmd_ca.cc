@@ -5,6 +5,7 @@
 
 #include "app/admin_routes.h"
 #include "app/cli_rules.h"
+#include "app/cmd_ca_request.h"
 #include "app/cmd_device.h"
 #include "codec/base64.h"
 #include "io/file.h"
@@ -133,6 +134,7 @@ OrProblem<Bytes> parse_serial(const std::string& text) {
 void add_ca(Command top) {
   const Command ca = top.group("ca", "The owner's CA and what it has signed.",
                                "imprint ca show --fingerprint\nimprint ca list --device dev-1");
+  add_ca_request(ca);
 
   auto show_options = std::make_shared<ShowOptions>();
   const Command show_command = ca.sub(

@@ -244,9 +244,10 @@ OrProblem<Ok> demo(const Context& context, const Options& options) {
   std::signal(SIGINT, [](int) { interrupted = true; });
   std::signal(SIGTERM, [](int) { interrupted = true; });
   TRY(const std::string folder, demo_folder(context.globals));
-  const OrProblem<Ok> out = options.simulated ? simulate(context, {options.devices, options.seed, options.faults},
-                                                         folder, [] { return interrupted.load(); })
-                                              : serve_fleet(context, options, demo_config(folder, spoken(options)));
+  OrProblem<Ok> out = options.simulated
+                          ? simulate(context, {options.devices, options.seed, options.faults, !spoken(options).est},
+                                     folder, [] { return interrupted.load(); })
+                          : serve_fleet(context, options, demo_config(folder, spoken(options)));
   // What went wrong can be looked up in the folder.
   const bool wanted_later = !out && !options.simulated && !interrupted;
   if (context.globals.data.empty() && !wanted_later) {
@@ -264,7 +265,8 @@ void add_demo(Command top) {
       "demo", "A factory, a site and a fleet of virtual devices that onboard themselves over real TLS on loopback.",
       "imprint demo\nimprint demo --once --devices 3\nimprint demo --once --devices 500 --protocols est --json\n"
       "imprint demo --once --protocols est-coaps\n"
-      "imprint demo --simulate --devices 10000 --seed 1");
+      "imprint demo --simulate --devices 10000 --seed 1\n"
+      "imprint demo --simulate --protocols est-coaps --faults drawn");
   command.option("--devices", options->devices, "How many devices").between(1U, kMaxDevices).shows_default();
   command.option("--protocols", options->protocols, "Which protocols they speak").list(',').shows_default();
   command.option("--at-once", options->at_once, "How many onboard at the same time").between(1U, 1024U).shows_default();

@@ -1,6 +1,7 @@
 // `imprint onboard est`: be the device.
 #include <unistd.h>
 
+#include <filesystem>
 #include <iostream>
 #include <nlohmann/json.hpp>
 
@@ -133,7 +134,9 @@ void print(const Context& context, const OnboardOptions& options, const Ending& 
   }
   json["run_file"] = run_file_of(options);
   text += "run          " + ending.run.id + ", in " + run_file_of(options) + "\n";
-  text += "folder       " + options.out + " (key.pem, cert.pem, chain.pem, anchors.pem)\ntook         " +
+  const std::string_view key_file = std::filesystem::exists(options.out + "/key.uri") ? "key.uri" : "key.pem";
+  text += "folder       " + options.out + " (" + std::string(key_file) +
+          ", cert.pem, chain.pem, anchors.pem)\ntook         " +
           std::to_string((ending.run.ended - ending.run.started).count()) + " ms, " +
           std::to_string(counts.round_trips) + " round trips, " + std::to_string(counts.connections) + " connections\n";
   if (options.beliefs) {
@@ -182,7 +185,8 @@ void add_options(Command command, OnboardOptions& o) {
       .type("FILE")
       .excludes(fingerprint);
   command.option("--cert", o.certificate, "Certificate to authenticate with, own one first").type("FILE");
-  command.option("--key", o.key, "Its key").type("FILE");
+  command.option("--key", o.key, "Its key: file or URI. Without --cert, the key in a token that is to be certified")
+      .type("URI");
   command.option("--user", o.user, "User name of a password or one-time token");
   command.option("--password-file", o.password_file, "File with the password or token, - for standard input")
       .type("FILE");
@@ -198,6 +202,8 @@ void add_options(Command command, OnboardOptions& o) {
       .type("FILE")
       .needs(server_key)
       .needs(wrap_id);
+  command.flag("--fullcmc", o.full_cmc, "Send a signed Full PKI Request (RFC 5272) in place of a simple one")
+      .excludes(server_key);
   const Arg renew = command.flag("--renew", o.renew, "Renew the certificate that is in --out");
   const Arg same = command.flag("--same-key", o.same_key, "Renew for the same key").needs(renew).excludes(server_key);
   command.flag("--new-key", o.new_key, "Renew for a new key (the default)").needs(renew).excludes(same);
@@ -220,6 +226,8 @@ void add_onboard(Command top) {
       "token\n"
       "imprint onboard est --device acme/acme-0001 --server https://localhost:8443 --fingerprint AB:CD:… --out acme-1\n"
       "imprint onboard est --server https://localhost:8443 --out dev-1 --renew --same-key\n"
+      "imprint onboard est --server https://localhost:8443 --out dev-1 --anchors ca.pem --user dev-1 --password-file "
+      "token --key 'pkcs11:token=dev;object=own?pin-source=file:pin'\n"
       "imprint onboard est --server https://localhost:8443 --out dev-1 --anchors ca.pem --user dev-1 --password-file "
       "token --server-key clear");
   add_options(command, *options);

@@ -9,7 +9,9 @@
 
 #include "app/cli_rules.h"
 #include "codec/printable.h"
+#include "crypto/key_rules.h"
 #include "io/file.h"
+#include "io/key_file.h"
 
 namespace imprint::app {
 namespace {
@@ -205,7 +207,17 @@ OrProblem<std::vector<Certificate>> read_certificates(const std::string& path) {
 }
 
 OrProblem<PrivateKey> read_key(const std::string& path) {
-  TRY(const Secret pem, read_secret(path));
+  const auto uri = KeyUri::parse(path);
+  if (uri && uri->kind != KeyUri::Kind::file) {
+    return about(io::load_key(path), path);
+  }
+  if (!uri && uri.error().rule == &kKeyPinInUri) {
+    return uri.error();  // without the URI: it has the PIN in it
+  }
+  if (!uri) {
+    return Problem(uri.error(), path);
+  }
+  TRY(const Secret pem, read_secret(uri->path));
   auto key = PrivateKey::parse_pem(pem);
   if (!key) {
     return about_file(kPem, path, key.error().what);

@@ -329,7 +329,7 @@ std::vector<ConfigKey<Config>> make_config_keys() {
           "\"refuse\".",
           [](C& c, const std::string& v) -> Wrong {
             std::string choice;
-            const Wrong wrong = set_choice(choice, v, {"queue", "refuse"});
+            Wrong wrong = set_choice(choice, v, {"queue", "refuse"});
             c.unknown = choice == "refuse" ? site::Unknown::refuse : site::Unknown::queue;
             return wrong;
           },

@@ -22,7 +22,7 @@ enum class ConfigType : std::uint8_t { boolean, number, text, list };  // in the
 template <class T>
 struct ConfigKey {
   std::string_view name;  // "est.listen"; without a table for the keys of a profile
-  ConfigType type;
+  ConfigType type = ConfigType::text;
   std::string_view comment;
   std::function<std::optional<std::string>(T&, const ConfigValue&)> set;
   std::function<ConfigValue(const T&)> get;

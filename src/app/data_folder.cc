@@ -8,13 +8,17 @@
 #include <cerrno>
 #include <filesystem>
 
+#include "app/ca_folder.h"
 #include "app/cli_rules.h"
 #include "app/pem_file.h"
 #include "app/tls_pair.h"
 #include "codec/base64.h"
 #include "crypto/cms.h"
+#include "crypto/key_uri.h"
 #include "crypto/random.h"
 #include "io/file.h"
+#include "runtime/signing_thread.h"
+#include "site/root.h"
 
 namespace imprint::app {
 namespace {
@@ -37,8 +41,9 @@ std::string base64url(BytesView bytes) {
 // What cannot be made a second time: certificates on record, devices' trust and their secrets hang on it.
 struct Part {
   std::string_view file, missing;
+  std::string_view instead = {};  // does as well
 };
-constexpr std::array<Part, 4> kParts{{{"ca/key.pem", "data folder: ca/key.pem is missing"},
+constexpr std::array<Part, 4> kParts{{{"ca/key.pem", "data folder: ca/key.pem is missing", "ca/key.uri"},
                                       {"ca/chain.pem", "data folder: ca/chain.pem is missing"},
                                       {"pepper", "data folder: pepper is missing"},
                                       {"imprint.db", "data folder: imprint.db is missing"}}};
@@ -53,9 +58,12 @@ Error part_error(Fault fault, std::string_view what) {
 Result<bool> was_made(const std::string& data) {
   bool any = false;
   const Part* missing = nullptr;
-  for (const Part& part : kParts) {
+  const auto is_absent = [&data](std::string_view file) {
     std::error_code ignored;
-    if (fs::symlink_status(data + "/" + std::string(part.file), ignored).type() == fs::file_type::not_found) {
+    return fs::symlink_status(data + "/" + std::string(file), ignored).type() == fs::file_type::not_found;
+  };
+  for (const Part& part : kParts) {
+    if (is_absent(part.file) && (part.instead.empty() || is_absent(part.instead))) {
       missing = missing == nullptr ? &part : missing;
     } else {
       any = true;
@@ -99,27 +107,22 @@ Result<Secret> read_secret_file(const std::string& path, std::string_view damage
 Status make_parts(const Config& config, Instant now, Rng& rng) {
   const std::string ca = config.data + "/ca";
   TRY(const Name name, Name::from_text(config.ca_name));
-  TRY(const site::Ca made, site::make_root(config.ca_key, name, now, kDay * config.ca_days, rng));
+  TRY(std::optional<PrivateKey> named, next_key(config.data));  // `imprint init --ca-key` has put it there
+  if (!named) {
+    TRY(named, PrivateKey::generate(config.ca_key));
+  }
+  TRY(const site::Ca made, site::make_root(*named, name, now, kDay * config.ca_days, rng));
   TRY(Ok{}, make_secret(config.data + "/pepper", rng));
   TRY(const auto database, store::open_sqlite(config.data + "/imprint.db"));
   TRY(Ok{}, io::make_folder(ca));
-  TRY(const Secret key, made.key.to_pem());
-  TRY(Ok{}, make_file(ca + "/key.pem", key.expose()));
-  return make_file(ca + "/chain.pem", view(pem_of(made.chain())), 0644);
-}
-
-Result<site::Ca> read_ca(const std::string& folder) {
-  site::Ca ca;
-  auto key = read_key_file(folder + "/key.pem");
-  CHECK_OR(key, part_error(key.error().fault, "data folder: ca/key.pem cannot be read"));
-  const auto chain = read_certificate_file(folder + "/chain.pem");
-  CHECK_OR(chain, part_error(chain.error().fault, "data folder: ca/chain.pem cannot be read"));
-  CHECK_OR(!chain->empty() && chain->front().key == key->public_key(),
-           part_error(Fault::malformed, "data folder: ca/key.pem and ca/chain.pem do not belong together"));
-  ca.key = *std::move(key);
-  ca.certificate = chain->front();
-  ca.above.assign(chain->begin() + 1, chain->end());
-  return ca;
+  if (in_token(made.key)) {
+    TRY(Ok{}, make_file(ca + "/key.uri", view(key_uri_text(made.key))));
+  } else {
+    TRY(const Secret key, made.key.to_pem());
+    TRY(Ok{}, make_file(ca + "/key.pem", key.expose()));
+  }
+  TRY(Ok{}, make_file(ca + "/chain.pem", view(pem_of(made.chain())), 0644));
+  return settle_ca(config.data);
 }
 
 // A file that does not hold certificates is passed over: it must not stop the others, nor a revocation.
@@ -152,7 +155,7 @@ Result<DataFolder> read_parts(const Config& config) {
   out.path = config.data;
   TRY(const bool made, was_made(config.data));
   CHECK_OR(made, Error{Fault::unreachable, kNoData});
-  TRY(out.ca, read_ca(config.data + "/ca"));
+  TRY(out.ca, read_ca(config.data));
   out.ca.ocsp_uri = config.ocsp_uri;
   out.ca.crl_uri = config.crl_uri;
   TRY(out.pepper, read_secret_file(config.data + "/pepper", "data folder: pepper is damaged"));
@@ -238,15 +241,22 @@ Result<std::shared_ptr<const EstSite>> make_site(const Config& config, const Dat
                                                  Instant now) {
   auto out = std::make_shared<EstSite>();
   out->ca = folder.ca;
+  if (in_token(folder.ca.key)) {
+    out->signer = std::make_shared<SigningThread>(folder.ca);
+  }
   out->key_signer = {folder.tls_key, folder.tls_chain};
   out->policy.unknown = config.unknown;
   out->policy.retry_after = config.retry_after;
   out->policy.most_live = config.certificates_per_device;
   out->policy.renewed_grace = config.renewed_grace;
-  out->policy.owner_anchors = out->est.owner_anchors = {folder.ca.certificate};
+  out->policy.owner_anchors = former_cas(folder.path);
+  out->policy.owner_anchors.insert(out->policy.owner_anchors.begin(), folder.ca.certificate);
+  out->est.owner_anchors = out->policy.owner_anchors;
   out->policy.pepper = folder.pepper;
   std::vector<Bytes> ders;
-  for (const Certificate& c : folder.ca.chain()) {
+  std::vector<Certificate> shown = folder.ca.chain();
+  std::ranges::copy(ca_links(folder.path, folder.ca), std::back_inserter(shown));
+  for (const Certificate& c : shown) {
     ders.push_back(c.der);
   }
   const Bytes ca_certificates = encode_certs_only(ders);

@@ -7,6 +7,8 @@
 #include "app/cli_rules.h"
 #include "app/run_file.h"
 #include "crypto/issue.h"
+#include "crypto/key_rules.h"
+#include "crypto/key_uri.h"
 #include "io/file.h"
 #include "runtime/rules.h"
 
@@ -79,15 +81,35 @@ OrProblem<Ok> take_device_folder(OnboardOptions& options, std::string& id, est::
   return Ok{};
 }
 
+// The key that the certificate is to be for, in its token: it is neither made nor moved.
+OrProblem<Ok> take_token_key(const OnboardOptions& options, const PrivateKey& key, Onboarding& out) {
+  if (!in_token(key)) {
+    return wrong_option("--cert and --key", "give both, or neither; a key in a token may be given alone");
+  }
+  if (!options.server_key.empty()) {
+    return wrong_option("--server-key and --key", "let the server make the key, or have one in a token");
+  }
+  out.storage->set_credential_key(key);
+  out.plan->keep_key = KeyRef{"credential", key.public_key()};
+  out.plan->key_type = key.public_key().type;
+  return Ok{};
+}
+
 OrProblem<Ok> take_credential(const OnboardOptions& options, Onboarding& out) {
-  if (options.certificate.empty() != options.key.empty()) {
+  if (options.key.empty() != options.certificate.empty() && !options.certificate.empty()) {
     return wrong_option("--cert and --key", "give both, or neither");
   }
-  if (options.certificate.empty()) {
+  if (options.key.empty()) {
     return Ok{};
   }
-  TRY(std::vector<Certificate> chain, read_certificates(options.certificate));
   TRY(const PrivateKey key, read_key(options.key));
+  if (!can_tls(key)) {
+    return Problem(Error{Fault::unsupported, kKeyKind}, options.key);
+  }
+  if (options.certificate.empty()) {
+    return take_token_key(options, key, out);
+  }
+  TRY(std::vector<Certificate> chain, read_certificates(options.certificate));
   if (chain.front().key != key.public_key()) {
     return wrong_option("--key " + options.key, "give the key that belongs to the first certificate in --cert");
   }
@@ -110,7 +132,12 @@ OrProblem<Ok> take_installed(const OnboardOptions& options, Onboarding& out) {
   plan.credential = Credential{installed->key.id, std::move(chain)};
   plan.origins.credential = est::Origin::record;
   plan.key_type = installed->key.key.type;
-  if (options.same_key) {
+  TRY(const PrivateKey key, about(out.storage->key(installed->key.id), options.out));
+  if (in_token(key) && (options.new_key || !options.server_key.empty())) {
+    return wrong_option(options.new_key ? "--new-key" : "--server-key",
+                        "the key is in a token: renew for the same one, or make another there and enrol with --key");
+  }
+  if (options.same_key || in_token(key)) {
     plan.keep_key = installed->key;
   }
   if (plan.explicit_anchors.empty() && plan.implicit_anchors.empty() && !plan.expected) {
@@ -155,6 +182,10 @@ OrProblem<Ok> take_server_key(const OnboardOptions& options, Onboarding& out) {
   }
   if (!plan.credential) {
     return wrong_option("--server-key wrapped", "give a certificate to wrap for (--cert and --key), or --wrap-key");
+  }
+  TRY(const PrivateKey key, about(out.storage->key(plan.credential->key_id), options.out));
+  if (in_token(key)) {
+    return wrong_option("--server-key wrapped", "a key in a token unwraps nothing: give --wrap-key");
   }
   const Certificate& own = plan.credential->chain.front();
   plan.wrap = est::WrapKey{plan.credential->key_id, false, own.key_id.empty() ? key_identifier(own.key) : own.key_id};
@@ -249,6 +280,7 @@ OrProblem<Onboarding> prepare(const OnboardOptions& given) {
   out.plan->label = options.label;
   out.plan->key_type = *key_type;
   out.plan->attempts = options.attempts;
+  out.plan->full_cmc = options.full_cmc;
   TRY(Ok{}, take_anchors(options, out));  // before the folder is made: a file may not be there
   const std::string run_file = options.out + "/" + std::string(kRunFile);
   if (!options.renew && foreign_run_file(run_file)) {  // a renewal has its folder: there it is passed over

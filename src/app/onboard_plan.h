@@ -13,7 +13,7 @@ struct OnboardOptions {
   std::string server_key, wrap_key, wrap_key_id;  // server_key: clear or wrapped; empty: the device makes its key
   std::vector<std::string> alt_names;
   std::string key_type = "p256";
-  bool renew = false, same_key = false, new_key = false, beliefs = false;
+  bool renew = false, same_key = false, new_key = false, full_cmc = false, beliefs = false;
   std::uint32_t attempts = 8;
   std::int64_t timeout_s = 300;
 };

@@ -4,7 +4,9 @@
 #include <iostream>
 #include <string_view>
 
+#include "app/ca_rules.h"
 #include "app/cli_rules.h"
+#include "crypto/key_rules.h"
 #include "app/rules.h"
 #include "io/rules.h"
 #include "proto/est/client.h"
@@ -39,6 +41,8 @@ void print_errors() {
   print_rules("Inventory and administration", site::kOperationRules);
   print_rules("The admin API", app::kRules);
   print_rules("The command line", app::kCliRules);
+  print_rules("The owner's CA", app::kCaRules);
+  print_rules("Keys by URI", kKeyRules);
   print_rules("The folder of a device", kDeviceRules);
 }
 

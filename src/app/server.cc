@@ -118,6 +118,7 @@ class RunningServer final : public Server {
     }
     refresh();
     control_thread_ = std::thread([this] { control_.run(); });
+    upkeep_thread_ = std::thread([this] { upkeep_.run(); });
     return write_endpoints();
   }
 
@@ -132,7 +133,7 @@ class RunningServer final : public Server {
   const DataFolder& folder() const override { return folder_; }
 
   Status reload(const Config& config) override {
-    const std::scoped_lock lock(mutex_);
+    const std::scoped_lock upkeep(upkeep_mutex_);
     Config next = config;
     next.data = config_.data;
     TRY(DataFolder folder, refresh_data_folder(next, *store_, now(), rng_));
@@ -155,6 +156,8 @@ class RunningServer final : public Server {
       for (auto& d : done) {
         d.get_future().wait_for(grace + std::chrono::seconds(1));
       }
+      upkeep_.stop();
+      upkeep_thread_.join();
       control_.stop();
       control_thread_.join();
     }
@@ -204,7 +207,8 @@ class RunningServer final : public Server {
     return Ok{};
   }
 
-  // New connections and requests see this from now on. With mutex_ held.
+  // New connections and requests see this from now on. With upkeep_mutex_ held: a CA's key in a token takes its time to
+  // sign the list, and nobody else waits for that.
   Status apply(const Config& next, DataFolder folder) {
     TRY(auto site, make_site(next, folder, *store_, now()));
     std::vector<Contexts> contexts(workers_.size());
@@ -220,6 +224,7 @@ class RunningServer final : public Server {
     if (folder.tls_chain != folder_.tls_chain) {
       tell_given(folder);
     }
+    const std::scoped_lock lock(mutex_);
     config_ = next;
     folder_ = std::move(folder);
     site_ = std::move(site);
@@ -278,7 +283,7 @@ class RunningServer final : public Server {
     return out;
   }
 
-  // Once for each trouble, not every two seconds. With mutex_ held.
+  // Once for each trouble, not every two seconds. With upkeep_mutex_ held.
   void complain(const Error& error) {
     if (trouble_ != error.what) {
       io::log(io::LogLevel::error, "server.not_refreshed", {{"why", error.what}});
@@ -286,7 +291,8 @@ class RunningServer final : public Server {
     trouble_ = error.what;
   }
 
-  // A folder that cannot be read must not hold back a revocation: then the one read before stays. With mutex_ held.
+  // A folder that cannot be read must not hold back a revocation: then the one read before stays. With upkeep_mutex_
+  // held.
   void refresh_from(const Sha256& revoked, std::string stamp) {
     auto read = refresh_data_folder(config_, *store_, now(), rng_);
     if (read) {
@@ -299,7 +305,8 @@ class RunningServer final : public Server {
     }
     DataFolder folder = read ? *std::move(read) : folder_;
     const bool changed = folder.makers != folder_.makers || folder.tls_chain != folder_.tls_chain ||
-                         revoked != revoked_ || now() - signed_ > kRevocationListRefresh;
+                         folder.ca.chain() != folder_.ca.chain() || revoked != revoked_ ||
+                         now() - signed_ > kRevocationListRefresh;
     if (!changed) {
       return;
     }
@@ -317,7 +324,7 @@ class RunningServer final : public Server {
   void refresh() {
     auto reader = store_->read();
     const auto revoked = reader ? (*reader)->revoked() : Result<std::vector<Revoked>>(reader.error());
-    const std::scoped_lock lock(mutex_);
+    const std::scoped_lock upkeep(upkeep_mutex_);
     if (revoked) {
       std::string stamp = stamp_of(config_);  // before the reading: a change meanwhile is found the next time
       const Sha256 digest = digest_of(*revoked);
@@ -328,7 +335,7 @@ class RunningServer final : public Server {
     } else {
       complain(revoked.error());
     }
-    control_.after(kRefresh, [this] { refresh(); });
+    upkeep_.after(kRefresh, [this] { refresh(); });
   }
 
   Status write_endpoints() const {
@@ -355,18 +362,21 @@ class RunningServer final : public Server {
   DataFolder folder_;
   std::unique_ptr<store::Store> store_;
   std::unique_ptr<Hub> hub_;
-  mutable std::mutex mutex_;  // config_, folder_ and site_ once the threads run
+  // Once the threads run: upkeep_mutex_ of whoever changes config_, folder_ and site_, or works with them for long;
+  // mutex_ inside it for the moment of the change, and of whoever looks.
+  std::mutex upkeep_mutex_;
+  mutable std::mutex mutex_;
   std::shared_ptr<const EstSite> site_;
   Sha256 revoked_ = digest_of({});  // digest of what the list on offer says
   Instant signed_;
   std::string stamp_;  // of the folder when it was last read
   Instant read_;
   std::string_view trouble_;  // told last
-  io::Loop control_;
+  io::Loop control_, upkeep_;
   std::vector<std::unique_ptr<Worker>> workers_;
   std::unique_ptr<StatusServer> status_;  // none: not served
   std::unique_ptr<AdminApi> api_;
-  std::thread control_thread_;
+  std::thread control_thread_, upkeep_thread_;
 };
 
 }  // namespace

@@ -12,9 +12,12 @@ namespace {
 
 sim::FleetPlan plan_of(const Simulation& options) {
   if (options.faults == "drawn") {
-    return sim::swarm(options.seed, options.devices);
+    sim::FleetPlan drawn = sim::swarm(options.seed, options.devices);
+    drawn.coaps = options.coaps;
+    return drawn;
   }
   sim::FleetPlan plan;
+  plan.coaps = options.coaps;
   plan.devices = options.devices;
   plan.seed = options.seed;
   if (options.faults == "none") {
@@ -33,8 +36,11 @@ std::string number(double value, int digits) {
 
 std::string percent(double chance) { return number(100 * chance, 2) + " %"; }
 
+std::string protocol_of(const sim::FleetPlan& plan) { return plan.coaps ? "est-coaps" : "est"; }
+
 Json to_json(const sim::FleetPlan& plan, const sim::FleetReport& r) {
-  return {{"seed", plan.seed},
+  return {{"protocol", protocol_of(plan)},
+          {"seed", plan.seed},
           {"devices", plan.devices},
           {"operational", r.operational},
           {"certificates", r.certificates},
@@ -67,6 +73,7 @@ Json to_json(const sim::FleetPlan& plan, const sim::FleetReport& r) {
 std::string to_text(const sim::FleetPlan& plan, const sim::FleetReport& r, Duration took) {
   const auto count = [](std::uint64_t n) { return std::to_string(n); };
   const std::vector<std::vector<std::string>> rows{
+      {"protocol", protocol_of(plan)},
       {"seed", count(plan.seed)},
       {"faults", percent(plan.link.loss) + " lost, " + percent(plan.link.duplicate) + " doubled, " +
                      count(static_cast<std::uint64_t>(plan.link.least.count())) + " to " +

@@ -9,6 +9,7 @@ struct Simulation {
   std::uint32_t devices = 10;
   std::uint64_t seed = 1;
   std::string faults = "some";  // none, some, or drawn: from the seed
+  bool coaps = false;           // EST over CoAPS, in place of HTTPS
 };
 
 // Simulates on a store in `folder` and prints the report. A problem if anything was wrong at the end.

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <filesystem>
 
+#include "app/ca_folder.h"
 #include "app/cli_rules.h"
 #include "app/pem_file.h"
 #include "io/file.h"
@@ -110,6 +111,16 @@ Result<bool> made_by_us(store::Store& store, const Certificate& c) {
   return row && row->der == c.der && row->device == store::kServer;
 }
 
+// The own certificate, those that lead from it toward the root, and those that lead from the root to an anchor of
+// before; the root itself every client has, or does not trust.
+std::vector<Certificate> chain_to_send(const Config& config, const Certificate& own, const site::Ca& ca) {
+  std::vector<Certificate> out{own};
+  const auto above = ca.chain();
+  std::ranges::copy_if(above, std::back_inserter(out), [](const Certificate& c) { return !c.self_issued(); });
+  std::ranges::copy(ca_links(config.data, ca), std::back_inserter(out));
+  return out;
+}
+
 bool lasts(const Certificate& c, const Config& config, const site::Ca& ca, Instant now) {
   const bool good_now = static_cast<bool>(verify_chain(c, {}, {ca.certificate}, {Purpose::tls_server, now, true}));
   return good_now && c.not_after - now > (c.not_after - c.not_before) / 3 &&
@@ -137,9 +148,7 @@ Result<TlsPair> make_pair(const Config& config, const Files& files, const site::
   TRY(Ok{}, io::make_folder(files.folder));
   TRY(Ok{}, io::write_file(files.next, {}, 0644));
   TRY(Ok{}, store.write([&](store::Writer& w) { return w.issued_to_server(own.der, "made for tls/", now, kActor); }));
-  out.chain = {own};
-  const auto above = ca.chain();
-  std::ranges::copy_if(above, std::back_inserter(out.chain), [](const Certificate& c) { return !c.self_issued(); });
+  out.chain = chain_to_send(config, own, ca);
   TRY(const Secret pem, out.key.to_pem());
   TRY(Ok{}, io::write_file(files.next, view(pem_of(out.chain)), 0644));
   TRY(Ok{}, io::write_file(files.key, pem.expose()));
@@ -164,7 +173,9 @@ Result<TlsPair> open_tls_pair(const Config& config, const site::Ca& ca, store::S
     TRY(const bool revoked, revoked_on_record(store, own, now));
     // While the clock is outside the CA's own time, a fresh one would be no better.
     const bool clock_fits = ca.certificate.not_before <= now && now < ca.certificate.not_after;
-    if (!revoked && (lasts(own, config, ca, now) || !clock_fits)) {
+    const bool leads_up =
+        there->chain == chain_to_send(config, own, ca);  // not if our CA has come under a root meanwhile
+    if (!revoked && ((leads_up && lasts(own, config, ca, now)) || !clock_fits)) {
       return *std::move(there);
     }
   }

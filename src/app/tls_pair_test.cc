@@ -52,7 +52,7 @@ class TlsPairTest : public testing::Test {
   // A key and a certificate for it, put into tls/.
   Certificate give(const site::Ca& of, Instant now = kNow) {
     const PrivateKey key = *PrivateKey::generate(KeyType::p256);
-    const Certificate own =
+    Certificate own =
         *site::issue_server(of, key.public_key(), {*GeneralName::from_text("dns:owner.example")}, now, kDay * 30, rng_);
     put("key.pem", as_text(key.to_pem()->expose()));
     put("chain.pem", to_pem(own));

@@ -1,5 +1,8 @@
 #include "app/worker.h"
 
+#include <algorithm>
+
+#include "app/ca_folder.h"
 #include "app/cli_rules.h"
 #include "io/dtls_openssl.h"
 
@@ -34,6 +37,7 @@ Status listen_coaps(EstServer& server, io::Loop& loop, const Config& config, std
 Result<Contexts> make_contexts(const Config& config, const DataFolder& folder) {
   std::vector<Certificate> anchors = folder.makers;
   anchors.push_back(folder.ca.certificate);  // no CA above it: what its siblings sign is not ours
+  std::ranges::copy(former_cas(folder.path), std::back_inserter(anchors));
   Contexts out;
   io::TlsServerOptions tls;
   tls.chain = folder.tls_chain;

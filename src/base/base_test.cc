@@ -45,14 +45,14 @@ TEST(Reader, remembers_the_first_failure_and_gives_zeros_afterwards) {
   EXPECT_EQ(r.u16(), 0x0102);
   EXPECT_EQ(r.u16(), 0);
   EXPECT_EQ(r.u8(), 0);
-  EXPECT_EQ(std::move(r).finish(1, "short").error().fault, Fault::malformed);
+  EXPECT_EQ(r.finish(1, "short").error().fault, Fault::malformed);
 }
 
 TEST(Reader, refuses_bytes_that_are_left_over) {
   const Bytes in{1, 2};
   Reader r(in);
   EXPECT_EQ(r.u8(), 1);
-  EXPECT_FALSE(std::move(r).finish(1, "long"));
+  EXPECT_FALSE(r.finish(1, "long"));
 }
 
 TEST(Writer, writes_what_the_reader_reads) {
@@ -69,7 +69,7 @@ TEST(Writer, writes_what_the_reader_reads) {
   EXPECT_EQ(r.u32(), 0x04050607U);
   EXPECT_EQ(r.u64(), 0x08090a0b0c0d0e0fU);
   EXPECT_EQ(as_text(r.take_rest()), "x");
-  EXPECT_TRUE(std::move(r).finish(true, "all"));
+  EXPECT_TRUE(r.finish(true, "all"));
 }
 
 TEST(Secret, compares_in_full_and_knows_lengths) {

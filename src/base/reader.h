@@ -42,7 +42,7 @@ class Reader {
 
   // The value, if every byte was wanted and present.
   template <class T>
-  Result<T> finish(T&& value, std::string_view what) && {
+  Result<T> finish(T&& value, std::string_view what) const {
     if (!good_ || !rest_.empty()) {
       return Error{Fault::malformed, what};
     }

@@ -32,7 +32,7 @@ struct Peer {
       }
       ready = true;
     }
-    std::array<char, 16 * 1024> in;
+    std::array<char, 16 * 1024> in{};
     while (true) {
       const int n = SSL_read(ssl, in.data(), static_cast<int>(in.size()));
       if (n <= 0) {
@@ -61,7 +61,7 @@ class Peers {
   }
 
   void turn() {
-    std::array<epoll_event, 64> events;
+    std::array<epoll_event, 64> events{};
     const int n = epoll_wait(poll_, events.data(), static_cast<int>(events.size()), 50);
     for (int i = 0; i < n; ++i) {
       const int fd = events[static_cast<std::size_t>(i)].data.fd;

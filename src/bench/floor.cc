@@ -111,7 +111,7 @@ class Issuer {
 
  private:
   static bool set_serial(X509* raw) {
-    std::array<unsigned char, 16> octets;
+    std::array<unsigned char, 16> octets{};
     if (RAND_bytes(octets.data(), static_cast<int>(octets.size())) != 1) {
       return false;
     }
@@ -120,7 +120,7 @@ class Issuer {
   }
 
   bool add_extensions(X509* raw) const {
-    std::array<unsigned char, EVP_MAX_MD_SIZE> digest;
+    std::array<unsigned char, EVP_MAX_MD_SIZE> digest{};
     unsigned length = 0;
     const OctetString inner(ASN1_OCTET_STRING_new());
     if (X509_pubkey_digest(raw, EVP_sha1(), digest.data(), &length) != 1 ||

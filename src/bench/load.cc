@@ -144,7 +144,7 @@ struct Client {
       sent = true;
     }
     while (sent) {
-      std::array<char, 4096> buffer;
+      std::array<char, 4096> buffer{};
       const int n = SSL_read(ssl, buffer.data(), static_cast<int>(buffer.size()));
       if (n <= 0) {
         return only_waits(n) ? Step::waits : Step::broken;
@@ -251,7 +251,7 @@ class Run {
   }
 
   void poll() {
-    std::array<epoll_event, 64> events;
+    std::array<epoll_event, 64> events{};
     const int n = epoll_wait(poll_, events.data(), static_cast<int>(events.size()), 100);
     for (int i = 0; i < n; ++i) {
       const int fd = events[static_cast<std::size_t>(i)].data.fd;

@@ -73,7 +73,7 @@ std::variant<Message, Answering::Whole> Answering::take(const Message& message, 
   if (*block2 && (*block2)->number > 0) {
     const auto it = std::ranges::find(kept_, whole.asked.target, &Kept::target);
     if (it != kept_.end()) {
-      return piece(it->head, it->body, fitting(**block2));
+      return piece(it->head, it->body.expose(), fitting(**block2));
     }
     if (whole.asked.method != Method::get) {  // asking again would do it again
       return refusal(kIncomplete, "coap: the answer is not kept any more; ask anew");
@@ -130,7 +130,7 @@ Block Answering::fitting(Block wanted) const {
   return wanted;
 }
 
-Message Answering::piece(const Message& head, const Bytes& body, Block block) const {
+Message Answering::piece(const Message& head, BytesView body, Block block) const {
   if (block.offset() >= body.size() && block.number > 0) {
     return refusal(kBadRequest, "coap: a block after the end");
   }
@@ -172,7 +172,7 @@ Message Answering::answer(const Asked& asked, const Response& response, Instant 
   Message first = piece(head, response.body, wanted);
   std::erase_if(head.options, [](const Option& o) { return o.number == kBlock1; });
   if (response.body.size() > wanted.size()) {
-    kept_.push_back({asked.target, std::move(head), response.body, now + lifetime_});
+    kept_.push_back({asked.target, std::move(head), Secret(BytesView(response.body)), now + lifetime_});
     drop_oldest(kept_, kMaxKept);
   }
   return first;

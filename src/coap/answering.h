@@ -48,12 +48,12 @@ class Answering {
   struct Kept {
     std::string target;
     Message head;  // without payload and Block2
-    Bytes body;
+    Secret body;   // it may be a key
     Instant until;
   };
 
   std::variant<Message, Whole> collect(const Message& message, Whole whole, const Block& block, Instant now);
-  Message piece(const Message& head, const Bytes& body, Block block) const;
+  Message piece(const Message& head, BytesView body, Block block) const;
   Block fitting(Block wanted) const;
 
   std::uint8_t exponent_;

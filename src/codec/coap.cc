@@ -84,7 +84,7 @@ Result<Message> Message::parse(BytesView in) {
     const BytesView payload = r.take_rest();
     m.payload.assign(payload.begin(), payload.end());
   }
-  return std::move(r).finish(std::move(m), "coap: not a message");
+  return r.finish(std::move(m), "coap: not a message");
 }
 
 Bytes Message::encode() const {

@@ -67,6 +67,14 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     case 5:
       (void)open_envelope(in, SharedKey{{1}, Secret("sixteen octets..")});
       break;
+    case 6:
+      if (const Result<CertificateRequest> request = CertificateRequest::parse_crmf(in)) {
+        (void)verify_possession(*request);
+      }
+      if (const Result<SignedContent> found = parse_signed(in); found) {
+        (void)verified_signer(in, *found);
+      }
+      break;
     default:
       if (const Result<GeneralName> name = GeneralName::from_text(as_text(in))) {
         require(!name->text().empty());

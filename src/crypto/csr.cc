@@ -22,13 +22,9 @@ constexpr std::string_view kAsymmetricDecryptKey = "1.2.840.113549.1.9.16.2.54";
 constexpr std::size_t kMaxKeyId = 64;
 constexpr std::size_t kMaxCapabilities = 64;
 
-// The three parts of a signed structure, RFC 2986 section 4.2.
-struct Signed {
-  der::Item body;
-  BytesView algorithm;
-  BytesView signature;
-};
+using parts::Signed;
 
+// RFC 2986 section 4.2.
 Result<Signed> split(BytesView der) {
   der::Reader outer(der);
   der::Reader parts(outer.next(der::kSequence).content);
@@ -74,22 +70,6 @@ Result<ChangeSubjectName> read_change(const der::Item& value) {
   return out;
 }
 
-Status read_extensions(const der::Item& value, CertificateRequest& out) {
-  TRY(const std::vector<Extension> extensions, parts::parse_extensions(value.whole));
-  parts::Known known;
-  for (const Extension& e : extensions) {
-    TRY(const bool taken, parts::take_known(e, known));
-    if (!taken) {
-      out.other_extensions.push_back(e);
-    }
-  }
-  out.alt_names = std::move(known.alt_names);
-  out.alt_names_der = std::move(known.alt_names_der);
-  out.usage = known.usage;
-  out.extended = std::move(known.extended);
-  return Ok{};
-}
-
 Result<Bytes> read_key_id(const der::Item& value) {
   CHECK_OR(value.tag == der::kOctetString && !value.content.empty() && value.content.size() <= kMaxKeyId,
            Error{Fault::malformed, "csr: key identifier"});
@@ -115,7 +95,7 @@ Result<std::vector<std::string>> read_capabilities(const der::Item& value) {
 // An attribute with one value that we give a meaning to. Others are left alone.
 Status read_attribute(std::string_view id, const der::Item& value, CertificateRequest& out) {
   if (id == kExtensionRequest) {
-    return read_extensions(value, out);
+    return parts::take_extensions(value.whole, out);
   }
   if (id == kChallengePassword) {
     TRY(out.challenge_password, read_text(value));
@@ -244,6 +224,22 @@ Bytes encode_attributes(const RequestTemplate& what) {
 
 }  // namespace
 
+Status parts::take_extensions(BytesView der, CertificateRequest& out) {
+  TRY(const std::vector<Extension> extensions, parse_extensions(der));
+  Known known;
+  for (const Extension& e : extensions) {
+    TRY(const bool taken, take_known(e, known));
+    if (!taken) {
+      out.other_extensions.push_back(e);
+    }
+  }
+  out.alt_names = std::move(known.alt_names);
+  out.alt_names_der = std::move(known.alt_names_der);
+  out.usage = known.usage;
+  out.extended = std::move(known.extended);
+  return Ok{};
+}
+
 Result<CertificateRequest> CertificateRequest::parse(BytesView der) {
   CHECK_OR(der.size() <= parts::kMaxDer, Error{Fault::limit, "csr: size"});
   TRY(const Signed parts, split(der));
@@ -266,7 +262,8 @@ Result<CertificateRequest> CertificateRequest::parse(BytesView der) {
 template <>
 struct Checker<CertificateRequest> {
   static Result<Verified<CertificateRequest>> check(const CertificateRequest& request) {
-    TRY(const Signed parts, split(request.der));
+    const bool crmf = request.form == CertificateRequest::Form::crmf;
+    TRY(const Signed parts, crmf ? parts::split_crmf(request.der) : split(request.der));
     TRY([[maybe_unused]] const Ok good,
         verify_signature(request.key, parts.algorithm, parts.body.whole, parts.signature));
     return Verified<CertificateRequest>(request);

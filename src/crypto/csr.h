@@ -1,4 +1,4 @@
-// PKCS#10 certification requests (RFC 2986) with the attributes that EST gives a meaning to.
+// Certification requests: PKCS#10 (RFC 2986) with the attributes that EST gives a meaning to, and CRMF (RFC 4211).
 #pragma once
 
 #include "crypto/x509.h"
@@ -38,7 +38,9 @@ struct KeyWrapping {
 
 // A parsed request. Nothing here is verified; verify_possession() does that.
 struct CertificateRequest {
-  Bytes der;
+  enum class Form : std::uint8_t { pkcs10, crmf };
+  Form form = Form::pkcs10;
+  Bytes der;  // as received; of a CRMF message the whole CertReqMsg
   Name subject;
   PublicKey key;
   std::vector<GeneralName> alt_names;  // of the extensionRequest attribute
@@ -57,6 +59,9 @@ struct CertificateRequest {
   // Bounded: at most 16 KiB, 32 attributes, 64 names. Text attributes must be one DirectoryString of 1..255 characters;
   // identifiers of keys 1..64 octets; at most 64 capabilities.
   static Result<CertificateRequest> parse(BytesView der);
+  // A CertReqMsg (RFC 4211) with a signature as proof of possession; it has names and extensions, no attributes.
+  // unsupported: another proof, controls, fields that a requester must leave out.
+  static Result<CertificateRequest> parse_crmf(BytesView der);
 };
 
 // The request's own signature verifies with the key that it names: whoever made it holds the private key.

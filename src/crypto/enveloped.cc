@@ -9,19 +9,18 @@
 #include <array>
 
 #include "codec/der.h"
-#include "crypto/openssl.h"
+#include "crypto/cms_openssl.h"
 
 namespace imprint {
 namespace {
 
 constexpr std::string_view kSignedData = "1.2.840.113549.1.7.2";
-constexpr const char* kKeyPackage = "2.16.840.1.101.2.1.2.78.5";  // RFC 5958 section 2
+constexpr std::string_view kKeyPackage = "2.16.840.1.101.2.1.2.78.5";  // RFC 5958 section 2
 constexpr std::size_t kMaxMessage = std::size_t{64} << 10U;
 
-using CmsPtr = std::unique_ptr<CMS_ContentInfo, Free<CMS_ContentInfo_free>>;
-using ObjectPtr = std::unique_ptr<ASN1_OBJECT, Free<ASN1_OBJECT_free>>;
-using CertificatesPtr =
-    std::unique_ptr<STACK_OF(X509), decltype([](STACK_OF(X509) * s) { sk_X509_pop_free(s, X509_free); })>;
+using ossl::CmsPtr;
+using ossl::is_curve;
+using ossl::is_rsa;
 
 struct Cipher {
   std::string_view content, wrap;
@@ -31,9 +30,6 @@ struct Cipher {
 constexpr std::array kCiphers{Cipher{cms_algorithm::kAes128Cbc, cms_algorithm::kAes128Wrap, 128, EVP_aes_128_cbc},
                               Cipher{cms_algorithm::kAes192Cbc, cms_algorithm::kAes192Wrap, 192, EVP_aes_192_cbc},
                               Cipher{cms_algorithm::kAes256Cbc, cms_algorithm::kAes256Wrap, 256, EVP_aes_256_cbc}};
-
-bool is_rsa(KeyType type) { return type == KeyType::rsa2048 || type == KeyType::rsa3072 || type == KeyType::rsa4096; }
-bool is_curve(KeyType type) { return type == KeyType::p256 || type == KeyType::p384 || type == KeyType::p521; }
 
 bool lists(const std::vector<std::string>& capabilities, std::string_view oid) {
   return std::ranges::find(capabilities, oid) != capabilities.end();
@@ -72,38 +68,10 @@ Result<std::string> choose_transport(const std::vector<std::string>& capabilitie
   return std::string(lists(capabilities, cms_algorithm::kRsaOaep) ? cms_algorithm::kRsaOaep : cms_algorithm::kRsa);
 }
 
-ossl::BioPtr read_bio(BytesView bytes) {
-  return ossl::BioPtr(BIO_new_mem_buf(bytes.data(), static_cast<int>(bytes.size())));
-}
-
 Secret secret_in(BIO* bio) {
   char* data = nullptr;
   const long length = BIO_get_mem_data(bio, &data);
   return Secret(std::string_view(data, length > 0 ? static_cast<std::size_t>(length) : 0));
-}
-
-Result<Secret> encoded(const CMS_ContentInfo* cms) {
-  std::uint8_t* out = nullptr;
-  const int length = i2d_CMS_ContentInfo(cms, &out);
-  if (length <= 0) {
-    return ossl::failed(Fault::internal, "cms: encoding");
-  }
-  Secret bytes(BytesView(out, static_cast<std::size_t>(length)));
-  OPENSSL_clear_free(out, static_cast<std::size_t>(length));
-  return bytes;
-}
-
-CmsPtr read_cms(BytesView message) {
-  const std::uint8_t* in = message.data();
-  CmsPtr out(d2i_CMS_ContentInfo(nullptr, &in, static_cast<long>(message.size())));
-  return out && in == message.data() + message.size() ? std::move(out) : nullptr;
-}
-
-void wipe_content(CMS_ContentInfo* cms) {
-  ASN1_OCTET_STRING** const content = CMS_get0_content(cms);
-  if (content != nullptr && *content != nullptr) {
-    OPENSSL_cleanse((*content)->data, static_cast<std::size_t>((*content)->length));
-  }
 }
 
 // The content of a ContentInfo, without the type before it: what EnvelopedData encrypts (RFC 5652 section 6).
@@ -117,34 +85,8 @@ Result<Secret> inner(const Secret& info) {
 }
 
 Result<Secret> sign_package(const Secret& package, const Signer& by) {
-  const Error failed{Fault::unsupported, "envelope: signer"};
-  CHECK_OR(by.key && !by.chain.empty(), Error{Fault::internal, "envelope: no signer"});
-  CHECK_OR(signs_cms(by.key.public_key().type), failed);
-  const EvpKey key = openssl_key(by.key);
-  const X509Ptr certificate = openssl_certificate(by.chain.front());
-  const EVP_MD* const hash = by.key.handle()->hash == nullptr ? nullptr : EVP_get_digestbyname(by.key.handle()->hash);
-  const CmsPtr cms(CMS_sign(nullptr, nullptr, nullptr, nullptr, CMS_PARTIAL | CMS_BINARY));
-  const ObjectPtr type(OBJ_txt2obj(kKeyPackage, 1));
-  const ossl::BioPtr in = read_bio(package.expose());
-  const bool ready =
-      key && certificate && hash != nullptr && cms && type && in && CMS_set1_eContentType(cms.get(), type.get()) == 1 &&
-      CMS_add1_signer(cms.get(), certificate.get(), key.get(), hash, CMS_BINARY | CMS_NOSMIMECAP) != nullptr;
-  if (!ready) {
-    return ossl::failed(failed.fault, failed.what);
-  }
-  for (std::size_t i = 1; i < by.chain.size(); ++i) {
-    const X509Ptr above = openssl_certificate(by.chain[i]);
-    if (!above || CMS_add1_cert(cms.get(), above.get()) != 1) {
-      return ossl::failed(failed.fault, failed.what);
-    }
-  }
-  if (CMS_final(cms.get(), in.get(), nullptr, CMS_BINARY) != 1) {
-    wipe_content(cms.get());
-    return ossl::failed(failed.fault, failed.what);
-  }
-  const Result<Secret> info = encoded(cms.get());
-  wipe_content(cms.get());
-  TRY(const Secret whole, info);
+  CHECK_OR(!by.chain.empty(), Error{Fault::internal, "envelope: no signer"});
+  TRY(const Secret whole, sign_content(kKeyPackage, package.expose(), by));
   return inner(whole);
 }
 
@@ -178,7 +120,7 @@ bool add_certificate(CMS_ContentInfo* cms, const Certificate& to, std::string_vi
 
 // OpenSSL has no word for the content's algorithm: it is read from the encoding.
 Result<std::string> content_algorithm(const CMS_ContentInfo* cms) {
-  TRY(const Secret info, encoded(cms));
+  TRY(const Secret info, ossl::encoded(cms));
   TRY(const Secret body, inner(info));
   der::Reader outer(body.expose());
   der::Reader fields(outer.next(der::kSequence).content);
@@ -195,7 +137,7 @@ Result<std::string> content_algorithm(const CMS_ContentInfo* cms) {
 template <class SetKey>
 Result<Secret> open_with(BytesView message, SetKey set_key) {
   CHECK_OR(!message.empty() && message.size() <= kMaxMessage, Error{Fault::limit, "envelope: size"});
-  const CmsPtr cms = read_cms(message);
+  const CmsPtr cms = ossl::read_cms(message);
   if (!cms || OBJ_obj2nid(CMS_get0_type(cms.get())) != NID_pkcs7_enveloped) {
     return ossl::failed(Fault::malformed, "envelope: structure");
   }
@@ -211,28 +153,7 @@ Result<Secret> open_with(BytesView message, SetKey set_key) {
   return secret_in(out.get());
 }
 
-// Whether the octets begin a ContentInfo rather than its content: an OBJECT IDENTIFIER comes first in it. BER's
-// indefinite length is taken as well.
-bool begins_with_type(BytesView in) {
-  const std::size_t lengths = in.size() > 2 && in[1] > 0x80U ? in[1] & 0x7fU : 0;
-  return in.size() > 2 + lengths && in[0] == der::kSequence && in[2 + lengths] == der::kOid;
-}
-
-Result<Certificate> sole_signer(CMS_ContentInfo* cms) {
-  STACK_OF(CMS_SignerInfo)* const infos = CMS_get0_SignerInfos(cms);
-  CHECK_OR(sk_CMS_SignerInfo_num(infos) == 1, Error{Fault::unauthentic, "signed key: not one signer"});
-  X509* signer = nullptr;
-  X509_ALGOR* digest = nullptr;
-  CMS_SignerInfo_get0_algs(sk_CMS_SignerInfo_value(infos, 0), nullptr, &signer, &digest, nullptr);
-  const int hash = digest != nullptr ? OBJ_obj2nid(digest->algorithm) : NID_undef;
-  CHECK_OR(hash == NID_sha256 || hash == NID_sha384 || hash == NID_sha512,
-           Error{Fault::unsupported, "signed key: digest"});
-  return from_openssl(signer);
-}
-
 }  // namespace
-
-bool signs_cms(KeyType type) { return is_rsa(type) || is_curve(type); }
 
 std::vector<std::string> cms_capabilities() {
   using namespace cms_algorithm;
@@ -265,8 +186,8 @@ Result<Bytes> seal_key(const PrivateKey& key, const Recipient& to, const std::ve
   TRY(const Secret content, sign_package(package, by));
   const auto* const cipher = std::ranges::find(kCiphers, std::string_view(algorithms.content), &Cipher::content);
   const CmsPtr cms(CMS_encrypt(nullptr, nullptr, cipher->get(), CMS_PARTIAL | CMS_BINARY));
-  const ObjectPtr type(OBJ_txt2obj(std::string(kSignedData).c_str(), 1));
-  const ossl::BioPtr in = read_bio(content.expose());
+  const ossl::ObjectPtr type(OBJ_txt2obj(std::string(kSignedData).c_str(), 1));
+  const ossl::BioPtr in = ossl::read_bio(content.expose());
   if (!cms || !type || !in || CMS_set1_eContentType(cms.get(), type.get()) != 1) {
     return ossl::failed(Fault::internal, "envelope: making");
   }
@@ -279,7 +200,7 @@ Result<Bytes> seal_key(const PrivateKey& key, const Recipient& to, const std::ve
   if (CMS_final(cms.get(), in.get(), nullptr, CMS_BINARY) != 1) {
     return ossl::failed(Fault::internal, "envelope: encryption");
   }
-  TRY(const Secret out, encoded(cms.get()));
+  TRY(const Secret out, ossl::encoded(cms.get()));
   ERR_clear_error();
   return to_bytes(out.expose());
 }
@@ -299,34 +220,11 @@ Result<Secret> open_envelope(BytesView message, const PrivateKey& with) {
 }
 
 Result<SignedKey> open_signed_key(const Secret& content) {
-  CHECK_OR(!content.empty() && content.size() <= kMaxMessage, Error{Fault::limit, "signed key: size"});
-  Secret info = content;
-  if (!begins_with_type(content.expose())) {
-    Bytes wrapped = der::sequence({der::oid(kSignedData), der::item(der::context(0), content.expose())});
-    info = Secret(BytesView(wrapped));
-    wipe(wrapped);
-  }
-  const CmsPtr cms = read_cms(info.expose());
-  if (!cms || OBJ_obj2nid(CMS_get0_type(cms.get())) != NID_pkcs7_signed) {
-    return ossl::failed(Fault::malformed, "signed key: structure");
-  }
-  const ossl::BioPtr out(BIO_new(BIO_s_secmem()));
-  const int verified =
-      out ? CMS_verify(cms.get(), nullptr, nullptr, nullptr, out.get(), CMS_NO_SIGNER_CERT_VERIFY | CMS_BINARY) : 0;
-  wipe_content(cms.get());
-  if (!holds(verified == 1)) {
-    return ossl::failed(Fault::unauthentic, "signed key: signature");
-  }
-  TRY(Certificate signer, sole_signer(cms.get()));
-  TRY(PrivateKey key, parse_key_package(secret_in(out.get())));
-  SignedKey found{std::move(key), std::move(signer), {}};
-  const CertificatesPtr along(CMS_get1_certs(cms.get()));
-  for (int i = 0; along && i < sk_X509_num(along.get()); ++i) {
-    TRY(Certificate one, from_openssl(sk_X509_value(along.get(), i)));
-    found.along.push_back(std::move(one));
-  }
-  ERR_clear_error();
-  return found;
+  TRY(const SignedContent found, parse_signed(content.expose()));
+  CHECK_OR(found.type == kKeyPackage, Error{Fault::malformed, "signed key: type of content"});
+  TRY(Certificate signer, verified_signer(content.expose(), found));
+  TRY(PrivateKey key, parse_key_package(found.content));
+  return SignedKey{std::move(key), std::move(signer), found.along};
 }
 
 }  // namespace imprint

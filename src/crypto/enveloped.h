@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "crypto/key_package.h"
+#include "crypto/signed_data.h"
 #include "crypto/x509.h"
 
 namespace imprint {
@@ -33,16 +34,6 @@ struct SharedKey {
 // requester lists it) or NIST curves (kari, dhSinglePass-stdDH-sha256kdf). The certificate is named by its subject key
 // identifier if it has one, else by issuer and serial number.
 using Recipient = std::variant<SharedKey, Certificate>;
-
-// Who vouches for the key inside.
-struct Signer {
-  PrivateKey key;
-  std::vector<Certificate> chain;  // own certificate first; all of them are sent along
-};
-
-// Whether we make and verify CMS signatures with a key of this type: RSA and NIST curves. OpenSSL 3.0 has none with
-// Ed25519 (RFC 8419).
-bool signs_cms(KeyType type);
 
 // The algorithms of an envelope, by their OIDs.
 struct Algorithms {

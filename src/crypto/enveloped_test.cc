@@ -91,7 +91,7 @@ TEST(Enveloped, the_key_of_a_certificate_opens_it) {
 
 TEST(Enveloped, the_algorithms_are_the_requesters) {
   using namespace cms_algorithm;
-  const auto chosen = [](std::vector<std::string> listed, const Recipient& to, KeyType wrapped) {
+  const auto chosen = [](const std::vector<std::string>& listed, const Recipient& to, KeyType wrapped) {
     const auto out = choose_algorithms(listed, to, strength_bits(wrapped));
     return out ? out->content + " " + out->key : std::string();
   };

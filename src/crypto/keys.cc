@@ -10,6 +10,7 @@
 #include "codec/der.h"
 #include "crypto/openssl.h"
 #include "crypto/parts.h"
+#include "crypto/token.h"
 
 namespace imprint {
 namespace {
@@ -70,8 +71,6 @@ Result<KeyType> rsa_type(der::Reader& parameters, BytesView key) {
                       : (bits == 3072 ? KeyType::rsa3072 : (bits == 4096 ? KeyType::rsa4096 : KeyType::other));
 }
 
-bool is_rsa(const EVP_PKEY* key) { return EVP_PKEY_get_base_id(key) == EVP_PKEY_RSA; }
-
 // The parts of a handle that follow from the key.
 Result<PrivateKey> make_private(EvpKey key) {
   std::uint8_t* encoded = nullptr;
@@ -81,10 +80,46 @@ Result<PrivateKey> make_private(EvpKey key) {
   }
   const Bytes spki(encoded, encoded + length);
   OPENSSL_free(encoded);
+  TRY(PublicKey open, PublicKey::parse(spki));
+  TRY(auto handle, ossl::make_handle(std::move(open), EVP_PKEY_get_base_id(key.get()) == EVP_PKEY_RSA));
+  handle->key = std::move(key);
+  return PrivateKey(std::move(handle));
+}
+
+// Called by OpenSSL for an encrypted key: notes that and gives no password.
+int refuse_password(char*, int, int, void* asked) {
+  *static_cast<bool*>(asked) = true;
+  return -1;
+}
+
+// A token gets the digest, but for Ed25519, which hashes by itself.
+Result<Bytes> sign_in_token(const PrivateKey::Handle& handle, BytesView message) {
+  if (handle.hash == nullptr) {
+    return handle.token->sign(message);
+  }
+  Bytes digest(EVP_MAX_MD_SIZE);
+  std::size_t length = 0;
+  if (EVP_Q_digest(nullptr, handle.hash, nullptr, message.data(), message.size(), digest.data(), &length) != 1) {
+    return ossl::failed(Fault::internal, "private key: digest");
+  }
+  digest.resize(length);
+  return handle.token->sign(digest);
+}
+
+bool pair_matches(EVP_PKEY* key) {
+  const ossl::KeyContext context(EVP_PKEY_CTX_new_from_pkey(nullptr, key, nullptr));
+  return context && EVP_PKEY_pairwise_check(context.get()) == 1;
+}
+
+}  // namespace
+
+namespace ossl {
+
+Result<std::shared_ptr<PrivateKey::Handle>> make_handle(PublicKey key, bool rsa) {
   auto handle = std::make_shared<PrivateKey::Handle>();
-  TRY(handle->public_key, PublicKey::parse(spki));
+  handle->public_key = std::move(key);
   const KeyType type = handle->public_key.type;
-  if (is_rsa(key.get())) {
+  if (rsa) {
     handle->algorithm = der::sequence({der::oid("1.2.840.113549.1.1.11"), der::item(der::kNull, {})});
     handle->hash = "SHA256";
   } else if (type == KeyType::p256) {
@@ -101,22 +136,10 @@ Result<PrivateKey> make_private(EvpKey key) {
   } else {
     return Error{Fault::unsupported, "private key: type"};
   }
-  handle->key = std::move(key);
-  return PrivateKey(std::move(handle));
+  return handle;
 }
 
-// Called by OpenSSL for an encrypted key: notes that and gives no password.
-int refuse_password(char*, int, int, void* asked) {
-  *static_cast<bool*>(asked) = true;
-  return -1;
-}
-
-bool pair_matches(EVP_PKEY* key) {
-  const ossl::KeyContext context(EVP_PKEY_CTX_new_from_pkey(nullptr, key, nullptr));
-  return context && EVP_PKEY_pairwise_check(context.get()) == 1;
-}
-
-}  // namespace
+}  // namespace ossl
 
 std::string_view name(KeyType type) {
   for (const KeyName& known : kNames) {
@@ -214,6 +237,7 @@ Result<PrivateKey> PrivateKey::parse_pem(const Secret& pem) {
 
 Result<Secret> PrivateKey::to_pem() const {
   CHECK_OR(handle_ != nullptr, Error{Fault::internal, "private key: none"});
+  CHECK_OR(handle_->token == nullptr, Error{Fault::unsupported, "private key: does not leave its token"});
   const ossl::BioPtr out(BIO_new(BIO_s_secmem()));
   if (!out ||
       PEM_write_bio_PKCS8PrivateKey(out.get(), handle_->key.get(), nullptr, nullptr, 0, nullptr, nullptr) != 1) {
@@ -231,6 +255,9 @@ const PublicKey& PrivateKey::public_key() const {
 
 Result<Bytes> PrivateKey::sign(BytesView message) const {
   CHECK_OR(handle_ != nullptr, Error{Fault::internal, "private key: none"});
+  if (handle_->token != nullptr) {
+    return sign_in_token(*handle_, message);
+  }
   const ossl::DigestContext context(EVP_MD_CTX_new());
   EVP_PKEY* key = handle_->key.get();
   std::size_t length = static_cast<std::size_t>(EVP_PKEY_get_size(key));

@@ -89,7 +89,7 @@ EvpKey public_key(const PublicKey& key) {
 }  // namespace ossl
 
 EvpKey openssl_key(const PrivateKey& key) {
-  if (!key) {
+  if (!key || key.handle()->key == nullptr) {
     return nullptr;
   }
   EVP_PKEY* shared = key.handle()->key.get();

@@ -9,9 +9,12 @@
 
 namespace imprint {
 
-// A private key in memory, with what every signature needs beside it.
+class TokenKey;
+
+// A private key, with what every signature needs beside it.
 struct PrivateKey::Handle {
-  EvpKey key;
+  EvpKey key;                       // null if it is in a token and of a kind that OpenSSL cannot be given from there
+  std::shared_ptr<TokenKey> token;  // null if it is in memory
   PublicKey public_key;
   Bytes algorithm;             // AlgorithmIdentifier that belongs to sign()
   const char* hash = nullptr;  // OpenSSL's name; null where the algorithm hashes by itself
@@ -22,6 +25,10 @@ namespace ossl {
 using BioPtr = std::unique_ptr<BIO, Free<BIO_free_all>>;
 using KeyContext = std::unique_ptr<EVP_PKEY_CTX, Free<EVP_PKEY_CTX_free>>;
 using DigestContext = std::unique_ptr<EVP_MD_CTX, Free<EVP_MD_CTX_free>>;
+
+// What every signature needs, without the key itself; `rsa` says that it is an RSA key, of whatever size.
+// Fault::unsupported for kinds of keys that we do not sign with.
+Result<std::shared_ptr<PrivateKey::Handle>> make_handle(PublicKey key, bool rsa);
 
 // An error after a call of OpenSSL failed: its queue is emptied, so that it cannot be blamed on a later call.
 Error failed(Fault fault, std::string_view what);

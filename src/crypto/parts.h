@@ -31,6 +31,14 @@ BytesView octets_of_bits(BytesView content);
 // The octets of subjectPublicKey in a SubjectPublicKeyInfo; empty if the structure is not one.
 BytesView key_bits(BytesView spki);
 
+// The three parts of a request that proves possession: what is signed, by which algorithm, the signature.
+struct Signed {
+  der::Item body;
+  BytesView algorithm;
+  BytesView signature;
+};
+Result<Signed> split_crmf(BytesView der);  // of a CertReqMsg (crmf.cc)
+
 // UTCTime or GeneralizedTime in the only forms that RFC 5280 section 4.1.2.5 allows; the reader fails on others.
 Instant read_time(der::Reader& in);
 Bytes encode_time(Instant when);
@@ -55,6 +63,8 @@ struct Known {
 };
 // Sorts an extension into `out`. False if it is none of them.
 Result<bool> take_known(const Extension& extension, Known& out);
+// The extensions that a request asks for (a whole SEQUENCE), into its fields.
+Status take_extensions(BytesView der, CertificateRequest& out);
 
 Bytes encode_key_usage(std::uint16_t bits);
 Bytes encode_extended(const std::vector<std::string>& usages);

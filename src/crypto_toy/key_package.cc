@@ -9,7 +9,7 @@ const Error kBad{Fault::malformed, "toy key package"};
 
 Bytes recipient_of(const Recipient& to) {
   const auto* const shared = std::get_if<SharedKey>(&to);
-  return shared != nullptr ? shared->id : std::get_if<Certificate>(&to)->key.spki;
+  return shared != nullptr ? shared->id : std::get<Certificate>(to).key.spki;
 }
 
 Result<Secret> open_for(BytesView message, BytesView recipient) {
@@ -41,8 +41,6 @@ Result<PrivateKey> parse_pkcs8(const Secret& der) {
 
 Result<Secret> encode_key_package(const PrivateKey& key) { return encode_pkcs8(key); }
 Result<PrivateKey> parse_key_package(const Secret& der) { return parse_pkcs8(der); }
-
-bool signs_cms(KeyType type) { return type != KeyType::ed25519; }
 
 std::vector<std::string> cms_capabilities() { return {std::string(cms_algorithm::kAes128Cbc)}; }
 

@@ -8,8 +8,8 @@ namespace {
 class Client final : public RequestClient {
  public:
   Client(Loop& loop, const Guard& guard, Rng& rng, const HttpsClient::Keys& keys,
-         const std::function<void(std::uint64_t)>& lost)
-      : lost_(lost),
+         std::function<void(std::uint64_t)> lost)
+      : lost_(std::move(lost)),
         https_(HttpsClient::make(loop, guard, {}, keys, [this](std::uint64_t id) { ended(id); })),
         coaps_(make_coaps_client(loop, guard, rng, {}, keys, [this](std::uint64_t id) { ended(id); })) {}
 
@@ -46,9 +46,9 @@ class Client final : public RequestClient {
 
 }  // namespace
 
-std::unique_ptr<RequestClient> make_any_client(Loop& loop, const Guard& guard, Rng& rng, HttpsClient::Keys keys,
+std::unique_ptr<RequestClient> make_any_client(Loop& loop, const Guard& guard, Rng& rng, const HttpsClient::Keys& keys,
                                                std::function<void(std::uint64_t session)> lost) {
-  return std::make_unique<Client>(loop, guard, rng, keys, lost);
+  return std::make_unique<Client>(loop, guard, rng, keys, std::move(lost));
 }
 
 }  // namespace imprint::io

@@ -33,6 +33,7 @@ class Client final : public RequestClient {
     how.trust = what.trust;
     how.anchors = std::move(what.anchors);
     how.as = std::move(what.as);
+    how.names_anchors = what.names_anchors;
     dtls_->open(std::move(how),
                 [this, alive = std::weak_ptr<const bool>(alive_), done = std::move(done)](Result<SessionRef> session) {
                   if (alive.expired()) {
@@ -57,7 +58,7 @@ class Client final : public RequestClient {
     coap::Endpoint::Out out;
     const std::uint64_t number = it->second.endpoint.request(what, steady_clock(), rng_, out);
     it->second.waiting.emplace(number, std::move(done));
-    perform(session, std::move(out));
+    perform(session, out);
   }
 
   void close(std::uint64_t session) override {
@@ -77,7 +78,7 @@ class Client final : public RequestClient {
     if (const auto it = peers_.find(id); it != peers_.end()) {
       coap::Endpoint::Out out;
       it->second.endpoint.receive(message, steady_clock(), rng_, out);
-      perform(id, std::move(out));
+      perform(id, out);
     }
   }
 
@@ -85,7 +86,7 @@ class Client final : public RequestClient {
     if (const auto it = peers_.find(id); it != peers_.end()) {
       coap::Endpoint::Out out;
       it->second.endpoint.expire(steady_clock(), rng_, out);
-      perform(id, std::move(out));
+      perform(id, out);
     }
   }
 
@@ -110,7 +111,7 @@ class Client final : public RequestClient {
     }
   }
 
-  void perform(std::uint64_t id, coap::Endpoint::Out out) {
+  void perform(std::uint64_t id, const coap::Endpoint::Out& out) {
     for (const Bytes& datagram : out.datagrams) {
       // A datagram may always be lost: what cannot be sent is sent again, or given up.
       [[maybe_unused]] const Status sent = dtls_->send(id, datagram);

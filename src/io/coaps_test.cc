@@ -15,7 +15,7 @@ class CoapsRig {
     guard.allow_loopback();
     options.listen.dtls = *openssl_dtls_server(dtls_server_options());
     CoapsServer::Handlers handlers;
-    handlers.request = [this](Exchange from, Request request) {
+    handlers.request = [this](Exchange from, const Request& request) {
       asked.push_back(request);
       if (const auto answer = serve(request)) {
         server->reply(from, *answer);

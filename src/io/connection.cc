@@ -231,7 +231,7 @@ void Connection::tell_drained() {
 }
 
 void Connection::receive() {
-  std::array<std::uint8_t, kReadSize> buffer;
+  std::array<std::uint8_t, kReadSize> buffer;  // NOLINT(cppcoreguidelines-pro-type-member-init): written, then read
   for (int i = 0; i < kReadsAtOnce; ++i) {
     if (state_ != State::open || paused_) {
       return;
@@ -314,7 +314,8 @@ void Connection::flush() {
     out_at_ += n;
   }
   if (waiting() == 0) {
-    out_ = {};  // an idle connection holds no buffer
+    wipe(out_);  // it may have been a key
+    out_ = {};   // an idle connection holds no buffer
     out_at_ = 0;
   } else if (out_at_ >= kCompactAt) {
     out_.erase(out_.begin(), out_.begin() + static_cast<std::ptrdiff_t>(out_at_));
@@ -353,7 +354,7 @@ void Connection::linger() {
 }
 
 void Connection::discard() {
-  std::array<std::uint8_t, kReadSize> buffer;
+  std::array<std::uint8_t, kReadSize> buffer;  // NOLINT(cppcoreguidelines-pro-type-member-init): written, then read
   for (int i = 0; i < kReadsAtOnce; ++i) {
     const ssize_t n = recv(fd_, buffer.data(), buffer.size(), 0);
     if (n < 0 && (errno == EAGAIN || errno == EINTR)) {

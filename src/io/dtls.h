@@ -40,6 +40,7 @@ struct DtlsClientOptions {
   PrivateKey key = {};
   std::string psk_identity = {};  // at most 128 bytes
   Secret psk = {};                // at most 256 bytes
+  bool names_anchors = false;     // the server is told their names (RFC 6066 section 6)
   std::size_t mtu = kDtlsMtu;
   Duration retransmit_first{1000};
 };

@@ -99,6 +99,7 @@ class Client final : public DtlsClient {
     DtlsClientOptions options;
     options.trust = what.trust;
     options.anchors = std::move(what.anchors);
+    options.names_anchors = what.names_anchors;
     options.mtu = settings_.mtu;
     options.retransmit_first = settings_.retransmit_first;
     if (what.as) {

@@ -131,7 +131,8 @@ Result<std::shared_ptr<OpenSslDtls>> OpenSslDtls::client(const DtlsClientOptions
   TRY(PeerRules peers, PeerRules::load(options.anchors, verifies, {}));
   TRY(auto out, new_context(DTLS_client_method(), std::move(peers), options.mtu));
   const bool good = set_common(out->ctx, options.mtu, !psk, psk) &&
-                    (options.chain.empty() || set_identity(out->ctx, options.chain, options.key));
+                    (options.chain.empty() || set_identity(out->ctx, options.chain, options.key)) &&
+                    (!options.names_anchors || name_anchors(out->ctx, options.anchors, out->peers.told));
   ERR_clear_error();
   CHECK_OR(good, Error{Fault::internal, "dtls: the client's key and certificates cannot be used"});
   SSL_CTX_set_verify(out->ctx, SSL_VERIFY_PEER, nullptr);

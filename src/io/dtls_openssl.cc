@@ -27,7 +27,7 @@ using BioAddressPtr = std::unique_ptr<BIO_ADDR, Free<BIO_ADDR_free>>;
 
 // What the callbacks of the cookie need to know, while a datagram is looked at.
 struct Listening {
-  Cookies* cookies;
+  Cookies* cookies = nullptr;
   Address from;
   Instant now;
 };

@@ -53,8 +53,8 @@ class DtlsPair {
  public:
   using Filter = std::function<std::vector<Bytes>(Bytes datagram, bool to_server)>;
 
-  explicit DtlsPair(DtlsServerOptions server_options = dtls_server_options(),
-                    DtlsClientOptions client_options = dtls_client_options()) {
+  explicit DtlsPair(const DtlsServerOptions& server_options = dtls_server_options(),
+                    const DtlsClientOptions& client_options = dtls_client_options()) {
     acceptor = (*openssl_dtls_server(server_options))->acceptor();
     client = (*openssl_dtls_client(client_options))->connect("server.example");
     client->start();

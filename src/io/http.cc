@@ -115,19 +115,21 @@ struct HttpRequestParser::Impl final : HttpMessage {
   // Origin form, absolute form (RFC 9112 section 3.2.2), or the "*" of OPTIONS.
   void read_target(std::string_view target) {
     const bool plain = std::ranges::all_of(target, [](char c) { return c > 0x20 && c < 0x7f && c != '#'; });
-    if (!plain || target.empty() || parser.method == HTTP_CONNECT) {
-      refuse(400, "a request target that is not a path");
-    } else if (target.front() == '/' || (target == "*" && parser.method == HTTP_OPTIONS)) {
+    const bool good = plain && !target.empty() && parser.method != HTTP_CONNECT;
+    if (good && (target.front() == '/' || (target == "*" && parser.method == HTTP_OPTIONS))) {
       const std::size_t mark = target.find('?');
       request.path = target.substr(0, mark);
       request.query = mark == std::string_view::npos ? std::string_view{} : target.substr(mark + 1);
-    } else if (auto uri = Uri::parse(target)) {
-      request.host = uri->authority();  // RFC 9112 section 3.2.2: Host is then ignored
-      request.path = uri->path;
-      request.query = uri->query;
-    } else {
-      refuse(400, "a request target that is not a path");
+      return;
     }
+    const auto uri = good ? Uri::parse(target) : Error{Fault::malformed, "target"};
+    if (!uri) {
+      refuse(400, "a request target that is not a path");
+      return;
+    }
+    request.host = uri->authority();  // RFC 9112 section 3.2.2: Host is then ignored
+    request.path = uri->path;
+    request.query = uri->query;
   }
 
   Request request;

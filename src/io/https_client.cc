@@ -135,7 +135,7 @@ class Client final : public HttpsClient, public ConnectionOwner {
 
   // ---- connecting ----
 
-  Result<std::shared_ptr<TlsContext>> context(Open& what) {
+  Result<std::shared_ptr<TlsContext>> context(const Open& what) {
     CHECK_OR(what.to.scheme == "https", Error{Fault::unsupported, "connect: https only"});
     PrivateKey key;
     std::vector<Certificate> chain;
@@ -143,7 +143,7 @@ class Client final : public HttpsClient, public ConnectionOwner {
       TRY(key, keys_(what.as->key_id));
       chain = what.as->chain;
     }
-    return TlsContext::client(what.trust, std::move(what.anchors), chain, key);
+    return TlsContext::client(what.trust, what.anchors, chain, key, what.names_anchors);
   }
 
   void resolved(std::uint64_t id, Result<std::vector<std::string>> found) {

@@ -434,6 +434,7 @@ class Server final : public HttpsServer, public ConnectionOwner {
       bytes.resize(bytes.size() - response.body.size());
     }
     send(p, bytes);
+    wipe(bytes);  // it may be a key
     rest(p);
     keep_alive ? watch(p) : finish(p);
   }

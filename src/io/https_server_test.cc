@@ -213,7 +213,7 @@ TEST(Server, draining_ends_with_the_grace) {
   const auto session = rig.open_anonymous();
   Request r;
   r.path = "/x";
-  rig.client->request((*session)->id, r, [](Result<Response>) {});
+  rig.client->request((*session)->id, r, [](const Result<Response>&) {});
   ASSERT_TRUE(rig.until([&] { return rig.exchanges.size() == 1; }));
   bool done = false;
   rig.server->drain(Duration(50), [&] { done = true; });

@@ -78,7 +78,7 @@ class Rig {
  public:
   using Answer = std::function<std::optional<Response>(Exchange, const Request&)>;
 
-  explicit Rig(TlsServerOptions tls = pki().server_options(), HttpsServerOptions options = {},
+  explicit Rig(const TlsServerOptions& tls = pki().server_options(), HttpsServerOptions options = {},
                HttpsClientOptions client_options = {}) {
     guard.allow_loopback();
     options.tls = *TlsContext::server(tls);
@@ -151,7 +151,7 @@ class Rig {
  private:
   void start(HttpsServerOptions options, HttpsClientOptions client_options) {
     HttpsServer::Handlers handlers;
-    handlers.request = [this](Exchange e, Request r) {
+    handlers.request = [this](Exchange e, const Request& r) {
       exchanges.push_back(e);
       requests.push_back(r);
       if (const auto response = answer(e, r)) {

@@ -21,7 +21,7 @@ std::string logged(bool json, LogLevel least, LogLevel level, std::string_view e
 
 TEST(Log, a_line_is_one_json_object_whatever_the_value_is) {
   for (const std::string_view value :
-       {std::string_view("plain"), std::string_view("a\"b\\c\nd\r\x1b[31m\x7f\0e", 17),
+       {std::string_view("plain"), std::string_view("a\"b\\c\nd\r\x1b[31m\x7f\0e", 16),
         std::string_view("\xc3\xa9\xe2\x82\xac"), std::string_view("\xff\xc0\x80\xed\xa0\x80\xf5\xe2\x82"),
         std::string_view("")}) {
     const std::string line = logged(true, LogLevel::info, LogLevel::warning, "x.y", value);

@@ -41,7 +41,7 @@ class Raw {
   std::size_t send(std::string_view words) const { return send(view(words)); }
   // Reads what is there; true once the server has closed.
   bool read() {
-    std::array<char, 64 * 1024> buffer;
+    std::array<char, 64 * 1024> buffer{};
     while (true) {
       const ssize_t n = recv(fd_, buffer.data(), buffer.size(), 0);
       if (n <= 0) {

@@ -41,7 +41,7 @@ Result<std::vector<std::string>> look_up(const std::string& host, int flags) {
 // Where the helper threads leave their answers. They may outlive the resolver, which then has taken its loop away.
 struct Resolver::Desk {
   std::mutex mutex;
-  Loop* loop;  // null once nobody waits
+  Loop* loop = nullptr;  // null once nobody waits
   int lookups = 0;
 
   void leave(Done done, Result<std::vector<std::string>> answer, int finished) {

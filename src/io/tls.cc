@@ -83,13 +83,15 @@ Result<std::shared_ptr<TlsContext>> TlsContext::server(const TlsServerOptions& o
   return out;
 }
 
-Result<std::shared_ptr<TlsContext>> TlsContext::client(Trust trust, std::vector<Certificate> anchors,
-                                                       const std::vector<Certificate>& chain, const PrivateKey& key) {
-  TRY(PeerRules peers, PeerRules::load(std::move(anchors), trust == Trust::anchors, {}));
+Result<std::shared_ptr<TlsContext>> TlsContext::client(Trust trust, const std::vector<Certificate>& anchors,
+                                                       const std::vector<Certificate>& chain, const PrivateKey& key,
+                                                       bool names_anchors) {
+  TRY(PeerRules peers, PeerRules::load(anchors, trust == Trust::anchors, {}));
   SSL_CTX* ctx = SSL_CTX_new(TLS_client_method());
   CHECK_OR(ctx != nullptr, Error{Fault::internal, "tls: no context"});
   std::shared_ptr<TlsContext> out(new TlsContext(ctx, std::move(peers)));
-  const bool good = set_common(ctx) && (chain.empty() || set_identity(ctx, chain, key));
+  const bool good = set_common(ctx) && (chain.empty() || set_identity(ctx, chain, key)) &&
+                    (!names_anchors || name_anchors(ctx, anchors, out->peers_.told));
   ERR_clear_error();
   CHECK_OR(good, Error{Fault::internal, "tls: the client's key and certificates cannot be used"});
   SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER, nullptr);

@@ -31,9 +31,11 @@ class TlsContext {
  public:
   // Errors: internal (OpenSSL refuses the key, the chain, or the two together).
   static Result<std::shared_ptr<TlsContext>> server(const TlsServerOptions& options);
-  // For one outgoing connection. `key` belongs to `chain`; with an empty chain no certificate is presented.
-  static Result<std::shared_ptr<TlsContext>> client(Trust trust, std::vector<Certificate> anchors,
-                                                    const std::vector<Certificate>& chain, const PrivateKey& key);
+  // For one outgoing connection. `key` belongs to `chain`; with an empty chain no certificate is presented. The server
+  // is told the names of the anchors if `names_anchors` says so.
+  static Result<std::shared_ptr<TlsContext>> client(Trust trust, const std::vector<Certificate>& anchors,
+                                                    const std::vector<Certificate>& chain, const PrivateKey& key,
+                                                    bool names_anchors = false);
   TlsContext(const TlsContext&) = delete;
   TlsContext& operator=(const TlsContext&) = delete;
   ~TlsContext();

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cassert>
 
+#include "base/reader.h"
 #include "crypto/openssl_bridge.h"
 #include "io/loop.h"
 
@@ -13,6 +14,7 @@ namespace imprint::io {
 namespace {
 
 constexpr int kMaxPeerChain = 10;
+constexpr std::size_t kMostTold = 16 * 1024;  // of trusted_ca_keys, in bytes
 
 int check_index() {
   static const int index = SSL_get_ex_new_index(0, nullptr, nullptr, nullptr, nullptr);
@@ -130,6 +132,45 @@ Result<PeerRules> PeerRules::load(std::vector<Certificate> anchors, bool verifie
 
 void check_peers(ssl_ctx_st* ctx, const PeerRules& rules) {
   SSL_CTX_set_cert_verify_callback(ctx, on_peer_chain, const_cast<PeerRules*>(&rules));
+}
+
+bool name_anchors(ssl_ctx_st* ctx, const std::vector<Certificate>& anchors, Bytes& told) {
+  // TrustedAuthorities: each with its type (2: x509_name) and its name, lengths in two bytes before name and list.
+  Writer list;
+  std::unique_ptr<STACK_OF(X509_NAME),
+                  decltype([](STACK_OF(X509_NAME) * s) { sk_X509_NAME_pop_free(s, X509_NAME_free); })>
+      names(sk_X509_NAME_new_null());
+  for (const Certificate& anchor : anchors) {
+    constexpr std::uint8_t kX509Name = 2;
+    const Bytes& name = anchor.subject.der;
+    const std::uint8_t* in = name.data();
+    X509_NAME* const parsed = d2i_X509_NAME(nullptr, &in, static_cast<long>(name.size()));
+    if (parsed == nullptr || !names || sk_X509_NAME_push(names.get(), parsed) == 0) {
+      X509_NAME_free(parsed);
+      return false;
+    }
+    list.u8(kX509Name);
+    list.u16(static_cast<std::uint16_t>(name.size()));
+    list.bytes(name);
+  }
+  Writer all;
+  all.u16(static_cast<std::uint16_t>(list.out().size()));
+  all.bytes(list.out());
+  told = all.out();
+  const auto add = [](SSL*, unsigned, unsigned, const unsigned char** out, std::size_t* size, X509*, std::size_t, int*,
+                      void* from) {
+    const Bytes& what = *static_cast<const Bytes*>(from);
+    *out = what.data();
+    *size = what.size();
+    return 1;
+  };
+  const auto ignore = [](SSL*, unsigned, unsigned, const unsigned char*, std::size_t, X509*, std::size_t, int*, void*) {
+    return 1;  // the server says that it chose by it
+  };
+  SSL_CTX_set0_CA_list(ctx, names.release());
+  return told.size() <= kMostTold &&
+         SSL_CTX_add_custom_ext(ctx, TLSEXT_TYPE_trusted_ca_keys, SSL_EXT_CLIENT_HELLO | SSL_EXT_TLS1_2_SERVER_HELLO,
+                                add, nullptr, &told, ignore, nullptr) == 1;
 }
 
 bool set_identity(ssl_ctx_st* ctx, const std::vector<Certificate>& chain, const PrivateKey& key) {

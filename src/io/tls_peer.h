@@ -26,6 +26,7 @@ struct PeerRules {
   std::shared_ptr<const Anchors> anchors;
   bool verifies = true;
   std::vector<Certificate> expired_counts_below;  // see TlsServerOptions
+  Bytes told;                                     // see name_anchors()
 };
 
 // Has all handshakes of this context judge their peers by these rules, which must live as long as it does.
@@ -33,6 +34,11 @@ void check_peers(ssl_ctx_st* ctx, const PeerRules& rules);
 
 // Presents this chain (own certificate first). False: OpenSSL refuses the key, the chain, or the two together.
 bool set_identity(ssl_ctx_st* ctx, const std::vector<Certificate>& chain, const PrivateKey& key);
+
+// Tells servers by which CAs they will be judged, so that they can choose among their chains: trusted_ca_keys on
+// TLS 1.2 (RFC 6066 section 6; the names of the CAs), certificate_authorities on TLS 1.3 (RFC 8446 section 4.2.4).
+// `told` keeps what is sent and must live as long as the context. False: OpenSSL refuses it.
+bool name_anchors(ssl_ctx_st* ctx, const std::vector<Certificate>& anchors, Bytes& told);
 
 // What a handshake finds out about the peer. The path is verified once, here, and its proof goes into the Session.
 struct PeerCheck {

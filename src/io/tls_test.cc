@@ -7,6 +7,7 @@
 
 #include "io/connection.h"
 #include "io/io_test.h"
+#include "io/tls_peer.h"
 
 namespace imprint::io {
 namespace {
@@ -293,6 +294,66 @@ TEST(Tls, old_versions_weak_suites_and_1_2_where_it_is_not_allowed_are_refused) 
   EXPECT_FALSE(twelve.ask(modern));
   EXPECT_EQ(rig.handshake_failures.size(), 2U);
   EXPECT_EQ(modern.handshake_failures.size(), 1U);
+}
+
+// What OpenSSL, as a server, reads in the hello of a client of ours.
+struct ReadHello {
+  Bytes trusted_ca_keys;
+  std::vector<std::string> authorities;  // certificate_authorities of TLS 1.3
+
+  ReadHello(SSL_CTX* client, int version) {
+    SSL_CTX* const server = SSL_CTX_new(TLS_server_method());
+    SSL_CTX_set_max_proto_version(server, version);
+    EXPECT_TRUE(set_identity(server, {pki().server.certificate}, pki().server.key));
+    SSL_CTX_add_custom_ext(server, TLSEXT_TYPE_trusted_ca_keys, SSL_EXT_CLIENT_HELLO, nullptr, nullptr, nullptr, read,
+                           this);
+    SSL *const ours = SSL_new(client), *const theirs = SSL_new(server);
+    BIO *a = nullptr, *b = nullptr;
+    BIO_new_bio_pair(&a, 0, &b, 0);
+    SSL_set_bio(ours, a, a);
+    SSL_set_bio(theirs, b, b);
+    SSL_set_connect_state(ours);
+    SSL_set_accept_state(theirs);
+    PeerCheck check;
+    watch_peer(ours, &check);
+    for (int i = 0; i < 8; ++i) {
+      SSL_do_handshake(ours);
+      SSL_do_handshake(theirs);
+    }
+    EXPECT_EQ(SSL_is_init_finished(theirs), 1);
+    const STACK_OF(X509_NAME)* const names = SSL_get0_peer_CA_list(theirs);
+    for (int i = 0; i < sk_X509_NAME_num(names); ++i) {
+      std::array<char, 256> text{};
+      authorities.emplace_back(X509_NAME_oneline(sk_X509_NAME_value(names, i), text.data(), text.size()));
+    }
+    SSL_free(ours);
+    SSL_free(theirs);
+    SSL_CTX_free(server);
+  }
+  static int read(SSL*, unsigned, unsigned, const unsigned char* content, std::size_t size, X509*, std::size_t, int*,
+                  void* self) {
+    static_cast<ReadHello*>(self)->trusted_ca_keys = to_bytes({content, size});
+    return 1;
+  }
+};
+
+TEST(Tls, a_server_is_told_by_which_ca_it_will_be_judged) {
+  const auto named = TlsContext::client(Trust::anchors, {pki().ca.certificate}, {}, {}, true);
+  const auto silent = TlsContext::client(Trust::anchors, {pki().ca.certificate}, {}, {});
+  ASSERT_TRUE(named && silent);
+  const Bytes& name = pki().ca.certificate.subject.der;
+  const auto length = static_cast<std::uint8_t>(name.size());
+  Bytes wanted{0, static_cast<std::uint8_t>(length + 3), 2, 0, length};  // RFC 6066 section 6: x509_name
+  wanted.insert(wanted.end(), name.begin(), name.end());
+  EXPECT_EQ(ReadHello((*named)->get(), TLS1_2_VERSION).trusted_ca_keys, wanted);
+  const ReadHello modern((*named)->get(), TLS1_3_VERSION);
+  ASSERT_EQ(modern.authorities.size(), 1U);
+  EXPECT_EQ(modern.authorities.front(), "/" + pki().ca.certificate.subject.text);
+  for (const int version : {TLS1_2_VERSION, TLS1_3_VERSION}) {
+    const ReadHello nothing((*silent)->get(), version);
+    EXPECT_TRUE(nothing.trusted_ca_keys.empty());
+    EXPECT_TRUE(nothing.authorities.empty());
+  }
 }
 
 }  // namespace

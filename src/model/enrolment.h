@@ -27,7 +27,7 @@ class Application {
       : what_(std::move(keyless)) {}
   const CertificateRequest& operator*() const {
     const auto* const held = possession();
-    return held != nullptr ? **held : std::get_if<KeylessRequest>(&what_)->request;
+    return held != nullptr ? **held : std::get<KeylessRequest>(what_).request;
   }
   const CertificateRequest* operator->() const { return &**this; }
   // The proof that the applicant holds the key; null where the owner makes it.

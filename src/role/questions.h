@@ -21,11 +21,18 @@ struct MakeKey {
   KeyType type = KeyType::p256;
 };
 
-// Make and sign a certification request (PKCS#10, DER) with the named key.
+// What ties a Full PKI Request to its answer, and who signs it: a certificate's key, or the request's own.
+struct FullPki {
+  Bytes transaction, nonce;
+  std::optional<Credential> by;
+};
+
+// Make and sign a certification request (PKCS#10, DER) with the named key; in a Full PKI Request if `full` is there.
 struct SignRequest {
   using Answer = Bytes;
   std::string key_id;
   RequestTemplate what;
+  std::optional<FullPki> full = std::nullopt;
 };
 
 // Show a CA certificate's fingerprint to a person, or hold it against the one given beforehand.

@@ -33,6 +33,7 @@ struct Session {
   Bytes channel_binding;  // tls-unique on TLS 1.2 (RFC 5929 section 3.1), tls-exporter on TLS 1.3 (RFC 9266 section 2)
   std::string protocol;   // "TLSv1.3", for people
   std::string psk_identity = {};  // identity of a pre-shared key that the peer has proven; empty: none
+  bool by_message = false;  // `proven` stands on a signed message that is linked to this channel, not the handshake
   bool operator==(const Session&) const = default;
 };
 using SessionRef = std::shared_ptr<const Session>;

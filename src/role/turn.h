@@ -61,6 +61,7 @@ struct Open {
   Trust trust = Trust::anchors;
   std::vector<Certificate> anchors;
   std::optional<Credential> as;
+  bool names_anchors = false;  // the server is told by which CAs it will be judged
 };
 struct Close {
   std::uint64_t session = 0;
@@ -106,7 +107,7 @@ class TurnOf<Asks<Q...>, Records<R...>, Facts<F...>> {
   Instant now() const { return now_; }
   template <std::size_t N>
   std::array<std::uint8_t, N> random() {
-    std::array<std::uint8_t, N> out;
+    std::array<std::uint8_t, N> out{};
     rng_.fill(out);
     return out;
   }
@@ -119,8 +120,9 @@ class TurnOf<Asks<Q...>, Records<R...>, Facts<F...>> {
     return {next_++};
   }
   // Opens a connection. `anchors` are those that the peer's chain must reach; with Trust::provisional they are ignored.
-  Ticket<SessionRef> open(Uri to, Trust trust, std::vector<Certificate> anchors, std::optional<Credential> as) {
-    leave(Open{next_, std::move(to), trust, std::move(anchors), std::move(as)});
+  Ticket<SessionRef> open(Uri to, Trust trust, std::vector<Certificate> anchors, std::optional<Credential> as,
+                          bool names_anchors = false) {
+    leave(Open{next_, std::move(to), trust, std::move(anchors), std::move(as), names_anchors});
     return {next_++};
   }
   void close(const Session& session) { leave(Close{session.id}); }

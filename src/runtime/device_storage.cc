@@ -12,6 +12,7 @@
 
 #include "crypto/random.h"
 #include "io/file.h"
+#include "io/key_file.h"
 #include "runtime/rules.h"
 
 namespace imprint {
@@ -19,7 +20,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::array<std::string_view, 4> kNames{"key.pem", "cert.pem", "chain.pem", "anchors.pem"};
+// key.uri in place of key.pem: where the key is, if that is a token.
+constexpr std::array<std::string_view, 5> kNames{"key.pem", "key.uri", "cert.pem", "chain.pem", "anchors.pem"};
 constexpr std::array<std::string_view, 3> kPendingNames{"key.pem", "asked", "given.pem"};
 constexpr std::string_view kTemporary = ".new";  // what io::write_file() and swap_link() append
 constexpr std::string_view kCurrent = "current";
@@ -33,7 +35,7 @@ constexpr std::size_t kIdBytes = 8;
 
 std::string fresh_id() {
   SystemRng rng;
-  std::array<std::uint8_t, kIdBytes> id;
+  std::array<std::uint8_t, kIdBytes> id{};
   rng.fill(id);
   return hex(id);
 }
@@ -63,6 +65,25 @@ Result<PrivateKey> read_key(const std::string& path) {
   return PrivateKey::parse_pem(secret);
 }
 
+// The key of an installation: its file, or the one in a token that its file names.
+Result<PrivateKey> read_installed_key(const std::string& folder) {
+  std::error_code ignored;
+  if (!fs::exists(folder + "/key.uri", ignored)) {
+    return read_key(folder + "/key.pem");
+  }
+  TRY(const Bytes content, io::read_file(folder + "/key.uri", 8192));
+  const std::string_view uri = as_text(content);
+  return io::load_key(std::string(uri.substr(0, uri.find_last_not_of('\n') + 1)));
+}
+
+Status write_installed_key(const std::string& folder, const PrivateKey& key) {
+  if (in_token(key)) {
+    return io::write_file(folder + "/key.uri", view(key_uri(key) + "\n"));
+  }
+  TRY(const Secret pem, key.to_pem());
+  return io::write_file(folder + "/key.pem", pem.expose());
+}
+
 // Our links lead to the current generation and through it, and nowhere else. Whatever else bears one of their names is
 // somebody else's.
 bool is_foreign(const std::string& folder, std::string_view name) {
@@ -84,14 +105,15 @@ bool is_foreign(const std::string& folder, std::string_view name) {
 std::optional<std::string> stranger_in(const std::string& root, const std::string& folder,
                                        std::span<const std::string_view> names) {
   std::error_code none;
-  const fs::file_status status = fs::symlink_status(root + "/" + folder, none);
+  const std::string at = root + "/" + folder;
+  const fs::file_status status = fs::symlink_status(at, none);
   if (!fs::exists(status)) {
     return std::nullopt;
   }
   if (!fs::is_directory(status)) {
     return folder;
   }
-  for (const auto& entry : fs::directory_iterator(root + "/" + folder, none)) {
+  for (const auto& entry : fs::directory_iterator(at, none)) {
     const std::string name = entry.path().filename().string();
     std::string_view finished = name;
     if (finished.ends_with(kTemporary)) {
@@ -107,14 +129,15 @@ std::optional<std::string> stranger_in(const std::string& root, const std::strin
 std::optional<std::string> stranger_in_generations(const std::string& root) {
   const std::string folder(kGenerations);
   std::error_code none;
-  const fs::file_status status = fs::symlink_status(root + "/" + folder, none);
+  const std::string at = root + "/" + folder;
+  const fs::file_status status = fs::symlink_status(at, none);
   if (fs::exists(status) && !fs::is_directory(status)) {
     return folder;
   }
-  for (const auto& entry : fs::directory_iterator(root + "/" + folder, none)) {
+  for (const auto& entry : fs::directory_iterator(at, none)) {
     const std::string path = folder + "/" + entry.path().filename().string();
     const bool ours = is_id(entry.path().filename().string()) && fs::is_directory(entry.symlink_status(none));
-    const auto stranger = ours ? stranger_in(root, path, kNames) : std::optional(path);
+    auto stranger = ours ? stranger_in(root, path, kNames) : std::optional(path);
     if (stranger) {
       return stranger;
     }
@@ -258,7 +281,7 @@ Result<PrivateKey> FolderStorage::key(const std::string& id) {
     return read_key(folder_ + "/" + std::string(kGivenKey));
   }
   CHECK_OR(id == "current", Error{Fault::internal, "key: unknown id"});
-  return read_key(folder_ + "/key.pem");
+  return read_installed_key(folder_);
 }
 
 Status FolderStorage::save(const est::Asked& record) {
@@ -269,26 +292,31 @@ Status FolderStorage::save(const est::Asked& record) {
 
 Status FolderStorage::save(const est::Installed& record) {
   TRY(const PrivateKey own_key, key(record.key.id));
-  TRY(const Secret pem, own_key.to_pem());
   const std::string generation = std::string(kGenerations) + "/" + fresh_id();
   const std::string target = folder_ + "/" + generation;
   TRY(Ok{}, io::make_folder(target));
   std::vector<Certificate> chain{record.certificate};
   chain.insert(chain.end(), record.via.begin(), record.via.end());
-  TRY(Ok{}, io::write_file(target + "/key.pem", pem.expose()));
+  TRY(Ok{}, write_installed_key(target, own_key));
   TRY(Ok{}, io::write_file(target + "/cert.pem", view(to_pem(record.certificate))));
   TRY(Ok{}, io::write_file(target + "/chain.pem", view(pem_of(chain))));
   TRY(Ok{}, io::write_file(target + "/anchors.pem", view(pem_of(record.anchors))));
   TRY(Ok{}, io::sync_folder(folder_ + "/" + std::string(kGenerations)));
   TRY(Ok{}, io::sync_folder(folder_));
   std::error_code ignored;
+  std::vector<std::string> unused;
   for (const std::string_view name : kNames) {  // the first time these lead nowhere yet
     CHECK_OR(!is_foreign(folder_, name), Error{Fault::conflict, kForeignFile});
-    if (!fs::is_symlink(folder_ + "/" + std::string(name), ignored)) {
+    if (!fs::exists(target + "/" + std::string(name), ignored)) {
+      unused.push_back(folder_ + "/" + std::string(name));  // the key is in a token now, or no longer
+    } else if (!fs::is_symlink(folder_ + "/" + std::string(name), ignored)) {
       TRY(Ok{}, swap_link(folder_, name, std::string(kCurrent) + "/" + std::string(name)));
     }
   }
   TRY(Ok{}, swap_link(folder_, kCurrent, generation));  // the moment at which all four files change
+  for (const std::string& link : unused) {
+    ::unlink(link.c_str());
+  }
   remove_ours(folder_ + "/" + std::string(kPending), kPendingNames);
   std::vector<std::string> former;  // with what a power cut left half written
   for (const auto& entry : fs::directory_iterator(folder_ + "/" + std::string(kGenerations), ignored)) {
@@ -332,7 +360,7 @@ Result<std::optional<est::Installed>> FolderStorage::installed() {
     return std::optional<est::Installed>{};
   }
   const std::string current = folder_ + "/" + std::string(kCurrent);
-  TRY(const PrivateKey own_key, read_key(current + "/key.pem"));
+  TRY(const PrivateKey own_key, read_installed_key(current));
   TRY(std::vector<Certificate> chain, read_certificates(current + "/chain.pem"));
   TRY(std::vector<Certificate> anchors, read_certificates(current + "/anchors.pem"));
   CHECK_OR(!chain.empty(), Error{Fault::malformed, "folder: chain.pem"});

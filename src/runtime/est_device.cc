@@ -1,5 +1,6 @@
 #include "runtime/est_device.h"
 
+#include "proto/est/fullcmc.h"
 #include "runtime/engine.h"
 #include "runtime/est_words.h"
 
@@ -65,7 +66,7 @@ class EstDevice::World {
       engine_.feed(Done<Response>{{ticket}, std::move(answer)});
     });
   }
-  void perform(Open open) {
+  void perform(const Open& open) {
     recorder_->run().counts.connections += 1;
     client_->open(open, [this, ticket = open.ticket, own = open.as.has_value()](Result<SessionRef> session) {
       if (session) {
@@ -87,8 +88,7 @@ class EstDevice::World {
   }
   void perform(const Ask<SignRequest>& ask) {
     recorder_->run().counts.public_key_operations += 1;
-    const auto key = storage_.key(ask.question.key_id);
-    engine_.feed(Done<Bytes>{{ask.ticket}, key ? make_request(*key, ask.question.what) : Result<Bytes>(key.error())});
+    engine_.feed(Done<Bytes>{{ask.ticket}, sign(ask.question)});
   }
   void perform(const Ask<OpenEnvelope>& ask) {
     recorder_->run().counts.public_key_operations += plan_->wrap && !plan_->wrap->shared ? 1 : 0;
@@ -110,6 +110,20 @@ class EstDevice::World {
   template <class R>
   void keep(Save<R> save, const std::function<void(Status)>& done) {
     done(storage_.save(save.record));
+  }
+
+  Result<Bytes> sign(const SignRequest& question) {
+    TRY(const PrivateKey key, storage_.key(question.key_id));
+    if (!question.full) {
+      return make_request(key, question.what);
+    }
+    std::optional<Signer> by;
+    if (question.full->by) {
+      TRY(PrivateKey own, storage_.key(question.full->by->key_id));
+      by = Signer{std::move(own), question.full->by->chain};
+    }
+    recorder_->run().counts.public_key_operations += 1;
+    return est::make_full_request(key, question.what, {question.full->transaction, question.full->nonce}, by);
   }
 
   void acted() {

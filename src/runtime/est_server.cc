@@ -61,11 +61,13 @@ std::string mode_of(const est::Server::GenerateKey& m) {
 class EstServer::Conversation : public std::enable_shared_from_this<Conversation> {
  public:
   // An enrolment is told to the journal; a GET is not an onboarding. `proven`: the asker's certificate was verified.
-  Conversation(EstServer& server, Exchange from, Request asked, std::string mode, bool enrolment, bool proven)
+  Conversation(EstServer& server, Exchange from, Request asked, std::optional<est::FullExchange> full, std::string mode,
+               bool enrolment, bool proven)
       : server_(server),
         site_(server.site_),
         from_(from),
         asked_(std::move(asked)),
+        full_(std::move(full)),
         recorder_("est", std::move(mode), "server", server.schedule_.now(), server.rng_,
                   enrolment ? &server.journal_ : nullptr),
         engine_(est::Server(std::shared_ptr<const est::ServerConfig>(site_, &site_->est)), *this, est::Server::Idle{}) {
@@ -82,7 +84,7 @@ class EstServer::Conversation : public std::enable_shared_from_this<Conversation
   void perform(const Reply& reply) {
     recorder_.count_request(size_of(reply.what), 0);
     result_of(reply.what.status);
-    server_.reply(reply.to, reply.what, asked_);
+    server_.reply(reply.to, reply.what, asked_, full_);
   }
   void perform(const Learn& learn) { recorder_.learned(learn.change); }
   void perform(Ask<Admit> ask) {
@@ -103,13 +105,17 @@ class EstServer::Conversation : public std::enable_shared_from_this<Conversation
     feed(Done<Decision>{{ask.ticket}, std::move(answer)});
   }
   void perform(const Ask<MakeKeyFor>& ask) {
-    auto made = site::make_key_for(ask.question.delivery, {site_->key_signer, {site_->ca.key, site_->ca.chain()}});
+    std::vector<Signer> signers{site_->key_signer};
+    if (!site_->signer) {  // this loop waits for no token
+      signers.push_back({site_->ca.key, site_->ca.chain()});
+    }
+    auto made = site::make_key_for(ask.question.delivery, signers);
     if (!made) {
       trouble_ = made.error();
     }
     feed(Done<MadeKey>{{ask.ticket}, std::move(made)});
   }
-  void perform(Ask<Issue> ask) {
+  void perform(const Ask<Issue>& ask) {
     if (!site_->signer) {
       signed_by_ca(ask.ticket, site::issue(site_->ca, ask.question.grant, now(), rng()));
       return;
@@ -169,7 +175,10 @@ class EstServer::Conversation : public std::enable_shared_from_this<Conversation
                                                   : std::string();
     recorder_.failed(state_name<est::Server>(engine_.state()), error, who, now());
     result_ = "refused";
-    server_.reply(from_, est::wire_error(error), asked_);
+    if (full_) {
+      est::blame(*full_, error);
+    }
+    server_.reply(from_, est::wire_error(error), asked_, full_);
     finish();
   }
   void broken(const Error& error) {
@@ -178,7 +187,7 @@ class EstServer::Conversation : public std::enable_shared_from_this<Conversation
     // Without a rule it is the store's trouble, or another request with the same key or token got there first: the
     // client may simply ask again and get its answer.
     const Error told = error.rule != nullptr ? error : Error{Fault::unreachable, est::kSignerSilent};
-    server_.reply(from_, est::wire_error(told), asked_);
+    server_.reply(from_, est::wire_error(told), asked_, full_);
     finish();
   }
 
@@ -242,7 +251,8 @@ class EstServer::Conversation : public std::enable_shared_from_this<Conversation
   EstServer& server_;
   std::shared_ptr<const EstSite> site_;
   Exchange from_;
-  Request asked_;  // without its body: for the form of the answer
+  Request asked_;                          // without its body: for the form of the answer
+  std::optional<est::FullExchange> full_;  // the answer goes in an envelope
   std::optional<Decision> decision_;
   std::optional<Error> trouble_;  // of the store or the CA
   std::string issued_;            // the certificate, in words, once it is to be recorded
@@ -268,7 +278,8 @@ io::HttpsServer::Handlers EstServer::handlers() {
 
 Status EstServer::listen(io::Loop& loop, io::HttpsServerOptions options) {
   TRY(auto https, io::HttpsServer::listen(loop, std::move(options), handlers()));
-  attach(std::move(https));
+  https_ = https.get();
+  attach(std::move(https), Binding::https);
   return Ok{};
 }
 
@@ -278,13 +289,13 @@ Status EstServer::listen(io::Loop& loop, io::CoapsServerOptions options) {
   handlers.gone = [this](Exchange from) { gone(from); };
   TRY(auto coaps, io::CoapsServer::listen(loop, rng_, std::move(options), std::move(handlers)));
   coaps_ = coaps.get();
-  front_ = std::move(coaps);
+  attach(std::move(coaps), Binding::coaps);
   return Ok{};
 }
 
-void EstServer::attach(std::unique_ptr<io::HttpsServer> https) {
-  https_ = https.get();
-  front_ = std::move(https);
+void EstServer::attach(std::unique_ptr<io::RequestServer> front, Binding binding) {
+  front_ = std::move(front);
+  binding_ = binding;
 }
 
 void EstServer::halt() {
@@ -302,9 +313,9 @@ void EstServer::take(Exchange from, Request request) {
     front_->reply(from, *open_to_all);
     return;
   }
-  auto message = parse(from, request);
+  auto [full, message] = parse(from, request);
   if (!message) {
-    reply(from, est::wire_error(message.error()), request);
+    reply(from, est::wire_error(message.error()), request, full);
     return;
   }
   request.body.clear();
@@ -313,7 +324,7 @@ void EstServer::take(Exchange from, Request request) {
   const auto* generate = std::get_if<est::Server::GenerateKey>(&*message);
   const SessionRef session = enrol != nullptr ? enrol->session : generate != nullptr ? generate->session : nullptr;
   std::string mode = enrol != nullptr ? mode_of(*enrol) : generate != nullptr ? mode_of(*generate) : "question";
-  auto conversation = std::make_shared<Conversation>(*this, from, std::move(request), std::move(mode),
+  auto conversation = std::make_shared<Conversation>(*this, from, std::move(request), std::move(full), std::move(mode),
                                                      session != nullptr, session && session->proven.has_value());
   conversations_.emplace(from.id, conversation);
   std::visit([&](auto&& m) { conversation->feed(std::forward<decltype(m)>(m)); }, *std::move(message));
@@ -321,20 +332,45 @@ void EstServer::take(Exchange from, Request request) {
 
 // What is no EST, and no secret: the revocation list, and what CoAP calls discovery.
 std::optional<Response> EstServer::public_answer(const Request& request) const {
-  if (coaps_ != nullptr) {
-    return request.path == kDiscoveryPath ? std::optional(est::discovery(request)) : std::nullopt;
+  if (binding_ == Binding::coaps) {
+    return request.path == kDiscoveryPath ? std::optional(est::discovery(request, site_->est)) : std::nullopt;
   }
   const bool list = request.method == Method::get && request.path == kRevocationListPath;
   return list ? std::optional(Response{200, "application/pkix-crl", site_->revocation_list}) : std::nullopt;
 }
 
-Result<est::ServerMessage> EstServer::parse(Exchange from, const Request& request) const {
-  return coaps_ != nullptr ? est::parse_coap_request(from, request, site_->est)
-                           : est::parse_request(from, request, site_->est);
+est::HttpRequest EstServer::parse(Exchange from, const Request& request) const {
+  if (binding_ == Binding::coaps) {
+    return {std::nullopt, est::parse_coap_request(from, request, site_->est)};
+  }
+  return est::parse_http_request(from, request, site_->est, schedule_.now(), answerer().key.operator bool());
 }
 
-void EstServer::reply(Exchange to, const Response& answer, const Request& asked) {
-  front_->reply(to, coaps_ != nullptr ? est::to_coap(answer, asked) : est::to_http(answer, asked));
+void EstServer::reply(Exchange to, const Response& answer, const Request& asked,
+                      const std::optional<est::FullExchange>& full) {
+  Response out = est::wants_envelope(full, answer) ? in_envelope(*full, answer) : answer;
+  out = binding_ == Binding::coaps ? est::to_coap(out, asked) : est::to_http(out, asked);
+  front_->reply(to, out);
+  wipe(out.body);  // it may be a key
+}
+
+// Who of us can sign CMS; without a key if nobody can.
+Signer EstServer::answerer() const {
+  const Signer ca =
+      site_->signer ? Signer{} : Signer{site_->ca.key, site_->ca.chain()};  // this loop waits for no token
+  for (const Signer& one : {site_->key_signer, ca}) {
+    if (one.key && signs_cms(one.key.public_key().type)) {
+      return one;
+    }
+  }
+  return {};
+}
+
+Response EstServer::in_envelope(const est::FullExchange& full, const Response& answer) {
+  std::array<std::uint8_t, 16> nonce{};
+  rng_.fill(nonce);
+  auto out = est::to_full_response(full, answer, answerer(), nonce, schedule_.now());
+  return out ? *std::move(out) : est::wire_error(out.error());
 }
 
 void EstServer::gone(Exchange from) {

@@ -8,6 +8,7 @@
 #include "io/coaps_server.h"
 #include "io/https_server.h"
 #include "proto/est/coap.h"
+#include "proto/est/fullcmc.h"
 #include "runtime/recorder.h"
 #include "site/ca.h"
 #include "site/policy.h"
@@ -40,7 +41,8 @@ class EstServer {
   Status listen(io::Loop& loop, io::CoapsServerOptions options);
   // Over anything that calls these handlers and takes the replies: the simulator's links.
   io::HttpsServer::Handlers handlers();
-  void attach(std::unique_ptr<io::HttpsServer> https);
+  enum class Binding : std::uint8_t { https, coaps };
+  void attach(std::unique_ptr<io::RequestServer> front, Binding binding);
   std::uint16_t port() const;
   // On the loop's thread: later requests see this.
   void set_site(std::shared_ptr<const EstSite> site) { site_ = std::move(site); }
@@ -59,8 +61,10 @@ class EstServer {
   class Conversation;
   void take(Exchange from, Request request);
   std::optional<Response> public_answer(const Request& request) const;
-  Result<est::ServerMessage> parse(Exchange from, const Request& request) const;
-  void reply(Exchange to, const Response& answer, const Request& asked);
+  est::HttpRequest parse(Exchange from, const Request& request) const;
+  void reply(Exchange to, const Response& answer, const Request& asked, const std::optional<est::FullExchange>& full);
+  Signer answerer() const;
+  Response in_envelope(const est::FullExchange& full, const Response& answer);
   void gone(Exchange from);
   void finished(std::uint64_t exchange);
 
@@ -70,7 +74,8 @@ class EstServer {
   Journal& journal_;
   std::shared_ptr<const EstSite> site_;
   std::unique_ptr<io::RequestServer> front_;
-  io::HttpsServer* https_ = nullptr;  // front_, if it is one
+  Binding binding_ = Binding::https;
+  io::HttpsServer* https_ = nullptr;  // front_, if it is one, over a socket
   io::CoapsServer* coaps_ = nullptr;  // the same
   std::unordered_map<std::uint64_t, std::shared_ptr<Conversation>> conversations_;
   std::function<void()> acted_;

@@ -68,6 +68,9 @@ struct InWords {
     return "the CA's fingerprint has to be compared before anything else";
   }
   std::string operator()(const est::Client::Fetching& s) const { return server_words(*s.tls) + "; asks for cacerts"; }
+  std::string operator()(const est::Client::Finding& s) const {
+    return server_words(*s.tls) + "; has no EST at the usual path; asks where it has it";
+  }
   std::string operator()(const est::Client::Wishing& s) const {
     return "cacerts: " + anchors_words(s.p.anchors.size()) + " of the owner; asks for csrattrs";
   }
@@ -81,6 +84,10 @@ struct InWords {
     if (s.p.plan->server_key) {
       return std::string("the request is on record; asks for a key and a certificate (serverkeygen), ") +
              (s.p.plan->wrap ? "wrapped" : "in clear under TLS");
+    }
+    if (s.p.plan->full_cmc) {
+      return std::string("the key is on record; asks by a signed request (fullcmc)") +
+             (s.p.plan->credential ? "" : ", signed by that key alone");
     }
     return std::string("the key is on record; asks for ") +
            (s.p.plan->renew ? "a renewal (simplereenroll)" : "a certificate (simpleenroll)");
@@ -123,7 +130,7 @@ std::string applicant_words(const Session& session, const std::optional<Login>& 
   if (session.proven) {
     const CertificateChain& chain = **session.proven;
     return "asked with the certificate " + chain.leaf.subject.text + " of " + chain.leaf.issuer.text +
-           " in the handshake";
+           (session.by_message ? ", which signed the request, linked to this TLS session" : " in the handshake");
   }
   return login ? "asked as user " + login->user + " by HTTP Basic" : "asked without certificate and password";
 }

@@ -14,7 +14,7 @@ std::string describe(const Error& error) {
 
 Recorder::Recorder(std::string protocol, std::string mode, std::string role, Instant now, Rng& rng, Journal* journal)
     : journal_(journal), last_(now) {
-  std::array<std::uint8_t, 8> id;
+  std::array<std::uint8_t, 8> id{};
   rng.fill(id);
   run_.id = hex(id);
   run_.protocol = std::move(protocol);
@@ -38,7 +38,7 @@ void Recorder::entered(std::string_view state, std::string check, Instant now, s
   }
 }
 
-void Recorder::failed(std::string_view state, const Error& error, std::string detail, Instant now) {
+void Recorder::failed(std::string_view state, const Error& error, std::string_view detail, Instant now) {
   if (over()) {
     return;
   }

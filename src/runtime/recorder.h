@@ -33,7 +33,7 @@ class Recorder {
 
   // `next`: what somebody has to do before it goes on, if anything.
   void entered(std::string_view state, std::string check, Instant now, std::string_view next = {});
-  void failed(std::string_view state, const Error& error, std::string detail, Instant now);
+  void failed(std::string_view state, const Error& error, std::string_view detail, Instant now);
   void learned(const BeliefChange& change);
   void count_request(std::size_t bytes_out, std::size_t bytes_in);
   // Ends the run and tells the journal; later calls change nothing.

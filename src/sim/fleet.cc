@@ -73,9 +73,9 @@ class Fleet {
   Status set_up() {
     TRY(const Name name, Name::from_text("CN=Simulated Maker"));
     TRY(const site::Ca maker, site::make_root(KeyType::p256, name, clock_.now(), kTenYears, roles_));
-    TRY(born_, make_mixed({}, plan_.devices, maker, clock_.now(), roles_));
-    TRY(owner_,
-        Owner::make({clock_, network_, disk_, store_, owner_power_, roles_, trace_}, maker.certificate, plan_.signer));
+    TRY(born_, make_mixed({}, plan_.devices, maker, clock_.now(), roles_, plan_.coaps ? Kinds::idevid : Kinds::both));
+    TRY(owner_, Owner::make({clock_, network_, disk_, store_, owner_power_, roles_, trace_}, maker.certificate,
+                            plan_.signer, plan_.coaps ? EstServer::Binding::coaps : EstServer::Binding::https));
     TRY(Ok{}, owner_->expect(born_));
     const auto window = static_cast<std::uint64_t>(plan_.arrival.count());
     for (const factory::Born& born : born_) {
@@ -188,6 +188,7 @@ FleetPlan swarm(std::uint64_t seed, std::uint32_t devices) {
   out.owner_cut = up_to(0.05);
   out.arrival = ms(120'000);
   out.faults_end = std::chrono::minutes(1 + static_cast<std::int64_t>(rng.below(60)));
+  out.coaps = rng.chance(0.5);
   return out;
 }
 

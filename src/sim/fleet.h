@@ -21,6 +21,7 @@ struct FleetPlan {
   double device_cut = 0.002;  // chance that the power goes after an action, after every single one
   double owner_cut = 0.0002;
   std::optional<std::uint64_t> device_cut_after, owner_cut_after;  // in place of chance: after exactly this action
+  bool coaps = false;                                              // EST over CoAPS: every device has an IDevID
   bool forgetful = false;  // a mistake on purpose: a power cut loses the record of what was asked; it has to be found
   Duration arrival = std::chrono::minutes(1);  // within which the devices are switched on
   Duration faults_end = std::chrono::minutes(5);

@@ -74,6 +74,22 @@ TEST(Fleet, in_storms_nothing_is_wrong_and_all_converge) {
   }
 }
 
+// Every tenth datagram lost, doubled, and later than those after it, as on a bad radio link; nothing heals.
+TEST(Fleet, over_coaps_on_a_bad_link_every_device_ends_enrolled) {
+  for (std::uint64_t seed = 1; seed <= 6; ++seed) {
+    FleetPlan plan = calm(10, seed);
+    plan.coaps = true;
+    plan.link = {.loss = 0.1, .duplicate = 0.1, .least = Duration(5), .most = Duration(4000)};
+    plan.faults_end = std::chrono::hours(24 * 6);
+    const FleetReport r = run(plan);
+    EXPECT_TRUE(r.wrong.empty()) << "seed " << seed << '\n' << joined(r.wrong);
+    EXPECT_EQ(r.operational, 10U) << "seed " << seed;
+    EXPECT_EQ(r.certificates, 10U) << "seed " << seed;
+    EXPECT_GT(r.link.lost + r.link.duplicated, 20U);
+    EXPECT_GT(r.link.overtaken, 10U);
+  }
+}
+
 TEST(Fleet, a_device_that_forgets_what_it_asked_for_is_found) {
   bool found = false;
   for (std::uint64_t after = 1; after <= 60 && !found; ++after) {
@@ -100,11 +116,13 @@ TEST(Fleet, requests_that_arrive_as_the_power_goes_are_lost_and_no_more) {
 
 // Cuts the power after the first action, after the second, and so on until there is none left to cut after; says how
 // many there are. Three devices: two with an IDevID, one with a token.
-std::uint64_t cut_after_every_action(std::optional<std::uint64_t> FleetPlan::*after, std::uint64_t FleetReport::*cuts) {
+std::uint64_t cut_after_every_action(std::optional<std::uint64_t> FleetPlan::*after, std::uint64_t FleetReport::*cuts,
+                                     bool coaps = false) {
   constexpr std::uint64_t kMost = 500;
   for (std::uint64_t n = 1; n <= kMost; ++n) {
     FleetPlan plan = calm(3);
     plan.*after = n;
+    plan.coaps = coaps;
     const FleetReport r = run(plan);
     EXPECT_TRUE(r.wrong.empty()) << "after action " << n << '\n' << joined(r.wrong);
     EXPECT_EQ(r.operational, 3U) << "after action " << n;
@@ -122,6 +140,11 @@ TEST(Fleet, the_power_of_a_device_goes_after_every_single_action) {
 
 TEST(Fleet, the_power_of_the_owner_goes_after_every_single_action) {
   EXPECT_GT(cut_after_every_action(&FleetPlan::owner_cut_after, &FleetReport::owner_cuts), 15U);
+}
+
+TEST(Fleet, over_coaps_the_power_of_either_goes_after_every_single_action) {
+  EXPECT_GT(cut_after_every_action(&FleetPlan::device_cut_after, &FleetReport::device_cuts, true), 30U);
+  EXPECT_GT(cut_after_every_action(&FleetPlan::owner_cut_after, &FleetReport::owner_cuts, true), 15U);
 }
 
 }  // namespace

@@ -78,6 +78,7 @@ class NetworkClient final : public io::HttpsClient {
   void opened(std::uint64_t attempt, Result<std::uint64_t> wire, const Open& what);
   void answered(std::uint64_t number, const Response& response);
   void lose(std::uint64_t wire);
+  void finish(std::uint64_t number, Result<Response> answer);
 
  private:
   struct Attempt {
@@ -89,7 +90,6 @@ class NetworkClient final : public io::HttpsClient {
     std::function<void(Result<Response>)> done;
   };
   void finish_attempt(std::uint64_t id, Result<SessionRef> answer);
-  void finish(std::uint64_t number, Result<Response> answer);
   Result<SessionRef> judge(const Open& what, std::uint64_t wire) const;
 
   Network& network_;
@@ -123,6 +123,11 @@ void NetworkServer::reply(Exchange to, const Response& response) {
   }
   const auto it = network_.wires_.find(asker.mapped().wire);
   if (it == network_.wires_.end() || it->second.client == nullptr) {
+    return;
+  }
+  if (it->second.coap) {
+    const auto keep = it->second.coap;
+    keep->reply(asker.mapped().number, response);
     return;
   }
   network_.link_.carry(
@@ -219,6 +224,17 @@ void NetworkClient::request(std::uint64_t session, Request what, std::function<v
     return;
   }
   const std::uint64_t number = ++last_;
+  const auto wire = network_.wires_.find(session);
+  if (wire != network_.wires_.end() && wire->second.coap) {  // whose message layer has time-outs of its own
+    pending_[number] = {session, 0, std::move(done)};
+    const auto keep = wire->second.coap;
+    keep->request(what, [&network = network_, client = number_, number](Result<Response> answer) {
+      if (const auto there = network.clients_.find(client); there != network.clients_.end()) {
+        there->second->finish(number, std::move(answer));
+      }
+    });
+    return;
+  }
   const std::uint64_t timer = network_.clock_.after(kRequestTimeout, [this, number, session] {
     network_.cut(session);
     finish(number, Error{Fault::unreachable, "no answer in time"});
@@ -281,7 +297,8 @@ Result<std::uint64_t> Network::accept(const Open& what, NetworkClient& by) {
   CHECK_OR(server != servers_.end(), Error{Fault::unreachable, "connect: refused"});
   const Endpoint& endpoint = server->second->endpoint();
   const std::uint64_t id = ++last_wire_;
-  Session client{id, what.trust, what.to.host, endpoint.chain, {}, {}, "TLSv1.3"};
+  const bool coaps = what.to.scheme == "coaps";
+  Session client{id, what.trust, what.to.host, endpoint.chain, {}, {}, coaps ? "DTLSv1.2" : "TLSv1.3"};
   client.channel_binding.resize(32);
   rng_.fill(client.channel_binding);
   Session accepted{id, Trust::anchors, {}, {}, {}, client.channel_binding, client.protocol};
@@ -291,7 +308,16 @@ Result<std::uint64_t> Network::accept(const Open& what, NetworkClient& by) {
                                       {Purpose::tls_client, clock_.now(), true}));
   }
   wires_[id] = {std::make_shared<const Session>(std::move(client)),
-                std::make_shared<const Session>(std::move(accepted)), &by, server->second};
+                std::make_shared<const Session>(std::move(accepted)), &by, server->second, nullptr};
+  if (coaps) {
+    wires_[id].coap =
+        std::make_shared<CoapWire>(clock_, rng_, link_, [this, id](std::uint64_t number, Request request) {
+          const auto it = wires_.find(id);
+          if (it != wires_.end() && it->second.server != nullptr) {
+            it->second.server->arrive(id, number, std::move(request));
+          }
+        });
+  }
   return id;
 }
 
@@ -320,6 +346,9 @@ void Network::forget_client(NetworkClient* client) {
   for (auto& [id, wire] : wires_) {
     if (wire.client == client) {
       wire.client = nullptr;
+      if (wire.coap) {
+        wire.coap->lose_client();
+      }
       ended.push_back(id);
     }
   }
@@ -334,6 +363,9 @@ void Network::forget_server(NetworkServer* server) {
   for (auto& [id, wire] : wires_) {
     if (wire.server == server) {
       wire.server = nullptr;
+      if (wire.coap) {
+        wire.coap->lose_server();
+      }
       ended.push_back(id);
     }
   }

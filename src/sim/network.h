@@ -7,7 +7,7 @@
 
 #include "io/https_client.h"
 #include "io/https_server.h"
-#include "sim/link.h"
+#include "sim/coap_wire.h"
 
 namespace imprint::sim {
 
@@ -21,9 +21,9 @@ struct Endpoint {
 class NetworkClient;
 class NetworkServer;
 
-// A message may be lost, late, doubled or overtaken: more than TCP lets through, so that the roles are the ones that
-// cope. Clients and servers must not outlive the network. One that is destroyed has lost its power: it says no more,
-// and its peers hear of it later, or not at all.
+// Over HTTPS a message may be lost, late, doubled or overtaken: more than TCP lets through, so that the roles are the
+// ones that cope; over CoAPS this befalls datagrams. Clients and servers must not outlive the network. One that is
+// destroyed has lost its power: it says no more, and its peers hear of it later, or not at all.
 class Network {
  public:
   Network(Clock& clock, SeededRng& rng, LinkFaults faults) : clock_(clock), rng_(rng), link_(clock, rng, faults) {}
@@ -45,6 +45,7 @@ class Network {
     SessionRef client_side, server_side;
     NetworkClient* client = nullptr;
     NetworkServer* server = nullptr;
+    std::shared_ptr<CoapWire> coap;  // what carries messages where the address says coaps; else the link, whole
   };
 
   Result<std::uint64_t> accept(const Open& what, NetworkClient& by);

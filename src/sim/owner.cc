@@ -34,8 +34,9 @@ class Owner::DistantSigner final : public site::Signer {
   SignerFaults faults_;
 };
 
-Result<std::unique_ptr<Owner>> Owner::make(const Place& place, const Certificate& maker, SignerFaults signer) {
-  std::unique_ptr<Owner> out(new Owner(place));
+Result<std::unique_ptr<Owner>> Owner::make(const Place& place, const Certificate& maker, SignerFaults signer,
+                                           EstServer::Binding binding) {
+  std::unique_ptr<Owner> out(new Owner(place, binding));
   TRY(Ok{}, out->set_up(maker, signer));
   out->switch_on();
   return out;
@@ -63,7 +64,8 @@ Status Owner::set_up(const Certificate& maker, SignerFaults signer) {
 void Owner::set(SignerFaults signer) { signer_->set(signer); }
 
 Uri Owner::address() const {
-  const auto out = Uri::parse("https://" + std::string(kHost));
+  const std::string scheme = binding_ == EstServer::Binding::coaps ? "coaps://" : "https://";
+  const auto out = Uri::parse(scheme + std::string(kHost) + ":" + std::to_string(kPort));
   assert(out);
   return *out;
 }
@@ -79,7 +81,7 @@ Status Owner::expect(const std::vector<factory::Born>& devices) {
 
 void Owner::switch_on() {
   est_ = std::make_unique<EstServer>(at_.clock, at_.store, at_.rng, at_.journal, site_);
-  est_->attach(at_.network.server(endpoint_, est_->handlers()));
+  est_->attach(at_.network.server(endpoint_, est_->handlers()), binding_);
   est_->on_acted([this] { acted(); });
 }
 

@@ -29,7 +29,8 @@ struct Place {
 class Owner {
  public:
   // `maker` is whose IDevIDs it takes.
-  static Result<std::unique_ptr<Owner>> make(const Place& place, const Certificate& maker, SignerFaults signer);
+  static Result<std::unique_ptr<Owner>> make(const Place& place, const Certificate& maker, SignerFaults signer,
+                                             EstServer::Binding binding);
   Owner(const Owner&) = delete;
   Owner& operator=(const Owner&) = delete;
 
@@ -41,12 +42,13 @@ class Owner {
 
  private:
   class DistantSigner;
-  explicit Owner(const Place& place) : at_(place) {}
+  Owner(const Place& place, EstServer::Binding binding) : at_(place), binding_(binding) {}
   Status set_up(const Certificate& maker, SignerFaults signer);
   void switch_on();
   void acted();
 
   const Place at_;
+  const EstServer::Binding binding_;
   std::shared_ptr<EstSite> site_;
   std::shared_ptr<DistantSigner> signer_;
   Endpoint endpoint_;

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "site/root.h"
+
 namespace imprint::site {
 namespace {
 
@@ -42,8 +44,13 @@ Bytes random_serial(Rng& rng) {
 }
 
 Result<Ca> make_root(KeyType type, const Name& name, Instant now, Duration lifetime, Rng& rng) {
+  TRY(PrivateKey key, PrivateKey::generate(type));
+  return make_root(std::move(key), name, now, lifetime, rng);
+}
+
+Result<Ca> make_root(PrivateKey key, const Name& name, Instant now, Duration lifetime, Rng& rng) {
   Ca out;
-  TRY(out.key, PrivateKey::generate(type));
+  out.key = std::move(key);
   CertificateTemplate t;
   t.serial = random_serial(rng);
   t.issuer = t.subject = name;

@@ -142,9 +142,9 @@ Status revoke_those(store::Writer& store, const std::string& device, RevocationR
 Secret new_one_time(Rng& rng) {
   static constexpr std::string_view kAlphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
   static constexpr std::size_t kBits = 256;
-  std::array<std::uint8_t, kBits / 8> random;
+  std::array<std::uint8_t, kBits / 8> random{};
   rng.fill(random);
-  std::array<std::uint8_t, (kBits + 5) / 6> text;
+  std::array<std::uint8_t, (kBits + 5) / 6> text{};
   for (std::size_t i = 0; i < text.size(); ++i) {
     const std::size_t bit = 6 * i;  // RFC 4648 section 5: six bits a character, from the most significant on
     const unsigned high = random[bit / 8];

@@ -63,6 +63,9 @@ std::string kind_of(BytesView bytes) {
   if (const auto request = CertificateRequest::parse(bytes)) {
     return "certification request of " + request->subject.text;
   }
+  if (const auto request = CertificateRequest::parse_crmf(bytes)) {
+    return "certificate request message of " + request->subject.text;
+  }
   const bool readable =
       !bytes.empty() && std::ranges::all_of(bytes, [](std::uint8_t b) { return b >= 0x20 && b < 0x7f; });
   return readable ? "text " + std::string(as_text(bytes)) : std::string();

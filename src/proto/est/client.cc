@@ -89,8 +89,8 @@ Result<OneOf<Client::Opening, Client::Meeting, Client::Failed>> Client::on(const
   if (!holds(m.plan->server.scheme != "coaps" || (m.plan->credential && anchored))) {
     return Next(fail(Fault::refused, kCoapsNeeds));
   }
-  if (!holds(m.plan->server.scheme != "coaps" || !m.plan->server_key)) {
-    return Next(fail(Fault::refused, kCoapsNoKeys));
+  if (!holds(m.plan->server.scheme != "coaps" || !m.plan->full_cmc)) {
+    return Next(fail(Fault::refused, kCoapsNoFullCmc));
   }
   Progress p;
   p.plan = m.plan;

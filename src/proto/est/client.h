@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "proto/est/cmc.h"
 #include "proto/est/messages.h"
 #include "role/questions.h"
 #include "role/step.h"
@@ -48,6 +49,7 @@ struct Plan {
   std::optional<KeyRef> keep_key;    // renewal with the same key; absent: a new one
   std::optional<ChangeSubjectName> change_names;
   bool server_key = false;      // the server makes the key; the device's own one only signs the request
+  bool full_cmc = false;        // the request goes in a Full PKI Request (fullcmc)
   std::optional<WrapKey> wrap;  // with server_key: it comes wrapped for this one; absent: in clear, under TLS alone
   std::uint32_t attempts = 8;   // connections that may fail before the device gives up
   std::uint32_t polls = 1000;   // 202 answers taken before it gives up
@@ -84,6 +86,8 @@ class Client {
     std::optional<KeyRef> key;
     CsrAttributes wishes;
     bool have_ca = false;  // cacerts was read in this run
+    bool sought = false;   // the server was asked where it has EST
+    CmcIds full;           // of the latest Full PKI Request
     std::uint32_t failures = 0, polls = 0, redirects = 0;
   };
 
@@ -116,6 +120,11 @@ class Client {
     SessionRef tls;
     Ticket<Response> awaits;
   };  // cacerts, verified server
+  struct Finding {
+    Progress p;
+    SessionRef tls;
+    Ticket<Response> awaits;
+  };  // over CoAP: where the server has its EST resources
   struct Wishing {
     Progress p;
     SessionRef tls;
@@ -162,7 +171,7 @@ class Client {
     std::string detail;
   };  // the peer's own sentence, if any
 
-  using State = std::variant<Idle, Opening, Meeting, Glimpsing, Confirming, Fetching, Wishing, Keying, Signing,
+  using State = std::variant<Idle, Opening, Meeting, Glimpsing, Confirming, Fetching, Finding, Wishing, Keying, Signing,
                              Enrolling, Unwrapping, Keeping, Waiting, Resting, Enrolled, Failed>;
   using Input = std::variant<Start, Done<SessionRef>, Done<Response>, Done<Confirmed<Fingerprint>>, Done<KeyRef>,
                              Done<Bytes>, Done<Secret>, Lost, Timeout>;
@@ -174,7 +183,8 @@ class Client {
   Result<OneOf<Glimpsing, Resting, Failed>> on(const Meeting&, const Done<SessionRef>&, Turn&) const;
   Result<OneOf<Confirming, Resting, Failed>> on(const Glimpsing&, const Done<Response>&, Turn&) const;
   Result<OneOf<Opening, Failed>> on(const Confirming&, const Done<Confirmed<Fingerprint>>&, Turn&) const;
-  Result<OneOf<Wishing, Opening, Resting, Failed>> on(const Fetching&, const Done<Response>&, Turn&) const;
+  Result<OneOf<Wishing, Finding, Opening, Resting, Failed>> on(const Fetching&, const Done<Response>&, Turn&) const;
+  Result<OneOf<Fetching, Opening, Resting, Failed>> on(const Finding&, const Done<Response>&, Turn&) const;
   Result<OneOf<Keying, Signing, Resting, Failed>> on(const Wishing&, const Done<Response>&, Turn&) const;
   Result<OneOf<Signing, Failed>> on(const Keying&, const Done<KeyRef>&, Turn&) const;
   Result<OneOf<Enrolling, Failed>> on(const Signing&, const Done<Bytes>&, Turn&) const;

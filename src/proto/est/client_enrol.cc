@@ -4,6 +4,7 @@
 #include "proto/est/anchors.h"
 #include "proto/est/client_steps.h"
 #include "proto/est/coap.h"
+#include "proto/est/fullcmc.h"
 #include "proto/est/purpose.h"
 
 namespace imprint::est {
@@ -16,7 +17,10 @@ using Turn = Client::Turn;
 constexpr std::int64_t kMaxRetryAfter_s = 24 * 60 * 60;
 
 Operation operation_of(const Plan& plan) {
-  return plan.server_key ? Operation::serverkeygen : plan.renew ? Operation::simplereenroll : Operation::simpleenroll;
+  if (plan.server_key || plan.full_cmc) {
+    return plan.server_key ? Operation::serverkeygen : Operation::fullcmc;
+  }
+  return plan.renew ? Operation::simplereenroll : Operation::simpleenroll;
 }
 
 // `base` may be another one than the server's: a redirect named it.
@@ -38,6 +42,15 @@ std::optional<std::string> redirected_here(const Client::Enrolling& s, const Res
   const auto to = Uri::parse(answer.location);
   CHECK_OR(to && same_origin(*to, s.p.server), std::nullopt);
   return base_of(to->path, s.p.plan->label, operation_of(*s.p.plan));
+}
+
+// RFC 5272 section 4.2: who answers is the server that we talk to, or the owner's CA or registration authority.
+Result<std::vector<Certificate>> full_certificates(const Response& answer, const Progress& p, const Session& tls,
+                                                   Instant now) {
+  TRY(FullAnswer found, read_full_answer(answer, p.full));
+  CHECK_OR(!found.signer || speaks_for_owner(*found.signer, found.certificates, p, tls, now),
+           Error{Fault::unauthentic, kCmcAnswer});
+  return std::move(found.certificates);
 }
 
 }  // namespace
@@ -127,16 +140,18 @@ Client::on(const Enrolling& s, const Done<Response>& d, Turn& t) const {
     return Next(fail(Fault::refused, kRedirect, sentence_of(answer)));
   }
   if (!holds(answer.status == 200)) {
-    return Next(answer.status == 401 ? fail(Fault::unauthentic, kUnauthorized, sentence_of(answer))
-                                     : fail(Fault::refused, kRefused, sentence_of(answer)));
+    const std::string in_envelope = p.plan->full_cmc ? full_refusal(answer) : std::string();
+    const std::string said = sentence_of(answer) + (in_envelope.empty() ? "" : " " + shown(in_envelope));
+    return Next(answer.status == 401 ? fail(Fault::unauthentic, kUnauthorized, said)
+                                     : fail(Fault::refused, kRefused, said));
   }
   if (p.plan->server_key) {
     return std::visit([](auto&& next) { return Next(std::forward<decltype(next)>(next)); },
                       take_server_key(std::move(p), s.tls, answer, t));
   }
-  const auto certificates = certificates_in(answer);
+  const auto certificates = p.plan->full_cmc ? full_certificates(answer, p, *s.tls, t.now()) : certificates_in(answer);
   if (!certificates) {
-    return Next(fail(certificates.error().fault, kAnswerUnreadable));
+    return Next(fail(certificates.error().fault, p.plan->full_cmc ? kCmcAnswer : kAnswerUnreadable));
   }
   const auto chain = verify_answer(p.key->key, *certificates, p.issuers, p.anchors, t.now());
   if (!chain) {

@@ -47,19 +47,6 @@ Result<KeyAnswer> read_answer(const Response& answer) {
   return out;
 }
 
-// Who may say that this is the key: the server that we talked to, or the owner's registration authority or CA. Another
-// device of the owner's may not.
-bool may_sign(const SignedKey& signed_key, const Progress& p, const Session& tls, Instant now) {
-  const Certificate& signer = signed_key.signer;
-  if (tls.proven && (*tls.proven)->leaf == signer) {
-    return true;
-  }
-  const bool authority = signer.is_ca || std::ranges::find(signer.extended, eku::kCmcRa) != signer.extended.end();
-  std::vector<Certificate> pool = p.issuers;
-  pool.insert(pool.end(), signed_key.along.begin(), signed_key.along.end());
-  return authority && verify_chain(signer, pool, p.anchors, {Purpose::any, now, true});
-}
-
 // The certificate is for this key, which is as strong as what was asked for; then it may be kept.
 OneOf<Client::Keeping, Client::Failed> keep(Progress p, const PrivateKey& key,
                                             const std::vector<Certificate>& certificates, Turn& t) {
@@ -118,7 +105,7 @@ Result<OneOf<Client::Keeping, Client::Failed>> Client::on(const Unwrapping& s, c
     const bool of_signature = why.fault == Fault::unauthentic || why.fault == Fault::unsupported;
     return Next(fail(why.fault, of_signature ? kKeySigner : kKeyEnvelope, std::string(why.what)));
   }
-  if (!holds(may_sign(*inside, s.p, *s.tls, t.now()))) {
+  if (!holds(steps::speaks_for_owner(inside->signer, inside->along, s.p, *s.tls, t.now()))) {
     return Next(fail(Fault::unauthentic, kKeySigner, inside->signer.subject.text));
   }
   return keep(s.p, inside->key, s.certificates, t);

@@ -84,10 +84,9 @@ Result<OneOf<Client::Fetching, Client::Signing, Client::Resting, Client::Failed>
   return Next(Fetching{std::move(p), tls, ticket});
 }
 
-Result<OneOf<Client::Wishing, Client::Opening, Client::Resting, Client::Failed>> Client::on(const Fetching& s,
-                                                                                            const Done<Response>& d,
-                                                                                            Turn& t) const {
-  using Next = OneOf<Wishing, Opening, Resting, Failed>;
+Result<OneOf<Client::Wishing, Client::Finding, Client::Opening, Client::Resting, Client::Failed>> Client::on(
+    const Fetching& s, const Done<Response>& d, Turn& t) const {
+  using Next = OneOf<Wishing, Finding, Opening, Resting, Failed>;
   if (!d.answer) {
     t.close(*s.tls);
     return unanswered<Next>(s.p, d.answer.error(), t);
@@ -113,6 +112,12 @@ Result<OneOf<Client::Wishing, Client::Opening, Client::Resting, Client::Failed>>
     t.close(*s.tls);
     return rest<Next>(std::move(p), Error{Fault::unreachable, kCaCertificates}, sentence_of(*d.answer), t);
   }
+  // A server without the well-known path may have another (RFC 9148 section 4.1); a base that was given is meant.
+  if (d.answer->status == 404 && p.server.scheme == "coaps" && p.server.path == "/" && !p.sought) {
+    p.sought = true;
+    const auto ticket = t.request(*s.tls, discovery_request());
+    return Next(Finding{std::move(p), s.tls, ticket});
+  }
   const auto give_up = [&](Fault fault, const Rule& rule, std::string detail) {
     t.close(*s.tls);
     return Next(fail(fault, rule, std::move(detail)));
@@ -137,6 +142,29 @@ Result<OneOf<Client::Wishing, Client::Opening, Client::Resting, Client::Failed>>
   learn_anchors(p, *sorted, *s.tls, t);
   const auto ticket = t.request(*s.tls, request_to(p.server, p.plan->label, Operation::csrattrs));
   return Next(Wishing{std::move(p), s.tls, ticket});
+}
+
+Result<OneOf<Client::Fetching, Client::Opening, Client::Resting, Client::Failed>> Client::on(const Finding& s,
+                                                                                             const Done<Response>& d,
+                                                                                             Turn& t) const {
+  using Next = OneOf<Fetching, Opening, Resting, Failed>;
+  if (!d.answer) {
+    t.close(*s.tls);
+    return unanswered<Next>(s.p, d.answer.error(), t);
+  }
+  const auto found = discovered(s.p.server, *d.answer);
+  if (!found) {
+    t.close(*s.tls);
+    return Next(fail(found.error().fault, kDiscovery, std::string(found.error().what)));
+  }
+  Progress p = s.p;
+  p.server = *found;
+  if (same_origin(p.server, s.p.server)) {
+    const auto ticket = t.request(*s.tls, request_to(p.server, p.plan->label, Operation::cacerts));
+    return Next(Fetching{std::move(p), s.tls, ticket});
+  }
+  t.close(*s.tls);  // another port of the host: by the same anchors
+  return Next(open_verified(std::move(p), t));
 }
 
 }  // namespace imprint::est

@@ -1,29 +1,47 @@
 #include "proto/est/client_steps.h"
 
+#include <algorithm>
+
 #include "crypto/enveloped.h"
 #include "proto/est/wishes.h"
 
 namespace imprint::est::steps {
 
-std::string sentence_of(const Response& r) {
-  std::string out = std::to_string(r.status);
-  if (r.content_type.empty() || r.content_type.starts_with("text/") ||
-      r.content_type.find("json") != std::string::npos) {
-    out += ' ';
-    for (const char c : as_text(r.body).substr(0, 200)) {
-      if (c == '\n') {
-        break;
-      }
-      out += c >= ' ' && c <= '~' ? c : '?';
+std::string shown(std::string_view text) {
+  std::string out;
+  for (const char c : text.substr(0, 200)) {
+    if (c == '\n') {
+      break;
     }
+    out += c >= ' ' && c <= '~' ? c : '?';
   }
   return out;
+}
+
+std::string sentence_of(const Response& r) {
+  const bool readable =
+      r.content_type.empty() || r.content_type.starts_with("text/") || r.content_type.find("json") != std::string::npos;
+  return std::to_string(r.status) + (readable ? " " + shown(as_text(r.body)) : "");
+}
+
+bool speaks_for_owner(const Certificate& signer, const std::vector<Certificate>& along, const Client::Progress& p,
+                      const Session& tls, Instant now) {
+  if (tls.proven && (*tls.proven)->leaf == signer) {
+    return true;
+  }
+  const bool authority = signer.is_ca || std::ranges::find(signer.extended, eku::kCmcRa) != signer.extended.end();
+  std::vector<Certificate> pool = p.issuers;
+  pool.insert(pool.end(), along.begin(), along.end());
+  const bool signs = !signer.usage || (*signer.usage & key_usage::kDigitalSignature) != 0 || signer.is_ca;
+  return authority && signs && verify_chain(signer, pool, p.anchors, {Purpose::any, now, true});
 }
 
 Client::Opening open_verified(Client::Progress p, Client::Turn& t) {
   // Explicit anchors replace the implicit ones once they are there (RFC 7030 section 4.1.3).
   std::vector<Certificate> anchors = p.anchors.empty() ? p.plan->implicit_anchors : p.anchors;
-  const auto ticket = t.open(p.server, Trust::anchors, std::move(anchors), p.plan->credential);
+  // Who was a third party's to vouch for has to be told that this is over (section 4.1.3: trusted_ca_keys).
+  const bool changed = !p.anchors.empty() && !p.plan->implicit_anchors.empty();
+  const auto ticket = t.open(p.server, Trust::anchors, std::move(anchors), p.plan->credential, changed);
   return {std::move(p), ticket};
 }
 
@@ -33,7 +51,16 @@ Client::Signing sign(Client::Progress p, SessionRef tls, Client::Turn& t) {
     (p.plan->wrap->shared ? what.wrapping.shared_key_id : what.wrapping.own_key_id) = p.plan->wrap->identifier;
     what.wrapping.capabilities = cms_capabilities();
   }
-  const auto ticket = t.ask(SignRequest{p.key->id, std::move(what)});
+  std::optional<FullPki> full;
+  if (p.plan->full_cmc) {
+    const auto number = t.random<16>();
+    p.full.transaction = to_bytes(BytesView(number));
+    p.full.transaction->front() &= 0x7fU;  // an INTEGER, positive and in its shortest form
+    p.full.transaction->front() |= 0x40U;
+    p.full.nonce = to_bytes(BytesView(t.random<16>()));
+    full = FullPki{*p.full.transaction, *p.full.nonce, p.plan->credential};
+  }
+  const auto ticket = t.ask(SignRequest{p.key->id, std::move(what), std::move(full)});
   return {std::move(p), std::move(tls), ticket};
 }
 

@@ -50,6 +50,14 @@ Next unanswered(Client::Progress p, const Error& why, Client::Turn& t) {
   return fail(why.fault, kServerAlert, std::string(why.what));
 }
 
+// The same rule for other text of a peer's.
+std::string shown(std::string_view text);
+
+// Whether who signed something may speak for the owner: the server that we talk to, or the owner's registration
+// authority or CA. Another device of the owner's may not. `along`: certificates to build the path with.
+bool speaks_for_owner(const Certificate& signer, const std::vector<Certificate>& along, const Client::Progress& p,
+                      const Session& tls, Instant now);
+
 // By anchors; the next state.
 Client::Opening open_verified(Client::Progress p, Client::Turn& t);
 

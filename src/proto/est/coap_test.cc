@@ -161,16 +161,83 @@ TEST(EstCoap, an_answer_takes_the_form_that_is_accepted) {
 }
 
 TEST(EstCoap, discovery_names_what_there_is) {
+  const ServerConfig config;
   Request all = asked("/.well-known/core");
   all.query = "rt=ace.est*";
-  const Response answer = discovery(all);
+  const Response answer = discovery(all, config);
   EXPECT_EQ(answer.content_type, "application/link-format");
   EXPECT_EQ(as_text(answer.body),
             "</est>;rt=\"ace.est\",</est/crts>;rt=\"ace.est.crts\";ct=\"281 287 62\","
             "</est/sen>;rt=\"ace.est.sen\";ct=\"281 287\",</est/sren>;rt=\"ace.est.sren\";ct=\"281 287\","
             "</est/att>;rt=\"ace.est.att\";ct=285");
   all.query = "rt=other";
-  EXPECT_TRUE(discovery(all).body.empty());
+  EXPECT_TRUE(discovery(all, config).body.empty());
+}
+
+// A server that has EST at one place alone, and says so at /.well-known/core as `links`.
+struct ElsewherePair : CoapPair {
+  explicit ElsewherePair(std::string links, std::string place = "/e") {
+    on_request = [place](Request& r) {
+      if (r.path.starts_with(place + "/")) {
+        r.path = "/est" + r.path.substr(place.size());
+      } else if (r.path != "/.well-known/core") {
+        r.path = "/nothing";
+      }
+    };
+    on_response = [links](Response& r, const Request& request) {
+      if (request.path == "/.well-known/core") {
+        r.body = to_bytes(links);
+      }
+    };
+  }
+};
+
+TEST(EstCoap, a_server_that_has_est_elsewhere_is_asked_where) {
+  ElsewherePair p("</e>;rt=\"ace.est\",</e/crts>;rt=\"ace.est.crts\";ct=\"281 287\",</e/sen>;rt=\"ace.est.sen\"");
+  p.run();
+  ASSERT_TRUE(p.is<Client::Enrolled>()) << p.states.back() << ' ' << p.rule() << ' ' << p.detail();
+  EXPECT_EQ(p.states, (std::vector<std::string>{"Opening", "Fetching", "Finding", "Fetching", "Wishing", "Keying",
+                                                "Signing", "Enrolling", "Enrolled"}));
+  EXPECT_EQ(p.requests[1].query, "rt=ace.est*");
+  EXPECT_EQ(p.opened.size(), 1U) << "on the same association";
+  EXPECT_TRUE(p.sound);
+}
+
+TEST(EstCoap, it_may_be_at_another_port_of_the_host) {
+  ElsewherePair p("<coaps://est.example:6684/e/crts>;rt=\"ace.est.crts\"");
+  p.plan.server.host = "est.example";
+  p.run();
+  ASSERT_TRUE(p.is<Client::Enrolled>()) << p.rule() << ' ' << p.detail();
+  ASSERT_EQ(p.opened.size(), 2U);
+  EXPECT_EQ(p.opened[1].to.port, 6684);
+  EXPECT_EQ(p.opened[1].trust, Trust::anchors);
+}
+
+TEST(EstCoap, a_list_that_leads_nowhere_ends_the_run) {
+  for (const char* links :
+       {"", "</e/sen>;rt=\"ace.est.sen\"", "</e/other>;rt=\"ace.est.crts\"", "</crts>;rt=\"ace.est.crts\"",
+        "<coaps://elsewhere.example/e/crts>;rt=\"ace.est.crts\"", "<https://est.example/e/crts>;rt=\"ace.est.crts\"",
+        "<e/crts>;rt=\"ace.est.crts\"", "</e/crts", "<//crts>;rt=\"ace.est.crts\"",
+        "<//evil.example/crts>;rt=\"ace.est.crts\"", "<coaps://est.example//crts>;rt=\"ace.est.crts\""}) {
+    ElsewherePair p(links);
+    p.plan.server.host = "est.example";
+    p.run();
+    EXPECT_EQ(p.rule(), kDiscovery.id) << links;
+    EXPECT_TRUE(p.open_sessions.empty()) << links;
+    EXPECT_FALSE(p.installed.has_value());
+  }
+}
+
+TEST(EstCoap, it_asks_once_and_not_at_all_where_the_plan_names_a_base) {
+  ElsewherePair again("</f/crts>;rt=\"ace.est.crts\"");
+  again.run();
+  EXPECT_EQ(again.rule(), kCaCertificates.id) << "nothing at the place named either";
+  EXPECT_EQ(again.requests.size(), 3U);
+  ElsewherePair given("</e/crts>;rt=\"ace.est.crts\"");
+  given.plan.server.path = "/f";
+  given.run();
+  EXPECT_EQ(given.rule(), kCaCertificates.id);
+  EXPECT_EQ(given.requests.size(), 1U);
 }
 
 // ---- RFC 9148 appendix A ----

@@ -5,12 +5,13 @@
 
 #include "codec/base64.h"
 #include "proto/est/multipart.h"
+#include "proto/est/paths.h"
 #include "proto/est/rules.h"
 
 namespace imprint::est {
 namespace {
 
-constexpr std::string_view kRoot = "/.well-known/est/";
+constexpr std::string_view kPkcs10Type = "application/pkcs10";
 
 struct Row {
   Operation operation;
@@ -21,45 +22,33 @@ constexpr std::array kRows{Row{Operation::cacerts, "cacerts", Method::get},
                            Row{Operation::csrattrs, "csrattrs", Method::get},
                            Row{Operation::simpleenroll, "simpleenroll", Method::post},
                            Row{Operation::simplereenroll, "simplereenroll", Method::post},
-                           Row{Operation::serverkeygen, "serverkeygen", Method::post}};
+                           Row{Operation::serverkeygen, "serverkeygen", Method::post},
+                           Row{Operation::fullcmc, "fullcmc", Method::post}};
 
-struct Target {
-  std::string label;
-  const Row* row = nullptr;
-};
-
-Result<Target> find_target(std::string_view path, const ServerConfig& config) {
-  CHECK_OR(path.starts_with(kRoot), Error{Fault::unsupported, kNoSuchOperation});
-  std::string_view rest = path.substr(kRoot.size());
-  Target out;
-  if (const auto slash = rest.find('/'); slash != std::string_view::npos) {
-    out.label = rest.substr(0, slash);
-    rest.remove_prefix(slash + 1);
-    CHECK_OR(!out.label.empty() && config.labels.contains(out.label), Error{Fault::unsupported, kNoSuchLabel});
-  }
-  const auto* const row = std::ranges::find(kRows, rest, &Row::name);
+Result<const Row*> find_row(std::string_view operation) {
+  const auto* const row = std::ranges::find(kRows, operation, &Row::name);
   CHECK_OR(row != kRows.end(), Error{Fault::unsupported, kNoSuchOperation});
-  out.row = row;
-  return out;
-}
-
-bool is_pkcs10(std::string_view content_type) {
-  std::string type(content_type.substr(0, content_type.find(';')));
-  std::ranges::transform(type, type.begin(),
-                         [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
-  while (!type.empty() && type.back() == ' ') {
-    type.pop_back();
-  }
-  return type == "application/pkcs10";
+  return row;
 }
 
 }  // namespace
 
+bool is_media_type(std::string_view content_type, std::string_view type) {
+  std::string said(content_type.substr(0, content_type.find(';')));
+  std::ranges::transform(said, said.begin(),
+                         [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
+  while (!said.empty() && said.back() == ' ') {
+    said.pop_back();
+  }
+  return said == type;
+}
+
 Result<ServerMessage> parse_request(Exchange from, const Request& request, const ServerConfig& config) {
-  TRY(const Target target, find_target(request.path, config));
-  CHECK_OR(request.method == target.row->method,
-           Error{Fault::unexpected, target.row->method == Method::post ? kWantsPost : kWantsGet});
-  switch (target.row->operation) {
+  TRY(const PathParts target, split_path(request.path, {&kHttpRoot, 1}, config));
+  TRY(const Row* const row, find_row(target.operation));
+  CHECK_OR(request.method == row->method,
+           Error{Fault::unexpected, row->method == Method::post ? kWantsPost : kWantsGet});
+  switch (row->operation) {
     case Operation::cacerts:
       return ServerMessage(Server::GetCaCertificates{from, target.label});
     case Operation::csrattrs:
@@ -68,17 +57,19 @@ Result<ServerMessage> parse_request(Exchange from, const Request& request, const
     case Operation::simplereenroll:
     case Operation::serverkeygen:
       break;
+    case Operation::fullcmc:  // parse_http_request() has taken it
+      return Error{Fault::unsupported, kNoSuchOperation};
   }
-  CHECK_OR(is_pkcs10(request.content_type), Error{Fault::unsupported, kWrongType});
+  CHECK_OR(is_media_type(request.content_type, kPkcs10Type), Error{Fault::unsupported, kWrongType});
   const auto der = decode_body(request.body);
   CHECK_OR(der, Error{der.error().fault, kBodyUnreadable});
   auto csr = CertificateRequest::parse(*der);
   CHECK_OR(csr, Error{Fault::malformed, kRequestUnreadable});
-  if (target.row->operation == Operation::serverkeygen) {
+  if (row->operation == Operation::serverkeygen) {
     return ServerMessage(Server::GenerateKey{from, request.session, request.login, target.label, {*std::move(csr)}});
   }
   return ServerMessage(Server::Enrol{from, request.session, request.login, target.label,
-                                     target.row->operation == Operation::simplereenroll, *std::move(csr)});
+                                     row->operation == Operation::simplereenroll, *std::move(csr)});
 }
 
 Response to_http(Response answer, const Request& asked) {
@@ -98,7 +89,11 @@ Response to_http(Response answer, const Request& asked) {
 }
 
 Result<std::vector<Part>> parts_in(const Response& answer) {
-  return answer.parts.empty() ? parse_multipart(answer.content_type, answer.body) : answer.parts;
+  if (!answer.parts.empty()) {
+    return answer.parts;
+  }
+  return answer.content_type == kMultipartCore ? parse_multipart_core(answer.body)
+                                               : parse_multipart(answer.content_type, answer.body);
 }
 
 Response wire_error(const Error& error) {
@@ -115,10 +110,10 @@ Response wire_error(const Error& error) {
       }
       break;
     case Fault::unsupported:
-      out.status = error.rule == &kWrongType                                        ? 415
+      out.status = error.rule == &kWrongType || error.rule == &kWrongCmcType        ? 415
                    : error.rule == &kNotInThisForm                                  ? 406
                    : error.rule == &kNoSuchOperation || error.rule == &kNoSuchLabel ? 404
-                   : error.rule == &kKeysNotMade                                    ? 501
+                   : error.rule == &kKeysNotMade || error.rule == &kFullNotSigned   ? 501
                                                                                     : 400;
       break;
     case Fault::unauthentic:
@@ -160,7 +155,7 @@ Response wire_error(const Error& error) {
 std::string_view name(Operation operation) { return std::ranges::find(kRows, operation, &Row::operation)->name; }
 
 std::string path(std::string_view base, std::string_view label, Operation operation) {
-  std::string out(base == "/" || base.empty() ? kRoot.substr(0, kRoot.size() - 1) : base);
+  std::string out(base == "/" || base.empty() ? kHttpRoot.substr(0, kHttpRoot.size() - 1) : base);
   while (out.size() > 1 && out.back() == '/') {
     out.pop_back();
   }
@@ -184,7 +179,7 @@ Request make_request(std::string_view base, std::string_view label, Operation op
   out.path = path(base, label, operation);
   if (!csr.empty()) {
     out.method = Method::post;
-    out.content_type = "application/pkcs10";
+    out.content_type = operation == Operation::fullcmc ? kCmcRequestType : kPkcs10Type;
     out.body = encode_body(csr);
   }
   return out;

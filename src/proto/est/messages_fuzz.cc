@@ -1,7 +1,7 @@
 // Bodies and HTTP requests from outside.
 #include <cstdlib>
 
-#include "proto/est/http.h"
+#include "proto/est/fullcmc.h"
 
 using namespace imprint;
 
@@ -28,6 +28,18 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
       size % 3 == 0 ? std::string(as_text(in.first(std::min<std::size_t>(size, 80)))) : "/.well-known/est/simpleenroll";
   request.content_type = "application/pkcs10";
   request.body = to_bytes(in);
+  (void)est::parse_pki_data(in);
+  if (const auto response = est::parse_pki_response(in)) {
+    if (!est::parse_pki_response(est::encode_pki_response(*response))) {
+      std::abort();
+    }
+  }
+  request.session = std::make_shared<const Session>();
+  Request full = request;
+  full.method = Method::post;
+  full.path = "/.well-known/est/fullcmc";
+  full.content_type = est::kCmcRequestType;
+  (void)est::parse_http_request({1}, full, config, Instant{});
   const auto message = est::parse_request({1}, request, config);
   if (!message && est::wire_error(message.error()).status < 400) {
     std::abort();

@@ -1,6 +1,10 @@
 #include "proto/est/multipart.h"
 
+#include <algorithm>
+#include <array>
+
 #include "codec/base64.h"
+#include "codec/cbor.h"
 #include "proto/est/messages.h"
 
 namespace imprint::est {
@@ -81,6 +85,15 @@ Result<std::string> read_headers(std::string_view& rest) {
   }
 }
 
+// RFC 9148 section 9.1 table 4.
+struct Format {
+  std::uint64_t number;
+  std::string_view media_type;
+};
+constexpr std::array kFormats{Format{280, "application/pkcs7-mime; smime-type=server-generated-key"},
+                              Format{281, "application/pkcs7-mime; smime-type=certs-only"},
+                              Format{284, "application/pkcs8"}, Format{287, "application/pkix-cert"}};
+
 enum class Mark : std::uint8_t { none, next, last };
 
 Mark mark_of(std::string_view line, std::string_view boundary) {
@@ -98,10 +111,14 @@ std::string multipart_type() { return "multipart/mixed; boundary=" + std::string
 
 Bytes encode_multipart(const std::vector<Part>& parts) {
   Bytes out;
+  std::size_t whole = 256;  // at once: no copy of a key is left behind in a buffer that was too small
+  for (const Part& part : parts) {
+    whole += part.body.size() * 2 + 256;
+  }
+  out.reserve(whole);
   const auto add = [&out](std::string_view text) { out.insert(out.end(), text.begin(), text.end()); };
   for (const Part& part : parts) {
     std::string body = base64_lines(part.body.expose());
-    out.reserve(out.size() + body.size() + 256);
     add("--");
     add(kBoundary);
     add("\r\nContent-Type: ");
@@ -138,6 +155,37 @@ Result<std::vector<Part>> parse_multipart(std::string_view content_type, BytesVi
     out.push_back({std::move(type), Secret(start.substr(0, length))});
   }
   CHECK_OR(mark == Mark::last && !out.empty(), kBad);
+  return out;
+}
+
+Result<Bytes> encode_multipart_core(const std::vector<Part>& parts) {
+  cbor::Writer out;
+  out.array(parts.size() * 2);
+  for (const Part& part : parts) {
+    const auto* const format = std::ranges::find(kFormats, part.content_type, &Format::media_type);
+    CHECK_OR(format != kFormats.end(), Error{Fault::internal, "multipart: media type"});
+    out.number(format->number);
+    out.bytes(part.body.expose());
+  }
+  return std::move(out).out();
+}
+
+Result<std::vector<Part>> parse_multipart_core(BytesView body) {
+  CHECK_OR(body.size() <= 2 * kMaxBody, Error{Fault::limit, "multipart: size"});
+  cbor::Reader in(body);
+  const std::uint64_t items = in.next(cbor::Kind::array).value;
+  CHECK_OR(in.good() && items % 2 == 0 && items > 0, kBad);
+  CHECK_OR(items <= 2 * kMaxParts, Error{Fault::limit, "multipart: parts"});
+  std::vector<Part> out;
+  for (std::uint64_t i = 0; i < items / 2; ++i) {
+    const std::uint64_t number = in.next(cbor::Kind::number).value;
+    const BytesView content = in.next(cbor::Kind::bytes).content;
+    CHECK_OR(in.good(), kBad);
+    const auto* const format = std::ranges::find(kFormats, number, &Format::number);
+    CHECK_OR(format != kFormats.end(), Error{Fault::unsupported, "multipart: content format"});
+    out.push_back({std::string(format->media_type), Secret(content)});
+  }
+  CHECK_OR(in.done(), kBad);
   return out;
 }
 

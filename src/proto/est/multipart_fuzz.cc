@@ -7,6 +7,12 @@
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   using namespace imprint;
   const BytesView in(data, size);
+  if (const auto core = est::parse_multipart_core(in)) {
+    const auto same = est::encode_multipart_core(*core);
+    if (!same || *same != to_bytes(in)) {
+      std::abort();  // the reader takes one form alone
+    }
+  }
   const std::string_view text = as_text(in);
   const auto line = text.find('\n');
   const auto parts =

@@ -97,7 +97,8 @@ Pair::Pair()
     : server(cast().server),
       client_anchors{cast().maker.certificate, cast().owner.certificate},
       issuer(cast().issuing),
-      key_signer(cast().server) {
+      key_signer(cast().server),
+      full_answerer(cast().server) {
   plan.server = *Uri::parse("https://est.example");
   plan.explicit_anchors = {cast().owner.certificate};
   plan.credential = Credential{"idevid", {cast().device.certificate}};
@@ -266,24 +267,46 @@ void Pair::sign(const Ask<SignRequest>& ask) {
     on_csr(what);
   }
   const auto key = keys.find(ask.question.key_id);
-  auto csr = key != keys.end() ? make_request(key->second, what) : Result<Bytes>(Error{Fault::internal, "no such key"});
+  auto csr = key == keys.end() ? Result<Bytes>(Error{Fault::internal, "no such key"})
+             : !ask.question.full
+                 ? make_request(key->second, what)
+                 : make_full_request(key->second, what, {ask.question.full->transaction, ask.question.full->nonce},
+                                     full_signer(ask.question.full->by));
   if (csr && on_signed) {
     on_signed(*csr);
   }
   inputs_.push_back(Done<Bytes>{{ask.ticket}, std::move(csr)});
 }
 
+std::optional<Signer> Pair::full_signer(const std::optional<Credential>& by) const {
+  const auto key = by ? keys.find(by->key_id) : keys.end();
+  return key != keys.end() ? std::optional(Signer{key->second, by->chain}) : std::nullopt;
+}
+
 Response Pair::serve(Request request, SessionRef session) {
   request.session = std::move(session);
   Response out;
   const bool coap = plan.server.scheme == "coaps";
+  if (coap && request.path == "/.well-known/core") {
+    return discovery(request, config);
+  }
   const Exchange from{next_exchange_++};
-  const auto message = coap ? parse_coap_request(from, request, config) : parse_request(from, request, config);
+  HttpRequest read = coap ? HttpRequest{std::nullopt, parse_coap_request(from, request, config)}
+                          : parse_http_request(from, request, config, now);
+  const auto& message = read.message;
   if (message) {
+    const std::size_t before = server_refused.size();
     drive(*message, out);
+    if (read.full && server_refused.size() > before) {
+      blame(*read.full, server_refused.back());
+    }
   } else {
     server_refused.push_back(message.error());
     out = wire_error(message.error());
+  }
+  if (wants_envelope(read.full, out)) {
+    const Bytes nonce(16, 0x6e);
+    out = *to_full_response(*read.full, out, {full_answerer.key, {full_answerer.certificate}}, nonce, now);
   }
   return coap ? to_coap(std::move(out), request) : to_http(std::move(out), request);
 }

@@ -9,6 +9,7 @@
 #include "crypto/enveloped.h"
 #include "proto/est/client.h"
 #include "proto/est/coap.h"
+#include "proto/est/fullcmc.h"
 #include "proto/est/server.h"
 
 namespace imprint::est {
@@ -53,6 +54,7 @@ class Pair {
   std::optional<Certificate> expected_root;  // what the person at the device confirms
   Party issuer;                              // who signs what is granted
   Party key_signer;                          // who signs a wrapped key
+  Party full_answerer;                       // who signs a Full PKI Response
   SharedKey shared_key{to_bytes("kek-1"), Secret("sixteen octets..")};
   std::optional<KeyType> made_type;  // of keys that the server makes, in place of what was asked for
   Instant now = kStart;
@@ -112,6 +114,7 @@ class Pair {
   void open(const Open& action);
   void send(const SendRequest& action);
   void sign(const Ask<SignRequest>& ask);
+  std::optional<Signer> full_signer(const std::optional<Credential>& by) const;
   void drive(const ServerMessage& message, Response& out);
   Decision decide(const Admit& q);
   Result<MadeKey> make_key(const KeyDelivery& delivery);

@@ -155,6 +155,28 @@ TEST(Est, an_implicit_anchor_gives_way_to_the_owners) {
   EXPECT_EQ(p.installed->anchors, std::vector<Certificate>{cast().owner.certificate});
 }
 
+// RFC 7030 section 4.1.3: the server, which may have several chains, is told by whom it is judged from then on.
+TEST(Est, a_server_that_an_implicit_anchor_vouched_for_is_told_when_that_is_over) {
+  Pair p;
+  const Party web = make_root("CN=Web Root");
+  p.server = make_below(web, "CN=EST server", for_host("dns:est.example"));
+  p.plan.explicit_anchors.clear();
+  p.plan.implicit_anchors = {web.certificate};
+  p.on_decision = [&p](Decision& d, const Admit&) {
+    if (p.opened.size() == 1) {
+      d.verdict = Verdict::pending;
+      d.retry_after = std::chrono::seconds(5);
+      p.server = cast().server;  // the chain that it presents then
+    }
+  };
+  p.run();
+  expect_enrolled(p);
+  ASSERT_EQ(p.opened.size(), 2U);
+  EXPECT_FALSE(p.opened[0].names_anchors);
+  EXPECT_TRUE(p.opened[1].names_anchors);
+  EXPECT_EQ(p.opened[1].anchors, std::vector<Certificate>{cast().owner.certificate});
+}
+
 TEST(Est, an_implicit_anchor_takes_no_registration_authority_in_place_of_a_name) {
   Pair p;
   const Party web = make_root("CN=Web Root");

@@ -59,6 +59,36 @@ inline constexpr Rule kNoCapability{
     "EST-SERVERKEYGEN-NO-COMMON", "no algorithm that the request lists wraps this key, or not strongly enough",
     "RFC 7030 section 4.4.2", "list AES-CBC with a key as strong as the one asked for; ask for a weaker key"};
 
+// ---- a request in CMC (fullcmc) ----
+inline constexpr Rule kCmcUnreadable{"EST-CMC", "the body is no Full PKI Request with one request in it",
+                                     "RFC 5272 section 3.2",
+                                     "send SignedData around a PKIData with one PKCS#10 or CRMF request"};
+inline constexpr Rule kCmcUnsupported{"EST-CMC-UNSUPPORTED", "a control, or several requests, that we do not support",
+                                      "RFC 5272 section 3.2.1.1",
+                                      "send one request, with transactionId and senderNonce at most, and no regInfo"};
+inline constexpr Rule kCmcSignature{"EST-CMC-SIGNATURE", "the signature of the Full PKI Request does not verify",
+                                    "RFC 5272 section 3.2", "sign with the key of the certificate, or of the request"};
+inline constexpr Rule kCmcSigner{
+    "EST-CMC-SIGNER", "who signed the Full PKI Request is not who asks", "RFC 5272 section 3.2; RFC 6402 section 2.4",
+    "sign by the certificate of the TLS session, or, linked to the session, by one of the owner's for signatures and "
+    "client authentication; send it along"};
+inline constexpr Rule kCmcOwnKey{
+    "EST-CMC-KEY-IDENTIFIER", "signed without a certificate, and not by the identifier of the request's key",
+    "RFC 5272 section 3.2", "put a subjectKeyIdentifier into the request and name it as the signer's"};
+inline constexpr Rule kCmcAlgorithm{"EST-CMC-ALGORITHM",
+                                    "the signature has no signed attributes, or an algorithm that is not taken",
+                                    "RFC 5652 section 5.3", "sign attributes, with SHA-256 or better"};
+inline constexpr Rule kWrongCmcType{"EST-CMC-CONTENT-TYPE", "the body is not announced as a CMC request",
+                                    "RFC 7030 section 4.3.1",
+                                    "send Content-Type: application/pkcs7-mime; smime-type=CMC-request"};
+inline constexpr Rule kFullNotSigned{"EST-CMC-KEY", "no key of the server's signs CMS", "RFC 8419; ours: OpenSSL 3.0",
+                                     "use simpleenroll, or give the server a TLS key on a NIST curve"};
+inline constexpr Rule kCmcAnswer{"EST-CMC-ANSWER", "the Full PKI Response does not answer our request",
+                                 "RFC 5272 section 6.6",
+                                 "the server has to repeat transaction and nonce, and its CA or RA has to sign"};
+inline constexpr Rule kCoapsNoFullCmc{"EST-COAPS-FULLCMC", "over CoAPS there is no fullcmc", "RFC 9148 section 4",
+                                      "ask over https, or without --fullcmc"};
+
 // ---- what the owner decides ----
 inline constexpr Rule kWhoAreYou{"EST-AUTHENTICATION", "nobody known asks", "RFC 7030 section 3.3.2",
                                  "present a certificate or a one-time token"};
@@ -78,8 +108,8 @@ inline constexpr Rule kServerNotUnderCa{
 inline constexpr Rule kCoapsNeeds{"EST-COAPS-CREDENTIAL",
                                   "EST over CoAPS wants a certificate and anchors from the start", "RFC 9148 section 3",
                                   "give the device both (--cert, --key, --anchors), or onboard it over https"};
-inline constexpr Rule kCoapsNoKeys{"EST-COAPS-SERVERKEYGEN", "over CoAPS no keys are asked for that the server makes",
-                                   "RFC 9148 section 4.8", "ask over https, or let the device make its key"};
+inline constexpr Rule kDiscovery{"EST-DISCOVERY", "the server does not say where it has EST", "RFC 9148 section 4.1",
+                                 "name the base path in the server's URI (coaps://host/est)"};
 inline constexpr Rule kServerAlert{"EST-SERVER-ALERT", "the server ended the handshake", "RFC 8446 section 6",
                                    "the detail names its alert: mostly our certificate or key is not to its liking"};
 inline constexpr Rule kServerName{
@@ -160,7 +190,17 @@ inline constexpr std::array kRules{&kNoSuchOperation,
                                    &kServerUntrusted,
                                    &kServerNotUnderCa,
                                    &kCoapsNeeds,
-                                   &kCoapsNoKeys,
+                                   &kDiscovery,
+                                   &kCmcUnreadable,
+                                   &kCmcUnsupported,
+                                   &kCmcSignature,
+                                   &kCmcSigner,
+                                   &kCmcOwnKey,
+                                   &kCmcAlgorithm,
+                                   &kWrongCmcType,
+                                   &kFullNotSigned,
+                                   &kCmcAnswer,
+                                   &kCoapsNoFullCmc,
                                    &kServerAlert,
                                    &kServerName,
                                    &kNoAnchors,

@@ -249,12 +249,74 @@ TEST(ServerKey, what_is_no_signed_key_is_unreadable) {
   expect_failed(p, kKeyEnvelope);
 }
 
-TEST(ServerKey, over_coaps_the_device_does_not_ask_for_one) {
-  KeyPair p;
-  p.plan.server = *Uri::parse("coaps://est.example");
+// RFC 9148 section 4.8: the same roles, the parts as a CBOR array.
+struct CoapKeyPair : KeyPair {
+  CoapKeyPair() { plan.server = *Uri::parse("coaps://est.example"); }
+};
+
+TEST(ServerKey, over_coaps_in_clear_and_wrapped) {
+  CoapKeyPair clear, wrapped;
+  wrapped.wrap_for_own_key();
+  for (CoapKeyPair* const p : {&clear, &wrapped}) {
+    std::string type;
+    p->on_response = [&type](Response& r, const Request&) { type = r.content_type; };
+    p->run();
+    ASSERT_TRUE(p->is<Client::Enrolled>()) << p->states.back() << ' ' << p->rule() << ' ' << p->detail();
+    EXPECT_EQ(p->requests.back().path, "/.well-known/est/skg");
+    EXPECT_EQ(p->installed->certificate.key, p->keys.at("given").public_key());
+    EXPECT_EQ(type, "application/multipart-core");
+    EXPECT_TRUE(p->sound);
+  }
+}
+
+TEST(ServerKey, over_coaps_skc_has_the_certificate_by_itself) {
+  CoapKeyPair p;
+  p.on_request = [](Request& r) {
+    if (r.path.ends_with("/skg")) {
+      r.path = "/est/skc";
+    }
+  };
+  std::vector<Part> parts;
+  p.on_response = [&parts](Response& r, const Request&) {
+    if (r.content_type == kMultipartCore) {
+      parts = *parts_in(r);
+    }
+  };
   p.run();
-  expect_failed(p, kCoapsNoKeys);
-  EXPECT_TRUE(p.opened.empty());
+  ASSERT_TRUE(p.is<Client::Enrolled>()) << p.rule() << ' ' << p.detail();
+  ASSERT_EQ(parts.size(), 2U);
+  EXPECT_EQ(parts[0].content_type, "application/pkcs8");
+  EXPECT_EQ(parts[1].content_type, "application/pkix-cert");
+  EXPECT_EQ(to_bytes(parts[1].body.expose()), p.installed->certificate.der);
+}
+
+TEST(ServerKey, over_coaps_a_profile_without_it_says_so) {
+  CoapKeyPair p;
+  p.config.labels[""].server_keys = false;
+  p.run();
+  expect_failed(p, kRefused);
+  EXPECT_TRUE(p.detail().starts_with("501")) << p.detail();
+  EXPECT_EQ(coap_resources(p.config).size(), 5U);
+  EXPECT_EQ(coap_resources(CoapKeyPair().config).size(), 7U);
+}
+
+Bytes core(std::string_view text) { return *from_hex(text); }
+
+TEST(ServerKey, parts_in_cbor_are_read_strictly) {
+  const auto parts = parse_multipart_core(core("8419011c480123456789abcdef19011948fedcba9876543210"));
+  ASSERT_TRUE(parts);  // the example of RFC 9148 section 4.8, with its Content-Formats
+  EXPECT_EQ((*parts)[0].content_type, "application/pkcs8");
+  EXPECT_EQ(to_bytes((*parts)[0].body.expose()), core("0123456789abcdef"));
+  EXPECT_EQ((*parts)[1].content_type, "application/pkcs7-mime; smime-type=certs-only");
+  const auto fault = [](std::string_view text) { return parse_multipart_core(core(text)).error().fault; };
+  EXPECT_EQ(fault("8319011c480123456789abcdef190119"), Fault::malformed) << "an odd number of items";
+  EXPECT_EQ(fault("8219011cf6"), Fault::malformed) << "a part that is null";
+  EXPECT_EQ(fault("8219011c480123456789abcd"), Fault::malformed) << "cut short";
+  EXPECT_EQ(fault("8219011c410100"), Fault::malformed) << "something after it";
+  EXPECT_EQ(fault("80"), Fault::malformed) << "no parts";
+  EXPECT_EQ(fault("82182a4101"), Fault::unsupported) << "another Content-Format";
+  EXPECT_EQ(fault("9b000000010000000019011c4101"), Fault::limit) << "more parts than there can be";
+  EXPECT_FALSE(encode_multipart_core({{"text/plain", Secret("x")}}));
 }
 
 TEST(ServerKey, an_envelope_for_somebody_else_is_refused) {

@@ -93,6 +93,7 @@ std::vector<ProcessFacts> processes() {
       {"without an anchor: CA certificates from whoever answers", "RFC 7030 section 4.1.1", {"Meeting", "Glimpsing"}},
       {"without an anchor: a person compares the fingerprint", "RFC 7030 section 4.1.1", {"Confirming"}},
       {"server authenticated by an anchor", "RFC 7030 section 3.6", {"Opening"}},
+      {"where the server has EST, if not at the usual path (CoAP)", "RFC 9148 section 4.1", {"Finding"}},
       {"CA certificates", "RFC 7030 section 4.1.2", {"Fetching"}},
       {"wanted attributes", "RFC 7030 section 4.5", {"Wishing"}},
       {"key made", "RFC 7030 section 4.2.1", {"Keying"}},

@@ -9,6 +9,7 @@
 //   --client CERT KEY       certificate chain and key for TLS
 //   --renew                 simplereenroll: names and key of the --client certificate
 //   --rekey                 simplereenroll with a new key
+//   --given                 serverkeygen: KEY.pem is what the server sends
 //   --link tls-unique | wrong
 //                           challengePassword is the channel binding (RFC 7030 section 3.5), or zeros. TLS 1.2 only: this
 //                           JSSE gives no tls-exporter of a finished handshake, and TLS 1.3 has no tls-unique
@@ -131,7 +132,9 @@ public final class BouncyClient {
     EnrollmentResponse response =
         has("--link")
             ? service.simpleEnrollPoP(reenroll, request, signer, auth)
-            : service.simpleEnroll(reenroll, request.build(signer), auth);
+            : has("--given")
+                ? service.simpleEnrollWithServersideCreation(request.build(signer), auth)
+                : service.simpleEnroll(reenroll, request.build(signer), auth);
     session(response.getSession());
     for (int polls = 0; !response.isCompleted() && polls < MAX_POLLS; polls++) {
       long wait = response.getNotBefore() - System.currentTimeMillis();
@@ -143,7 +146,8 @@ public final class BouncyClient {
       throw new IOException("still waiting");
     }
     writePem(args.get(4), certificates(response.getStore()).toArray());
-    writePem(args.get(5), new PemObject("PRIVATE KEY", key.getPrivate().getEncoded()));
+    byte[] held = has("--given") ? response.getPrivateKeyInfo().getEncoded() : key.getPrivate().getEncoded();
+    writePem(args.get(5), new PemObject("PRIVATE KEY", held));
   }
 
   // A renewal repeats the names of its certificate (RFC 7030 section 4.2.2).

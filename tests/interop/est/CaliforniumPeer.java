@@ -38,8 +38,9 @@ import org.eclipse.californium.scandium.dtls.x509.StaticNewAdvancedCertificateVe
  * <pre>
  * ask URI METHOD ANCHORS CHAIN KEY [--block N] [--accept N] [--content N --body FILE] [--out FILE]
  *     one request; prints "code C.DD", "format N" and "etag HEX"; exit code 0 for 2.xx, 3 for others, 4 without an answer
- * serve ANCHORS CHAIN KEY FOLDER [--slow MILLISECONDS] [--busy TIMES] [--block N]
- *     EST with the CA ca.pem, ca.key in the folder, crts.der, and att.der if it is there; prints "port N"; one line for each request
+ * serve ANCHORS CHAIN KEY FOLDER [--slow MILLISECONDS] [--busy TIMES] [--block N] [--root NAME]
+ *     EST with the CA ca.pem, ca.key in the folder, crts.der, and att.der if it is there; at /NAME in place of /.well-known/est;
+ *     prints "port N"; one line for each request
  * </pre>
  */
 public final class CaliforniumPeer {
@@ -124,12 +125,57 @@ public final class CaliforniumPeer {
     return out;
   }
 
+  /** A Content-Format above 255 and a byte string of 24 to 65,535 bytes, as CBOR has them. */
+  static void cbor(java.io.ByteArrayOutputStream out, int format, byte[] content) {
+    out.writeBytes(new byte[] {0x19, (byte) (format >> 8), (byte) format});
+    if (content.length > 255) {
+      out.writeBytes(new byte[] {0x59, (byte) (content.length >> 8)});
+    } else {
+      out.write(0x58);
+    }
+    out.write(content.length);
+    out.writeBytes(content);
+  }
+
+  /** A key of ours and a certificate for it, with the names of the request (RFC 9148 section 4.8). */
+  static final class MakeKey extends CoapResource {
+    private final Path folder;
+    private final AtomicInteger count = new AtomicInteger();
+
+    MakeKey(Path folder) {
+      super("skg");
+      this.folder = folder;
+      getAttributes().addResourceType("ace.est.skg");
+    }
+
+    @Override
+    public void handlePOST(CoapExchange exchange) {
+      System.out.println("skg " + exchange.getRequestPayload().length + " " + exchange.getRequestOptions().getContentFormat());
+      try {
+        String name = "skg" + count.incrementAndGet();
+        Files.write(folder.resolve(name + ".der"), exchange.getRequestPayload());
+        run(folder, "openssl", "genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256", "-out", name + ".key");
+        run(folder, "openssl", "pkey", "-in", name + ".key", "-pubout", "-out", name + ".pub");
+        Files.write(folder.resolve(name + ".pem"), run(folder, "openssl", "x509", "-req", "-inform", "DER", "-in", name + ".der", "-CA",
+            "ca.pem", "-CAkey", "ca.key", "-days", "2", "-copy_extensions", "copyall", "-force_pubkey", name + ".pub"));
+        var out = new java.io.ByteArrayOutputStream();
+        out.write(0x84);
+        cbor(out, 281, run(folder, "openssl", "crl2pkcs7", "-nocrl", "-certfile", name + ".pem", "-outform", "DER"));
+        cbor(out, 284, run(folder, "openssl", "pkcs8", "-topk8", "-nocrypt", "-in", name + ".key", "-outform", "DER"));
+        exchange.respond(ResponseCode.CHANGED, out.toByteArray(), 62);
+      } catch (Exception e) {
+        exchange.respond(ResponseCode.INTERNAL_SERVER_ERROR, e.toString());
+      }
+    }
+  }
+
   static final class Enrol extends CoapResource {
     private final Path folder;
     private final AtomicInteger busy, count = new AtomicInteger();
 
     Enrol(String name, Path folder, AtomicInteger busy) {
       super(name);
+      getAttributes().addResourceType("ace.est." + name);
       this.folder = folder;
       this.busy = busy;
     }
@@ -166,15 +212,18 @@ public final class CaliforniumPeer {
     var endpoint = endpoint(DtlsRole.SERVER_ONLY, new InetSocketAddress(InetAddress.getLoopbackAddress(), 0), anchors, chain, key);
     CoapServer server = new CoapServer();
     server.addEndpoint(endpoint);
-    var est = new CoapResource("est");
+    String root = option("--root", "");
+    var est = new CoapResource(root.isEmpty() ? "est" : root);
     byte[] crts = Files.readAllBytes(folder.resolve("crts.der"));
-    est.add(new CoapResource("crts") {
+    var anchorsThere = new CoapResource("crts") {
       @Override
       public void handleGET(CoapExchange exchange) {
         System.out.println("crts " + exchange.getRequestOptions().getAccept());
         exchange.respond(ResponseCode.CONTENT, crts, 281);
       }
-    });
+    };
+    anchorsThere.getAttributes().addResourceType("ace.est.crts");
+    est.add(anchorsThere);
     Path attributes = folder.resolve("att.der");
     est.add(new CoapResource("att") {
       @Override
@@ -188,8 +237,12 @@ public final class CaliforniumPeer {
       }
     });
     var busy = new AtomicInteger(Integer.parseInt(option("--busy", "0")));
-    est.add(new Enrol("sen", folder, busy), new Enrol("sren", folder, busy));
-    server.getRoot().getChild(".well-known").add(est);
+    est.add(new Enrol("sen", folder, busy), new Enrol("sren", folder, busy), new MakeKey(folder));
+    if (root.isEmpty()) {
+      server.getRoot().getChild(".well-known").add(est);
+    } else {
+      server.add(est);
+    }
     server.start();
     System.out.println("port " + endpoint.getAddress().getPort());
   }

@@ -15,6 +15,9 @@ make_idevids 6
 cat >"$work/imprint.toml" <<'TOML'
 [profiles.wishes]
 wanted_key = "p384"
+
+[profiles.given]
+server_keys = "clear"
 TOML
 start_imprint --config "$work/imprint.toml"
 
@@ -88,6 +91,11 @@ runs "a password and tls-unique: linked anew after the 401" bouncy TLSv1.2 enrol
 enrolled "its certificate" "$work/b2.pem" "$work/b2.key"
 exits "no credentials: refused" 3 bouncy TLSv1.3 enroll "$work/b3.pem" "$work/b3.key" --subject CN=BOUNCY-3
 is "by a 401" "status 401" "$(grep '^status' "$work/said")"
+
+token=$(add_device BOUNCY-5 --one-time --label given)
+runs "a key that the server makes" bouncy TLSv1.3 enroll "$work/b5.pem" "$work/b5.key" --subject CN=BOUNCY-5 --basic BOUNCY-5 "$token" \
+  --given --label given
+enrolled "the certificate is for it" "$work/b5.pem" "$work/b5.key"
 
 token=$(add_device BOUNCY-4 --one-time --manual)
 bouncy TLSv1.3 enroll "$work/b4.pem" "$work/b4.key" --subject CN=BOUNCY-4 --basic BOUNCY-4 "$token" >/dev/null &

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Californium with Scandium (CaliforniumPeer.java beside this file) over CoAPS, in each direction. As client of our server:
-# discovery, CA certificates, attributes, enrolment in blocks, renewal, refusals. As EST server of our client, its CA being
-# the openssl command: enrolment in one answer, in blocks, after a while (separate response), after 5.03, and renewal.
+# discovery, CA certificates, attributes, enrolment in blocks, renewal, keys that the server makes, refusals. As EST server of
+# our client, its CA being the openssl command: enrolment in one answer, in blocks, after a while (separate response), after
+# 5.03, below a path that has to be discovered, with a key of the server's, and renewal.
 . "$(dirname "$0")/common.sh"
 
 needs californium java javac openssl curl
@@ -11,10 +12,15 @@ jars=$(ls "$peers"/californium/*.jar 2>/dev/null | paste -s -d :)
 mkdir "$work/classes"
 timeout 120 javac -cp "$jars" -d "$work/classes" "$here/CaliforniumPeer.java" >"$work/javac.log" 2>&1 ||
   { not_ok "CaliforniumPeer.java compiles" "$work/javac.log"; finish; }
-make_idevids 5
+make_idevids 8
+runs "a factory makes a device for a profile with keys of ours" imprint factory make --data "$data" --model KEYLESS --count 1 --label given --out "$work/keyless"
+runs "and the site imports it" imprint device import --data "$data" "$work/keyless/manifest.jsonl"
 cat >"$work/imprint.toml" <<'TOML'
 [profiles.wishes]
 wanted_key = "p384"
+
+[profiles.given]
+server_keys = "clear"
 TOML
 start_imprint --config "$work/imprint.toml"
 
@@ -65,6 +71,30 @@ is "is 4.04" "code 4.04" "$(grep '^code' "$work/said")"
 exits "another Content-Format" 3 asks /est/sen POST "${own[@]}" --content 50 --body "$work/1.der"
 is "is 4.15" "code 4.15" "$(grep '^code' "$work/said")"
 
+# pair_in_body FORMAT: the body is a CBOR array of a key (284) and of certificates in this Content-Format that fit together.
+pair_in_body() {
+  python3 "$here/multipart_core.py" "$work/body" 284 "$work/given-key.der" "$1" "$work/given-certificate.der" || return 1
+  openssl pkey -inform DER -in "$work/given-key.der" -out "$work/given.key" || return 1
+  if [ "$1" = 287 ]; then
+    openssl x509 -inform DER -in "$work/given-certificate.der" -out "$work/given.pem"
+  else
+    openssl pkcs7 -inform DER -in "$work/given-certificate.der" -print_certs -out "$work/given.pem"
+  fi
+  same_key "$work/given.pem" "$work/given.key" && openssl verify -CAfile "$anchors" "$work/given.pem"
+}
+
+own=("$idevids/WIDGET-0006/idevid-chain.pem" "$idevids/WIDGET-0006/idevid-key.pem")
+make_csr "$work/1.key" /CN=WIDGET-0006 "$work/6.der"
+exits "a key of ours where the profile has none" 3 asks /est/skg POST "${own[@]}" --body "$work/6.der"
+is "is 5.01" "code 5.01" "$(grep '^code' "$work/said")"
+own=("$work/keyless/KEYLESS-0001/idevid-chain.pem" "$work/keyless/KEYLESS-0001/idevid-key.pem")
+make_csr "$work/1.key" /CN=KEYLESS-0001 "$work/keyless.der"
+runs "a key of ours (skg), in blocks of 64" asks /est/given/skg POST "${own[@]}" --accept 62 --body "$work/keyless.der" --block 64
+is "in multipart-core" "format 62" "$(grep '^format' "$work/said")"
+runs "key and certs-only fit together" pair_in_body 281
+runs "and with the certificate by itself (skc)" asks /est/given/skc POST "${own[@]}" --body "$work/keyless.der"
+runs "key and certificate fit together" pair_in_body 287
+
 # ---- our client at its server ----
 
 ca=$work/ca
@@ -79,6 +109,7 @@ cat "$ca/ca.pem" "$data"/makers/*.pem >"$ca/trusted.pem"
 
 # serves OPTION...: starts its server; sets there
 serves() {
+  rm -f "$work/server.log"
   peer serve "$ca/trusted.pem" "$ca/server.pem" "$ca/server.key" "$ca" "$@" >"$work/server.log" 2>&1 &
   started+=("$!")
   wait_for 20 grep -q '^port' "$work/server.log" || { not_ok "Californium's server starts" "$work/server.log"; finish; }
@@ -90,7 +121,7 @@ onboards() {
   imprint onboard est --server "$there" --out "$work/$1" --attempts 1 --timeout 40 "${@:2}"
 }
 first() {
-  onboards "$1" --anchors "$ca/ca.pem" --cert "$idevids/$1/idevid-chain.pem" --key "$idevids/$1/idevid-key.pem" --subject "CN=$1"
+  onboards "$1" --anchors "$ca/ca.pem" --cert "$idevids/$1/idevid-chain.pem" --key "$idevids/$1/idevid-key.pem" --subject "CN=$1" "${@:2}"
 }
 installed() {
   same_key "$work/$1/cert.pem" "$work/$1/key.pem" && openssl verify -CAfile "$ca/ca.pem" "$work/$1/cert.pem"
@@ -112,6 +143,13 @@ rm "$ca/att.der"
 serves --block 64
 runs "our client enrols where blocks are of 64 bytes" first WIDGET-0002
 runs "and has its certificate" installed WIDGET-0002
+serves --root e
+runs "our client enrols where EST is below /e, which it has to discover" first WIDGET-0006
+runs "and has its certificate" installed WIDGET-0006
+is "it asked where" yes "$(grep -q '"Finding"' "$work/WIDGET-0006/run.json" && echo yes)"
+runs "our client takes a key that the server made, from there" first WIDGET-0007 --server-key clear
+runs "and has its certificate" installed WIDGET-0007
+is "by skg" yes "$(grep -q '^skg [0-9]* 286' "$work/server.log" && echo yes)"
 serves --slow 3500
 runs "our client enrols where the answer comes after an acknowledgement" first WIDGET-0003
 runs "and has its certificate" installed WIDGET-0003

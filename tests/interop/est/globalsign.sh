@@ -13,6 +13,9 @@ make_idevids 1
 cat >"$work/imprint.toml" <<'TOML'
 [profiles.wishes]
 wanted_key = "p384"
+
+[profiles.given]
+server_keys = "clear"
 TOML
 start_imprint --config "$work/imprint.toml"
 
@@ -66,6 +69,13 @@ enrolled "estclient enroll with an IDevID: the certificate" "$work/$id.pem" "$wo
 cat "$work/$id.pem" "$work/ca.pem" >"$work/$id.chain"
 runs "estclient reenroll" its reenroll -key "$work/$id.key" -certs "$work/$id.chain" -out "$work/$id.again.pem"
 enrolled "estclient reenroll: the certificate" "$work/$id.again.pem" "$work/$id.key"
+
+token=$(add_device GO-3 --one-time --label given)
+request GO-3
+runs "estclient serverkeygen" its serverkeygen -aps given -csr "$work/GO-3.csr" -user GO-3 -pass "$token" -out "$work/GO-3.pem" \
+  -keyout "$work/GO-3.given.key"
+enrolled "estclient serverkeygen: the certificate is for the key that was sent" "$work/GO-3.pem" "$work/GO-3.given.key"
+is "estclient serverkeygen: not for its own" different "$(same_key "$work/GO-3.pem" "$work/GO-3.key" || echo different)"
 
 token=$(add_device GO-2 --one-time --manual)
 request GO-2
@@ -146,6 +156,14 @@ runs "renewal with a new key" onboard new --anchors "$foreign/ca.pem" --renew --
 holds "renewal with a new key: key, certificate and anchors" new
 is "renewal with a new key: another key" different "$(cmp -s "$work/before/key.pem" "$work/new/key.pem" || echo different)"
 is "estserver saw it renew" yes "$([ "$(grep -c simplereenroll "$foreign/log")" -ge 2 ] && echo yes)"
+
+# It makes RSA keys of 2,048 bits, whatever the request asks for.
+exits "onboard at estserver, which makes a weaker key than asked for: refused" 3 onboard weak --anchors "$foreign/ca.pem" --user dev-4 \
+  --password-file "$work/password" --subject CN=dev-4 --server-key clear
+runs "onboard at estserver with a key that it makes" onboard given --anchors "$foreign/ca.pem" --user dev-4 \
+  --password-file "$work/password" --subject CN=dev-4 --server-key clear --key-type rsa2048
+holds "onboard with its key: key, certificate and anchors" given
+is "estserver made one" yes "$(grep -q serverkeygen "$foreign/log" && echo yes)"
 
 # No password at all: the server knows the device by the root of its maker alone.
 runs "onboard at estserver with an IDevID" onboard idevid --anchors "$foreign/ca.pem" --device "$idevids/$id" --subject "CN=$id"

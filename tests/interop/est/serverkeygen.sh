@@ -75,7 +75,4 @@ is "and is another one" different "$(same_key "$work/SK-4/cert.pem" "$work/own.p
 imprint onboard est --server "$est" --anchors "$anchors" --device "$idevids/WIDGET-0001" --server-key wrapped \
   --out "$work/widget" >"$work/refused.log" 2>&1
 runs "an IDevID for signatures alone unwraps nothing" grep -q SITE-SERVER-KEYS-USAGE "$work/refused.log"
-imprint onboard est --server "${est/https/coaps}" --anchors "$anchors" --device "$idevids/WIDGET-0001" --server-key clear \
-  --out "$work/widget" >"$work/refused.log" 2>&1
-runs "over CoAPS our client asks for none" grep -q EST-COAPS-SERVERKEYGEN "$work/refused.log"
 finish

@@ -1,0 +1,50 @@
+// ca/ of the data folder: the owner CA's key, or where it is, its chain, and the CAs of before.
+//   key.pem or key.uri   the key, or the URI of one in a token and the SHA-256 of its public key
+//   chain.pem            its certificate first, up to the root; renaming a new one onto it is what changes the CA
+//   next/key.pem, .uri   a key that waits for its certificate; once chain.pem is for it, it takes key.pem's place
+//   links.pem            the root as a CA of before vouches for it (NewWithOld, RFC 4210 section 4.4)
+//   former/*.pem         certificates of before: what they signed is the owner's all the same
+//   former/*-key.pem, .uri   their keys, if another has come; nothing here uses them
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "site/ca.h"
+
+namespace imprint::app {
+
+// With the key that belongs to chain.pem, wherever a power cut has left it; one in a token is not opened yet.
+// DATA-PART.
+Result<site::Ca> read_ca(const std::string& data);
+
+// The CAs of before, without the one of now. What cannot be read is left out.
+std::vector<Certificate> former_cas(const std::string& data);
+
+// The URI as a message may show it: without a query if there is a PIN in that.
+std::string shown_uri(const std::string& uri);
+// What key.uri holds for this key.
+std::string key_uri_text(const PrivateKey& key);
+
+// The key that waits for a certificate, if there is one.
+Result<std::optional<PrivateKey>> next_key(const std::string& data);
+// Lets a key wait: one that is made, or one in a token. Fault::conflict with CA-PENDING if one waits already.
+Result<PrivateKey> make_next_key(const std::string& data, KeyType type);
+Result<PrivateKey> name_next_key(const std::string& data, const std::string& uri);
+
+// What the new CA has to be: its key (of now, or the one that waits), with a good path to a self-signed root.
+// CA-CERTIFICATE, CA-PATH.
+Result<site::Ca> check_ca(const std::string& data, const std::vector<Certificate>& given, Instant now, Rng& rng);
+
+// Makes it the CA: in one moment, and whatever is cut short later on, read_ca() finds the pair. The CA of before, with
+// its key, signs a link to a root that is new to its devices.
+Status install_ca(const std::string& data, const site::Ca& ca, Instant now, Rng& rng);
+
+// The links to this CA's root: devices that hold an anchor of before reach the root by them, in cacerts and in TLS.
+std::vector<Certificate> ca_links(const std::string& data, const site::Ca& ca);
+
+// Puts a key that waits in its place, if chain.pem is for it: the end of install_ca().
+Status settle_ca(const std::string& data);
+
+}  // namespace imprint::app

@@ -1,0 +1,191 @@
+#include "app/ca_folder.h"
+
+#include <gtest/gtest.h>
+
+#include <filesystem>
+
+#include "app/ca_rules.h"
+#include "app/pem_file.h"
+#include "crypto/random.h"
+#include "io/file.h"
+
+namespace imprint::app {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr Instant kNow{1'800'000'000'000};
+constexpr Duration kDay = std::chrono::hours(24);
+constexpr std::uint16_t kCaUsage = key_usage::kCertSign | key_usage::kCrlSign;
+
+class CaFolder : public testing::Test {
+ protected:
+  void SetUp() override {
+    data_ = (fs::temp_directory_path() / ("imprint-ca-" + hex(random_secret(rng_, 6).expose()))).string();
+    first_ = *site::make_root(KeyType::p256, *Name::from_text("CN=Owner"), kNow, kDay * 100, rng_);
+    root_ = *site::make_root(KeyType::p384, *Name::from_text("CN=Offline Root"), kNow, kDay * 1000, rng_);
+    ASSERT_TRUE(io::make_folder(data_ + "/ca"));
+    ASSERT_TRUE(io::write_file(data_ + "/ca/key.pem", first_.key.to_pem()->expose()));
+    ASSERT_TRUE(io::write_file(data_ + "/ca/chain.pem", view(pem_of(first_.chain()))));
+  }
+  void TearDown() override { fs::remove_all(data_); }
+
+  // What the root says of a key; a test changes what it is to get wrong.
+  CertificateTemplate words_for(const PublicKey& key) {
+    CertificateTemplate t;
+    t.serial = site::random_serial(rng_);
+    t.issuer = root_.certificate.subject;
+    t.subject = *Name::from_text("CN=Owner");
+    t.not_before = kNow - kDay;
+    t.not_after = kNow + kDay * 500;
+    t.spki = key.spki;
+    t.usage = kCaUsage;
+    t.is_ca = true;
+    t.path_length = 0;
+    t.authority_key_id = root_.certificate.key_id;
+    return t;
+  }
+  Certificate signed_by_root(const CertificateTemplate& t) {
+    return *Certificate::parse(*sign_certificate(root_.key, t));
+  }
+  Result<site::Ca> check(const std::vector<Certificate>& given) { return check_ca(data_, given, kNow, rng_); }
+  const Rule* rule_for(const CertificateTemplate& t) {
+    const auto checked = check({signed_by_root(t), root_.certificate});
+    return checked ? nullptr : checked.error().rule;
+  }
+
+  SystemRng rng_;
+  std::string data_;
+  site::Ca first_, root_;
+};
+
+TEST_F(CaFolder, the_same_key_comes_under_a_root) {
+  const Certificate issuing = signed_by_root(words_for(first_.key.public_key()));
+  const auto checked = check({issuing, root_.certificate});
+  ASSERT_TRUE(checked) << checked.error().what;
+  ASSERT_TRUE(install_ca(data_, *checked, kNow, rng_));
+  const auto now = read_ca(data_);
+  ASSERT_TRUE(now);
+  EXPECT_EQ(now->certificate, issuing);
+  EXPECT_EQ(now->above, std::vector<Certificate>{root_.certificate});
+  EXPECT_EQ(now->key.public_key(), first_.key.public_key());
+  EXPECT_EQ(former_cas(data_), std::vector<Certificate>{first_.certificate});
+  ASSERT_TRUE(install_ca(data_, *checked, kNow, rng_));  // once more changes nothing
+  EXPECT_EQ(former_cas(data_), std::vector<Certificate>{first_.certificate});
+}
+
+TEST_F(CaFolder, another_key_waits_and_then_takes_its_place) {
+  const auto next = make_next_key(data_, KeyType::ed25519);
+  ASSERT_TRUE(next);
+  EXPECT_EQ(read_ca(data_)->certificate, first_.certificate);  // nothing has changed yet
+  const auto again = make_next_key(data_, KeyType::p256);
+  ASSERT_FALSE(again);
+  EXPECT_EQ(again.error().rule, &kCaPending);
+  const auto checked = check({signed_by_root(words_for(next->public_key())), root_.certificate});
+  ASSERT_TRUE(checked) << checked.error().what;
+  ASSERT_TRUE(install_ca(data_, *checked, kNow, rng_));
+  EXPECT_EQ(read_ca(data_)->key.public_key(), next->public_key());
+  EXPECT_FALSE(fs::exists(data_ + "/ca/next"));
+  EXPECT_FALSE(*next_key(data_));
+  EXPECT_EQ(former_cas(data_), std::vector<Certificate>{first_.certificate});
+}
+
+// RFC 4210 section 4.4: whoever holds the CA of before as anchor reaches the new root, and what is below it.
+TEST_F(CaFolder, the_CA_of_before_vouches_for_the_root) {
+  const auto next = make_next_key(data_, KeyType::p384);
+  ASSERT_TRUE(next);
+  const auto checked = check({signed_by_root(words_for(next->public_key())), root_.certificate});
+  ASSERT_TRUE(checked);
+  EXPECT_TRUE(ca_links(data_, *checked).empty());
+  ASSERT_TRUE(install_ca(data_, *checked, kNow, rng_));
+  const auto links = ca_links(data_, *checked);
+  ASSERT_EQ(links.size(), 1U);
+  EXPECT_TRUE(ca_links(data_, first_).empty());
+  Grant grant;
+  grant.names.subject = *Name::from_text("CN=dev-1");
+  grant.spki = PrivateKey::generate(KeyType::p256)->public_key().spki;
+  grant.lifetime = kDay;
+  const auto below = Certificate::parse(*site::issue(*checked, grant, kNow, rng_));
+  const std::vector<Certificate> sent{checked->certificate, links[0]};
+  EXPECT_TRUE(verify_chain(*below, sent, {first_.certificate}, {Purpose::any, kNow, true}));
+  EXPECT_TRUE(verify_chain(*below, sent, {root_.certificate}, {Purpose::any, kNow, true}));
+  EXPECT_FALSE(verify_chain(*below, {checked->certificate}, {first_.certificate}, {Purpose::any, kNow, true}));
+}
+
+// The steps of install_ca(), each cut short: before chain.pem is renamed the old pair is read, afterwards the new one.
+TEST_F(CaFolder, a_power_cut_leaves_the_old_pair_or_the_new_one) {
+  const auto next = make_next_key(data_, KeyType::p384);
+  ASSERT_TRUE(next);
+  const auto checked = check({signed_by_root(words_for(next->public_key())), root_.certificate});
+  ASSERT_TRUE(checked);
+  fs::create_directories(data_ + "/ca/former");
+  ASSERT_TRUE(io::write_file(data_ + "/ca/former/0011223344556677.pem", view(pem_of(first_.chain()))));
+  EXPECT_EQ(read_ca(data_)->certificate, first_.certificate);
+  EXPECT_TRUE(former_cas(data_).empty());  // it is the CA of now
+  ASSERT_TRUE(io::write_file(data_ + "/ca/chain.pem", view(pem_of(checked->chain()))));
+  EXPECT_EQ(read_ca(data_)->key.public_key(), next->public_key());
+  EXPECT_EQ(former_cas(data_), std::vector<Certificate>{first_.certificate});
+  fs::create_hard_link(data_ + "/ca/key.pem", data_ + "/ca/former/8899aabbccddeeff-key.pem");
+  EXPECT_EQ(read_ca(data_)->key.public_key(), next->public_key());
+  ASSERT_TRUE(settle_ca(data_));
+  EXPECT_EQ(read_ca(data_)->key.public_key(), next->public_key());
+  EXPECT_FALSE(fs::exists(data_ + "/ca/next"));
+  ASSERT_TRUE(settle_ca(data_));
+}
+
+TEST_F(CaFolder, a_certificate_that_cannot_be_the_CAs_is_refused) {
+  const PublicKey& key = first_.key.public_key();
+  EXPECT_EQ(rule_for(words_for(key)), nullptr);
+  EXPECT_EQ(rule_for(words_for(root_.key.public_key())), &kCaCertificate);  // another key
+  CertificateTemplate t = words_for(key);
+  t.is_ca = false;
+  t.path_length.reset();
+  EXPECT_EQ(rule_for(t), &kCaCertificate);
+  t = words_for(key);
+  t.usage = key_usage::kCertSign;
+  EXPECT_EQ(rule_for(t), &kCaCertificate);
+  t.usage = key_usage::kCrlSign;
+  EXPECT_EQ(rule_for(t), &kCaCertificate);
+  t.usage.reset();
+  EXPECT_EQ(rule_for(t), &kCaCertificate);
+  t = words_for(key);
+  t.not_after = kNow - std::chrono::hours(1);
+  EXPECT_EQ(rule_for(t), &kCaCertificate);
+  t = words_for(key);
+  t.not_before = kNow + std::chrono::hours(1);
+  EXPECT_EQ(rule_for(t), &kCaCertificate);
+  EXPECT_EQ(check({root_.certificate}).error().rule, &kCaCertificate);   // for another key
+  EXPECT_EQ(check({first_.certificate}).error().rule, &kCaCertificate);  // a root itself
+}
+
+TEST_F(CaFolder, a_path_that_does_not_hold_is_refused) {
+  const Certificate issuing = signed_by_root(words_for(first_.key.public_key()));
+  EXPECT_EQ(check({issuing}).error().rule, &kCaPath);  // no root
+  const auto other = site::make_root(KeyType::p384, *Name::from_text("CN=Offline Root"), kNow, kDay * 1000, rng_);
+  EXPECT_EQ(check({issuing, other->certificate}).error().rule, &kCaPath);  // the same name, another key
+  // A root that allows no CA below it.
+  CertificateTemplate strict = words_for(root_.key.public_key());
+  strict.subject = strict.issuer;
+  strict.not_before = kNow - kDay;
+  const Certificate narrow = signed_by_root(strict);
+  EXPECT_EQ(check({issuing, narrow}).error().rule, &kCaPath);
+}
+
+TEST_F(CaFolder, certificates_between_are_put_in_order) {
+  const auto middle_key = PrivateKey::generate(KeyType::p256);
+  CertificateTemplate t = words_for(middle_key->public_key());
+  t.subject = *Name::from_text("CN=Middle");
+  t.path_length = 1;
+  const Certificate middle = signed_by_root(t);
+  t = words_for(first_.key.public_key());
+  t.issuer = middle.subject;
+  t.authority_key_id = middle.key_id;
+  const Certificate issuing = *Certificate::parse(*sign_certificate(*middle_key, t));
+  const auto checked = check({issuing, root_.certificate, middle});
+  ASSERT_TRUE(checked) << checked.error().what;
+  EXPECT_EQ(checked->above, (std::vector<Certificate>{middle, root_.certificate}));
+  EXPECT_EQ(check({issuing, root_.certificate}).error().rule, &kCaPath);
+}
+
+}  // namespace
+}  // namespace imprint::app

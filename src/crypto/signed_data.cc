@@ -1,0 +1,199 @@
+#include "crypto/signed_data.h"
+
+#include <openssl/cms.h>
+#include <openssl/err.h>
+
+#include <algorithm>
+#include <array>
+
+#include "codec/der.h"
+#include "crypto/cms_openssl.h"
+#include "crypto/issue.h"
+
+namespace imprint {
+namespace {
+
+using ossl::CmsPtr;
+
+constexpr std::string_view kSignedData = "1.2.840.113549.1.7.2";
+constexpr std::size_t kMaxMessage = std::size_t{64} << 10U;
+constexpr int kMaxCertificates = 32;
+const Error kUnsupported{Fault::unsupported, "signed data: signer"};
+
+// Whether the octets begin a ContentInfo rather than its content: an OBJECT IDENTIFIER comes first in it. BER's
+// indefinite length is taken as well.
+bool begins_with_type(BytesView in) {
+  const std::size_t lengths = in.size() > 2 && in[1] > 0x80U ? in[1] & 0x7fU : 0;
+  return in.size() > 2 + lengths && in[0] == der::kSequence && in[2 + lengths] == der::kOid;
+}
+
+Result<CmsPtr> read(BytesView message) {
+  CHECK_OR(!message.empty() && message.size() <= kMaxMessage, Error{Fault::limit, "signed data: size"});
+  CmsPtr out;
+  if (begins_with_type(message)) {
+    out = ossl::read_cms(message);
+  } else {
+    Bytes whole = der::sequence({der::oid(kSignedData), der::item(der::context(0), message)});
+    out = ossl::read_cms(whole);
+    wipe(whole);
+  }
+  if (!out || OBJ_obj2nid(CMS_get0_type(out.get())) != NID_pkcs7_signed) {
+    return ossl::failed(Fault::malformed, "signed data: structure");
+  }
+  return out;
+}
+
+CMS_SignerInfo* sole_signer(CMS_ContentInfo* cms) {
+  STACK_OF(CMS_SignerInfo)* const infos = CMS_get0_SignerInfos(cms);
+  return sk_CMS_SignerInfo_num(infos) == 1 ? sk_CMS_SignerInfo_value(infos, 0) : nullptr;
+}
+
+// A certificate that says no more than whose key it is: OpenSSL takes keys in no other form.
+X509Ptr bare_certificate(const PublicKey& key) {
+  X509Ptr out(X509_new());
+  const EvpKey handle = ossl::public_key(key);
+  const Bytes id = key_identifier(key);
+  const std::unique_ptr<ASN1_OCTET_STRING, Free<ASN1_OCTET_STRING_free>> octets(ASN1_OCTET_STRING_new());
+  const bool good = out && handle && octets && X509_set_version(out.get(), X509_VERSION_3) == 1 &&
+                    X509_set_pubkey(out.get(), handle.get()) == 1 &&
+                    ASN1_OCTET_STRING_set(octets.get(), id.data(), static_cast<int>(id.size())) == 1 &&
+                    X509_add1_ext_i2d(out.get(), NID_subject_key_identifier, octets.get(), 0, X509V3_ADD_DEFAULT) == 1;
+  return good ? std::move(out) : nullptr;
+}
+
+// RFC 5652 section 5.3: the attribute binds the type of the content, which is not under the signature itself.
+bool says_type(const CMS_SignerInfo* info, const ASN1_OBJECT* type) {
+  const auto* const said = static_cast<const ASN1_OBJECT*>(
+      CMS_signed_get0_data_by_OBJ(info, OBJ_nid2obj(NID_pkcs9_contentType), -3, V_ASN1_OBJECT));
+  return said != nullptr && OBJ_cmp(said, type) == 0;
+}
+
+bool modern_digest(CMS_SignerInfo* info) {
+  X509_ALGOR* digest = nullptr;
+  CMS_SignerInfo_get0_algs(info, nullptr, nullptr, &digest, nullptr);
+  const int hash = digest != nullptr ? OBJ_obj2nid(digest->algorithm) : NID_undef;
+  return hash == NID_sha256 || hash == NID_sha384 || hash == NID_sha512;
+}
+
+std::string dotted(const ASN1_OBJECT* object) {
+  std::array<char, 128> text{};
+  const int length = OBJ_obj2txt(text.data(), static_cast<int>(text.size()), object, 1);
+  return length > 0 && static_cast<std::size_t>(length) < text.size() ? std::string(text.data()) : std::string();
+}
+
+Status read_certificates(CMS_ContentInfo* cms, CMS_SignerInfo* info, SignedContent& out) {
+  const ossl::CertificatesPtr along(CMS_get1_certs(cms));
+  const int count = along ? sk_X509_num(along.get()) : 0;
+  CHECK_OR(count <= kMaxCertificates, Error{Fault::limit, "signed data: certificates"});
+  for (int i = 0; i < count; ++i) {
+    X509* const one = sk_X509_value(along.get(), i);
+    const auto certificate = from_openssl(one);
+    if (!certificate) {
+      continue;  // nobody stands on it
+    }
+    if (CMS_SignerInfo_cert_cmp(info, one) == 0) {
+      out.signers.push_back(*certificate);
+    }
+    out.along.push_back(*certificate);
+  }
+  return Ok{};
+}
+
+}  // namespace
+
+bool signs_cms(KeyType type) { return ossl::is_rsa(type) || ossl::is_curve(type); }
+
+Result<Secret> sign_content(std::string_view type, BytesView content, const Signer& by,
+                            const std::vector<Certificate>& more) {
+  CHECK_OR(bool(by.key), Error{Fault::internal, "signed data: no signer"});
+  CHECK_OR(signs_cms(by.key.public_key().type), kUnsupported);
+  const EvpKey key = openssl_key(by.key);
+  const bool named = !by.chain.empty();
+  const X509Ptr certificate = named ? openssl_certificate(by.chain.front()) : bare_certificate(by.key.public_key());
+  const EVP_MD* const hash = by.key.handle()->hash == nullptr ? nullptr : EVP_get_digestbyname(by.key.handle()->hash);
+  const CmsPtr cms(CMS_sign(nullptr, nullptr, nullptr, nullptr, CMS_PARTIAL | CMS_BINARY));
+  const ossl::ObjectPtr object(OBJ_txt2obj(std::string(type).c_str(), 1));
+  const ossl::BioPtr in = ossl::read_bio(content);
+  const unsigned flags =
+      CMS_BINARY | CMS_NOSMIMECAP | (named ? 0U : static_cast<unsigned>(CMS_USE_KEYID | CMS_NOCERTS));
+  const bool ready = key && certificate && hash != nullptr && cms && object && in &&
+                     CMS_set1_eContentType(cms.get(), object.get()) == 1 &&
+                     CMS_add1_signer(cms.get(), certificate.get(), key.get(), hash, flags) != nullptr;
+  if (!ready) {
+    return ossl::failed(kUnsupported.fault, kUnsupported.what);
+  }
+  std::vector<Certificate> along = more;
+  along.insert(along.end(), by.chain.begin() + (named ? 1 : 0), by.chain.end());
+  for (auto at = along.begin(); at != along.end(); ++at) {
+    const Certificate& one = *at;
+    if ((named && one == by.chain.front()) || std::find(along.begin(), at, one) != at) {
+      continue;  // each once, or OpenSSL refuses
+    }
+    const X509Ptr sent = openssl_certificate(one);
+    if (!sent || CMS_add1_cert(cms.get(), sent.get()) != 1) {
+      return ossl::failed(kUnsupported.fault, kUnsupported.what);
+    }
+  }
+  const bool final = CMS_final(cms.get(), in.get(), nullptr, CMS_BINARY) == 1;
+  Result<Secret> out = final ? ossl::encoded(cms.get()) : ossl::failed(kUnsupported.fault, kUnsupported.what);
+  ossl::wipe_content(cms.get());
+  ERR_clear_error();
+  return out;
+}
+
+Result<SignedContent> parse_signed(BytesView message) {
+  TRY(const CmsPtr cms, read(message));
+  CMS_SignerInfo* const info = sole_signer(cms.get());
+  CHECK_OR(info != nullptr, Error{Fault::unauthentic, "signed data: not one signer"});
+  const ASN1_OBJECT* const type = CMS_get0_eContentType(cms.get());
+  CHECK_OR(modern_digest(info), Error{Fault::unsupported, "signed data: digest"});
+  CHECK_OR(type != nullptr && says_type(info, type), Error{Fault::unsupported, "signed data: attributes"});
+  SignedContent out;
+  out.type = dotted(type);
+  ASN1_OCTET_STRING** const content = CMS_get0_content(cms.get());
+  CHECK_OR(content != nullptr && *content != nullptr, Error{Fault::malformed, "signed data: no content"});
+  out.content = Secret(BytesView((*content)->data, static_cast<std::size_t>((*content)->length)));
+  ossl::wipe_content(cms.get());
+  ASN1_OCTET_STRING* key_id = nullptr;
+  CMS_SignerInfo_get0_signer_id(info, &key_id, nullptr, nullptr);
+  if (key_id != nullptr) {
+    out.signer_key_id = to_bytes({key_id->data, static_cast<std::size_t>(key_id->length)});
+  }
+  TRY(Ok{}, read_certificates(cms.get(), info, out));
+  ERR_clear_error();
+  return out;
+}
+
+Status verify_signed(BytesView message, const PublicKey& key) {
+  CHECK_OR(signs_cms(key.type), kUnsupported);
+  TRY(const CmsPtr cms, read(message));
+  CMS_SignerInfo* const info = sole_signer(cms.get());
+  const X509Ptr by = bare_certificate(key);
+  const ossl::BioPtr out(BIO_new(BIO_s_secmem()));
+  CHECK_OR(info != nullptr && by && out, Error{Fault::unauthentic, "signed data: signature"});
+  CMS_SignerInfo_set1_signer_cert(info, by.get());
+  const int verified =
+      CMS_verify(cms.get(), nullptr, nullptr, nullptr, out.get(), CMS_NO_SIGNER_CERT_VERIFY | CMS_BINARY);
+  ossl::wipe_content(cms.get());
+  if (!holds(verified == 1)) {
+    return ossl::failed(Fault::unauthentic, "signed data: signature");
+  }
+  ERR_clear_error();
+  return Ok{};
+}
+
+Result<Certificate> verified_signer(BytesView message, const SignedContent& content,
+                                    const std::optional<Certificate>& preferred) {
+  if (preferred && std::ranges::find(content.signers, *preferred) != content.signers.end() &&
+      verify_signed(message, preferred->key)) {
+    return *preferred;
+  }
+  for (const Certificate& one : content.signers) {
+    if (verify_signed(message, one.key)) {
+      return one;
+    }
+  }
+  return Error{Fault::unauthentic, "signed data: signature"};
+}
+
+}  // namespace imprint

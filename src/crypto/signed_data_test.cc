@@ -1,0 +1,163 @@
+// Signed content, by a certificate and by a bare key, and request messages of CRMF.
+#include "crypto/signed_data.h"
+
+#include <gtest/gtest.h>
+
+#include "codec/der.h"
+#include "crypto/csr.h"
+#include "crypto/issue.h"
+
+namespace imprint {
+namespace {
+
+constexpr Instant kNow{1'790'000'000'000};
+constexpr std::string_view kType = "1.3.6.1.5.5.7.12.2";
+
+Signer signer_of(KeyType type) {
+  const PrivateKey key = *PrivateKey::generate(type);
+  CertificateTemplate what;
+  what.serial = {9};
+  what.issuer = what.subject = *Name::from_text("CN=signer");
+  what.not_before = kNow;
+  what.not_after = kNow + std::chrono::hours(24);
+  what.spki = key.public_key().spki;
+  return {key, {*Certificate::parse(*sign_certificate(key, what))}};
+}
+
+Bytes signed_by(const Signer& by) { return to_bytes(sign_content(kType, view("what is said"), by)->expose()); }
+
+TEST(SignedData, by_a_certificate) {
+  for (const KeyType type : {KeyType::p256, KeyType::p384, KeyType::rsa2048}) {
+    const Signer by = signer_of(type);
+    const Bytes message = signed_by(by);
+    const auto found = parse_signed(message);
+    ASSERT_TRUE(found) << found.error().what;
+    EXPECT_EQ(found->type, kType);
+    EXPECT_EQ(as_text(found->content.expose()), "what is said");
+    EXPECT_EQ(found->signers, by.chain);
+    EXPECT_EQ(*verified_signer(message, *found), by.chain.front());
+    EXPECT_TRUE(verify_signed(message, by.key.public_key()));
+    EXPECT_EQ(verify_signed(message, signer_of(type).key.public_key()).error().fault, Fault::unauthentic);
+  }
+}
+
+TEST(SignedData, by_a_key_that_has_no_certificate) {
+  const PrivateKey key = *PrivateKey::generate(KeyType::p256);
+  const Bytes message = signed_by({key, {}});
+  const auto found = parse_signed(message);
+  ASSERT_TRUE(found) << found.error().what;
+  EXPECT_TRUE(found->signers.empty());
+  EXPECT_FALSE(verified_signer(message, *found));
+  EXPECT_TRUE(found->along.empty());
+  EXPECT_EQ(found->signer_key_id, key_identifier(key.public_key()));
+  EXPECT_TRUE(verify_signed(message, key.public_key()));
+}
+
+// A key that was certified twice signs by its identifier, and both certificates are in the message.
+TEST(SignedData, of_several_certificates_for_one_key_the_preferred_one_is_the_signer) {
+  const PrivateKey key = *PrivateKey::generate(KeyType::p256);
+  const auto certified = [&key](std::uint8_t serial) {
+    CertificateTemplate what;
+    what.serial = {serial};
+    what.issuer = what.subject = *Name::from_text("CN=signer");
+    what.not_before = kNow;
+    what.not_after = kNow + std::chrono::hours(24);
+    what.spki = key.public_key().spki;
+    return *Certificate::parse(*sign_certificate(key, what));
+  };
+  const Certificate one = certified(1), other = certified(2);
+  const Bytes message = signed_by({key, {one, other}});
+  const auto found = parse_signed(message);
+  ASSERT_TRUE(found);
+  ASSERT_EQ(found->along.size(), 2U);
+  if (found->signers.size() == 2) {
+    EXPECT_EQ(*verified_signer(message, *found, other), other);
+  }
+  EXPECT_EQ(*verified_signer(message, *found, one), one);
+  EXPECT_EQ(*verified_signer(message, *found, signer_of(KeyType::p256).chain.front()), found->signers.front());
+}
+
+TEST(SignedData, a_certificate_that_is_given_twice_is_sent_once) {
+  const Signer by = signer_of(KeyType::p256), other = signer_of(KeyType::p256);
+  const std::vector<Certificate> more{other.chain.front(), by.chain.front(), other.chain.front()};
+  const auto message = sign_content(kType, view("x"), by, more);
+  ASSERT_TRUE(message);
+  EXPECT_EQ(parse_signed(message->expose())->along.size(), 2U);
+}
+
+TEST(SignedData, ed25519_signs_none) {
+  EXPECT_EQ(sign_content(kType, view("x"), signer_of(KeyType::ed25519)).error().fault, Fault::unsupported);
+}
+
+TEST(SignedData, what_was_changed_is_not_signed) {
+  const Signer by = signer_of(KeyType::p256);
+  const Bytes message = signed_by(by);
+  const std::string text(as_text(message));
+  for (const std::string_view part :
+       {std::string_view("what is said"), std::string_view("\x2b\x06\x01\x05\x05\x07\x0c\x02", 8)}) {
+    Bytes changed = message;
+    const auto at = text.find(part);
+    ASSERT_NE(at, std::string::npos);
+    changed[at + part.size() - 1] ^= 1;  // another text; another type of content
+    const auto found = parse_signed(changed);
+    EXPECT_FALSE(found && verify_signed(changed, by.key.public_key())) << at;
+  }
+}
+
+TEST(SignedData, cut_short_is_malformed) {
+  const Bytes message = signed_by(signer_of(KeyType::p256));
+  for (std::size_t n = 0; n < message.size(); ++n) {
+    EXPECT_FALSE(parse_signed(BytesView(message).first(n))) << n;
+  }
+  Bytes longer = message;
+  longer.push_back(0);
+  EXPECT_FALSE(parse_signed(longer));
+}
+
+// ---- CRMF ----
+
+Bytes crmf(const PrivateKey& key, BytesView more_fields = {}, BytesView controls = {}) {
+  const Bytes spki = key.public_key().spki;
+  der::Reader whole(spki);
+  const bool first = !more_fields.empty() && (more_fields[0] & 0x1fU) < 5;  // in the order of their tags
+  const Bytes fields =
+      der::concat({first ? more_fields : BytesView(), der::item(der::context(5), Name::from_text("CN=dev-1")->der),
+                   der::item(der::context(6), whole.next(der::kSequence).content), first ? BytesView() : more_fields});
+  const Bytes request = der::sequence({der::integer(7), der::item(der::kSequence, fields), controls});
+  const std::uint8_t unused_bits = 0;
+  const Bytes bits = der::item(der::kBitString, der::concat({{&unused_bits, 1}, *key.sign(request)}));
+  return der::sequence({request, der::item(der::context(1), der::concat({key.signature_algorithm(), bits}))});
+}
+
+TEST(Crmf, a_request_message_is_read_and_its_possession_verified) {
+  const PrivateKey key = *PrivateKey::generate(KeyType::p256);
+  const auto request = CertificateRequest::parse_crmf(crmf(key));
+  ASSERT_TRUE(request) << request.error().what;
+  EXPECT_EQ(request->subject.text, "CN=dev-1");
+  EXPECT_EQ(request->key, key.public_key());
+  EXPECT_TRUE(verify_possession(*request));
+  Bytes changed = crmf(key);
+  changed[BytesView(changed).size() - 1] ^= 1;
+  const auto bad = CertificateRequest::parse_crmf(changed);
+  EXPECT_FALSE(bad && verify_possession(*bad));
+  EXPECT_FALSE(CertificateRequest::parse(crmf(key))) << "it is no PKCS#10";
+}
+
+TEST(Crmf, what_a_requester_must_leave_out_is_refused) {
+  const PrivateKey key = *PrivateKey::generate(KeyType::p256);
+  const auto fault = [](const Bytes& der) { return CertificateRequest::parse_crmf(der).error().fault; };
+  EXPECT_EQ(fault(crmf(key, der::item(der::context_primitive(1), Bytes{5}))), Fault::unsupported) << "a serial number";
+  EXPECT_EQ(fault(crmf(key, {}, der::sequence({}))), Fault::unsupported) << "controls";
+  EXPECT_TRUE(CertificateRequest::parse_crmf(crmf(key, der::item(der::context(4), Bytes{})))) << "validity: a wish";
+  EXPECT_EQ(fault(crmf(key, der::item(der::context(5), Name::from_text("CN=other")->der))), Fault::malformed)
+      << "twice";
+  const Bytes no_proof = der::sequence({der::sequence({der::integer(7), der::sequence({})})});
+  EXPECT_EQ(fault(no_proof), Fault::unsupported);
+  const Bytes whole = crmf(key);
+  for (std::size_t n = 0; n < whole.size(); ++n) {
+    EXPECT_FALSE(CertificateRequest::parse_crmf(BytesView(whole).first(n))) << n;
+  }
+}
+
+}  // namespace
+}  // namespace imprint

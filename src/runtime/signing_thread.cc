@@ -1,0 +1,93 @@
+#include "runtime/signing_thread.h"
+
+#include <condition_variable>
+#include <deque>
+#include <mutex>
+#include <thread>
+
+#include "crypto/random.h"
+
+namespace imprint {
+namespace {
+
+using Done = std::function<void(Result<Bytes>)>;
+
+struct Job {
+  Grant grant;
+  Instant asked;
+  Done done;
+};
+
+const Error kSlow{Fault::unreachable, "ca: its token is slow"};
+
+void tell(const std::deque<Job>& jobs) {
+  for (const Job& job : jobs) {
+    job.done(kSlow);
+  }
+}
+
+}  // namespace
+
+// Belongs to the thread as much as to its owner: a token that hangs must not keep the owner from ending.
+struct SigningThread::Shared {
+  site::Ca ca;
+  std::mutex mutex;
+  std::condition_variable changed;
+  std::deque<Job> waiting;
+  bool started = false, ended = false;
+
+  void run() {
+    SystemRng rng;
+    std::unique_lock lock(mutex);
+    while (true) {
+      changed.wait(lock, [this] { return ended || !waiting.empty(); });
+      if (ended) {
+        break;
+      }
+      Job job = std::move(waiting.front());
+      waiting.pop_front();
+      lock.unlock();
+      job.done(site::issue(ca, job.grant, job.asked, rng));
+      lock.lock();
+    }
+    const std::deque<Job> left = std::exchange(waiting, {});
+    lock.unlock();
+    tell(left);
+  }
+};
+
+SigningThread::SigningThread(const site::Ca& ca) : shared_(std::make_shared<Shared>()) { shared_->ca = ca; }
+
+SigningThread::~SigningThread() {
+  const std::scoped_lock lock(shared_->mutex);
+  shared_->ended = true;
+  shared_->changed.notify_all();
+}
+
+void SigningThread::issue(const Grant& grant, Instant now, Done done) {
+  std::deque<Job> tired;
+  bool full = false;
+  {
+    const std::scoped_lock lock(shared_->mutex);
+    std::deque<Job>& waiting = shared_->waiting;
+    while (!waiting.empty() && now - waiting.front().asked > kPatience) {
+      tired.push_back(std::move(waiting.front()));
+      waiting.pop_front();
+    }
+    full = waiting.size() >= kMostWaiting;
+    if (!full) {
+      waiting.push_back({grant, now, done});
+    }
+    if (!shared_->started) {
+      shared_->started = true;
+      std::thread([shared = shared_] { shared->run(); }).detach();
+    }
+    shared_->changed.notify_one();
+  }
+  tell(tired);
+  if (full) {
+    done(kSlow);
+  }
+}
+
+}  // namespace imprint
