@@ -35,6 +35,19 @@ const Rule& rule_of(const Error& error) {
   return kApiInternal;
 }
 
+// 0: none is known.
+Json number_or_null(std::int64_t number) { return number == 0 ? Json() : Json(number); }
+
+Json names_json(const store::CertificateRow& row) {
+  Json out = Json::array();
+  if (const Result<Certificate> certificate = Certificate::parse(row.der)) {
+    for (const GeneralName& each : certificate->alt_names) {
+      out.push_back(each.text());
+    }
+  }
+  return out;
+}
+
 Json time_or_null(bool known, Instant when) { return known ? Json(utc_text(when)) : Json(); }
 
 }  // namespace
@@ -147,7 +160,13 @@ Json certificate_json(const store::CertificateRow& row) {
           {"renews", hex(row.renews)},
           {"sha256", hex(sha256(row.der))},
           {"revoked", time_or_null(row.revoked.has_value(), row.revoked.value_or(Instant{}))},
-          {"revocation_reason", row.revoked ? Json(site::name(row.revocation_reason)) : Json()}};
+          {"revocation_reason", row.revoked ? Json(site::name(row.revocation_reason)) : Json()},
+          {"names", names_json(row)},
+          {"basis", imprint::name(row.origin.basis)},
+          {"evidence", row.origin.evidence},
+          {"run", row.origin.run},
+          {"issued_entry", number_or_null(row.origin.issued_entry)},
+          {"revoked_entry", number_or_null(row.origin.revoked_entry)}};
 }
 
 Json pending_json(const store::PendingRow& row) {
@@ -194,6 +213,16 @@ Json step_json(const Run& run, const RunStep& step) {
           {"check", step.check},     {"took_ms", step.took.count()},
           {"fault", step.fault},     {"rule", step.fault.empty() ? std::string() : run.rule},
           {"next", step.next}};
+}
+
+Json whole_run_json(const Run& run) {
+  Json out = run_json(run);
+  out["steps"] = Json::array();
+  for (const RunStep& step : run.steps) {
+    out["steps"].push_back(step_json(run, step));
+  }
+  out["beliefs"] = beliefs_json(run);
+  return out;
 }
 
 Json beliefs_json(const Run& run) {

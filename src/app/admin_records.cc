@@ -1,7 +1,10 @@
 // Routes of what is on record: requests that wait, certificates, runs, audit.
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "app/admin_page.h"
+#include "app/admin_routes.h"
+#include "app/certificate_search.h"
 #include "app/rules.h"
 #include "base/reader.h"
 #include "site/operation_rules.h"
@@ -54,12 +57,33 @@ Result<Outcome> refuse(const Env& env, const Call& call) { return decide(env, ca
 
 // ---- certificates ----
 
+// The filter that a query asks for, or the problem to be answered.
+std::variant<store::CertificateFilter, Response> wanted(const Env& env, const Call& call) {
+  CertificateSearch search{call.text("text"),        call.text("serial"),    call.text("fingerprint"),
+                           call.text("device"),      call.text("profile"),   call.text("state"),
+                           call.text("ends_before"), call.text("ends_after")};
+  if (call.flag("revoked")) {
+    search.state = "revoked";
+  }
+  auto filter = filter_of(search, env.now);
+  if (const auto* const wrong = std::get_if<SearchProblem>(&filter)) {
+    std::string part = wrong->part;
+    std::ranges::replace(part, '-', '_');
+    return problem(Error{Fault::malformed, kApiQuery}, part + ": must be " + wrong->wanted);
+  }
+  store::CertificateFilter out = std::get<store::CertificateFilter>(std::move(filter));
+  out.limit = call.number("limit", kPage);
+  return out;
+}
+
 Result<Outcome> list_certificates(const Env& env, const Call& call) {
-  store::CertificateFilter filter;
-  filter.device = call.text("device");
-  const std::int64_t limit = call.number("limit", kPage);
+  std::variant<store::CertificateFilter, Response> asked = wanted(env, call);
+  if (auto* const refused = std::get_if<Response>(&asked)) {
+    return std::move(*refused);
+  }
+  auto& filter = std::get<store::CertificateFilter>(asked);
+  const std::int64_t limit = filter.limit;
   filter.limit = limit + 1;
-  filter.revoked_only = call.flag("revoked");
   TRY(const std::optional<Bytes> place, place_of(call));
   filter.after_serial = place.value_or(Bytes());
   TRY(const auto reader, env.store.read());
@@ -70,6 +94,52 @@ Result<Outcome> list_certificates(const Env& env, const Call& call) {
     list.push_back(certificate_json(row));
   }
   return json_answer(200, {{"certificates", std::move(list)}, {"next", next}});
+}
+
+// In the order of ExportFormat.
+constexpr std::array<std::string_view, 3> kExportTypes{"application/x-pem-file", "application/jsonl",
+                                                       "text/csv; charset=utf-8"};
+
+Result<Outcome> export_certificates(const Env& env, const Call& call) {
+  std::variant<store::CertificateFilter, Response> asked = wanted(env, call);
+  if (auto* const refused = std::get_if<Response>(&asked)) {
+    return std::move(*refused);
+  }
+  const std::optional<Bytes> after = from_hex(call.text("after"));
+  if (!after) {
+    return problem(Error{Fault::malformed, kApiQuery}, "after: not a serial number in hexadecimal");
+  }
+  std::get<store::CertificateFilter>(asked).after_serial = *after;
+  const std::string named = call.text("format");
+  const std::optional<ExportFormat> format = export_format_named(named.empty() ? "jsonl" : named);
+  if (!format) {
+    return problem(Error{Fault::malformed, kApiQuery}, "format: must be pem, jsonl or csv");
+  }
+  return Work(
+      [&store = env.store, filter = std::get<store::CertificateFilter>(asked), format = *format]() -> Result<Response> {
+        TRY(const auto reader, store.read());
+        TRY(const std::vector<store::CertificateRow> rows, reader->certificates(filter));
+        std::string out = export_head(format);
+        for (const store::CertificateRow& row : rows) {
+          out += export_row(format, row);
+        }
+        Response answer;
+        answer.status = 200;
+        answer.content_type = kExportTypes.at(static_cast<std::size_t>(format));
+        answer.body = to_bytes(out);
+        return answer;
+      });
+}
+
+Result<Outcome> trace_certificate(const Env& env, const Call& call) {
+  const std::optional<Bytes> serial = from_hex(call.id);
+  CHECK_OR(serial.has_value(), Error{Fault::refused, site::kCertificateUnknown});
+  return Work([&store = env.store, serial = *serial, now = env.now]() -> Result<Response> {
+    TRY(const auto reader, store.read());
+    TRY(const std::optional<site::Trace> found, site::trace(*reader, serial));
+    CHECK_OR(found.has_value(), Error{Fault::refused, site::kCertificateUnknown});
+    return json_answer(200, trace_json(*found, now));
+  });
 }
 
 Result<Json> certificate_with_pem(const store::CertificateRow& row) {
@@ -128,13 +198,7 @@ Result<Outcome> show_run(const Env& env, const Call& call) {
   TRY(const auto reader, env.store.read());
   TRY(const std::optional<Run> run, reader->run(call.id));
   CHECK_OR(run.has_value(), Error{Fault::refused, kRunUnknown});
-  Json out = run_json(*run);
-  out["steps"] = Json::array();
-  for (const RunStep& step : run->steps) {
-    out["steps"].push_back(step_json(*run, step));
-  }
-  out["beliefs"] = beliefs_json(*run);
-  return json_answer(200, out);
+  return json_answer(200, whole_run_json(*run));
 }
 
 // ---- audit ----
@@ -170,8 +234,30 @@ Result<Outcome> verify_audit(const Env& env, const Call& /*call*/) {
 }
 
 constexpr std::array kPendingQuery{Field{"decided", Kind::flag, "also those that are decided"}, kCursor, kLimit};
-constexpr std::array kCertificateQuery{Field{"device", Kind::text, "of this device only"},
-                                       Field{"revoked", Kind::flag, "revoked ones only"}, kCursor, kLimit};
+constexpr Field kText{"text", Kind::text, "somewhere in the subject or another name; case does not matter"};
+constexpr Field kSerial{"serial", Kind::text, "how the serial number begins, hexadecimal"};
+constexpr Field kFingerprint{"fingerprint", Kind::text, "SHA-256 of the certificate, hexadecimal"};
+constexpr Field kDevice{"device", Kind::text, "of this device only; (server) for the owner's own"};
+constexpr Field kProfile{"profile", Kind::text, "of this profile only"};
+constexpr Field kState{"state", Kind::text, "good, expired or revoked"};
+constexpr Field kEndsBefore{"ends_before", Kind::text, "a time, as 2027-01-31 or 30d from now"};
+constexpr Field kEndsAfter{"ends_after", Kind::text, "the same"};
+constexpr Field kAfter{"after", Kind::text, "the serial number after which the page begins"};
+constexpr std::array kCertificateQuery{
+    kText,       kSerial,    kFingerprint, kDevice, Field{"revoked", Kind::flag, "revoked ones only"}, kProfile, kState,
+    kEndsBefore, kEndsAfter, kCursor,      kLimit};
+constexpr std::array kExportQuery{
+    Field{"format", Kind::text, "pem, jsonl (default) or csv"},
+    kText,
+    kSerial,
+    kFingerprint,
+    kDevice,
+    kProfile,
+    kState,
+    kEndsBefore,
+    kEndsAfter,
+    kAfter,
+    Field{"limit", Kind::number, "at most so many, 1 to 10,000; default 100", false, 1, 10'000}};
 constexpr std::array kRevocation{
     Field{"reason", Kind::text,
           "unspecified (default), key_compromise, ca_compromise, affiliation_changed, superseded, cessation or "
@@ -203,6 +289,16 @@ const std::array kRoutes{Route{.pattern = "/v1/pending",
                                .handler = list_certificates,
                                .schema = "CertificateList",
                                .query = kCertificateQuery},
+                         Route{.pattern = "/v1/certificates/export",
+                               .operation = "exportCertificates",
+                               .summary = "Certificates on record as PEM, JSON lines or CSV, in order of serial number",
+                               .handler = export_certificates,
+                               .query = kExportQuery},
+                         Route{.pattern = "/v1/certificates/{serial}/trace",
+                               .operation = "traceCertificate",
+                               .summary = "What led to a certificate: its run, the evidence, the decision",
+                               .handler = trace_certificate,
+                               .schema = "CertificateTrace"},
                          Route{.pattern = "/v1/certificates/{serial}",
                                .operation = "getCertificate",
                                .summary = "One certificate",

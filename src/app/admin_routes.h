@@ -106,6 +106,7 @@ std::string etag_of(const Device& device);
 Json certificate_json(const store::CertificateRow& row);
 Json pending_json(const store::PendingRow& row);
 Json run_json(const Run& run);  // without steps and beliefs
+Json whole_run_json(const Run& run);
 Json step_json(const Run& run, const RunStep& step);
 // The beliefs in the order of the run, each with the strength with which it was held: that of the weakest thing it
 // stands on. "none" for one that went, or whose evidence does not hold.

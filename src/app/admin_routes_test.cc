@@ -300,6 +300,43 @@ TEST(AdminCertificates, are_listed_shown_and_revoked) {
   expect_problem(api.post(path + "/revoke"), 409, "CERTIFICATE-REVOKED");
 }
 
+TEST(AdminCertificates, are_searched_exported_and_traced) {
+  const Api api;
+  const store::Signer signer, other;
+  add(api, "a");
+  api.write([&](store::Writer& w) { return w.issued(store::issued_fact(signer, 1, "a"), Instant{1'000}, "est"); });
+  api.write([&](store::Writer& w) {
+    return w.issued_to_server(other.certificate(store::numbered(2)), "made", Instant{1'000}, "server");
+  });
+  const auto found = [&](const std::string& query) {
+    return api.get("/v1/certificates?" + query).json()["certificates"].size();
+  };
+  EXPECT_EQ(found("text=LAMP"), 2U);
+  EXPECT_EQ(found("text=lamp&device=a"), 1U);
+  EXPECT_EQ(found("profile=default"), 1U);
+  EXPECT_EQ(found("serial=" + hex(store::numbered(2))), 1U);
+  EXPECT_EQ(found("fingerprint=" + hex(sha256((*api.read()->certificate(store::numbered(1)))->der))), 1U);
+  EXPECT_EQ(found("state=revoked"), 0U);
+  EXPECT_EQ(found("ends_before=2000-01-01"), 0U);
+  expect_problem(api.get("/v1/certificates?state=lost"), 400, "API-QUERY");
+  expect_problem(api.get("/v1/certificates?ends_before=soon"), 400, "API-QUERY");
+  expect_problem(api.get("/v1/certificates/export?format=xml"), 400, "API-QUERY");
+
+  const Answer csv = api.get("/v1/certificates/export?format=csv&limit=10000");
+  EXPECT_TRUE(csv.has("Content-Type: text/csv; charset=utf-8"));
+  EXPECT_EQ(std::count(csv.body.begin(), csv.body.end(), '\n'), 3) << csv.body;
+  EXPECT_EQ(parse_pem_certificates(api.get("/v1/certificates/export?format=pem&device=a").body)->size(), 1U);
+  EXPECT_EQ(api.get("/v1/certificates/export?text=nowhere").body, "");
+
+  const Json trace = api.get("/v1/certificates/" + hex(store::numbered(1)) + "/trace").json();
+  expect_schema(api, trace, "CertificateTrace");
+  expect_schema(api, trace["certificate"], "CertificateWithPem");
+  EXPECT_EQ(trace["issued"]["action"], "certificate.issued");
+  EXPECT_EQ(trace["admission"][0]["action"], "device.added");
+  expect_problem(api.get("/v1/certificates/00ff/trace"), 404, "CERTIFICATE-UNKNOWN");
+  expect_problem(api.get("/v1/certificates/nonsense/trace"), 404, "CERTIFICATE-UNKNOWN");
+}
+
 TEST(AdminCertificates, unknown_ones_are_not_found) {
   const Api api;
   expect_problem(api.get("/v1/certificates/00ff"), 404, "CERTIFICATE-UNKNOWN");

@@ -36,6 +36,9 @@ inline constexpr Rule kListenEst{"SERVE-EST-LISTEN", "no listening at the addres
 inline constexpr Rule kListenApi{"SERVE-API-LISTEN", "no listening at the address of api.listen",
                                  "ours: docs/guide.md, configuration",
                                  "end what listens there, or choose another address or port: api.listen"};
+inline constexpr Rule kListenStatus{"SERVE-STATUS-LISTEN", "no listening at the address of ca.listen",
+                                    "ours: docs/guide.md, configuration",
+                                    "end what listens there, or choose another address or port: ca.listen"};
 inline constexpr Rule kStoreClosed{"CLI-STORE", "the database cannot be opened or written",
                                    "ours: docs/guide.md, operation",
                                    "check free space and permissions of the data folder"};
@@ -85,10 +88,11 @@ inline constexpr Rule kWatchHook{"WATCH-HOOK", "the command of --on-renew failed
                                  "ours: docs/guide.md, a certificate that stays good",
                                  "the new certificate is installed; mend the command, and run it by hand for this one"};
 
-inline constexpr std::array kCliRules{
-    &kOption,      &kConfig,    &kNoData,        &kDataPart,    &kDataTls,      &kDataInUse,    &kDemoFolder,
-    &kListenCoaps, &kListenEst, &kListenApi,     &kStoreClosed, &kFile,         &kPem,          &kAuditBroken,
-    &kTimeout,     &kProtocol,  &kFactoryFolder, &kFleet,       &kSimulation,   &kBench,        &kContent,
-    &kConflict,    &kInternal,  &kWordUnknown,   &kWatchInUse,  &kWatchNothing, &kWatchExpired, &kWatchHook};
+inline constexpr std::array kCliRules{&kOption,       &kConfig,       &kNoData,        &kDataPart,  &kDataTls,
+                                      &kDataInUse,    &kDemoFolder,   &kListenCoaps,   &kListenEst, &kListenApi,
+                                      &kListenStatus, &kStoreClosed,  &kFile,          &kPem,       &kAuditBroken,
+                                      &kTimeout,      &kProtocol,     &kFactoryFolder, &kFleet,     &kSimulation,
+                                      &kBench,        &kContent,      &kConflict,      &kInternal,  &kWordUnknown,
+                                      &kWatchInUse,   &kWatchNothing, &kWatchExpired,  &kWatchHook};
 
 }  // namespace imprint::app

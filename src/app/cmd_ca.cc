@@ -1,3 +1,5 @@
+#include "app/cmd_ca.h"
+
 #include <iostream>
 #include <nlohmann/json.hpp>
 
@@ -13,10 +15,14 @@ namespace imprint::app {
 namespace {
 
 struct ShowOptions {
+  std::string serial;
   bool pem = false, fingerprint = false;
 };
 
 OrProblem<Ok> show(const Context& context, const ShowOptions& options) {
+  if (!options.serial.empty()) {
+    return show_certificate(context, options.serial);
+  }
   TRY(const Offline data, context.offline());
   const std::vector<Certificate> chain = data.folder.ca.chain();
   const Certificate& ca = chain.front();
@@ -39,45 +45,6 @@ OrProblem<Ok> show(const Context& context, const ShowOptions& options) {
                      "\nkey          " + std::string(imprint::name(ca.key.type)) + "\nfingerprint  SHA-256 " +
                      fingerprint + "\nfile         " + data.folder.path + "/ca/chain.pem\n";
   context.print(json, options.pem ? pem : options.fingerprint ? fingerprint + "\n" : text);
-  return Ok{};
-}
-
-struct ListOptions {
-  store::CertificateFilter filter;
-  std::string after;
-};
-
-// A serial number as people write it: hexadecimal, colons and leading zero octets do not matter.
-OrProblem<Bytes> parse_serial(const std::string& text) {
-  auto out = from_hex(text);
-  if (!out || out->empty() || out->size() > 21) {
-    Problem problem(Error{Fault::malformed, kOption}, text);
-    problem.state = "a serial number is hexadecimal";
-    return problem;
-  }
-  while (out->size() > 1 && out->front() == 0) {
-    out->erase(out->begin());
-  }
-  return *std::move(out);
-}
-
-OrProblem<Ok> list(const Context& context, const ListOptions& options) {
-  store::CertificateFilter filter = options.filter;
-  if (!options.after.empty()) {
-    TRY(filter.after_serial, parse_serial(options.after));
-  }
-  TRY(const Offline data, context.offline());
-  TRY(const auto reader, data.store->read());
-  TRY(const auto certificates, reader->certificates(filter));
-  Json json{{"certificates", Json::array()}};
-  std::vector<std::vector<std::string>> rows;
-  for (const store::CertificateRow& row : certificates) {
-    json["certificates"].push_back(admin::certificate_json(row));
-    rows.push_back({hex(row.serial), row.device, row.profile, row.subject, utc_text(row.not_after),
-                    row.revoked ? "revoked " + utc_text(*row.revoked) : "good"});
-  }
-  context.print(json, rows.empty() ? "no certificates\n"
-                                   : table({"SERIAL", "DEVICE", "PROFILE", "SUBJECT", "UNTIL", "STATE"}, rows));
   return Ok{};
 }
 
@@ -109,6 +76,7 @@ OrProblem<Ok> revoke(const Context& context, const RevokeOptions& options) {
 
 struct CrlOptions {
   std::string out, format = "pem";
+  bool distributed = false;
 };
 
 std::string pem_of_crl(BytesView der) {
@@ -125,7 +93,12 @@ std::string pem_of_crl(BytesView der) {
 OrProblem<Ok> crl(const Context& context, const CrlOptions& options) {
   TRY(const Offline data, context.offline());
   TRY(const auto site, about(make_site(data.config, data.folder, *data.store, io::wall_clock()), data.config.data));
-  const Bytes& der = site->revocation_list;
+  if (options.distributed && site->distributed_list.empty()) {
+    Problem problem(Error{Fault::refused, kOption}, "--distributed");
+    problem.next = "set ca.crl_uri: the place that the list is to name";
+    return problem;
+  }
+  const Bytes& der = options.distributed ? site->distributed_list : site->revocation_list;
   const std::string pem = pem_of_crl(der);
   const BytesView content = options.format == "der" ? BytesView(der) : view(pem);
   TRY(const auto reader, data.store->read());
@@ -145,27 +118,37 @@ OrProblem<Ok> crl(const Context& context, const CrlOptions& options) {
 
 }  // namespace
 
+OrProblem<Bytes> parse_serial(const std::string& text) {
+  auto out = from_hex(text);
+  if (!out || out->empty() || out->size() > 21) {
+    Problem problem(Error{Fault::malformed, kOption}, text);
+    problem.state = "a serial number is hexadecimal";
+    return problem;
+  }
+  while (out->size() > 1 && out->front() == 0) {
+    out->erase(out->begin());
+  }
+  return *std::move(out);
+}
+
 void add_ca(Command top) {
   const Command ca = top.group("ca", "The owner's CA and what it has signed.",
                                "imprint ca show --fingerprint\nimprint ca list --device dev-1");
   add_ca_request(ca);
 
   auto show_options = std::make_shared<ShowOptions>();
-  const Command show_command = ca.sub("show", "Show the CA's certificate.",
-                                      "imprint ca show\nimprint ca show --pem > ca.pem\nimprint ca show --fingerprint");
-  const Arg pem = show_command.flag("--pem", show_options->pem, "The certificates in PEM");
-  show_command.flag("--fingerprint", show_options->fingerprint, "Only the SHA-256 fingerprint").excludes(pem);
+  const Command show_command = ca.sub(
+      "show", "Show the CA's certificate, or what led to a certificate that it has issued.",
+      "imprint ca show\nimprint ca show --pem > ca.pem\nimprint ca show --fingerprint\nimprint ca show 4f1c09aa");
+  const Arg serial = show_command.option("SERIAL", show_options->serial,
+                                         "Serial number, hexadecimal: its run, the evidence, the decision");
+  const Arg pem = show_command.flag("--pem", show_options->pem, "The certificates in PEM").excludes(serial);
+  show_command.flag("--fingerprint", show_options->fingerprint, "Only the SHA-256 fingerprint")
+      .excludes(pem)
+      .excludes(serial);
   show_command.runs([show_options](const Context& c) { return show(c, *show_options); });
 
-  auto list_options = std::make_shared<ListOptions>();
-  const Command list_command =
-      ca.sub("list", "List certificates.",
-             "imprint ca list\nimprint ca list --device dev-1\nimprint ca list --revoked --json");
-  list_command.option("--device", list_options->filter.device, "Only those of this device");
-  list_command.flag("--revoked", list_options->filter.revoked_only, "Only revoked ones");
-  list_command.option("--limit", list_options->filter.limit, "At most so many").between(1, 100000);
-  list_command.option("--after", list_options->after, "Only those after this serial number").type("SERIAL");
-  list_command.runs([list_options](const Context& c) { return list(c, *list_options); });
+  add_ca_certificates(ca);
 
   auto crl_options = std::make_shared<CrlOptions>();
   const Command crl_command = ca.sub("crl", "Print the certificate revocation list, signed anew.",
@@ -173,6 +156,7 @@ void add_ca(Command top) {
                                      "imprint ca crl | openssl crl -noout -text");
   crl_command.option("--out", crl_options->out, "File to write in place of printing").type("FILE");
   crl_command.option("--format", crl_options->format, "pem or der").one_of({"pem", "der"}).shows_default();
+  crl_command.flag("--distributed", crl_options->distributed, "As it is served at ca.crl_uri, which it then names");
   crl_command.runs([crl_options](const Context& c) { return crl(c, *crl_options); });
 
   auto revoke_options = std::make_shared<RevokeOptions>();

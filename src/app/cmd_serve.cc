@@ -32,24 +32,31 @@ std::string host_of(const Config& config) {
   return host.find(':') == std::string::npos ? host : "[" + host + "]";
 }
 
+// The same for a listener whose host need not be in a certificate.
+std::string listen_host(const Listen& listen) {
+  return listen.address.find(':') == std::string::npos ? listen.address : "[" + listen.address + "]";
+}
+
 void print_endpoints(const Context& context, const Config& config, const Server& server) {
   const std::string data = std::filesystem::absolute(config.data).lexically_normal().string();
   const std::string est = "https://" + host_of(config) + ":" + std::to_string(server.est_port()) + "/.well-known/est";
-  const std::string api_host =
-      config.api.address.find(':') == std::string::npos ? config.api.address : "[" + config.api.address + "]";
-  const std::string api = "http://" + api_host + ":" + std::to_string(server.api_port());
+  const std::string api = "http://" + listen_host(config.api) + ":" + std::to_string(server.api_port());
   const std::string est_curl = "curl -s --cacert " + shell_word(data + "/ca/chain.pem") + " " + est + "/cacerts";
   const std::string of_api = api_curl(data, api, "/v1/devices");
   const std::string coaps =
       config.coaps ? "coaps://" + host_of(config) + ":" + std::to_string(server.coaps_port()) + "/.well-known/est" : "";
+  const std::string status =
+      config.status ? "http://" + listen_host(*config.status) + ":" + std::to_string(server.status_port()) : "";
   context.print(Json{{"est", est},
                      {"coaps", coaps.empty() ? Json() : Json(coaps)},
+                     {"status", status.empty() ? Json() : Json(status)},
                      {"api", api},
                      {"ca", data + "/ca/chain.pem"},
                      {"admin_token_file", data + "/admin.token"},
                      {"try", {est_curl, of_api}}},
-                "EST  " + est + "\n" + (coaps.empty() ? "" : "     " + coaps + "\n") + "API  " + api + "\n\ntry:\n  " +
-                    est_curl + "\n  " + of_api + "\n");
+                "EST  " + est + "\n" + (coaps.empty() ? "" : "     " + coaps + "\n") +
+                    (status.empty() ? "" : "CA   " + status + "/ocsp\n     " + status + "/crl\n") + "API  " + api +
+                    "\n\ntry:\n  " + est_curl + "\n  " + of_api + "\n");
 }
 
 // A new configuration, all or nothing; what is wrong with it is told, and the old one stays. `started` is the one that
@@ -77,10 +84,11 @@ OrProblem<std::unique_ptr<Server>> start(const Config& config) {
     return *std::move(server);
   }
   const Rule* const rule = server.error().rule;
-  return Problem(server.error(), rule == &kListenEst     ? "EST at " + listen_text(config.est)
-                                 : rule == &kListenCoaps ? "EST over CoAPS at " + listen_text(*config.coaps)
-                                 : rule == &kListenApi   ? "admin API at " + listen_text(config.api)
-                                                         : config.data);
+  return Problem(server.error(), rule == &kListenEst      ? "EST at " + listen_text(config.est)
+                                 : rule == &kListenCoaps  ? "EST over CoAPS at " + listen_text(*config.coaps)
+                                 : rule == &kListenApi    ? "admin API at " + listen_text(config.api)
+                                 : rule == &kListenStatus ? "certificate status at " + listen_text(*config.status)
+                                                          : config.data);
 }
 
 void keep_alive(io::Loop& loop, const io::ServiceManager& service) {

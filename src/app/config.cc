@@ -295,15 +295,16 @@ std::variant<Config, std::vector<ConfigProblem>> load_config(const std::string& 
 }
 
 std::vector<std::string> keys_for_restart(const Config& running, const Config& wanted) {
-  constexpr std::array<std::string_view, 9> kAtStart{"data",
-                                                     "est.listen",
-                                                     "est.threads",
-                                                     "est.max_body_bytes",
-                                                     "est.max_connections",
-                                                     "est.coaps",
-                                                     "est.max_associations",
-                                                     "est.associations_per_certificate",
-                                                     "api.listen"};
+  constexpr std::array<std::string_view, 10> kAtStart{"data",
+                                                      "est.listen",
+                                                      "est.threads",
+                                                      "est.max_body_bytes",
+                                                      "est.max_connections",
+                                                      "est.coaps",
+                                                      "est.max_associations",
+                                                      "est.associations_per_certificate",
+                                                      "api.listen",
+                                                      "ca.listen"};
   std::vector<std::string> out;
   for (const auto& key : config_keys()) {
     const bool at_start = std::ranges::find(kAtStart, key.name) != kAtStart.end();

@@ -41,6 +41,8 @@ struct Config {
   std::size_t max_body_bytes = 16 * 1024;                           // est.max_body_bytes
   std::size_t max_connections = 10000;                              // est.max_connections
   KeyType ca_key = KeyType::p256;                                   // ca.key: for a new CA
+  std::optional<Listen> status;                                     // ca.listen; none: not served
+  std::string ocsp_uri, crl_uri;                                    // ca.ocsp_uri, ca.crl_uri
   std::string ca_name = "CN=Imprint Owner CA";                      // ca.name
   std::uint32_t ca_days = 3650;                                     // ca.days
   site::Unknown unknown = site::Unknown::queue;                     // policy.unknown = "refuse" | "queue"

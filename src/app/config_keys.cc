@@ -4,6 +4,8 @@
 #include <array>
 #include <charconv>
 
+#include "codec/uri.h"
+
 namespace imprint::app {
 namespace {
 
@@ -215,6 +217,17 @@ Wrong set_choice(std::string& out, const std::string& value, std::initializer_li
   return wrong;
 }
 
+// An http URI, as a certificate may name it (RFC 5280 section 4.2.1.13): who checks a certificate cannot begin with
+// TLS.
+Wrong set_uri(std::string& out, const std::string& value) {
+  const auto uri = Uri::parse(value);
+  if (!value.empty() && (!uri || uri->scheme != "http" || value.size() > 255)) {
+    return "must be an http:// URI of at most 255 characters, or empty";
+  }
+  out = value;
+  return std::nullopt;
+}
+
 // ---- the tables ----
 
 std::vector<ConfigKey<Config>> make_config_keys() {
@@ -294,6 +307,23 @@ std::vector<ConfigKey<Config>> make_config_keys() {
       number<C>(
           "ca.days", "How long a new CA is good for.", {1, kMaxDays},
           [](C& c, Int v) { c.ca_days = static_cast<std::uint32_t>(v); }, [](const C& c) { return Int{c.ca_days}; }),
+      text<C>(
+          "ca.listen",
+          "Address and port of certificate status over plain HTTP: OCSP at /ocsp, the revocation list at /crl; empty: "
+          "not served.",
+          [](C& c, const std::string& v) -> Wrong {
+            c.status.reset();
+            return v.empty() ? std::nullopt : set_listen(c.status.emplace(), v);
+          },
+          [](const C& c) { return c.status ? listen_text(*c.status) : std::string(); }),
+      text<C>(
+          "ca.ocsp_uri", "Where relying parties reach OCSP, written into certificates: http://…/ocsp; empty: nothing.",
+          [](C& c, const std::string& v) { return set_uri(c.ocsp_uri, v); }, [](const C& c) { return c.ocsp_uri; }),
+      text<C>(
+          "ca.crl_uri",
+          "Where relying parties fetch the revocation list, written into certificates and the list: http://…/crl; "
+          "empty: nothing.",
+          [](C& c, const std::string& v) { return set_uri(c.crl_uri, v); }, [](const C& c) { return c.crl_uri; }),
       text<C>(
           "policy.unknown",
           "A device with a maker's certificate that is not in the inventory: \"queue\" (waits for a person) or "

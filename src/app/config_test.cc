@@ -204,17 +204,32 @@ TEST_F(ConfigTest, a_wrong_variable_is_told_by_its_name) {
                              "IMPRINT_EST_THREADS: must be a whole number"}));
 }
 
+TEST_F(ConfigTest, places_of_certificate_status_are_http_uris) {
+  EXPECT_FALSE(good("").status.has_value());
+  const Config all = good(
+      "[ca]\nlisten = '[::1]:8490'\nocsp_uri = 'http://status.example/ocsp'\ncrl_uri = 'http://status.example/crl'\n");
+  ASSERT_TRUE(all.status.has_value());
+  EXPECT_EQ(all.status->port, 8490);
+  EXPECT_EQ(all.ocsp_uri, "http://status.example/ocsp");
+  EXPECT_EQ(all.crl_uri, "http://status.example/crl");
+  for (const std::string bad : {"https://status.example/ocsp", "ftp://x/y", "status.example", "http://a b/"}) {
+    EXPECT_FALSE(wrong("[ca]\nocsp_uri = '" + bad + "'\n").empty()) << bad;
+  }
+  EXPECT_FALSE(wrong("[ca]\ncrl_uri = 'http://x/" + std::string(250, 'a') + "'\n").empty());
+}
+
 TEST_F(ConfigTest, what_only_a_restart_changes_is_told) {
   const Config before = good("[est]\nlisten = '127.0.0.1:8443'\n");
   EXPECT_TRUE(keys_for_restart(before, before).empty());
   const Config after = good(
       "data = 'elsewhere'\n[est]\nlisten = '127.0.0.1:9443'\nthreads = 3\nmax_body_bytes = 2048\nmax_connections = 7\n"
       "coaps = '127.0.0.1:5684'\nmax_associations = 8\nassociations_per_certificate = 3\n"
-      "tls12 = false\n[api]\nlisten = '127.0.0.1:9480'\n[runs]\nkeep = 5\n");
+      "tls12 = false\n[api]\nlisten = '127.0.0.1:9480'\n[ca]\nlisten = '127.0.0.1:9490'\n"
+      "ocsp_uri = 'http://a.example/ocsp'\n[runs]\nkeep = 5\n");
   EXPECT_EQ(keys_for_restart(before, after),
             (std::vector<std::string>{"data", "est.listen", "est.threads", "est.max_body_bytes", "est.max_connections",
                                       "est.coaps", "est.max_associations", "est.associations_per_certificate",
-                                      "api.listen"}));
+                                      "api.listen", "ca.listen"}));
   EXPECT_EQ(after.runs_keep, 5U);
 }
 

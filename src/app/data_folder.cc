@@ -156,6 +156,8 @@ Result<DataFolder> read_parts(const Config& config) {
   TRY(const bool made, was_made(config.data));
   CHECK_OR(made, Error{Fault::unreachable, kNoData});
   TRY(out.ca, read_ca(config.data));
+  out.ca.ocsp_uri = config.ocsp_uri;
+  out.ca.crl_uri = config.crl_uri;
   TRY(out.pepper, read_secret_file(config.data + "/pepper", "data folder: pepper is damaged"));
   TRY(out.admin_token,
       read_secret_file(config.data + "/admin.token", "data folder: admin.token is missing or damaged"));
@@ -264,15 +266,16 @@ Result<std::shared_ptr<const EstSite>> make_site(const Config& config, const Dat
   }
   out->policy.profiles[""] = config.profiles.at("default").profile;
   out->est.labels[""] = make_label(config.profiles.at("default"), ca_certificates);
-  RevocationListTemplate list;
-  list.issuer = folder.ca.certificate.subject;
-  TRY(list.number, next_list_number(store, now));
+  site::ListTimes times{0, now, kRevocationListLifetime};
+  TRY(times.number, next_list_number(store, now));
   TRY(const auto reader, store.read());
-  list.this_update = now;
-  list.next_update = now + kRevocationListLifetime;
-  list.authority_key_id = key_identifier(folder.ca.certificate.key);
-  TRY(list.revoked, reader->revoked());
-  TRY(out->revocation_list, sign_revocation_list(folder.ca.key, list));
+  TRY(const std::vector<Revoked> revoked, reader->revoked());
+  TRY(out->revocation_list, site::sign_list(folder.ca, revoked, times, /*distribution=*/false));
+  if (!folder.ca.crl_uri.empty()) {
+    TRY(out->distributed_list, site::sign_list(folder.ca, revoked, times, /*distribution=*/true));
+  }
+  out->list_signed = now;
+  out->list_ends = now + kRevocationListLifetime;
   return std::shared_ptr<const EstSite>(std::move(out));
 }
 

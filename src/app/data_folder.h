@@ -45,7 +45,7 @@ Result<std::unique_ptr<store::Store>> open_store(const Config& config);
 // Adds a maker's root to the folder (idempotent).
 Status add_maker(const std::string& data, const Certificate& root);
 
-// The site as the EST server wants it, with a fresh revocation list whose number is above that of every one before.
+// The site as the EST server wants it, with fresh revocation lists whose number is above that of every one before.
 Result<std::shared_ptr<const EstSite>> make_site(const Config& config, const DataFolder& folder, store::Store& store,
                                                  Instant now);
 

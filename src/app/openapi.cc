@@ -77,7 +77,13 @@ constexpr std::array kCertificate{Member{"serial", "string"},
                                   Member{"renews", "string"},
                                   Member{"sha256", "string"},
                                   Member{"revoked", "time?"},
-                                  Member{"revocation_reason", "string?"}};
+                                  Member{"revocation_reason", "string?"},
+                                  Member{"names", "string[]"},
+                                  Member{"basis", "string"},
+                                  Member{"evidence", "string"},
+                                  Member{"run", "string"},
+                                  Member{"issued_entry", "integer?"},
+                                  Member{"revoked_entry", "integer?"}};
 constexpr std::array kCertificateWithPem{Member{"serial", "string"},
                                          Member{"device", "string"},
                                          Member{"profile", "string"},
@@ -91,7 +97,22 @@ constexpr std::array kCertificateWithPem{Member{"serial", "string"},
                                          Member{"sha256", "string"},
                                          Member{"revoked", "time?"},
                                          Member{"revocation_reason", "string?"},
+                                         Member{"names", "string[]"},
+                                         Member{"basis", "string"},
+                                         Member{"evidence", "string"},
+                                         Member{"run", "string"},
+                                         Member{"issued_entry", "integer?"},
+                                         Member{"revoked_entry", "integer?"},
                                          Member{"pem", "string"}};
+constexpr std::array kTrace{Member{"certificate", "CertificateWithPem"},
+                            Member{"state", "string"},
+                            Member{"issued", "AuditEntry?"},
+                            Member{"revoked", "AuditEntry?"},
+                            Member{"request", "Pending?"},
+                            Member{"admission", "AuditEntry[]"},
+                            Member{"run", "RunWithSteps?"},
+                            Member{"renewed", "string?"},
+                            Member{"successor", "string?"}};
 constexpr std::array kCertificateList{Member{"certificates", "Certificate[]"}, Member{"next", "string?"}};
 constexpr std::array kAuditEntry{Member{"sequence", "integer"}, Member{"at", "time"},        Member{"actor", "string"},
                                  Member{"action", "string"},    Member{"subject", "string"}, Member{"detail", "object"},
@@ -127,6 +148,7 @@ constexpr std::array kSchemas{
     Schema{"PendingList", "A page of requests; `next` is the `cursor` of the next one", kPendingList},
     Schema{"Certificate", "A certificate on record", kCertificate},
     Schema{"CertificateWithPem", "A certificate on record, whole", kCertificateWithPem},
+    Schema{"CertificateTrace", "A certificate, and what led to it: run, evidence, decision, audit entries", kTrace},
     Schema{"CertificateList", "A page; `next` is the `cursor` of the next one", kCertificateList},
     Schema{"AuditEntry", "One entry of the audit log, chained to the one before by its hash", kAuditEntry},
     Schema{"AuditList", "A page; `next` is the `cursor` of the next one", kAuditList},
@@ -157,6 +179,9 @@ Json member_type(std::string_view type) {
   }
   if (type.ends_with('?')) {
     Json out = plain_type(type.substr(0, type.size() - 1));
+    if (out.contains("$ref")) {
+      return {{"oneOf", Json::array({std::move(out), Json{{"type", "null"}}})}};
+    }
     out["type"] = Json::array({out["type"], "null"});
     return out;
   }

@@ -13,6 +13,7 @@
 #include "app/admin_api.h"
 #include "app/cli_rules.h"
 #include "app/folder_lock.h"
+#include "app/status_server.h"
 #include "app/worker.h"
 #include "base/reader.h"
 #include "codec/json.h"
@@ -73,7 +74,8 @@ std::uint32_t thread_count(const Config& config) {
 // strangers open.
 std::size_t connections_a_thread(const Config& config) {
   const std::size_t threads = thread_count(config);
-  const std::size_t reserve = kReservedDescriptors + threads * kDescriptorsOfThread + AdminApi::kMaxConnections;
+  const std::size_t reserve = kReservedDescriptors + threads * kDescriptorsOfThread + AdminApi::kMaxConnections +
+                              (config.status ? StatusServer::kMaxConnections : 0);
   const std::size_t limit = io::raise_descriptor_limit();
   const std::size_t out = io::connections_a_thread(config.max_connections, limit, reserve, threads);
   if (out < config.max_connections) {
@@ -110,6 +112,7 @@ class RunningServer final : public Server {
       out.what = api.error().what;
       return out;
     }
+    TRY(Ok{}, start_status());
     for (const auto& worker : workers_) {
       worker->start();
     }
@@ -124,6 +127,7 @@ class RunningServer final : public Server {
   std::uint16_t est_port() const override { return workers_.front()->ports().https; }
   std::uint16_t coaps_port() const override { return workers_.front()->ports().coaps; }
   std::uint16_t api_port() const override { return api_->port(); }
+  std::uint16_t status_port() const override { return status_ ? status_->port() : std::uint16_t{0}; }
   store::Store& store() override { return *store_; }
   Hub& hub() override { return *hub_; }
   const DataFolder& folder() const override { return folder_; }
@@ -163,6 +167,7 @@ class RunningServer final : public Server {
       io::log(io::LogLevel::warning, "server.store", {{"why", settled.error().what}});
     }
     workers_.clear();
+    status_.reset();
     api_.reset();
     std::error_code ignored;
     std::filesystem::remove(config_.data + "/endpoints.json", ignored);
@@ -188,6 +193,20 @@ class RunningServer final : public Server {
     }
   }
 
+  Status start_status() {
+    if (!config_.status) {
+      return Ok{};
+    }
+    status_ = std::make_unique<StatusServer>(*store_, site_);
+    if (const Status listening = status_->listen(config_.status->address, config_.status->port); !listening) {
+      Error out{listening.error().fault, kListenStatus};
+      out.what = listening.error().what;
+      return out;
+    }
+    status_->start();
+    return Ok{};
+  }
+
   // New connections and requests see this from now on. With upkeep_mutex_ held: a CA's key in a token takes its time to
   // sign the list, and nobody else waits for that.
   Status apply(const Config& next, DataFolder folder) {
@@ -198,6 +217,9 @@ class RunningServer final : public Server {
     }
     for (std::size_t i = 0; i < workers_.size(); ++i) {
       workers_[i]->take(site, std::move(contexts[i]));
+    }
+    if (status_) {
+      status_->take(site);
     }
     if (folder.tls_chain != folder_.tls_chain) {
       tell_given(folder);
@@ -249,6 +271,14 @@ class RunningServer final : public Server {
       add("dtls_associations_shed_total", coaps.dtls.shed);
       add("dtls_associations_open", coaps.dtls.open);
       add("dtls_cookies_total", coaps.dtls.cookies);
+    }
+    if (status_) {
+      const StatusStats status = status_->stats();
+      add("ocsp_requests_total", status.asked);
+      add("ocsp_refused_total", status.refused);
+      add("ocsp_answers_reused_total", status.kept);
+      add("ocsp_answers_signed_total", status.signed_anew);
+      add("ocsp_turned_away_total", status.turned_away);
     }
     return out;
   }
@@ -316,6 +346,11 @@ class RunningServer final : public Server {
     if (config_.coaps) {
       out["coaps"] = "coaps://" + host + ":" + std::to_string(coaps_port());
     }
+    if (status_) {
+      const std::string& address = config_.status->address;
+      out["status"] = "http://" + (address.find(':') == std::string::npos ? address : "[" + address + "]") + ":" +
+                      std::to_string(status_port());
+    }
     out["api"] = "http://127.0.0.1:" + std::to_string(api_port());
     out["pid"] = ::getpid();
     return io::write_file(config_.data + "/endpoints.json", view(out.dump() + "\n"));
@@ -339,6 +374,7 @@ class RunningServer final : public Server {
   std::string_view trouble_;  // told last
   io::Loop control_, upkeep_;
   std::vector<std::unique_ptr<Worker>> workers_;
+  std::unique_ptr<StatusServer> status_;  // none: not served
   std::unique_ptr<AdminApi> api_;
   std::thread control_thread_, upkeep_thread_;
 };

@@ -14,7 +14,7 @@ namespace imprint::app {
 class Server {
  public:
   // Opens the data folder and the store and listens. DATA-IN-USE if another server works on the folder;
-  // SERVE-EST-LISTEN and SERVE-API-LISTEN (Fault::conflict if the port is taken).
+  // SERVE-EST-LISTEN and SERVE-API-LISTEN, SERVE-STATUS-LISTEN (Fault::conflict if the port is taken).
   static Result<std::unique_ptr<Server>> start(const Config& config);
   Server() = default;
   Server(const Server&) = delete;
@@ -24,6 +24,7 @@ class Server {
   virtual std::uint16_t est_port() const = 0;
   virtual std::uint16_t coaps_port() const = 0;  // 0: not served
   virtual std::uint16_t api_port() const = 0;
+  virtual std::uint16_t status_port() const = 0;  // of OCSP and the list; 0: not served
   virtual store::Store& store() = 0;
   virtual Hub& hub() = 0;
   virtual const DataFolder& folder() const = 0;

@@ -4,6 +4,7 @@
 #include "crypto/cms.h"
 #include "crypto/csr.h"
 #include "crypto/enveloped.h"
+#include "crypto/ocsp.h"
 
 namespace {
 
@@ -55,6 +56,12 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
       }
       if (const Result<PrivateKey> key = parse_key_package(Secret(in))) {
         require(parse_pkcs8(*encode_pkcs8(*key))->public_key() == key->public_key());
+      }
+      break;
+    case 6:
+      if (const Result<OcspRequest> request = OcspRequest::parse(in)) {
+        require(!request->asked.empty() && request->asked.size() <= OcspRequest::kMaxAsked);
+        require(request->nonce.size() <= OcspRequest::kMaxNonce);
       }
       break;
     case 5:

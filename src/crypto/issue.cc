@@ -95,7 +95,24 @@ Bytes encode_revoked(const Revoked& one) {
   return der::sequence({der::integer(BytesView(one.serial)), parts::encode_time(one.at), extensions});
 }
 
+// DistributionPointName with one URI: fullName [0] in distributionPoint [0].
+Bytes distribution_name(std::string_view uri) {
+  const Bytes name = der::text(der::context_primitive(6), uri);
+  return der::item(der::context(0), der::item(der::context(0), name));
+}
+
 }  // namespace
+
+Extension ocsp_access(std::string_view uri) {
+  const Bytes place = der::text(der::context_primitive(6), uri);
+  return {std::string(parts::kAuthorityAccess), false, der::sequence({der::sequence({der::oid(parts::kOcsp), place})})};
+}
+
+Extension list_distribution(std::string_view uri) {
+  return {std::string(parts::kListDistribution), false, der::sequence({der::sequence({distribution_name(uri)})})};
+}
+
+Extension ocsp_no_check() { return {std::string(parts::kOcspNoCheck), false, der::item(der::kNull, {})}; }
 
 Bytes key_identifier(const PublicKey& key) { return identifier_of(key.spki); }
 
@@ -127,6 +144,10 @@ Result<Bytes> sign_revocation_list(const PrivateKey& issuer, const RevocationLis
     extensions.push_back({std::string(parts::kAuthorityKeyId), false, authority_value(what.authority_key_id)});
   }
   extensions.push_back({std::string(parts::kCrlNumber), false, der::integer(what.number)});
+  if (!what.distribution_uri.empty()) {
+    extensions.push_back({std::string(parts::kIssuingDistributionPoint), true,
+                          der::sequence({distribution_name(what.distribution_uri)})});
+  }
   // RFC 5280 section 5.1.2.6: an empty list of entries is left out.
   const Bytes list = entries.empty() ? Bytes() : der::item(der::kSequence, entries);
   const Bytes body = der::sequence({der::integer(1), issuer.signature_algorithm(), what.issuer.der,

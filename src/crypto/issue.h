@@ -23,6 +23,13 @@ struct CertificateTemplate {
 // The DER of the signed certificate. A subject key identifier (SHA-1 of the key, RFC 5280 section 4.2.1.2) is added.
 Result<Bytes> sign_certificate(const PrivateKey& issuer, const CertificateTemplate& what);
 
+// Where relying parties ask for a certificate's status: authorityInfoAccess with id-ad-ocsp (RFC 5280
+// section 4.2.2.1), cRLDistributionPoints (section 4.2.1.13). The URI is visible ASCII.
+Extension ocsp_access(std::string_view uri);
+Extension list_distribution(std::string_view uri);
+// id-pkix-ocsp-nocheck (RFC 6960 section 4.2.2.2.1): nobody asks for the status of whoever signs statuses.
+Extension ocsp_no_check();
+
 // The subject key identifier that sign_certificate() gives this key.
 Bytes key_identifier(const PublicKey& key);
 
@@ -49,6 +56,7 @@ struct RevocationListTemplate {
   Instant this_update, next_update;
   Bytes authority_key_id;
   std::vector<Revoked> revoked;
+  std::string distribution_uri = {};  // where it is to be had (RFC 5280 section 5.2.5, critical); empty: no extension
 };
 
 // The DER of a signed v2 CRL.

@@ -14,7 +14,13 @@ inline constexpr std::size_t kMaxUsages = 32;
 // Extensions of RFC 5280 section 4.2.1.
 inline constexpr std::string_view kSubjectKeyId = "2.5.29.14", kKeyUsage = "2.5.29.15", kSubjectAltName = "2.5.29.17",
                                   kBasicConstraints = "2.5.29.19", kCrlNumber = "2.5.29.20", kCrlReason = "2.5.29.21",
-                                  kAuthorityKeyId = "2.5.29.35", kExtendedKeyUsage = "2.5.29.37";
+                                  kIssuingDistributionPoint = "2.5.29.28", kListDistribution = "2.5.29.31",
+                                  kAuthorityKeyId = "2.5.29.35", kExtendedKeyUsage = "2.5.29.37",
+                                  kAuthorityAccess = "1.3.6.1.5.5.7.1.1";
+
+// RFC 6960 section 4: the access method, extensions and the one type of response that there is.
+inline constexpr std::string_view kOcsp = "1.3.6.1.5.5.7.48.1", kOcspBasic = "1.3.6.1.5.5.7.48.1.1",
+                                  kOcspNonce = "1.3.6.1.5.5.7.48.1.2", kOcspNoCheck = "1.3.6.1.5.5.7.48.1.5";
 
 // The octets of a positive INTEGER's content without its leading zero; empty if it is negative, zero or not minimal.
 BytesView positive(BytesView content);

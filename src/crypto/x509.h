@@ -57,7 +57,8 @@ inline constexpr std::uint16_t kDigitalSignature = 0x8000, kNonRepudiation = 0x4
 // Extended key usages as dotted OIDs.
 namespace eku {
 inline constexpr std::string_view kServerAuth = "1.3.6.1.5.5.7.3.1", kClientAuth = "1.3.6.1.5.5.7.3.2",
-                                  kCmcRa = "1.3.6.1.5.5.7.3.28", kAny = "2.5.29.37.0";
+                                  kCmcRa = "1.3.6.1.5.5.7.3.28", kOcspSigning = "1.3.6.1.5.5.7.3.9",
+                                  kAny = "2.5.29.37.0";
 }  // namespace eku
 
 // A parsed certificate. Nothing here is verified; verify_chain() does that.

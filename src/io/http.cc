@@ -73,6 +73,7 @@ struct HttpRequestParser::Impl final : HttpMessage {
     request.accept = value(fields, "Accept");
     request.user_agent = value(fields, "User-Agent");
     request.if_match = value(fields, "If-Match");
+    request.if_none_match = value(fields, "If-None-Match");
     request.last_event_id = value(fields, "Last-Event-ID");
     request.login = parse_basic(value(fields, "Authorization"));
     request.bearer = parse_bearer(value(fields, "Authorization"));

@@ -82,6 +82,15 @@ void content(std::string& out, std::string_view type, std::size_t size) {
   field(out, "Content-Length", std::to_string(size));
 }
 
+// The headers of RFC 5019 section 6.2, for caches of HTTP/1.0 as well.
+void fresh(std::string& out, const Freshness& fresh, Instant now) {
+  const auto left = std::chrono::duration_cast<std::chrono::seconds>(fresh.until - now).count();
+  field(out, "Last-Modified", http_date(fresh.since));
+  field(out, "Expires", http_date(fresh.until));
+  field(out, "Cache-Control",
+        "max-age=" + std::to_string(std::max<std::int64_t>(0, left)) + ", public, no-transform, must-revalidate");
+}
+
 void response_head(std::string& out, const Response& response, Instant now) {
   out.append("HTTP/1.1 ").append(std::to_string(response.status)).append(" ").append(reason(response.status));
   out.append("\r\n");
@@ -90,6 +99,9 @@ void response_head(std::string& out, const Response& response, Instant now) {
   field(out, "WWW-Authenticate", response.authenticate);
   field(out, "ETag", response.etag);
   field(out, "Allow", response.allow);
+  if (response.fresh) {
+    fresh(out, *response.fresh, now);
+  }
   if (response.retry_after_s) {
     field(out, "Retry-After", std::to_string(std::max<std::int64_t>(0, *response.retry_after_s)));
   }

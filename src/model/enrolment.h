@@ -82,6 +82,16 @@ enum class Verdict : std::uint8_t {
   unauthenticated,  // nobody known: ask for credentials
 };
 
+// Whose word a grant stands on.
+enum class Basis : std::uint8_t {
+  none,       // nothing was granted, or it was before this was kept
+  inventory,  // the device is in the inventory, approved
+  request,    // a person approved this very request
+  newcomer,   // the policy takes in whom it does not know: only `demo`
+};
+std::string_view name(Basis basis);
+std::optional<Basis> basis_named(std::string_view name);
+
 // The owner's answer: who is it, do I want it, may I have it, what does it get.
 struct Decision {
   Verdict verdict = Verdict::refused;
@@ -98,6 +108,7 @@ struct Decision {
   std::optional<Device> newcomer;       // the inventory entry that comes to be with this decision
   std::optional<KeyDelivery> delivery;  // with issue, and without a key in the grant: the owner makes the key
   Bytes supersedes;                     // with issue: serial of an answer that was lost, to be revoked
+  Basis basis = Basis::none;            // with issue
   bool operator==(const Decision&) const = default;
 };
 
@@ -114,6 +125,9 @@ struct Issued {
   Bytes renews;                    // serial of the certificate that this one renews; empty if none
   std::optional<Device> newcomer;  // joins the inventory with this fact
   Bytes supersedes = {};           // serial of a certificate that is revoked with this fact: nobody holds its key
+  Basis basis = Basis::none;       // whose word it stands on
+  std::string evidence = {};  // what proved the asker: "certificate:" and its SHA-256, "token:" or "password:" of whom
+  std::string run = {};       // id of the run in which it was asked for; empty if none is on record
   bool operator==(const Issued&) const = default;
 };
 

@@ -72,6 +72,12 @@ struct Part {
   bool operator==(const Part& o) const { return content_type == o.content_type && same(body, o.body); }
 };
 
+// From and until when caches on the way may give an answer again without asking (RFC 9111).
+struct Freshness {
+  Instant since, until;
+  bool operator==(const Freshness&) const = default;
+};
+
 struct Response {
   int status = 0;  // HTTP status code; a CoAP binding maps its own
   std::string content_type = {};
@@ -82,6 +88,7 @@ struct Response {
   std::string etag = {};                           // version of what is answered, in quotes
   std::string allow = {};                          // methods, with status 405
   std::vector<Part> parts = {};                    // in place of content_type and body
+  std::optional<Freshness> fresh = {};             // none: nothing is said to caches
   bool operator==(const Response&) const = default;
 };
 

@@ -134,6 +134,7 @@ class EstServer::Conversation : public std::enable_shared_from_this<Conversation
   void keep(Note<Issued> note, std::function<void(Status)> done) {
     recorder_.run().obtained.push_back("certificate " + note.fact.grant.names.subject.text);
     issued_ = certificate_words(note.fact.certificate);
+    note.fact.run = recorder_.run().id;
     submit([fact = std::move(note.fact), at = now()](store::Writer& w) { return w.issued(fact, at, kActor); },
            std::move(done));
   }

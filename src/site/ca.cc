@@ -9,6 +9,25 @@ namespace {
 
 constexpr Duration kClockSkew = std::chrono::minutes(5);
 
+// Signs what was granted, with these extensions besides.
+Result<Bytes> issue_with(const Ca& ca, const Grant& grant, std::vector<Extension> extensions, Instant now, Rng& rng) {
+  CHECK_OR(now < ca.certificate.not_after, Error{Fault::expired, "ca: its own certificate is over"});
+  CHECK_OR(now >= ca.certificate.not_before, Error{Fault::expired, "ca: the clock is before its own certificate"});
+  CertificateTemplate t;
+  t.serial = random_serial(rng);
+  t.issuer = ca.certificate.subject;
+  t.subject = grant.names.subject;
+  t.not_before = now - kClockSkew;
+  t.not_after = std::min(now + grant.lifetime, ca.certificate.not_after);
+  t.spki = grant.spki;
+  t.alt_names = grant.names.alt_names;
+  t.usage = grant.usage;
+  t.extended = grant.extended;
+  t.authority_key_id = key_identifier(ca.certificate.key);
+  t.other_extensions = std::move(extensions);
+  return sign_certificate(ca.key, t);
+}
+
 }  // namespace
 
 std::vector<Certificate> Ca::chain() const {
@@ -46,20 +65,14 @@ Result<Ca> make_root(PrivateKey key, const Name& name, Instant now, Duration lif
 }
 
 Result<Bytes> issue(const Ca& ca, const Grant& grant, Instant now, Rng& rng) {
-  CHECK_OR(now < ca.certificate.not_after, Error{Fault::expired, "ca: its own certificate is over"});
-  CHECK_OR(now >= ca.certificate.not_before, Error{Fault::expired, "ca: the clock is before its own certificate"});
-  CertificateTemplate t;
-  t.serial = random_serial(rng);
-  t.issuer = ca.certificate.subject;
-  t.subject = grant.names.subject;
-  t.not_before = now - kClockSkew;
-  t.not_after = std::min(now + grant.lifetime, ca.certificate.not_after);
-  t.spki = grant.spki;
-  t.alt_names = grant.names.alt_names;
-  t.usage = grant.usage;
-  t.extended = grant.extended;
-  t.authority_key_id = key_identifier(ca.certificate.key);
-  return sign_certificate(ca.key, t);
+  std::vector<Extension> where;
+  if (!ca.ocsp_uri.empty()) {
+    where.push_back(ocsp_access(ca.ocsp_uri));
+  }
+  if (!ca.crl_uri.empty()) {
+    where.push_back(list_distribution(ca.crl_uri));
+  }
+  return issue_with(ca, grant, std::move(where), now, rng);
 }
 
 Result<Certificate> issue_server(const Ca& ca, const PublicKey& key, const std::vector<GeneralName>& names, Instant now,
@@ -73,6 +86,29 @@ Result<Certificate> issue_server(const Ca& ca, const PublicKey& key, const std::
   grant.lifetime = lifetime;
   TRY(const Bytes der, issue(ca, grant, now, rng));
   return Certificate::parse(der);
+}
+
+Result<Certificate> issue_ocsp_signer(const Ca& ca, const PublicKey& key, Instant now, Duration lifetime, Rng& rng) {
+  Grant grant;
+  TRY(grant.names.subject, Name::from_text("CN=Imprint OCSP responder"));
+  grant.spki = key.spki;
+  grant.usage = key_usage::kDigitalSignature;
+  grant.extended = {std::string(eku::kOcspSigning)};
+  grant.lifetime = lifetime;
+  TRY(const Bytes der, issue_with(ca, grant, {ocsp_no_check()}, now, rng));
+  return Certificate::parse(der);
+}
+
+Result<Bytes> sign_list(const Ca& ca, std::vector<Revoked> revoked, const ListTimes& times, bool distribution) {
+  RevocationListTemplate list;
+  list.issuer = ca.certificate.subject;
+  list.number = times.number;
+  list.this_update = times.now;
+  list.next_update = times.now + times.lifetime;
+  list.authority_key_id = key_identifier(ca.certificate.key);
+  list.revoked = std::move(revoked);
+  list.distribution_uri = distribution ? ca.crl_uri : std::string();
+  return sign_revocation_list(ca.key, list);
 }
 
 }  // namespace imprint::site

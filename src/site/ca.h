@@ -15,6 +15,8 @@ struct Ca {
   PrivateKey key;
   Certificate certificate;
   std::vector<Certificate> above;  // up to and including the root; empty for a root
+  // Where its certificates say that their status is to be had; empty: they say nothing.
+  std::string ocsp_uri = {}, crl_uri = {};
 
   // Every certificate that a device needs: the CA's own and those above (RFC 7030 section 4.1.3).
   std::vector<Certificate> chain() const;
@@ -44,6 +46,19 @@ class Signer {
 // (store::Writer::issued_to_server), or it could never be revoked.
 Result<Certificate> issue_server(const Ca& ca, const PublicKey& key, const std::vector<GeneralName>& names, Instant now,
                                  Duration lifetime, Rng& rng);
+
+// A certificate for whoever signs the status of our certificates (RFC 6960 section 4.2.2.2): nobody asks for its own
+// status, so it is good for a short time. Whoever uses it puts it on record before.
+Result<Certificate> issue_ocsp_signer(const Ca& ca, const PublicKey& key, Instant now, Duration lifetime, Rng& rng);
+
+// A signed revocation list over these (RFC 5280 section 5). With `distribution` it says that ca.crl_uri is where it is
+// to be had; strict relying parties then hold it against those certificates only that name the same place.
+struct ListTimes {
+  std::uint64_t number = 0;
+  Instant now;
+  Duration lifetime;
+};
+Result<Bytes> sign_list(const Ca& ca, std::vector<Revoked> revoked, const ListTimes& times, bool distribution);
 
 // A random serial number of 127 bits, positive, without a leading zero octet.
 Bytes random_serial(Rng& rng);

@@ -25,7 +25,9 @@ Result<std::optional<Certificate>> find_certificate(store::Reader& store, const 
   if (q.session->proven && has_id((*q.session->proven)->leaf, id)) {
     return std::optional((*q.session->proven)->leaf);
   }
-  TRY(const std::vector<store::CertificateRow> rows, store.certificates({device.id, false, 1000, {}}));
+  store::CertificateFilter given;
+  given.device = device.id;
+  TRY(const std::vector<store::CertificateRow> rows, store.certificates(given));
   for (const store::CertificateRow& row : rows) {
     const auto certificate = Certificate::parse(row.der);
     if (certificate && !row.revoked && now < row.not_after && has_id(*certificate, id)) {

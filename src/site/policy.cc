@@ -193,10 +193,12 @@ Result<bool> wanted(const Policy& policy, store::Reader& store, const Admit& q, 
   switch (who.device->admission) {
     case Admission::approved:
       d.reason = "device " + who.device->id + " is in the inventory";
+      d.basis = d.newcomer ? Basis::newcomer : Basis::inventory;
       return true;
     case Admission::waiting:
       if (approved) {
         d.reason = "approved by " + asked_before->decided_by;
+        d.basis = Basis::request;
         return true;
       }
       if (asked_before && asked_before->state == Admission::refused) {

@@ -18,6 +18,13 @@ namespace imprint::store {
 // In the place of a device's id: a certificate of the owner's own server. No device can have this id.
 inline constexpr std::string_view kServer = "(server)";
 
+// Where a certificate came from. Sequence numbers are those of the audit log; 0: none is known.
+struct Origin {
+  Basis basis = Basis::none;
+  std::string evidence, run;  // see Issued
+  std::int64_t issued_entry = 0, revoked_entry = 0;
+};
+
 // A certificate on record.
 struct CertificateRow {
   Bytes serial;
@@ -29,7 +36,14 @@ struct CertificateRow {
   Bytes renews;                  // serial of its predecessor
   std::optional<Instant> revoked;
   RevocationReason revocation_reason = RevocationReason::unspecified;
+  Origin origin;
 };
+
+// What a certificate is worth at a time. A revoked one stays so after its end.
+enum class CertificateState : std::uint8_t { good, expired, revoked };
+std::string_view name(CertificateState state);
+std::optional<CertificateState> certificate_state_named(std::string_view name);
+CertificateState state_of(const CertificateRow& row, Instant now);
 
 // Whether a certificate may be given out again for the same request: at least half of its time is left.
 bool is_fresh(const CertificateRow& row, Instant now);
@@ -44,9 +58,16 @@ struct PendingRow {
   Instant decided;
 };
 
+// Which certificates are wanted: those that fit every part that is filled in.
 struct CertificateFilter {
-  std::string device;  // inventory id or kServer; empty: all
-  bool revoked_only = false;
+  std::string device;                     // inventory id or kServer
+  std::optional<CertificateState> state;  // at `now`
+  Instant now;
+  std::string text;     // somewhere in the subject or in an alternative name; case does not matter in ASCII
+  std::string profile;  // its whole name
+  Bytes serial;         // how the serial number begins
+  Bytes sha256;         // the whole fingerprint
+  std::optional<Instant> ends_before, ends_after;
   std::int64_t limit = 1000;  // 1..100,000
   Bytes after_serial;         // cursor
 };
@@ -97,6 +118,8 @@ class Reader {
   virtual Result<std::vector<PendingRow>> all_pending() = 0;
   virtual Result<std::vector<PendingRow>> pending_page(const PendingFilter& filter) = 0;
   virtual Result<std::vector<AuditEntry>> audit(std::int64_t after_sequence, std::int64_t limit) = 0;
+  // Entries of one action about one subject, the newest first, at most 1,000. Walks the whole log.
+  virtual Result<std::vector<AuditEntry>> audit_about(std::string_view subject, std::string_view action) = 0;
   virtual Result<std::optional<Run>> run(std::string_view id) = 0;
   virtual Result<std::vector<Run>> runs(const RunFilter& filter) = 0;  // without steps and beliefs
   virtual Result<std::int64_t> count(

@@ -264,7 +264,7 @@ TEST(StoreDisk, newer_schema_is_refused_and_left_alone) {
   ASSERT_TRUE(open_store(folder.file())->write(entry_of("x")));
   meddle(folder.file(), "PRAGMA user_version = 1000");
   EXPECT_EQ(open_sqlite(folder.file()).error().fault, Fault::unsupported);
-  meddle(folder.file(), "PRAGMA user_version = 3");
+  meddle(folder.file(), "PRAGMA user_version = 5");
   EXPECT_EQ(count(*open_store(folder.file()), "audit"), 1);
 }
 
@@ -278,6 +278,18 @@ TEST(StoreDisk, a_database_of_the_first_version_is_brought_up_to_date) {
   EXPECT_EQ(count(*store, "devices"), 3);
   EXPECT_EQ(count(*store, "certificates"), 1);
   EXPECT_TRUE(audit_is_whole(*store));
+  // What later versions search by, and where it came from as far as the audit log tells.
+  CertificateFilter by_name;
+  by_name.text = "lamp";
+  const auto found = *(*store->read())->certificates(by_name);
+  ASSERT_EQ(found.size(), 1U);
+  EXPECT_EQ(found[0].origin.basis, Basis::none);
+  const auto entries = *(*store->read())->audit(0, 1000);
+  ASSERT_GT(found[0].origin.issued_entry, 0);
+  EXPECT_EQ(entries.at(static_cast<std::size_t>(found[0].origin.issued_entry) - 1).action, "certificate.issued");
+  CertificateFilter by_digest;
+  by_digest.sha256 = to_bytes(sha256(found[0].der));
+  EXPECT_EQ((*store->read())->certificates(by_digest)->size(), 1U);
   const auto lamp = *(*store->read())->device("lamp-0001");
   ASSERT_TRUE(lamp);
   EXPECT_EQ(lamp->lifecycle, Lifecycle::commissioned);
@@ -307,7 +319,8 @@ TEST(StoreDisk, certificates_of_version_2_stay_on_record) {
       spki_sha256 BLOB NOT NULL, request_key BLOB NOT NULL, not_before INTEGER NOT NULL, not_after INTEGER NOT NULL,
       issued INTEGER NOT NULL, identity TEXT NOT NULL, reason TEXT NOT NULL, renews BLOB NOT NULL, revoked INTEGER,
       revocation_reason INTEGER NOT NULL DEFAULT 0) STRICT;
-    INSERT INTO former SELECT * FROM certificates; DROP TABLE certificates; ALTER TABLE former RENAME TO certificates;
+    INSERT INTO former SELECT sequence, serial, device, profile, subject, der, spki_sha256, request_key, not_before,
+      not_after, issued, identity, reason, renews, revoked, revocation_reason FROM certificates; DROP TABLE certificates; ALTER TABLE former RENAME TO certificates;
     DROP INDEX pending_waiting; DROP TABLE numbers; PRAGMA user_version = 2; COMMIT;)sql");
   const auto store = open_store(folder.file());
   const auto row = *(*store->read())->certificate(numbered(1));

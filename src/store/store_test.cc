@@ -198,7 +198,14 @@ TEST_F(StoreTest, certificates_are_filtered_and_paged_by_serial) {
     ASSERT_TRUE(issue(n % 2 == 0 ? issued_fact(second, n, "dev-2") : issued_fact(signer_, n)));
   }
   ASSERT_TRUE(write([](Writer& w) { return w.revoke(numbered(2), RevocationReason::superseded, "cli", Instant{7}); }));
-  const auto serials = [&](const CertificateFilter& filter) {
+  const auto serials = [&](std::string device, bool revoked, std::int64_t limit, Bytes after) {
+    CertificateFilter filter;
+    filter.device = std::move(device);
+    if (revoked) {
+      filter.state = CertificateState::revoked;
+    }
+    filter.limit = limit;
+    filter.after_serial = std::move(after);
     std::vector<Bytes> out;
     const std::vector<CertificateRow> rows = *read()->certificates(filter);
     for (const CertificateRow& row : rows) {
@@ -207,12 +214,12 @@ TEST_F(StoreTest, certificates_are_filtered_and_paged_by_serial) {
     return out;
   };
   using Serials = std::vector<Bytes>;
-  EXPECT_EQ(serials({}), (Serials{numbered(1), numbered(2), numbered(3), numbered(4)}));
-  EXPECT_EQ(serials({"", false, 2, numbered(1)}), (Serials{numbered(2), numbered(3)}));
-  EXPECT_EQ(serials({"dev-2", false, 9, {}}), (Serials{numbered(2), numbered(4)}));
-  EXPECT_EQ(serials({"dev-2", true, 9, {}}), (Serials{numbered(2)}));
-  EXPECT_EQ(serials({"dev-1", true, 9, {}}), Serials{});
-  EXPECT_EQ(serials({"", true, 9, {}}), (Serials{numbered(2)}));
+  EXPECT_EQ(serials("", false, 1000, {}), (Serials{numbered(1), numbered(2), numbered(3), numbered(4)}));
+  EXPECT_EQ(serials("", false, 2, numbered(1)), (Serials{numbered(2), numbered(3)}));
+  EXPECT_EQ(serials("dev-2", false, 9, {}), (Serials{numbered(2), numbered(4)}));
+  EXPECT_EQ(serials("dev-2", true, 9, {}), (Serials{numbered(2)}));
+  EXPECT_EQ(serials("dev-1", true, 9, {}), Serials{});
+  EXPECT_EQ(serials("", true, 9, {}), (Serials{numbered(2)}));
 }
 
 TEST_F(StoreTest, revoked_certificate_answers_nothing_any_more) {

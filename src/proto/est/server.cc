@@ -106,6 +106,15 @@ std::string learn_applicant(const Session& session, const Decision& decision, Se
   return {};
 }
 
+// What proved the asker, in a form that is looked up: where a secret decided, the certificate beside it does not count.
+std::string evidence_of(const Session& session, const Decision& decision) {
+  if (decision.secret) {
+    const KnownSecret& secret = **decision.secret;
+    return (secret.one_time ? "token:" : "password:") + secret.device;
+  }
+  return session.proven ? "certificate:" + hex((*session.proven)->leaf.fingerprint()) : std::string();
+}
+
 bool asks_to_wrap(const CertificateRequest& request) {
   return request.wrapping.shared_key_id || request.wrapping.own_key_id;
 }
@@ -329,7 +338,8 @@ Result<Server::Idle> Server::on(const Issuing& s, const Done<Bytes>& d, Turn& t)
   }
   // Recorded before anybody gets it: no certificate without its record.
   t.note(Issued{s.decision.grant, *d.answer, s.request_key, s.decision.identity, s.decision.reason, s.decision.spent,
-                s.decision.renews, s.decision.newcomer, s.decision.supersedes});
+                s.decision.renews, s.decision.newcomer, s.decision.supersedes, s.decision.basis,
+                evidence_of(*s.session, s.decision)});
   tell(t, s.from, s.made ? key_answer(*s.made, *d.answer) : certificate_answer(*d.answer));
   return Idle{};
 }

@@ -4,6 +4,7 @@
 #include <array>
 #include <tuple>
 
+#include "store/certificates.h"
 #include "store/issue_checks.h"
 #include "store/rules.h"
 
@@ -107,12 +108,8 @@ Result<std::int64_t> MemoryReads<I>::live_certificates(std::string_view device, 
 template <class I>
 Result<std::vector<CertificateRow>> MemoryReads<I>::certificates(const CertificateFilter& filter) {
   return select(
-      tables_.certificates,
-      [&](const CertificateRow& c) {
-        return c.serial > filter.after_serial && (filter.device.empty() || c.device == filter.device) &&
-               (!filter.revoked_only || c.revoked);
-      },
-      &CertificateRow::serial, filter.limit);
+      tables_.certificates, [&](const CertificateRow& c) { return fits(filter, c); }, &CertificateRow::serial,
+      filter.limit);
 }
 
 template <class I>
@@ -162,6 +159,15 @@ template <class I>
 Result<std::vector<AuditEntry>> MemoryReads<I>::audit(std::int64_t after_sequence, std::int64_t limit) {
   return select(
       tables_.audit, [&](const AuditEntry& e) { return e.sequence > after_sequence; }, &AuditEntry::sequence, limit);
+}
+
+template <class I>
+Result<std::vector<AuditEntry>> MemoryReads<I>::audit_about(std::string_view subject, std::string_view action) {
+  std::vector<AuditEntry> out;
+  std::copy_if(tables_.audit.rbegin(), tables_.audit.rend(), std::back_inserter(out),
+               [&](const AuditEntry& e) { return e.subject == subject && e.action == action; });
+  out.resize(std::min<std::size_t>(out.size(), 1000));
+  return out;
 }
 
 template <class I>
@@ -308,11 +314,7 @@ Status MemoryWriter::issued(const Issued& fact, Instant at, std::string_view act
 
 Status MemoryWriter::issued_to_server(BytesView certificate, std::string_view reason, Instant at,
                                       std::string_view actor) {
-  Issued fact;
-  fact.grant.device = kServer;
-  fact.certificate = to_bytes(certificate);
-  fact.identity = "the owner's own server";
-  fact.reason = reason;
+  const Issued fact = fact_of_server(certificate, reason);
   TRY(const Certificate parsed, Certificate::parse(fact.certificate));
   TRY([[maybe_unused]] const Ok put, put_certificate(parsed, fact, at));
   return audited(at, actor, "certificate.issued", kServer);
@@ -321,21 +323,8 @@ Status MemoryWriter::issued_to_server(BytesView certificate, std::string_view re
 Status MemoryWriter::put_certificate(const Certificate& certificate, const Issued& fact, Instant at) {
   TRY(const std::optional<CertificateRow> same_serial, this->certificate(certificate.serial));
   CHECK_OR(!same_serial, Error{Fault::conflict, "certificate: serial number taken"});
-  CertificateRow row;
-  row.serial = certificate.serial;
-  row.device = fact.grant.device;
-  row.profile = fact.grant.profile;
-  row.subject = certificate.subject.text;
-  row.der = fact.certificate;
-  row.spki_sha256 = to_bytes(sha256(certificate.key.spki));
-  row.request_key = fact.request_key;
-  row.not_before = certificate.not_before;
-  row.not_after = certificate.not_after;
-  row.issued = at;
-  row.identity = fact.identity;
-  row.reason = fact.reason;
-  row.renews = fact.renews;
-  t_.certificates.push_back(std::move(row));
+  // Without the number of its audit entry: the explorer would hold worlds apart that differ in nothing else.
+  t_.certificates.push_back(row_of(certificate, fact, at));
   return Ok{};
 }
 

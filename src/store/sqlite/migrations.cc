@@ -1,18 +1,52 @@
 #include "store/sqlite/migrations.h"
 
 #include <array>
+#include <vector>
+
+#include "store/certificates.h"
 
 namespace imprint::store {
 namespace {
 
 struct Migration {
   const char* sql;
-  const char* counted;  // PRAGMA takes no bound values
+  const char* counted;                  // PRAGMA takes no bound values
+  Status (*fill)(Database&) = nullptr;  // what SQL cannot say
 };
+
+// Digests and names of the certificates that are on record already.
+Status fill_certificates(Database& database) {
+  constexpr std::int64_t kPage = 1000;
+  std::int64_t last = 0;
+  while (true) {
+    std::vector<std::pair<std::int64_t, Bytes>> page;
+    Query query = database.query("SELECT sequence, der FROM certificates WHERE sequence > ? ORDER BY sequence LIMIT ?",
+                                 last, kPage);
+    while (true) {
+      TRY(const bool row, query.step());
+      if (!row) {
+        break;
+      }
+      page.emplace_back(query.number(0), query.bytes(1));
+    }
+    if (page.empty()) {
+      return Ok{};
+    }
+    for (const auto& [sequence, der] : page) {
+      const Result<Certificate> certificate = Certificate::parse(der);
+      TRY([[maybe_unused]] const Ok filled,
+          database
+              .query("UPDATE certificates SET sha256 = ?, names = ? WHERE sequence = ?", sha256(der),
+                     certificate ? names_text(*certificate) : std::string(), sequence)
+              .run());
+    }
+    last = page.back().first;
+  }
+}
 
 // Steps are only ever added at the end. Times are milliseconds since 1970, enumerations their names, STRICT holds the
 // column types. `spent` and `revoked` are NULL until it happens.
-constexpr std::array<Migration, 4> kMigrations{{{R"sql(
+constexpr std::array<Migration, 5> kMigrations{{{R"sql(
 CREATE TABLE devices (
   id TEXT NOT NULL PRIMARY KEY,
   model TEXT NOT NULL,
@@ -165,7 +199,26 @@ CREATE TABLE numbers (
 CREATE INDEX IF NOT EXISTS runs_device ON runs (device, started, id);
 CREATE INDEX IF NOT EXISTS pending_first ON pending (first, request_key);
 )sql",
-                                                 "PRAGMA user_version=4"}}};
+                                                 "PRAGMA user_version=4"},
+                                                // Where a certificate came from, and what it is searched by.
+                                                {R"sql(
+ALTER TABLE certificates ADD COLUMN sha256 BLOB NOT NULL DEFAULT x'';
+ALTER TABLE certificates ADD COLUMN names TEXT NOT NULL DEFAULT '';
+ALTER TABLE certificates ADD COLUMN basis TEXT NOT NULL DEFAULT 'none';
+ALTER TABLE certificates ADD COLUMN evidence TEXT NOT NULL DEFAULT '';
+ALTER TABLE certificates ADD COLUMN run TEXT NOT NULL DEFAULT '';
+ALTER TABLE certificates ADD COLUMN issued_entry INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE certificates ADD COLUMN revoked_entry INTEGER NOT NULL DEFAULT 0;
+CREATE INDEX certificates_sha256 ON certificates (sha256);
+
+UPDATE certificates SET issued_entry = entry.sequence
+FROM (SELECT sequence, json_extract(CASE WHEN json_valid(detail) THEN detail END, '$.serial') AS serial FROM audit WHERE action = 'certificate.issued') entry
+WHERE entry.serial = lower(hex(certificates.serial));
+UPDATE certificates SET revoked_entry = entry.sequence
+FROM (SELECT sequence, json_extract(CASE WHEN json_valid(detail) THEN detail END, '$.serial') AS serial FROM audit WHERE action = 'certificate.revoked') entry
+WHERE entry.serial = lower(hex(certificates.serial));
+)sql",
+                                                 "PRAGMA user_version=5", fill_certificates}}};
 
 Status take_steps(Database& database) {
   std::int64_t version = 0;
@@ -179,6 +232,9 @@ Status take_steps(Database& database) {
   }
   for (std::size_t i = static_cast<std::size_t>(version); i < kMigrations.size(); ++i) {
     TRY([[maybe_unused]] const Ok changed, database.execute(kMigrations[i].sql));
+    if (kMigrations[i].fill != nullptr) {
+      TRY([[maybe_unused]] const Ok filled, kMigrations[i].fill(database));
+    }
     TRY([[maybe_unused]] const Ok counted, database.execute(kMigrations[i].counted));
   }
   return Ok{};

@@ -58,6 +58,32 @@ Result<Revoked> revoked_row(const Query& row) {
   return Revoked{row.bytes(0), Instant{row.number(1)}, static_cast<RevocationReason>(row.number(2))};
 }
 
+// A filter's parts are ?1 to ?11; those that are not filled in fit every row.
+#define IMPRINT_CERTIFICATES_WHERE "SELECT " IMPRINT_CERTIFICATE_COLUMNS " FROM certificates WHERE "
+#define IMPRINT_CERTIFICATES_FIT                                                                                    \
+  " AND serial > ?1 AND serial >= ?7 AND (?2 = '' OR coalesce(device, '(server)') = ?2)"                            \
+  " AND (?3 < 0 OR ?3 = CASE WHEN revoked IS NOT NULL THEN 2 WHEN not_after <= ?4 THEN 1 ELSE 0 END)"               \
+  " AND (?5 = '' OR instr(lower(subject || char(10) || names), lower(?5)) > 0) AND (?6 = '' OR profile = ?6)"       \
+  " AND substr(serial, 1, length(?7)) = ?7 AND (length(?8) = 0 OR sha256 = ?8) AND not_after < ?9 AND not_after > " \
+  "?10 ORDER BY serial LIMIT ?11"
+
+// Several statements that differ in what comes first, so that each can use its index.
+std::string_view statement_for(const CertificateFilter& filter) {
+  if (!filter.sha256.empty()) {
+    return IMPRINT_CERTIFICATES_WHERE "sha256 = ?8" IMPRINT_CERTIFICATES_FIT;
+  }
+  if (filter.device == kServer) {
+    return IMPRINT_CERTIFICATES_WHERE "device IS NULL" IMPRINT_CERTIFICATES_FIT;
+  }
+  if (!filter.device.empty()) {
+    return IMPRINT_CERTIFICATES_WHERE "device = ?2" IMPRINT_CERTIFICATES_FIT;
+  }
+  if (filter.state == CertificateState::revoked) {
+    return IMPRINT_CERTIFICATES_WHERE "revoked IS NOT NULL" IMPRINT_CERTIFICATES_FIT;
+  }
+  return IMPRINT_CERTIFICATES_WHERE "TRUE" IMPRINT_CERTIFICATES_FIT;
+}
+
 }  // namespace
 
 template <class I>
@@ -147,25 +173,11 @@ Result<std::int64_t> Reads<I>::live_certificates(std::string_view device, Instan
 
 template <class I>
 Result<std::vector<CertificateRow>> Reads<I>::certificates(const CertificateFilter& filter) {
-  // Four statements rather than one with ORs, so that each can use its index.
-  static constexpr std::string_view kOfDevice = "SELECT " IMPRINT_CERTIFICATE_COLUMNS
-                                                " FROM certificates WHERE serial > ?1 AND device = ?2"
-                                                " AND (?3 = 0 OR revoked IS NOT NULL) ORDER BY serial LIMIT ?4";
-  static constexpr std::string_view kOfServer = "SELECT " IMPRINT_CERTIFICATE_COLUMNS
-                                                " FROM certificates WHERE serial > ?1 AND ?2 <> '' AND device IS NULL"
-                                                " AND (?3 = 0 OR revoked IS NOT NULL) ORDER BY serial LIMIT ?4";
-  static constexpr std::string_view kRevoked = "SELECT " IMPRINT_CERTIFICATE_COLUMNS
-                                               " FROM certificates WHERE serial > ?1 AND ?2 = '' AND ?3 <> 0"
-                                               " AND revoked IS NOT NULL ORDER BY serial LIMIT ?4";
-  static constexpr std::string_view kAll = "SELECT " IMPRINT_CERTIFICATE_COLUMNS
-                                           " FROM certificates WHERE serial > ?1 AND ?2 = '' AND ?3 = 0"
-                                           " ORDER BY serial LIMIT ?4";
-  const std::string_view sql = filter.device == kServer ? kOfServer
-                               : !filter.device.empty() ? kOfDevice
-                               : filter.revoked_only    ? kRevoked
-                                                        : kAll;
-  const std::int64_t revoked_only = filter.revoked_only ? 1 : 0;
-  Query query = database_.query(sql, filter.after_serial, filter.device, revoked_only, bounded(filter.limit));
+  const CertificateFilter& f = filter;
+  const std::int64_t state = f.state ? static_cast<std::int64_t>(*f.state) : -1;
+  Query query = database_.query(statement_for(f), f.after_serial, f.device, state, f.now.ms, f.text, f.profile,
+                                f.serial, f.sha256, f.ends_before.value_or(Instant{INT64_MAX}).ms,
+                                f.ends_after.value_or(Instant{INT64_MIN}).ms, bounded(f.limit));
   return all(query, certificate_row);
 }
 
@@ -220,6 +232,14 @@ Result<std::vector<AuditEntry>> Reads<I>::audit(std::int64_t after_sequence, std
   Query query =
       database_.query("SELECT " IMPRINT_AUDIT_COLUMNS " FROM audit WHERE sequence > ? ORDER BY sequence LIMIT ?",
                       after_sequence, bounded(limit));
+  return all(query, audit_row);
+}
+
+template <class I>
+Result<std::vector<AuditEntry>> Reads<I>::audit_about(std::string_view subject, std::string_view action) {
+  Query query = database_.query("SELECT " IMPRINT_AUDIT_COLUMNS
+                                " FROM audit WHERE subject = ? AND action = ? ORDER BY sequence DESC LIMIT 1000",
+                                subject, action);
   return all(query, audit_row);
 }
 

@@ -29,6 +29,7 @@ class Reads : public Interface {
   Result<std::vector<PendingRow>> all_pending() override;
   Result<std::vector<PendingRow>> pending_page(const PendingFilter& filter) override;
   Result<std::vector<AuditEntry>> audit(std::int64_t after_sequence, std::int64_t limit) override;
+  Result<std::vector<AuditEntry>> audit_about(std::string_view subject, std::string_view action) override;
   Result<std::optional<Run>> run(std::string_view id) override;
   Result<std::vector<Run>> runs(const RunFilter& filter) override;
   Result<std::int64_t> count(std::string_view table) override;

@@ -58,6 +58,9 @@ Result<CertificateRow> certificate_row(const Query& row) {
     out.revoked = Instant{row.number(13)};
   }
   out.revocation_reason = static_cast<RevocationReason>(row.number(14));
+  const std::optional<Basis> basis = basis_named(row.text(15));
+  CHECK_OR(basis.has_value(), Error{Fault::malformed, "store: basis"});
+  out.origin = {*basis, row.text(16), row.text(17), row.number(18), row.number(19)};
   return out;
 }
 

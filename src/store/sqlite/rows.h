@@ -11,7 +11,8 @@ namespace imprint::store {
 // A certificate without a device is kServer's.
 #define IMPRINT_CERTIFICATE_COLUMNS                                                                     \
   "serial, coalesce(device, '(server)'), profile, subject, der, spki_sha256, request_key, not_before, " \
-  "not_after, issued, identity, reason, renews, revoked, revocation_reason"
+  "not_after, issued, identity, reason, renews, revoked, revocation_reason, basis, evidence, run, "     \
+  "issued_entry, revoked_entry"
 #define IMPRINT_PENDING_COLUMNS                                                                       \
   "request_key, device, identity, device_identity, label, subject, csr, reason, first, last, asked, " \
   "state, decided_by, decided"

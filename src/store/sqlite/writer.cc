@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "store/certificates.h"
 #include "store/issue_checks.h"
 #include "store/rules.h"
 #include "store/sqlite/run_json.h"
@@ -171,16 +172,15 @@ Status SqliteWriter::issued_part(const Issued& fact, Instant at, std::string_vie
                               {"identity", fact.identity},
                               {"reason", fact.reason},
                               {"renews", hex(fact.renews)},
+                              {"basis", name(fact.basis)},
+                              {"evidence", fact.evidence},
+                              {"run", fact.run},
                               {"lifecycle", name(lifecycle)}}));
 }
 
 Status SqliteWriter::issued_to_server(BytesView certificate, std::string_view reason, Instant at,
                                       std::string_view actor) {
-  Issued fact;
-  fact.grant.device = kServer;
-  fact.certificate = to_bytes(certificate);
-  fact.identity = "the owner's own server";
-  fact.reason = reason;
+  const Issued fact = fact_of_server(certificate, reason);
   return whole([&] { return issued_to_server_part(fact, at, actor); });
 }
 
@@ -195,16 +195,17 @@ Status SqliteWriter::issued_to_server_part(const Issued& fact, Instant at, std::
                               {"reason", fact.reason}}));
 }
 
-// The server has no entry in the inventory: its device is NULL.
+// The server has no entry in the inventory: its device is NULL. The audit entry is the next one.
 Status SqliteWriter::put_certificate(const Certificate& certificate, const Issued& fact, Instant at) {
+  const CertificateRow row = row_of(certificate, fact, at);
   return database_
       .query(
           "INSERT INTO certificates (serial, device, profile, subject, der, spki_sha256, request_key,"
-          " not_before, not_after, issued, identity, reason, renews)"
-          " VALUES (?, nullif(?, '(server)'), ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-          certificate.serial, fact.grant.device, fact.grant.profile, certificate.subject.text, fact.certificate,
-          sha256(certificate.key.spki), fact.request_key, certificate.not_before.ms, certificate.not_after.ms, at.ms,
-          fact.identity, fact.reason, fact.renews)
+          " not_before, not_after, issued, identity, reason, renews, sha256, names, basis, evidence, run, issued_entry)"
+          " VALUES (?, nullif(?, '(server)'), ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+          row.serial, row.device, row.profile, row.subject, row.der, row.spki_sha256, row.request_key,
+          row.not_before.ms, row.not_after.ms, row.issued.ms, row.identity, row.reason, row.renews, sha256(row.der),
+          names_text(certificate), name(row.origin.basis), row.origin.evidence, row.origin.run, end_.sequence + 1)
       .run();
 }
 
@@ -251,8 +252,8 @@ Status SqliteWriter::revoke(BytesView serial, RevocationReason reason, std::stri
   CHECK_OR(!row->revoked, Error{Fault::conflict, "certificate: revoked already"});
   TRY([[maybe_unused]] const Ok revoked,
       database_
-          .query("UPDATE certificates SET revoked = ?, revocation_reason = ? WHERE serial = ?", at.ms,
-                 static_cast<std::int64_t>(reason), serial)
+          .query("UPDATE certificates SET revoked = ?, revocation_reason = ?, revoked_entry = ? WHERE serial = ?",
+                 at.ms, static_cast<std::int64_t>(reason), end_.sequence + 1, serial)
           .run());
   return audited(at, by, "certificate.revoked", row->device,
                  text_object({{"serial", hex(serial)}, {"reason_code", std::to_string(static_cast<int>(reason))}}));

@@ -1,0 +1,282 @@
+#include "app/status_server.h"
+
+#include <algorithm>
+#include <atomic>
+#include <thread>
+#include <unordered_map>
+
+#include "app/status_signer.h"
+#include "codec/base64.h"
+#include "io/https_server.h"
+#include "io/log.h"
+#include "io/loop.h"
+
+namespace imprint::app {
+namespace {
+
+constexpr std::string_view kRequestType = "application/ocsp-request", kResponseType = "application/ocsp-response",
+                           kListType = "application/pkix-crl";
+constexpr std::size_t kMostKept = 10'000;
+// How long caches on the way may keep a list: it names a later end, but a revocation is signed at once.
+constexpr Duration kListFresh = std::chrono::minutes(10);
+constexpr std::int64_t kComeBackSoon_s = 5;
+
+// An answer that holds for whoever asks the same without a nonce.
+struct Kept {
+  CertificateStatus status;
+  site::OcspAnswer answer;
+};
+
+std::string etag_of(BytesView content) { return '"' + hex(sha256(content)).substr(0, 32) + '"'; }
+
+// RFC 3986 section 2.1; nothing if a sequence is cut short.
+std::optional<std::string> unescaped(std::string_view text) {
+  std::string out;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    if (text[i] != '%') {
+      out.push_back(text[i]);
+      continue;
+    }
+    const std::optional<Bytes> byte = from_hex(text.substr(i + 1, 2));
+    if (!byte || byte->size() != 1) {
+      return std::nullopt;
+    }
+    out.push_back(static_cast<char>(byte->front()));
+    i += 2;
+  }
+  return out;
+}
+
+// RFC 6960 appendix A.1: the request's base64, escaped, is the rest of the path.
+std::optional<Bytes> question_in(std::string_view path) {
+  const std::optional<std::string> text = unescaped(path);
+  Result<Bytes> der = text ? parse_base64(*text) : Result<Bytes>(Error{Fault::malformed, "ocsp: path"});
+  return der ? std::optional(*std::move(der)) : std::nullopt;
+}
+
+Response with_status(int status) {
+  Response out;
+  out.status = status;
+  return out;
+}
+
+Response failure(OcspFailure why) { return {200, std::string(kResponseType), encode_ocsp_failure(why)}; }
+
+OcspFailure failure_of(const Error& error) {
+  switch (error.fault) {
+    case Fault::malformed:
+    case Fault::limit:
+    case Fault::unsupported:
+      return OcspFailure::malformed_request;
+    case Fault::refused:
+      return OcspFailure::unauthorized;
+    case Fault::unreachable:
+      return OcspFailure::try_later;
+    default:
+      return OcspFailure::internal_error;
+  }
+}
+
+}  // namespace
+
+class StatusServer::Impl : public std::enable_shared_from_this<Impl> {
+ public:
+  Impl(store::Store& store, std::shared_ptr<const EstSite> site)
+      : store_(store), site_(std::move(site)), signer_(std::in_place, store) {}
+  Impl(const Impl&) = delete;
+  Impl& operator=(const Impl&) = delete;
+
+  // In this order: nothing is signed and posted any more, then the loop ends.
+  void stop() {
+    signer_.reset();
+    loop_.stop();
+    if (thread_.joinable()) {
+      thread_.join();
+    }
+  }
+
+  Status listen(const std::string& address, std::uint16_t port) {
+    io::HttpsServerOptions options;
+    options.address = address;
+    options.port = port;
+    options.max_body_bytes = OcspRequest::kMaxBytes;
+    options.max_connections = kMaxConnections;
+    io::HttpsServer::Handlers handlers;
+    handlers.request = [this](Exchange from, const Request& request) { take(from, request); };
+    handlers.gone = [](Exchange) {};
+    TRY(server_, io::HttpsServer::listen(loop_, std::move(options), std::move(handlers)));
+    return Ok{};
+  }
+
+  void start() {
+    signer_->start();
+    thread_ = std::thread([this] { loop_.run(); });
+  }
+
+  std::uint16_t port() const { return server_->port(); }
+
+  void take(std::shared_ptr<const EstSite> site) {
+    loop_.post([self = weak_from_this(), site = std::move(site)] {
+      if (const std::shared_ptr<Impl> server = self.lock()) {
+        if (server->site_->ca.certificate != site->ca.certificate) {
+          server->kept_.clear();
+        }
+        server->site_ = site;
+      }
+    });
+  }
+
+  StatusStats stats() const { return {asked_, refused_, reused_, signed_, turned_away_}; }
+
+ private:
+  void take(Exchange from, const Request& request) {
+    if (request.path == kListPath) {
+      server_->reply(from, request.method == Method::get ? list(request) : not_allowed("GET, HEAD"));
+      return;
+    }
+    const std::string prefix = std::string(kOcspPath) + "/";
+    const bool by_path = request.method == Method::get && request.path.starts_with(prefix);
+    if (!by_path && request.path != kOcspPath) {
+      server_->reply(from, with_status(404));
+      return;
+    }
+    if (!by_path && request.method != Method::post) {
+      server_->reply(from, not_allowed("POST"));
+      return;
+    }
+    if (!by_path && request.content_type != kRequestType) {
+      server_->reply(from, with_status(415));
+      return;
+    }
+    ++asked_;
+    const std::optional<Bytes> der =
+        by_path ? question_in(std::string_view(request.path).substr(prefix.size())) : std::optional(request.body);
+    answer(from, der ? OcspRequest::parse(*der) : Result<OcspRequest>(Error{Fault::malformed, "ocsp: base64"}),
+           by_path ? request.if_none_match : std::string());
+  }
+
+  static Response not_allowed(std::string_view methods) {
+    Response out = with_status(405);
+    out.allow = methods;
+    return out;
+  }
+
+  Response list(const Request& request) const {
+    const Bytes& der = site_->distributed_list.empty() ? site_->revocation_list : site_->distributed_list;
+    const Instant until = std::min(loop_.now() + kListFresh, site_->list_ends);
+    return conditional({200, std::string(kListType), der}, site_->list_signed, until, request.if_none_match);
+  }
+
+  // With its version, and how long it may be kept; without its body if the asker has it (RFC 9110 section 13.1.2).
+  static Response conditional(Response response, Instant since, Instant until, std::string_view held) {
+    response.etag = etag_of(response.body);
+    response.fresh = Freshness{since, until};
+    if (held == response.etag) {
+      response.status = 304;
+      response.body.clear();
+    }
+    return response;
+  }
+
+  // What is on record is read here, at once, so that no answer outlives a revocation; only signing takes time.
+  void answer(Exchange to, const Result<OcspRequest>& request, const std::string& held) {
+    if (!request) {
+      refuse(to, request.error());
+      return;
+    }
+    auto reader = store_.read();
+    auto statuses = reader ? site::statuses_of(site_->ca.certificate, **reader, *request)
+                           : Result<std::vector<CertificateStatus>>(reader.error());
+    if (!statuses) {
+      refuse(to, statuses.error());
+      return;
+    }
+    // Any number of serial numbers are unknown: an answer about one is for its asker alone.
+    const bool keeps =
+        statuses->size() == 1 && request->nonce.empty() && statuses->front().value != CertificateStatus::Value::unknown;
+    if (const Kept* const kept = keeps ? find(statuses->front()) : nullptr) {
+      ++reused_;
+      reply(to, kept->answer, /*cacheable=*/true, held);
+      return;
+    }
+    sign(to, *std::move(statuses), request->nonce, keeps, held);
+  }
+
+  void refuse(Exchange to, const Error& error) {
+    ++refused_;
+    server_->reply(to, failure(failure_of(error)));
+  }
+
+  // The answer of before, while it says what is on record and half of its time is left.
+  const Kept* find(const CertificateStatus& status) const {
+    const auto at = kept_.find(std::string(as_text(status.cert_id)));
+    if (at == kept_.end() || at->second.status != status) {
+      return nullptr;
+    }
+    const site::OcspAnswer& answer = at->second.answer;
+    const Instant now = loop_.now();
+    const bool lasts = answer.since <= now && answer.until - now > (answer.until - answer.since) / 2;
+    return lasts ? &at->second : nullptr;
+  }
+
+  void sign(Exchange to, std::vector<CertificateStatus> statuses, const Bytes& nonce, bool keeps,
+            const std::string& held) {
+    const auto ca = std::shared_ptr<const site::Ca>(site_, &site_->ca);
+    const CertificateStatus first = statuses.front();
+    auto done = [self = weak_from_this(), &loop = loop_, to, first, keeps, held](Result<site::OcspAnswer> answer) {
+      loop.post([self, to, first, keeps, held, answer = std::move(answer)] {
+        if (const std::shared_ptr<Impl> server = self.lock()) {
+          server->signed_answer(to, first, keeps, held, answer);
+        }
+      });
+    };
+    if (!signer_->submit(ca, std::move(statuses), nonce, std::move(done))) {
+      ++turned_away_;
+      Response later = failure(OcspFailure::try_later);
+      later.retry_after_s = kComeBackSoon_s;
+      server_->reply(to, later);
+    }
+  }
+
+  void signed_answer(Exchange to, const CertificateStatus& status, bool keeps, const std::string& held,
+                     const Result<site::OcspAnswer>& answer) {
+    if (!answer) {
+      refuse(to, answer.error());
+      return;
+    }
+    ++signed_;
+    if (keeps) {
+      if (kept_.size() >= kMostKept) {
+        kept_.clear();
+      }
+      kept_.insert_or_assign(std::string(as_text(status.cert_id)), Kept{status, *answer});
+    }
+    reply(to, *answer, keeps, held);
+  }
+
+  void reply(Exchange to, const site::OcspAnswer& answer, bool cacheable, const std::string& held) {
+    Response out{200, std::string(kResponseType), answer.der};
+    server_->reply(to, cacheable ? conditional(std::move(out), answer.since, answer.until, held) : out);
+  }
+
+  store::Store& store_;
+  std::shared_ptr<const EstSite> site_;  // of the loop's thread
+  std::unordered_map<std::string, Kept> kept_;
+  std::atomic<std::uint64_t> asked_ = 0, refused_ = 0, reused_ = 0, signed_ = 0, turned_away_ = 0;
+  io::Loop loop_;
+  std::unique_ptr<io::HttpsServer> server_;
+  std::optional<StatusSigner> signer_;
+  std::thread thread_;
+};
+
+StatusServer::StatusServer(store::Store& store, std::shared_ptr<const EstSite> site)
+    : impl_(std::make_shared<Impl>(store, std::move(site))) {}
+StatusServer::~StatusServer() { impl_->stop(); }
+
+Status StatusServer::listen(const std::string& address, std::uint16_t port) { return impl_->listen(address, port); }
+void StatusServer::start() { impl_->start(); }
+std::uint16_t StatusServer::port() const { return impl_->port(); }
+void StatusServer::take(std::shared_ptr<const EstSite> site) { impl_->take(std::move(site)); }
+StatusStats StatusServer::stats() const { return impl_->stats(); }
+
+}  // namespace imprint::app
