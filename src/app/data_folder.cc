@@ -7,6 +7,7 @@
 #include <array>
 #include <cerrno>
 #include <filesystem>
+#include <set>
 
 #include "app/ca_folder.h"
 #include "app/cli_rules.h"
@@ -138,7 +139,7 @@ void read_makers(const Config& config, DataFolder& out) {
   for (const std::string& file : files) {
     const auto roots = read_certificate_file(file);
     if (!roots || roots->empty()) {
-      out.unread.push_back({file, roots ? "no certificate in it" : roots.error().what});
+      out.unread.push_back({file, std::string(roots ? "no certificate in it" : roots.error().what)});
       continue;
     }
     for (const Certificate& root : *roots) {
@@ -146,6 +147,31 @@ void read_makers(const Config& config, DataFolder& out) {
         out.makers.push_back(root);
       }
     }
+  }
+}
+
+// In order of their names. One that cannot be taken is passed over.
+void read_profiles(const Config& config, DataFolder& out) {
+  std::vector<std::string> files;
+  std::error_code ignored;
+  for (const auto& entry : fs::directory_iterator(config.data + "/profiles", ignored)) {
+    if (entry.path().extension() == ".toml") {
+      files.push_back(entry.path().string());
+    }
+  }
+  std::ranges::sort(files, {}, [](const std::string& file) { return fs::path(file).stem().string(); });
+  for (const std::string& file : files) {
+    auto read = read_device_profile(file);
+    if (const auto* const wrong = std::get_if<std::vector<ConfigProblem>>(&read)) {
+      out.unread.push_back({file, wrong->front().text});
+      continue;
+    }
+    auto& profile = std::get<DeviceProfile>(read);
+    if (std::string why = in_the_way(config, out.profiles, profile); !why.empty()) {
+      out.unread.push_back({file, std::move(why)});
+      continue;
+    }
+    out.profiles.push_back(std::move(profile));
   }
 }
 
@@ -162,6 +188,7 @@ Result<DataFolder> read_parts(const Config& config) {
   TRY(out.admin_token,
       read_secret_file(config.data + "/admin.token", "data folder: admin.token is missing or damaged"));
   read_makers(config, out);
+  read_profiles(config, out);
   return out;
 }
 
@@ -202,6 +229,28 @@ Result<std::uint64_t> next_list_number(store::Store& store, Instant now) {
 
 }  // namespace
 
+std::string in_the_way(const Config& config, const std::vector<DeviceProfile>& taken, const DeviceProfile& profile) {
+  std::set<std::string> labels;
+  for (const auto& [name, ignored] : config.profiles) {
+    labels.insert(name);
+  }
+  for (const DeviceProfile& other : taken) {
+    labels.insert(other.name);
+    for (const CredentialConfig& credential : other.credentials) {
+      labels.insert(credential.label);
+    }
+  }
+  if (labels.contains(profile.name)) {
+    return "label " + profile.name + " is another profile's";
+  }
+  for (const CredentialConfig& credential : profile.credentials) {
+    if (credential.server.empty() && labels.contains(credential.label)) {
+      return "label " + credential.label + " is another profile's";
+    }
+  }
+  return {};
+}
+
 Result<DataFolder> open_data_folder(const Config& config, Instant now, Rng& rng) {
   TRY(Ok{}, io::make_folder(config.data));
   TRY(Ok{}, io::make_folder(config.data + "/makers"));
@@ -237,6 +286,10 @@ Status add_maker(const std::string& data, const Certificate& root) {
   return io::write_file(data + "/makers/" + hex(root.fingerprint()).substr(0, 16) + ".pem", view(to_pem(root)), 0644);
 }
 
+std::string profile_file(const std::string& data, std::string_view name) {
+  return data + "/profiles/" + std::string(name) + ".toml";
+}
+
 Result<std::shared_ptr<const EstSite>> make_site(const Config& config, const DataFolder& folder, store::Store& store,
                                                  Instant now) {
   auto out = std::make_shared<EstSite>();
@@ -263,6 +316,14 @@ Result<std::shared_ptr<const EstSite>> make_site(const Config& config, const Dat
   for (const auto& [name, profile] : config.profiles) {
     out->policy.profiles[name] = profile.profile;
     out->est.labels[name] = make_label(profile, ca_certificates);
+  }
+  for (const DeviceProfile& profile : folder.profiles) {
+    for (const CredentialConfig& credential : profile.credentials) {
+      if (credential.server.empty()) {
+        out->policy.profiles[credential.label] = credential.given.profile;
+        out->est.labels[credential.label] = make_label(credential.given, ca_certificates);
+      }
+    }
   }
   out->policy.profiles[""] = config.profiles.at("default").profile;
   out->est.labels[""] = make_label(config.profiles.at("default"), ca_certificates);

@@ -21,6 +21,7 @@ void add_commands(Command top) {
   add_serve(top);
   add_onboard(top);
   add_device(top);
+  add_profile(top);
   add_factory(top);
   add_ca(top);
   add_audit(top);

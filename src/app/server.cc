@@ -32,12 +32,12 @@ constexpr Duration kRevocationListRefresh = std::chrono::hours(24);
 constexpr std::size_t kReservedDescriptors = 64;  // for the store and for files
 constexpr std::size_t kDescriptorsOfThread = 8;   // of its loop and its listener
 
-// Tells any change of the folder's keys and certificates: their names with inode, size and time. Reading them costs
-// as much as two enrolments (docs/measured.md).
+// Tells any change of the folder's keys, certificates and profiles: their names with inode, size and time. Reading them
+// costs as much as two enrolments (docs/measured.md).
 std::string stamp_of(const Config& config) {
   std::vector<std::string> files = config.maker_anchors;
   std::error_code ignored;
-  for (const char* part : {"ca", "tls", "makers"}) {
+  for (const char* part : {"ca", "tls", "makers", "profiles"}) {
     for (const auto& file : std::filesystem::directory_iterator(config.data + "/" + part, ignored)) {
       files.push_back(file.path().string());
     }
@@ -64,6 +64,10 @@ Sha256 digest_of(const std::vector<Revoked>& revoked) {
     w.u8(static_cast<std::uint8_t>(one.reason));
   }
   return sha256(w.out());
+}
+
+bool same_profiles(const DataFolder& a, const DataFolder& b) {
+  return std::ranges::equal(a.profiles, b.profiles, {}, &DeviceProfile::text, &DeviceProfile::text);
 }
 
 std::uint32_t thread_count(const Config& config) {
@@ -178,7 +182,7 @@ class RunningServer final : public Server {
 
   static void tell_unread(const DataFolder& folder) {
     for (const DataFolder::Unread& bad : folder.unread) {
-      io::log(io::LogLevel::error, "maker.unread", {{"file", bad.file}, {"why", bad.why}});
+      io::log(io::LogLevel::error, "data.unread", {{"file", bad.file}, {"why", bad.why}});
     }
   }
 
@@ -306,7 +310,7 @@ class RunningServer final : public Server {
     DataFolder folder = read ? *std::move(read) : folder_;
     const bool changed = folder.makers != folder_.makers || folder.tls_chain != folder_.tls_chain ||
                          folder.ca.chain() != folder_.ca.chain() || revoked != revoked_ ||
-                         now() - signed_ > kRevocationListRefresh;
+                         !same_profiles(folder, folder_) || now() - signed_ > kRevocationListRefresh;
     if (!changed) {
       return;
     }

@@ -53,7 +53,8 @@ sql() { python3 -c 'import sqlite3, sys; c = sqlite3.connect(sys.argv[1]); c.exe
 commands=("init" "serve" "onboard" "onboard est" "device" "device add" "device import" "device list" "device show"
   "device pending" "device approve" "device refuse" "device retire" "device token" "factory" "factory make" "ca"
   "ca show" "ca list" "ca search" "ca export" "ca crl" "ca revoke" "audit" "audit list" "audit verify" "config" "config check" "config show"
-  "config defaults" "bench" "bench est" "completion" "version")
+  "config defaults" "profile" "profile example" "profile check" "profile add" "profile list" "profile show" "profile remove" "bench"
+  "bench est" "completion" "version")
 for command in "${commands[@]}"; do
   # shellcheck disable=SC2086  # a command is one or two words
   exits 0 $command --help && grep -A1 -F "Examples:" "$out" | grep -qE "^ +.*imprint.* ${command%% *}" && said "--data FOLDER" && said "--config FILE"
