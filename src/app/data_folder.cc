@@ -18,6 +18,7 @@
 #include "crypto/key_uri.h"
 #include "crypto/random.h"
 #include "io/file.h"
+#include "io/log.h"
 #include "runtime/signing_thread.h"
 #include "site/root.h"
 
@@ -227,7 +228,29 @@ Result<std::uint64_t> next_list_number(store::Store& store, Instant now) {
   return static_cast<std::uint64_t>(number);
 }
 
+// A list with a part of the entries would say of the others that they are good: then there is none, and OCSP goes on.
+Status add_lists(const site::Ca& ca, store::Store& store, Instant now, EstSite& out) {
+  site::ListTimes times{0, now, kRevocationListLifetime};
+  TRY(times.number, next_list_number(store, now));
+  TRY(const auto reader, store.read());
+  TRY(const std::vector<Revoked> revoked, reader->revoked(least_end_on_list(now)));
+  out.list_signed = now;
+  out.list_ends = now + kRevocationListLifetime;
+  auto list = site::sign_list(ca, revoked, times, /*distribution=*/false);
+  if (!list && list.error().fault == Fault::limit) {
+    io::log(io::LogLevel::error, "crl.too_long", {{"revoked", std::to_string(revoked.size())}});
+    return Ok{};
+  }
+  TRY(out.revocation_list, std::move(list));
+  if (!ca.crl_uri.empty()) {
+    TRY(out.distributed_list, site::sign_list(ca, revoked, times, /*distribution=*/true));
+  }
+  return Ok{};
+}
+
 }  // namespace
+
+Instant least_end_on_list(Instant now) { return now - kRevocationListLifetime; }
 
 std::string in_the_way(const Config& config, const std::vector<DeviceProfile>& taken, const DeviceProfile& profile) {
   std::set<std::string> labels;
@@ -327,16 +350,7 @@ Result<std::shared_ptr<const EstSite>> make_site(const Config& config, const Dat
   }
   out->policy.profiles[""] = config.profiles.at("default").profile;
   out->est.labels[""] = make_label(config.profiles.at("default"), ca_certificates);
-  site::ListTimes times{0, now, kRevocationListLifetime};
-  TRY(times.number, next_list_number(store, now));
-  TRY(const auto reader, store.read());
-  TRY(const std::vector<Revoked> revoked, reader->revoked());
-  TRY(out->revocation_list, site::sign_list(folder.ca, revoked, times, /*distribution=*/false));
-  if (!folder.ca.crl_uri.empty()) {
-    TRY(out->distributed_list, site::sign_list(folder.ca, revoked, times, /*distribution=*/true));
-  }
-  out->list_signed = now;
-  out->list_ends = now + kRevocationListLifetime;
+  TRY(Ok{}, add_lists(folder.ca, store, now, *out));
   return std::shared_ptr<const EstSite>(std::move(out));
 }
 

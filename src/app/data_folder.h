@@ -53,7 +53,12 @@ std::string in_the_way(const Config& config, const std::vector<DeviceProfile>& t
 // Where a profile of this name lies.
 std::string profile_file(const std::string& data, std::string_view name);
 
-// The site as the EST server wants it, with fresh revocation lists whose number is above that of every one before.
+// Certificates whose time ended before this are on no list any more: they have been on one that was made after their
+// end (RFC 5280 section 3.3).
+Instant least_end_on_list(Instant now);
+
+// The site as the EST server wants it, with fresh revocation lists whose number is above that of every one before;
+// without lists if there are more revoked certificates than one can have (200,000), which is logged.
 Result<std::shared_ptr<const EstSite>> make_site(const Config& config, const DataFolder& folder, store::Store& store,
                                                  Instant now);
 

@@ -48,6 +48,10 @@ int run(int argc, char** argv) {
     context.print(outcome.error());
     return static_cast<int>(outcome.error().code);
   }
+  if (!std::cout.flush()) {
+    context.print(file_problem("standard output", "not everything could be written"));
+    return static_cast<int>(ExitCode::failed);
+  }
   return static_cast<int>(ExitCode::ok);
 }
 

@@ -327,7 +327,8 @@ class RunningServer final : public Server {
   // here.
   void refresh() {
     auto reader = store_->read();
-    const auto revoked = reader ? (*reader)->revoked() : Result<std::vector<Revoked>>(reader.error());
+    const auto revoked =
+        reader ? (*reader)->revoked(least_end_on_list(now())) : Result<std::vector<Revoked>>(reader.error());
     const std::scoped_lock upkeep(upkeep_mutex_);
     if (revoked) {
       std::string stamp = stamp_of(config_);  // before the reading: a change meanwhile is found the next time
