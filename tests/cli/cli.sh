@@ -328,6 +328,11 @@ curl -s --fail --cacert $ca "$url/.well-known/imprint/crl" >"$out" 2>"$err" && o
 ok "who relies on the certificates gets the list without a token"
 exits 0 device retire dev-1 && exits 3 onboard est --server "$url" --out dev-1 --renew
 ok "a retired device is refused"
+for what in "ca list" "ca export" "ca crl" "device list"; do
+  # shellcheck disable=SC2086  # a command is two words
+  [ -w /dev/full ] && ! "$imprint" $what --data data >/dev/full 2>"$err" && grep -q "standard output" "$err"
+  ok "$what to a full disk fails"
+done
 kill -TERM "$server" && wait "$server"
 ok "serve ends well on SIGTERM"
 
