@@ -139,6 +139,7 @@ void add_ca(Command top) {
   const Command ca = top.group("ca", "The owner's CA and what it has signed.",
                                "imprint ca show --fingerprint\nimprint ca list --device dev-1");
   add_ca_request(ca);
+  add_ca_rollover(ca);
 
   auto show_options = std::make_shared<ShowOptions>();
   const Command show_command = ca.sub(

@@ -10,6 +10,7 @@
 #include <set>
 
 #include "app/ca_folder.h"
+#include "app/ca_links.h"
 #include "app/cli_rules.h"
 #include "app/pem_file.h"
 #include "app/tls_pair.h"
@@ -332,6 +333,7 @@ Result<std::shared_ptr<const EstSite>> make_site(const Config& config, const Dat
   std::vector<Bytes> ders;
   std::vector<Certificate> shown = folder.ca.chain();
   std::ranges::copy(ca_links(folder.path, folder.ca), std::back_inserter(shown));
+  std::ranges::copy(ca_history(folder.path, folder.ca), std::back_inserter(shown));
   for (const Certificate& c : shown) {
     ders.push_back(c.der);
   }
