@@ -10,7 +10,7 @@ namespace {
 
 struct Migration {
   const char* sql = nullptr;
-  const char* counted = nullptr;                  // PRAGMA takes no bound values
+  const char* counted = nullptr;        // PRAGMA takes no bound values
   Status (*fill)(Database&) = nullptr;  // what SQL cannot say
 };
 
