@@ -194,7 +194,20 @@ Status check_certificate(const Certificate& c, Instant now) {
   return Ok{};
 }
 
-// A key that is found in former/ alone waits like a new one, until chain.pem is for it.
+// Whether the CA of now or one of before, or a root of theirs, has this name: paths and lists tell them apart by it.
+bool was_named(const std::string& data, const site::Ca& now, const Name& name) {
+  std::vector<Certificate> all = now.chain();
+  std::error_code ignored;
+  for (const auto& entry : fs::directory_iterator(data + "/ca/former", ignored)) {
+    const auto chain = read_certificate_file(entry.path().string());
+    if (chain) {
+      all.insert(all.end(), chain->begin(), chain->end());
+    }
+  }
+  return std::ranges::find(all, name, &Certificate::subject) != all.end();
+}
+
+// A key that was made just now, or was found in former/ alone, waits until chain.pem is for it.
 Status keep_key(const std::string& data, const site::Ca& old, const site::Ca& next) {
   if (old.key.public_key() == next.key.public_key()) {
     return Ok{};
@@ -307,10 +320,14 @@ Result<site::Ca> check_ca(const std::string& data, const std::vector<Certificate
 Result<site::Ca> make_next_root(const std::string& data, const NextRoot& wanted, Instant now, Rng& rng) {
   TRY(const site::Ca old, read_ca(data));
   CHECK_OR(old.above.empty(), Error{Fault::refused, kCaBelow});
-  CHECK_OR(!(wanted.name == old.certificate.subject), refusal(kCaCertificate, "ca: the new root needs another name"));
-  TRY(std::optional<PrivateKey> key, next_key(data));  // of an attempt before
+  CHECK_OR(!was_named(data, old, wanted.name), refusal(kCaCertificate, "ca: a root of before has this name"));
+  CHECK_OR(now + wanted.lifetime >= old.certificate.not_after,
+           refusal(kCaCertificate, "ca: the new root would end before the one of now"));
+  TRY(std::optional<PrivateKey> key, next_key(data));
+  CHECK_OR(!key || key->public_key().type == wanted.type, Error{Fault::conflict, kCaPending});
+  CHECK_OR(key || !in_token(old.key), Error{Fault::refused, kCaToken});
   if (!key) {
-    TRY(key, make_next_key(data, wanted.type));
+    TRY(key, PrivateKey::generate(wanted.type));
   }
   return site::make_root(*std::move(key), wanted.name, now, wanted.lifetime, rng);
 }
@@ -319,8 +336,11 @@ Status install_ca(const std::string& data, const site::Ca& ca, const Crossing& c
   const std::string folder = data + "/ca";
   TRY(const site::Ca old, read_ca(data));
   if (old.chain() != ca.chain()) {
-    TRY(std::vector<Certificate> links, site::make_links(old, ca, now, rng));
-    links.insert(links.end(), crossing.given.begin(), crossing.given.end());
+    std::vector<Certificate> links = crossing.given;
+    if (!crossing.cut_off) {
+      TRY(const std::vector<Certificate> ours, site::make_links(old, ca, rng));
+      links.insert(links.end(), ours.begin(), ours.end());
+    }
     CHECK_OR(crossing.cut_off || site::reaches(old, ca, links, now, rng), Error{Fault::refused, kCaCutOff});
     TRY(Ok{}, keep_key(data, old, ca));
     TRY(Ok{}, add_links(data, links));

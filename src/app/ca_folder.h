@@ -37,8 +37,10 @@ Result<PrivateKey> name_next_key(const std::string& data, const std::string& uri
 // CA-CERTIFICATE, CA-PATH.
 Result<site::Ca> check_ca(const std::string& data, const std::vector<Certificate>& given, Instant now, Rng& rng);
 
-// A new root over a key that waits, or over one that is made and waits then, for a CA that is a root itself. CA-BELOW
-// if it is not, CA-CERTIFICATE if the name is that of now: lists and paths tell CAs apart by their names.
+// A new root over the key that waits, or over one that is made, for a CA that is a root itself; nothing is written.
+// CA-BELOW if it is not; CA-CERTIFICATE if one of before has the name, or if it would end before the one of now, which
+// clients would then take for the newer; CA-TOKEN if the key of now is in a token and none waits; CA-PENDING if one of
+// another type does.
 struct NextRoot {
   KeyType type = KeyType::p256;
   Name name;
@@ -49,7 +51,7 @@ Result<site::Ca> make_next_root(const std::string& data, const NextRoot& wanted,
 // How those who hold the root of before come to the new one: by links of ours (ca_links.h), and by these.
 struct Crossing {
   std::vector<Certificate> given;
-  bool cut_off = false;  // they need not
+  bool cut_off = false;  // they do not, and no link of ours leads to them or from them
 };
 // Makes it the CA: in one moment, and whatever is cut short later on, read_ca() finds the pair. CA-CUT-OFF, and nothing
 // has changed, if devices that hold the root of before would not verify what it signs.

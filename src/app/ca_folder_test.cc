@@ -119,8 +119,7 @@ TEST_F(CaFolder, one_root_follows_another) {
   const auto second = make_next_root(data_, wanted, kNow, rng_);
   ASSERT_TRUE(second) << second.error().what;
   EXPECT_EQ(read_ca(data_)->certificate, first_.certificate) << "not yet";
-  const auto again = make_next_root(data_, wanted, kNow, rng_);  // an attempt that was cut short is taken up
-  EXPECT_EQ(again->key.public_key(), second->key.public_key());
+  EXPECT_FALSE(*next_key(data_)) << "nor does a key wait";
   ASSERT_TRUE(install_ca(data_, *second, {}, kNow, rng_));
   EXPECT_EQ(read_ca(data_)->certificate, second->certificate);
   EXPECT_EQ(former_cas(data_), std::vector<Certificate>{first_.certificate});
@@ -144,11 +143,33 @@ TEST_F(CaFolder, who_slept_through_a_root_finds_the_one_after_it) {
 }
 
 TEST_F(CaFolder, a_new_root_has_a_name_of_its_own_and_no_root_above) {
-  EXPECT_EQ(make_next_root(data_, {KeyType::p256, first_.certificate.subject, kDay}, kNow, rng_).error().rule,
-            &kCaCertificate);
+  const auto rule = [&](KeyType type, const char* name, Duration lifetime) {
+    const auto out = make_next_root(data_, {type, *Name::from_text(name), lifetime}, kNow, rng_);
+    return out ? nullptr : out.error().rule;
+  };
+  EXPECT_EQ(rule(KeyType::p256, "CN=Owner", kDay * 300), &kCaCertificate);
+  EXPECT_EQ(rule(KeyType::p256, "CN=Brief", kDay * 99), &kCaCertificate)
+      << "clients would take the old one for the newer";
+  EXPECT_EQ(rule(KeyType::p256, "CN=Lasting", kDay * 101), nullptr);
+  const PrivateKey waiting = *make_next_key(data_, KeyType::p384);
+  EXPECT_EQ(rule(KeyType::p256, "CN=Lasting", kDay * 101), &kCaPending) << "one of another type waits";
+  EXPECT_EQ(
+      make_next_root(data_, {KeyType::p384, *Name::from_text("CN=Lasting"), kDay * 101}, kNow, rng_)->key.public_key(),
+      waiting.public_key());
+  fs::remove_all(data_ + "/ca/next");
   const auto under = check({signed_by_root(words_for(first_.key.public_key())), root_.certificate});
   ASSERT_TRUE(install_ca(data_, *under, {}, kNow, rng_));
   EXPECT_EQ(make_next_root(data_, {KeyType::p256, *Name::from_text("CN=X"), kDay}, kNow, rng_).error().rule, &kCaBelow);
+}
+
+TEST_F(CaFolder, a_root_that_is_left_behind_is_not_shown_any_more) {
+  const auto next = make_next_root(data_, {KeyType::p256, *Name::from_text("CN=Owner G2"), kDay * 300}, kNow, rng_);
+  ASSERT_TRUE(install_ca(data_, *next, {{}, true}, kNow, rng_));
+  EXPECT_TRUE(ca_links(data_, *next).empty());
+  EXPECT_TRUE(ca_history(data_, *next).empty());
+  EXPECT_EQ(make_next_root(data_, {KeyType::p256, first_.certificate.subject, kDay * 400}, kNow, rng_).error().rule,
+            &kCaCertificate)
+      << "nor is its name given again";
 }
 
 // From one offline root to another: only the first can vouch for the second.

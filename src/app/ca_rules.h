@@ -33,6 +33,10 @@ inline constexpr Rule kCaCutOff{"CA-CUT-OFF",
                                 "--link; or, if no device is out "
                                 "there, say --cut-off"};
 
-inline constexpr std::array kCaRules{&kCaCertificate, &kCaPath, &kCaPending, &kCaKeyFixed, &kCaBelow, &kCaCutOff};
+inline constexpr Rule kCaToken{"CA-TOKEN", "the CA's key is in a token, and the new one would be in a file",
+                               "ours: docs/guide.md, a new root", "make a key in the token and give it with --key URI"};
+
+inline constexpr std::array kCaRules{&kCaCertificate, &kCaPath,   &kCaPending, &kCaKeyFixed,
+                                     &kCaBelow,       &kCaCutOff, &kCaToken};
 
 }  // namespace imprint::app

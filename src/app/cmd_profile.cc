@@ -6,6 +6,8 @@
 
 #include "app/cli.h"
 #include "app/cli_rules.h"
+#include "app/cmd_device.h"
+#include "crypto/hash.h"
 #include "io/file.h"
 
 namespace imprint::app {
@@ -66,6 +68,20 @@ OrProblem<Ok> example(const Context& context) {
   return Ok{};
 }
 
+OrProblem<Ok> note_act(const Offline& data, std::string_view action, const DeviceProfile& profile) {
+  const site::Act act = by_cli();
+  return about(data.store->write([&](store::Writer& w) {
+    AuditEntry entry;
+    entry.at = act.at;
+    entry.actor = act.by;
+    entry.action = action;
+    entry.subject = profile.name;
+    entry.detail = Json{{"sha256", hex(sha256(view(profile.text)))}}.dump();
+    return w.append_audit(std::move(entry));
+  }),
+               data.config.data + "/imprint.db");
+}
+
 OrProblem<Ok> add(const Context& context, const std::string& file) {
   TRY(const DeviceProfile profile, read_profile(file));
   TRY(Offline data, context.offline());
@@ -76,6 +92,7 @@ OrProblem<Ok> add(const Context& context, const std::string& file) {
   const std::string path = profile_file(data.config.data, profile.name);
   TRY(Ok{}, about(io::make_folder(data.config.data + "/profiles"), path));
   TRY(Ok{}, about(io::write_file(path, view(profile.text)), path));
+  TRY(Ok{}, note_act(data, "profile.added", profile));
   Json json = profile_json(profile);
   json["file"] = path;
   context.print(json, profiles_text({profile}) + "file         " + path + "\n");
@@ -119,6 +136,7 @@ OrProblem<Ok> remove(const Context& context, const std::string& name) {
     return file_problem(path, "cannot be removed");
   }
   TRY(Ok{}, about(io::sync_folder(data.config.data + "/profiles"), path));
+  TRY(Ok{}, note_act(data, "profile.removed", profile));
   context.print(Json{{"removed", path}}, "removed: " + path + "\n");
   return Ok{};
 }

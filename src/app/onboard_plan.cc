@@ -263,24 +263,19 @@ OrProblem<Ok> take_anchors(const OnboardOptions& options, Onboarding& out) {
 
 }  // namespace
 
-OrProblem<std::string> id_of(const OnboardOptions& options) {
-  const std::string facts = options.device + "/device.json";
-  if (!options.device.empty() && exists(facts)) {
-    TRY(const DeviceFacts told, read_facts(facts));
-    if (!told.id.empty()) {
-      return told.id;
-    }
+OrProblem<Ok> unfold_device(OnboardOptions& options, std::string& id, est::Origins& origins) {
+  if (!options.device.empty()) {
+    TRY(Ok{}, take_device_folder(options, id, origins));
+    options.device.clear();
   }
-  if (!options.user.empty()) {
+  return Ok{};
+}
+
+OrProblem<std::string> id_of(const OnboardOptions& options) {
+  if (!options.user.empty() || options.certificate.empty()) {
     return options.user;
   }
-  const std::string idevid = options.device + "/idevid.pem";
-  const bool from_factory = options.certificate.empty() && !options.device.empty() && exists(idevid);
-  const std::string& certificate = from_factory ? idevid : options.certificate;
-  if (certificate.empty()) {
-    return std::string();
-  }
-  TRY(const std::vector<Certificate> chain, read_certificates(certificate));
+  TRY(const std::vector<Certificate> chain, read_certificates(options.certificate));
   return chain.front().subject.first("CN");
 }
 

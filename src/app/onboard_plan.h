@@ -26,8 +26,11 @@ struct Onboarding {
   std::unique_ptr<FolderStorage> storage;
 };
 
-// The device's id as far as the options tell it: of the device's folder, the user name, or the name of the certificate
-// that it holds. Empty if nothing does.
+// Puts what the factory wrote into options.device's folder into the options, as far as they do not say it, and leaves
+// the folder out of them.
+OrProblem<Ok> unfold_device(OnboardOptions& options, std::string& id, est::Origins& origins);
+
+// The device's id as far as the options tell it: the user name, or the name of the certificate. Empty if neither does.
 OrProblem<std::string> id_of(const OnboardOptions& options);
 
 // Reads all files named. Secrets come from files or standard input only.

@@ -51,7 +51,11 @@ class Set {
     if (!options.key.empty() && options.certificate.empty()) {
       return wrong_option("--key without --cert", "each credential has a key of its own");
     }
-    TRY(out.id_, id_of(options));
+    TRY(Ok{}, unfold_device(out.given_, out.id_, out.origins_));
+    out.given_.label.clear();  // the profile's are asked for
+    if (out.id_.empty()) {
+      TRY(out.id_, id_of(out.given_));
+    }
     TRY(Ok{}, out.find_id());
     return out;
   }
@@ -61,11 +65,20 @@ class Set {
   std::string obtaining() const { return given_.out + "/obtaining"; }
   bool complete_before() const { return exists(credentials()); }
   std::string folder_of(const CredentialConfig& one) const { return credentials() + "/" + one.name; }
-  bool has(const CredentialConfig& one) const { return exists(folder_of(one)); }
+  bool has(const CredentialConfig& one) const { return exists(folder_of(one) + "/current"); }
+  const est::Origins& origins() const { return origins_; }
 
   // To obtain it in this folder.
   OnboardOptions options_for(const CredentialConfig& one, const std::string& folder) const {
     OnboardOptions out = common(one, folder);
+    if (!one.server.empty()) {
+      // Our owner's secret is nobody else's business.
+      out.user.clear();
+      out.password_file.clear();
+      if (!one.anchors.empty()) {
+        trust(out, (fs::path(given_.profile).parent_path() / one.anchors).string());
+      }
+    }
     out.subject = filled_in(one.subject, id_);
     for (const std::string& name : one.alt_names) {
       out.alt_names.push_back(filled_in(name, id_));
@@ -73,18 +86,16 @@ class Set {
     if (one.given.wanted_key) {
       out.key_type = name(*one.given.wanted_key);
     }
-    if (one.name == profile_.identity) {
-      return out;
-    }
     const std::string own = place_of_identity();
-    if (given_.certificate.empty() && !exists(given_.device + "/idevid-key.pem")) {
-      out.device.clear();
+    // A one-time token is spent once the credential that identifies is there: from then on that one speaks.
+    const bool fresh_secret = complete_before() && one.name == profile_.identity && !given_.user.empty();
+    if (given_.certificate.empty() && exists(own + "/current") && !fresh_secret) {
       out.certificate = own + "/chain.pem";
       out.key = own + "/key.pem";
       out.user.clear();
       out.password_file.clear();
     }
-    if (one.server.empty()) {
+    if (one.server.empty() && exists(own + "/current")) {
       trust(out, own + "/anchors.pem");
     }
     return out;
@@ -93,7 +104,6 @@ class Set {
   OnboardOptions renewal_of(const CredentialConfig& one) const {
     OnboardOptions out = common(one, folder_of(one));
     out.renew = true;
-    out.device.clear();
     out.certificate.clear();
     out.key.clear();
     out.user.clear();
@@ -121,12 +131,7 @@ class Set {
     out.credential.clear();
     out.out = folder;
     out.label = one.label;
-    if (!one.server.empty()) {
-      out.server = one.server;
-      if (!one.anchors.empty()) {
-        trust(out, (fs::path(given_.profile).parent_path() / one.anchors).string());
-      }
-    }
+    out.server = one.server.empty() ? given_.server : one.server;
     return out;
   }
 
@@ -138,12 +143,13 @@ class Set {
 
   std::string place_of_identity() const {
     const std::string installed = credentials() + "/" + profile_.identity;
-    return exists(installed) ? installed : obtaining() + "/" + profile_.identity;
+    return exists(installed + "/current") ? installed : obtaining() + "/" + profile_.identity;
   }
 
   OnboardOptions given_;
   DeviceProfile profile_;
   std::string id_;
+  est::Origins origins_;
 };
 
 std::string asked_for(const OnboardOptions& options) {
@@ -155,9 +161,11 @@ std::string asked_for(const OnboardOptions& options) {
   return out;
 }
 
+std::string note_of(const OnboardOptions& options) { return options.out + "/" + std::string(kAskedFor); }
+
 // Whether an attempt before has obtained just this, and it is good for a while.
 bool obtained_before(const OnboardOptions& options) {
-  const auto note = io::read_file(options.out + "/" + std::string(kAskedFor), 64 * 1024);
+  const auto note = io::read_file(note_of(options), 64 * 1024);
   if (!note || as_text(*note) != asked_for(options)) {
     return false;
   }
@@ -166,11 +174,21 @@ bool obtained_before(const OnboardOptions& options) {
   return installed && *installed && io::wall_clock() < (*installed)->certificate.not_after;
 }
 
-// Whose word a credential other than the first stands on.
-void tell_origins(const Set& set, const CredentialConfig& one, const OnboardOptions& options, est::Plan& plan) {
-  if (one.name == set.profile().identity) {
-    return;
+// The note is there before what it speaks of: a power cut between the two must not cost a token. If something else is
+// there by now, it goes first.
+Status note_wish(const OnboardOptions& options) {
+  const bool other = exists(options.out + "/current");
+  if (other) {
+    ::unlink(note_of(options).c_str());
+    return io::sync_folder(options.out);
   }
+  TRY(Ok{}, io::make_folder(options.out));
+  return io::write_file(note_of(options), view(asked_for(options)));
+}
+
+// Whose word a credential stands on.
+void tell_origins(const Set& set, const OnboardOptions& options, est::Plan& plan) {
+  plan.origins = set.origins();
   const std::string own = "/" + set.profile().identity + "/";
   if (options.certificate.ends_with(own + "chain.pem")) {
     plan.origins.credential = est::Origin::record;
@@ -188,16 +206,16 @@ OrProblem<Ok> obtain(const Context& context, const Set& set, const CredentialCon
   }
   context.progress(one.name + (one.label.empty() ? ":" : ": label " + one.label));
   TRY(Onboarding onboarding, prepare(options));
-  tell_origins(set, one, options, *onboarding.plan);
+  tell_origins(set, options, *onboarding.plan);
   TRY(Ok{}, check_trust(*onboarding.plan));
+  TRY(Ok{}, about(note_wish(options), options.out));
   const Ending ending = run_once(context, options, std::move(onboarding));
   const std::string folder = ending.problem ? options.out : set.folder_of(one);
   keep_run(context, options, ending, folder + "/" + std::string(kRunFile));
   if (ending.problem) {
     return *ending.problem;
   }
-  const std::string note = options.out + "/" + std::string(kAskedFor);
-  return about(io::write_file(note, view(asked_for(options))), note);
+  return about(io::write_file(note_of(options), view(asked_for(options))), note_of(options));
 }
 
 Status move(const std::string& from, const std::string& to) {
@@ -228,6 +246,9 @@ OrProblem<Ok> report(const Context& context, const Set& set) {
   std::vector<std::vector<std::string>> rows;
   for (const CredentialConfig& one : set.profile().credentials) {
     const std::string folder = set.folder_of(one);
+    if (!set.has(one)) {
+      continue;
+    }
     TRY(const std::vector<Certificate> chain, read_certificates(folder + "/cert.pem"));
     const Certificate& own = chain.front();
     json["credentials"].push_back({{"name", one.name},
@@ -249,7 +270,22 @@ Problem part(const Set& set, const CredentialConfig& one, const Problem& why) {
   return out;
 }
 
+// What an earlier profile has left on its way is not shown with the others.
+OrProblem<Ok> check_way(const Set& set) {
+  std::error_code ignored;
+  for (const auto& entry : fs::directory_iterator(set.obtaining(), ignored)) {
+    if (set.profile().find(entry.path().filename().string()) == nullptr) {
+      Problem problem(Error{Fault::conflict, kConflict}, entry.path().string());
+      problem.next =
+          "profile " + set.profile().name + " has no such credential: remove the folder, or take the profile of before";
+      return problem;
+    }
+  }
+  return Ok{};
+}
+
 OrProblem<Ok> obtain_all(const Context& context, const Set& set) {
+  TRY(Ok{}, check_way(set));
   std::vector<const CredentialConfig*> fresh;
   for (const CredentialConfig& one : set.profile().credentials) {
     if (set.has(one)) {
@@ -280,6 +316,10 @@ OrProblem<Ok> renew_one(const Context& context, const Set& set, const Credential
 OrProblem<Ok> renew_all(const Context& context, const Set& set) {
   std::optional<Problem> first;
   for (const CredentialConfig& one : set.profile().credentials) {
+    if (!set.has(one)) {
+      context.progress(one.name + ": not obtained yet; the command without --renew does that");
+      continue;
+    }
     if (const auto renewed = renew_one(context, set, one); !renewed) {
       const Problem problem = part(set, one, renewed.error());
       context.progress(problem.what);

@@ -21,11 +21,12 @@ constexpr std::string_view kActor = "server";
 // by a second writing to chain.pem. So a power cut leaves the old pair, or one that can be completed.
 struct Files {
   std::string folder, key, chain, next;
+  std::vector<Certificate> former;  // CAs of before
 };
 
 Files files_of(const Config& config) {
   const std::string folder = config.data + "/tls";
-  return {folder, folder + "/key.pem", folder + "/chain.pem", folder + "/next.pem"};
+  return {folder, folder + "/key.pem", folder + "/chain.pem", folder + "/next.pem", former_cas(config.data)};
 }
 
 Error refusal(Fault fault, std::string_view what) {
@@ -49,12 +50,21 @@ bool fits(const Result<std::vector<Certificate>>& chain, const PrivateKey& key) 
   return chain && !chain->empty() && chain->front().key == key.public_key();
 }
 
+// The same of a CA of before.
+bool was_ours(const Certificate& c, const std::vector<Certificate>& former) {
+  return std::ranges::any_of(former, [&c](const Certificate& one) {
+    return static_cast<bool>(verify_chain(c, {}, {one}, {Purpose::any, c.not_before, false}));
+  });
+}
+
 // Ends what a power cut has left half done: the key is in place, its certificate is not. The chain that is in its place
-// may go only if it is ours.
+// may go only if it is ours, or was.
 Result<std::vector<Certificate>> complete(const Files& files, const PrivateKey& key,
                                           const Result<std::vector<Certificate>>& chain, const site::Ca& ca) {
   const bool chain_there = is_there(files.chain);
-  const bool replaceable = !chain_there || (chain && !chain->empty() && is_ours(chain->front(), ca));
+  const bool readable = chain && !chain->empty();
+  const bool replaceable =
+      !chain_there || (readable && (is_ours(chain->front(), ca) || was_ours(chain->front(), files.former)));
   const auto next = read_certificate_file(files.next);
   if (replaceable && fits(next, key) && is_ours(next->front(), ca)) {
     TRY(Ok{}, io::write_file(files.chain, view(pem_of(*next)), 0644));

@@ -77,7 +77,7 @@ Status Owner::roll_over() {
   TRY(const Name name, Name::from_text("CN=Simulated Owner G2"));
   auto next = std::make_shared<EstSite>(*site_);
   TRY(next->ca, site::make_root(KeyType::p256, name, at_.clock.now(), kTenYears, at_.rng));
-  TRY(const std::vector<Certificate> links, site::make_links(site_->ca, next->ca, at_.clock.now(), at_.rng));
+  TRY(const std::vector<Certificate> links, site::make_links(site_->ca, next->ca, at_.rng));
   signer_ = std::make_shared<DistantSigner>(at_, next->ca, signer_->faults());
   next->signer = signer_;
   next->policy.owner_anchors = {next->ca.certificate, site_->ca.certificate};

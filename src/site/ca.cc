@@ -23,12 +23,15 @@ Result<Bytes> issue_with(const Ca& ca, const Grant& grant, std::vector<Extension
   t.alt_names = grant.names.alt_names;
   t.usage = grant.usage;
   t.extended = grant.extended;
-  t.authority_key_id = key_identifier(ca.certificate.key);
+  t.authority_key_id = identifier_of(ca.certificate);
   t.other_extensions = std::move(extensions);
   return sign_certificate(ca.key, t);
 }
 
 }  // namespace
+
+// Whoever made the CA's certificate may have chosen another identifier than ours (RFC 5280 section 4.2.1.1).
+Bytes identifier_of(const Certificate& ca) { return ca.key_id.empty() ? key_identifier(ca.key) : ca.key_id; }
 
 std::vector<Certificate> Ca::chain() const {
   std::vector<Certificate> out{certificate};
@@ -105,7 +108,7 @@ Result<Bytes> sign_list(const Ca& ca, std::vector<Revoked> revoked, const ListTi
   list.number = times.number;
   list.this_update = times.now;
   list.next_update = times.now + times.lifetime;
-  list.authority_key_id = key_identifier(ca.certificate.key);
+  list.authority_key_id = identifier_of(ca.certificate);
   list.revoked = std::move(revoked);
   list.distribution_uri = distribution ? ca.crl_uri : std::string();
   return sign_revocation_list(ca.key, list);

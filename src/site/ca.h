@@ -23,6 +23,9 @@ struct Ca {
   const Certificate& root() const { return above.empty() ? certificate : above.back(); }
 };
 
+// What certificates and lists of this CA name it by: its subject key identifier.
+Bytes identifier_of(const Certificate& ca);
+
 // A self-signed root, good for `lifetime` from an hour before now.
 Result<Ca> make_root(KeyType type, const Name& name, Instant now, Duration lifetime, Rng& rng);
 

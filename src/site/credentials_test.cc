@@ -79,11 +79,32 @@ TEST_F(SiteCredentials, another_one_obtains_nothing_but_its_own_successor) {
   EXPECT_EQ(again.renews, broker.serial);
 }
 
+// fullcmc says of every request with the names of the certificate presented that it is a renewal.
 TEST_F(SiteCredentials, none_is_renewed_by_another) {
   const Certificate network = obtain(with_idevid(), key_, "lamp");
   const Decision d = ask(with(network), broker_key_, "lamp-broker", true);
-  EXPECT_EQ(d.verdict, Verdict::refused);
-  EXPECT_EQ(d.rule, &kOtherCredential);
+  ASSERT_EQ(d.verdict, Verdict::issue) << d.reason;
+  EXPECT_EQ(d.renews, Bytes{});
+}
+
+// An owner takes a credential out because its keys are no longer trusted: that must not make them worth more.
+TEST_F(SiteCredentials, what_was_taken_out_of_the_profile_opens_nothing) {
+  const Certificate broker = obtain(with_idevid(), broker_key_, "lamp-broker");
+  policy_.profiles.erase("lamp-broker");
+  EXPECT_EQ(ask(with(broker), new_key_, "lamp").rule, &kOtherCredential);
+  EXPECT_EQ(ask(with(broker), new_key_, "lamp", true).rule, &kOtherCredential);
+}
+
+TEST_F(SiteCredentials, another_one_does_not_lead_to_another_profile) {
+  const Certificate network = obtain(with_idevid(), key_, "lamp");
+  const Certificate broker = obtain(with_idevid(), broker_key_, "lamp-broker");
+  ASSERT_TRUE(store_->write([&](store::Writer& w) -> Status {
+    TRY(std::optional<Device> device, w.device("dev-1"));
+    device->label = "";
+    return w.update_device(*device, "test", "device.changed");
+  }));
+  EXPECT_EQ(ask(with(broker), new_key_, "").rule, &kOtherCredential);
+  EXPECT_EQ(ask(with(network), new_key_, "").verdict, Verdict::issue);
 }
 
 TEST_F(SiteCredentials, one_is_revoked_without_the_others) {

@@ -160,15 +160,20 @@ std::string_view label_of_devices(const Profile& profile, std::string_view label
 
 // Whether the certificate presented renews itself or obtains another credential of the device's. A device that comes
 // from another profile begins with the credential that identifies it. False if it may do neither.
-bool take_current(const Policy& policy, const Profile& profile, const Admit& q, Applicant& who, Decision& d) {
+bool take_current(const Policy& policy, const Profile& profile, Applicant& who, Decision& d) {
   if (!who.current) {
     return true;
   }
   const std::string& held = who.current->profile;
   const auto at = std::ranges::find(policy.profiles, held, [](const auto& each) { return each.second.name; });
-  const bool same_group = at != policy.profiles.end() && at->second.group == profile.group;
-  who.renewal = profile.group.empty() || held == profile.name || (profile.identity && !same_group);
-  const bool obtains = same_group && at->second.identity && !q.renewal;
+  const bool known = at != policy.profiles.end();
+  const bool same_group = known && at->second.group == profile.group;
+  // One of several that is not in force any more stands for nothing but itself: it may have been taken out for a
+  // reason.
+  const bool stands_for_device = held.find('/') == std::string::npos || (known && at->second.identity);
+  const bool comes_over = stands_for_device && (profile.group.empty() || (profile.identity && !same_group));
+  who.renewal = held == profile.name || comes_over;
+  const bool obtains = same_group && at->second.identity;
   if (!holds(who.renewal || obtains)) {
     refuse(d, kOtherCredential, "certificate of profile " + held + ", asking for " + profile.name);
     return false;
@@ -322,7 +327,7 @@ Result<Decision> admit(const Policy& policy, store::Reader& store, const Admit& 
     refuse(d, kLabel, "device " + who.device->id + " belongs to label '" + who.device->label + "'");
     return d;
   }
-  if (!take_current(policy, profile, q, who, d)) {
+  if (!take_current(policy, profile, who, d)) {
     return d;
   }
   TRY(const bool go_on, wanted(policy, store, q, who, d));

@@ -6,34 +6,34 @@ namespace imprint::site {
 namespace {
 
 // The key and the name of `of`, signed by this CA.
-Result<Certificate> cross(const Ca& by, const Certificate& of, Instant now, Rng& rng) {
+Result<Certificate> cross(const Ca& by, const Certificate& of, Rng& rng) {
   CertificateTemplate t;
   t.serial = random_serial(rng);
   t.issuer = by.certificate.subject;
   t.subject = of.subject;
-  t.not_before = now - std::chrono::minutes(5);
+  t.not_before = of.not_before;
   t.not_after = std::max(t.not_before, std::min(by.certificate.not_after, of.not_after));
   t.spki = of.key.spki;
   t.usage = key_usage::kCertSign | key_usage::kCrlSign;
   t.is_ca = true;
-  t.authority_key_id = key_identifier(by.certificate.key);
+  t.authority_key_id = identifier_of(by.certificate);
   TRY(const Bytes der, sign_certificate(by.key, t));
   return Certificate::parse(der);
 }
 
 }  // namespace
 
-Result<std::vector<Certificate>> make_links(const Ca& old, const Ca& next, Instant now, Rng& rng) {
+Result<std::vector<Certificate>> make_links(const Ca& old, const Ca& next, Rng& rng) {
   std::vector<Certificate> out;
   if (old.root().key == next.root().key) {
     return out;
   }
   if (old.above.empty()) {
-    TRY(Certificate new_with_old, cross(old, next.root(), now, rng));
+    TRY(Certificate new_with_old, cross(old, next.root(), rng));
     out.push_back(std::move(new_with_old));
   }
   if (next.above.empty()) {
-    TRY(Certificate old_with_new, cross(next, old.root(), now, rng));
+    TRY(Certificate old_with_new, cross(next, old.root(), rng));
     out.push_back(std::move(old_with_new));
   }
   return out;

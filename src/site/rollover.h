@@ -11,7 +11,7 @@ namespace imprint::site {
 
 // What leads from the CA of before to the next one: NewWithOld if the old one is a root, OldWithNew if the new one is,
 // as far as their roots have different keys.
-Result<std::vector<Certificate>> make_links(const Ca& old, const Ca& next, Instant now, Rng& rng);
+Result<std::vector<Certificate>> make_links(const Ca& old, const Ca& next, Rng& rng);
 
 // Whether somebody who holds the root of before verifies what the next CA signs, when these are sent with it.
 bool reaches(const Ca& old, const Ca& next, const std::vector<Certificate>& links, Instant now, Rng& rng);

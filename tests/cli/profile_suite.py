@@ -153,6 +153,46 @@ def by_others(work, site, folder):
     check("and a label that nobody has", status == "404", said)
 
 
+def taken_up_again(work, site):
+    """What lies between two attempts: a note that was lost, a credential that is not there yet, one that the profile has lost."""
+    must("device", "add", "lamp-2", "--label", "lamp", "--token-file", work / "token-4", "--data", site.data)
+    whole, first = LAMP, LAMP.split("[credentials.broker]")[0]
+    login = ["--user", "lamp-2", "--password-file", work / "token-4"]
+    (work / "lamp.toml").write_text(whole.replace('alt_names = ', 'wanted_extensions = [] \nalt_names = ').replace(
+        'names = ["dns:{id}.broker.example"]', 'names = ["dns:{id}.elsewhere.example"]', 1))
+    out = onboard(site, work, work / "lamp-2", *login)
+    check("a credential whose names the site does not give ends the attempt", out.returncode == 3 and "SITE-NAMES" in out.stderr, out.stderr)
+    way = work / "lamp-2" / "obtaining"
+    own = serial_of(way / "network" / "cert.pem")
+    (way / "network" / "asked-for").unlink()
+    (work / "lamp.toml").write_text(first)
+    out = onboard(site, work, work / "lamp-2", *login)
+    check("what the profile has not any more is not shown with the others", out.returncode == 7 and "broker" in out.stderr, out.stderr)
+    subprocess.run(["rm", "-rf", way / "broker"], check=True)
+    out = onboard(site, work, work / "lamp-2", *login)
+    check("a spent token does not end it: the certificate that is there speaks", out.returncode == 0, out.stderr)
+    folder = work / "lamp-2" / "credentials"
+    check("it was renewed, as nothing said that it was the right one", serial_of(folder / "network" / "cert.pem") != own)
+    (work / "lamp.toml").write_text(whole)
+    out = onboard(site, work, work / "lamp-2", "--renew")
+    check("a renewal says what is not obtained yet, and renews the rest", out.returncode == 0 and "broker: not obtained" in out.stderr, out.stderr)
+    out = onboard(site, work, work / "lamp-2")
+    check("which the next attempt obtains", out.returncode == 0 and all(fault_of(folder / n) is None for n in ("network", "broker", "logs")),
+          out.stderr)
+
+
+def from_the_factory(work, site):
+    """A device's folder as the factory line writes it: with server, label, anchors and a one-time secret."""
+    must("factory", "make", "--data", site.data, "--model", "F", "--count", 1, "--one-time", "--label", "lamp", "--server", site.est,
+         "--out", work / "made")
+    must("device", "import", "--data", site.data, work / "made" / "manifest.jsonl")
+    out = imprint("onboard", "est", "--device", work / "made" / "F-0001", "--anchors", site.anchors, "--profile", work / "lamp.toml", "--out",
+                  work / "F-0001", "--attempts", "3", "--timeout", "15")
+    check("it needs nothing else on the command line", out.returncode == 0, out.stderr)
+    run = json.loads((work / "F-0001" / "credentials" / "broker" / "run.json").read_text())
+    check("what the first credential proves is the device's own record", "record" in json.dumps(run["beliefs"]), run["beliefs"][:2])
+
+
 def taken(site, label):
     """Whether the running server has taken the profile: it looks every two seconds."""
     url = f"https://localhost:{site.port}/.well-known/est/{label}/cacerts"
@@ -233,6 +273,8 @@ def main():
             folder = onboarding(work, site)
             by_themselves(work, site, folder)
             by_others(work, site, folder)
+            taken_up_again(work, site)
+            from_the_factory(work, site)
             other_site(work, site)
             serving(work, site)
             check("the audit log holds, one entry a certificate", site.audit_holds())
