@@ -165,8 +165,16 @@ Result<DataFolder> read_parts(const Config& config) {
   return out;
 }
 
+Result<TlsPair> pair_to_serve(const Config& config, DataFolder& out, store::Store& store, Instant now, Rng& rng) {
+  if (!is_gateway(config)) {
+    return open_tls_pair(config, out.ca, store, now, rng);
+  }
+  TRY(out.upstream, read_upstream(config));
+  return gateway_tls_pair(config, *out.upstream, out.ca, store);
+}
+
 Status open_tls(const Config& config, DataFolder& out, store::Store& store, Instant now, Rng& rng) {
-  TRY(TlsPair pair, open_tls_pair(config, out.ca, store, now, rng));
+  TRY(TlsPair pair, pair_to_serve(config, out, store, now, rng));
   out.tls_key = std::move(pair.key);
   out.tls_chain = std::move(pair.chain);
   out.tls_given = pair.given;
@@ -237,11 +245,30 @@ Status add_maker(const std::string& data, const Certificate& root) {
   return io::write_file(data + "/makers/" + hex(root.fingerprint()).substr(0, 16) + ".pem", view(to_pem(root)), 0644);
 }
 
+Result<std::vector<Revoked>> revoked_of_ours(store::Reader& reader, const DataFolder& folder) {
+  TRY(std::vector<Revoked> out, reader.revoked());
+  std::error_code ignored;
+  if (!fs::exists(folder.path + "/upstream", ignored)) {
+    return out;
+  }
+  std::vector<Revoked> kept;
+  for (const Revoked& one : out) {
+    TRY(const auto row, reader.certificate(one.serial));
+    const auto certificate = row ? Certificate::parse(row->der) : Result<Certificate>(Error{Fault::internal, "row"});
+    if (certificate && signed_by_ours(folder.path, folder.ca, *certificate)) {
+      kept.push_back(one);
+    }
+  }
+  return kept;
+}
+
 Result<std::shared_ptr<const EstSite>> make_site(const Config& config, const DataFolder& folder, store::Store& store,
-                                                 Instant now) {
+                                                 Instant now, std::shared_ptr<site::Signer> gateway) {
   auto out = std::make_shared<EstSite>();
   out->ca = folder.ca;
-  if (in_token(folder.ca.key)) {
+  if (gateway) {
+    out->signer = std::move(gateway);
+  } else if (in_token(folder.ca.key)) {
     out->signer = std::make_shared<SigningThread>(folder.ca);
   }
   out->key_signer = {folder.tls_key, folder.tls_chain};
@@ -254,8 +281,14 @@ Result<std::shared_ptr<const EstSite>> make_site(const Config& config, const Dat
   out->est.owner_anchors = out->policy.owner_anchors;
   out->policy.pepper = folder.pepper;
   std::vector<Bytes> ders;
-  std::vector<Certificate> shown = folder.ca.chain();
-  std::ranges::copy(ca_links(folder.path, folder.ca), std::back_inserter(shown));
+  std::vector<Certificate> shown;
+  if (folder.upstream) {
+    shown = folder.upstream->ca;
+    std::ranges::copy(shown, std::back_inserter(out->policy.owner_anchors));  // not its registration authorities
+  } else {
+    shown = folder.ca.chain();
+    std::ranges::copy(ca_links(folder.path, folder.ca), std::back_inserter(shown));
+  }
   for (const Certificate& c : shown) {
     ders.push_back(c.der);
   }
@@ -269,7 +302,7 @@ Result<std::shared_ptr<const EstSite>> make_site(const Config& config, const Dat
   site::ListTimes times{0, now, kRevocationListLifetime};
   TRY(times.number, next_list_number(store, now));
   TRY(const auto reader, store.read());
-  TRY(const std::vector<Revoked> revoked, reader->revoked());
+  TRY(const std::vector<Revoked> revoked, revoked_of_ours(*reader, folder));
   TRY(out->revocation_list, site::sign_list(folder.ca, revoked, times, /*distribution=*/false));
   if (!folder.ca.crl_uri.empty()) {
     TRY(out->distributed_list, site::sign_list(folder.ca, revoked, times, /*distribution=*/true));

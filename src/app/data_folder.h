@@ -6,6 +6,7 @@
 #include <string>
 
 #include "app/config.h"
+#include "app/upstream_parts.h"
 #include "base/rng.h"
 #include "runtime/est_server.h"
 #include "site/ca.h"
@@ -29,6 +30,7 @@ struct DataFolder {
     std::string_view why;
   };
   std::vector<Unread> unread;
+  std::optional<UpstreamParts> upstream;  // of a gateway
 };
 
 // For the start of a program. Makes a new folder: CA, pepper, database, admin token, TLS certificate. In one that was
@@ -45,8 +47,12 @@ Result<std::unique_ptr<store::Store>> open_store(const Config& config);
 // Adds a maker's root to the folder (idempotent).
 Status add_maker(const std::string& data, const Certificate& root);
 
-// The site as the EST server wants it, with fresh revocation lists whose number is above that of every one before.
+// What belongs on the revocation list: not what another CA signed for a device of a gateway.
+Result<std::vector<Revoked>> revoked_of_ours(store::Reader& reader, const DataFolder& folder);
+
+// The site as the EST server wants it, with fresh revocation lists whose number is above that of every one before. A
+// gateway's signer is the one that is given.
 Result<std::shared_ptr<const EstSite>> make_site(const Config& config, const DataFolder& folder, store::Store& store,
-                                                 Instant now);
+                                                 Instant now, std::shared_ptr<site::Signer> gateway = nullptr);
 
 }  // namespace imprint::app

@@ -10,12 +10,12 @@
 namespace imprint {
 namespace {
 
-using Done = std::function<void(Result<Bytes>)>;
+using Answered = std::function<void(Result<Signed>)>;
 
 struct Job {
   Grant grant;
   Instant asked;
-  Done done;
+  Answered done;
 };
 
 const Error kSlow{Fault::unreachable, "ca: its token is slow"};
@@ -47,7 +47,8 @@ struct SigningThread::Shared {
       Job job = std::move(waiting.front());
       waiting.pop_front();
       lock.unlock();
-      job.done(site::issue(ca, job.grant, job.asked, rng));
+      auto der = site::issue(ca, job.grant, job.asked, rng);
+      job.done(der ? Result<Signed>(Signed{*std::move(der)}) : der.error());
       lock.lock();
     }
     const std::deque<Job> left = std::exchange(waiting, {});
@@ -64,7 +65,7 @@ SigningThread::~SigningThread() {
   shared_->changed.notify_all();
 }
 
-void SigningThread::issue(const Grant& grant, Instant now, Done done) {
+void SigningThread::issue(const Issue& question, Instant now, Answered done) {
   std::deque<Job> tired;
   bool full = false;
   {
@@ -76,7 +77,7 @@ void SigningThread::issue(const Grant& grant, Instant now, Done done) {
     }
     full = waiting.size() >= kMostWaiting;
     if (!full) {
-      waiting.push_back({grant, now, done});
+      waiting.push_back({question.grant, now, done});
     }
     if (!shared_->started) {
       shared_->started = true;

@@ -25,12 +25,19 @@ namespace site {
 namespace {
 
 constexpr std::string_view kBasicConstraints = "2.5.29.19";
+// Ends the profile on record of what was handed on; no profile's own name has a slash in it. Such a certificate is on
+// record as the registration authority's, and must never stand for it: its device holds the key.
+constexpr std::string_view kHandedOnMark = "/handed-on";
 
 // Who asks, as far as it is proven, with the inventory's entry if there is one.
 struct Applicant {
   std::optional<Device> device;
   std::optional<store::CertificateRow> current;  // the presented certificate, if it is ours
   bool spent = false;                            // a one-time token that has been used
+  bool only_handed_on = false;                   // the certificate presented was, so it is nobody's known here
+  bool for_another = false;                      // a registration authority that hands on a request of its device's
+  // The certificate that the request would renew, if it renews one.
+  const store::CertificateRow* renewed() const { return current && !for_another ? &*current : nullptr; }
 };
 
 void refuse(Decision& d, const Rule& rule, std::string reason) {
@@ -50,6 +57,27 @@ bool is_of_use(const Applicant& who) {
   return wanted && !(who.current && who.current->revoked);
 }
 
+const Profile& profile_of(const Policy& policy, std::string_view label) {
+  const auto at = policy.profiles.find(label);
+  return at == policy.profiles.end() ? policy.profiles.at("") : at->second;
+}
+
+// Whether the certificate presented is one of ours for a registration authority.
+bool speaks_for_others(const Applicant& who, const Admit& q) {
+  if (!who.current) {
+    return false;
+  }
+  const std::vector<std::string>& uses = (*q.session->proven)->leaf.extended;
+  return std::ranges::find(uses, eku::kCmcRa) != uses.end();
+}
+
+// RFC 7030 section 3.7: the owner's registration authority asks, under a label that is there for that. What it hands on
+// is recorded as its own; it knows its devices, and we do not.
+bool is_for_another(const Policy& policy, const Applicant& who, const Admit& q) {
+  return speaks_for_others(who, q) && !q.renewal && q.request.possession() != nullptr &&
+         profile_of(policy, q.label).handed_on;
+}
+
 // Step 1: who is this device?
 Result<Applicant> identify(const Policy& policy, store::Reader& store, const Admit& q, Decision& d) {
   Applicant out;
@@ -60,6 +88,10 @@ Result<Applicant> identify(const Policy& policy, store::Reader& store, const Adm
       TRY(out.current, store.certificate(chain.leaf.serial));
       if (out.current && !holds(out.current->der == chain.leaf.der)) {
         out.current.reset();  // another CA's below the same root, of the same serial number
+      }
+      if (out.current && out.current->profile.ends_with(kHandedOnMark)) {
+        out.current.reset();
+        out.only_handed_on = true;
       }
       if (out.current) {
         TRY(out.device, store.device(out.current->device));
@@ -143,19 +175,20 @@ Status grant(const Profile& profile, store::Reader& store, const Applicant& who,
     return Ok{};
   }
   TRY(const std::vector<std::string> others, others_named(store, request, device));
-  const auto names = grant_names(profile, device, others, who.current.has_value(), q);
+  const auto names = grant_names(profile, device, others, who.renewed() != nullptr, q);
   if (!names) {
     refuse(d, kNames, "profile " + profile.name + ": " + request.subject.text + " for device " + device.id);
     return Ok{};
   }
   d.verdict = Verdict::issue;
   const bool held = q.request.possession() != nullptr;
-  d.grant = {device.id,     profile.name,     *names,          held ? request.key.spki : Bytes{},
+  const std::string recorded = profile.name + std::string(who.for_another ? kHandedOnMark : "");
+  d.grant = {device.id,     recorded,         *names,          held ? request.key.spki : Bytes{},
              profile.usage, profile.extended, profile.lifetime};
   if (!held) {
     TRY(Ok{}, choose_delivery(profile, store, device, q, now, d));
   }
-  d.reason += "; profile " + profile.name;
+  d.reason += "; profile " + profile.name + (who.for_another ? "; handed on by a registration authority" : "");
   return Ok{};
 }
 
@@ -274,6 +307,9 @@ Result<bool> may_have(const Policy& policy, store::Reader& store, const Admit& q
       return false;
     }
   }
+  if (speaks_for_others(who, q)) {
+    return true;  // of those there are as many as it has devices
+  }
   TRY(const std::int64_t live, store.live_certificates(who.device->id, now));
   if (live >= policy.most_live) {
     refuse(d, kTooManyCertificates, "device " + who.device->id + " has " + std::to_string(live));
@@ -298,12 +334,15 @@ Result<Decision> admit(const Policy& policy, store::Reader& store, const Admit& 
   d.verdict = Verdict::unauthenticated;
   d.rule = &kUnknown;
   TRY(Applicant who, identify(policy, store, q, d));
+  who.for_another = is_for_another(policy, who, q);
   const bool maker_proven = !d.device_identity.empty();
   if (!who.device && !maker_proven) {
     if (q.login) {
       d.reason = "the secret presented is nobody's";
     } else if (q.session->proven) {
-      refuse(d, kUnknown, "a certificate of ours that is not on record");
+      refuse(d, who.only_handed_on ? kHandedOn : kUnknown,
+             who.only_handed_on ? "a certificate of a device that only a gateway knows"
+                                : "a certificate of ours that is not on record");
     }
     return d;  // 401: nobody known
   }
@@ -336,7 +375,7 @@ Result<Decision> admit(const Policy& policy, store::Reader& store, const Admit& 
   }
   d.grant.device = who.device->id;
   // Its label is the owner's word on what it may get; the one in the request is only the device's wish.
-  if (!holds(plain(q.label) == plain(who.device->label))) {
+  if (!holds(who.for_another || plain(q.label) == plain(who.device->label))) {
     refuse(d, kLabel, "device " + who.device->id + " belongs to label '" + who.device->label + "'");
     return d;
   }
@@ -344,9 +383,9 @@ Result<Decision> admit(const Policy& policy, store::Reader& store, const Admit& 
   if (!go_on) {
     return d;
   }
-  const bool renewal = who.current.has_value();  // with simpleenroll, too: its successor is the new one
+  const store::CertificateRow* const renewed = who.renewed();  // with simpleenroll, too: its successor is the new one
   if (!keyless && given_again && answered->device == who.device->id &&
-      !(renewal && answered->serial == who.current->serial)) {
+      !(renewed != nullptr && answered->serial == renewed->serial)) {
     d.verdict = Verdict::already;  // the answer was lost on its way: the same one again
     d.certificate = answered->der;
     return d;
@@ -355,14 +394,13 @@ Result<Decision> admit(const Policy& policy, store::Reader& store, const Admit& 
   if (!allowed) {
     return d;
   }
-  if (renewal) {
-    d.renews = who.current->serial;
+  if (renewed != nullptr) {
+    d.renews = renewed->serial;
   }
   if (lost && !supersede(*lost, who, d)) {
     return d;
   }
-  const auto profile = policy.profiles.find(q.label);
-  TRY(Ok{}, grant(profile == policy.profiles.end() ? policy.profiles.at("") : profile->second, store, who, q, now, d));
+  TRY(Ok{}, grant(profile_of(policy, q.label), store, who, q, now, d));
   return d;
 }
 
