@@ -151,7 +151,7 @@ TEST_F(UpstreamPartsTest, what_another_ca_signed_is_not_on_our_list) {
     ASSERT_TRUE(store->write(
         [&](store::Writer& w) { return w.revoke(one.serial, RevocationReason::superseded, "test", kNow); }));
   }
-  const auto listed = revoked_of_ours(**store->read(), folder);
+  const auto listed = revoked_of_ours(**store->read(), folder, kNow);
   ASSERT_TRUE(listed);
   ASSERT_EQ(listed->size(), 1U);
   EXPECT_EQ(listed->front().serial, ours.serial);

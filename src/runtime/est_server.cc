@@ -194,7 +194,7 @@ class EstServer::Conversation : public std::enable_shared_from_this<Conversation
 
  private:
   void signed_by_ca(std::uint64_t ticket, Result<Signed> answer) {
-    if (answer && answer->handed_on) {
+    if (answer && answer->handed_on && !answer->certificate.empty()) {
       answer = against_record(*std::move(answer));
     }
     if (!answer) {
@@ -358,7 +358,10 @@ std::optional<Response> EstServer::public_answer(const Request& request) const {
     return request.path == kDiscoveryPath ? std::optional(est::discovery(request, site_->est)) : std::nullopt;
   }
   const bool list = request.method == Method::get && request.path == kRevocationListPath;
-  return list ? std::optional(Response{200, "application/pkix-crl", site_->revocation_list}) : std::nullopt;
+  if (!list) {
+    return std::nullopt;
+  }
+  return site_->revocation_list.empty() ? Response{404} : Response{200, "application/pkix-crl", site_->revocation_list};
 }
 
 est::HttpRequest EstServer::parse(Exchange from, const Request& request) const {

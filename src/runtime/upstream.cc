@@ -4,6 +4,7 @@
 #include <future>
 #include <mutex>
 #include <thread>
+#include <unordered_set>
 
 #include "io/https_client.h"
 #include "io/log.h"
@@ -86,6 +87,7 @@ struct UpstreamSigner::Impl {
       return;
     }
     job->site = site;
+    live.insert(job);
     if (!thread.joinable()) {
       thread = std::thread([this] { loop.run(); });
     }
@@ -101,16 +103,20 @@ struct UpstreamSigner::Impl {
       loop.stop();
       thread.join();
     }
+    // Who waits holds the site, which holds us.
+    for (const JobRef& job : std::exchange(live, {})) {
+      job->done = nullptr;
+    }
   }
 
   // ---- on the loop ----
 
   void take(const JobRef& job) {
     if (waiting.size() >= kMostWaiting) {
-      answer(*job, Error{Fault::unreachable, est::kUpstreamAway});
+      answer(job, Error{Fault::unreachable, est::kUpstreamAway});
       return;
     }
-    job->timer = loop.after(job->site->patience, [this, job] { tired(*job); });
+    job->timer = loop.after(job->site->patience, [this, job] { tired(job); });
     waiting.push_back(job);
     next();
   }
@@ -137,45 +143,48 @@ struct UpstreamSigner::Impl {
 
   void opened(const JobRef& job, const Result<SessionRef>& session) {
     if (!session) {
-      leave(*job, no_session(session.error()));
+      leave(job, no_session(session.error()));
       return;
     }
     job->session = (*session)->id;
     const Status server = est::check_upstream_server(**session, job->site->server.host);
     if (job->over || !server) {
-      leave(*job, server ? Error{Fault::unreachable, est::kUpstreamAway} : server.error());
+      leave(job, server ? Error{Fault::unreachable, est::kUpstreamAway} : server.error());
       return;
     }
     client->request(job->session, std::move(job->what),
-                    [this, job](Result<Response> got) { leave(*job, got ? std::move(got) : no_answer(got.error())); });
+                    [this, job](Result<Response> got) { leave(job, got ? std::move(got) : no_answer(got.error())); });
   }
 
   // The connection is given up; the next one may begin.
-  void leave(Job& job, Result<Response> got) {
-    if (job.session != 0) {
-      client->close(job.session);
+  void leave(const JobRef& job, Result<Response> got) {
+    if (job->session != 0) {
+      client->close(job->session);
     }
     --under_way;
     answer(job, std::move(got));
     next();
   }
 
-  void tired(Job& job) {
+  void tired(const JobRef& job) {
     answer(job, Error{Fault::unreachable, est::kUpstreamAway});
-    if (job.session != 0) {
-      client->close(job.session);
+    if (job->session != 0) {
+      client->close(job->session);
     }
   }
 
-  void answer(Job& job, Result<Response> got) {
-    if (std::exchange(job.over, true)) {
+  void answer(const JobRef& job, Result<Response> got) {
+    if (std::exchange(job->over, true)) {
       return;
     }
-    loop.cancel(job.timer);
+    loop.cancel(job->timer);
     if (!got) {
-      tell(job, got.error());
+      tell(*job, got.error());
     }
-    job.done(std::move(got));
+    job->done(std::move(got));
+    job->done = nullptr;
+    const std::scoped_lock lock(mutex);
+    live.erase(job);
   }
 
   std::mutex mutex;
@@ -184,7 +193,8 @@ struct UpstreamSigner::Impl {
   std::thread thread;  // the same, until it ended
   io::Loop loop;
   io::Guard guard;
-  SiteRef opening;  // whose key is asked for
+  std::unordered_set<JobRef> live;  // not answered yet; under the mutex, until the thread is over
+  SiteRef opening;                  // whose key is asked for
   std::deque<JobRef> waiting;
   std::size_t under_way = 0;
   std::unique_ptr<io::HttpsClient> client;
@@ -220,16 +230,14 @@ void UpstreamSigner::issue(const Issue& question, Instant /*now*/, std::function
     const std::scoped_lock lock(impl_->mutex);
     job->what = est::handed_on(impl_->site->server, impl_->site->label, question.request, impl_->site->login);
   }
-  // The job holds this function: it must not hold the job.
-  job->done = [this, weak = std::weak_ptr(job), grant = question.grant, done = std::move(done)](Result<Response> got) {
-    const JobRef self = weak.lock();
+  job->done = [this, of = job.get(), grant = question.grant, done = std::move(done)](const Result<Response>& got) {
     if (!got) {
       done(got.error());
       return;
     }
-    Result<Signed> out = signed_upstream(*got, grant, *self->site, impl_->loop.now());
+    Result<Signed> out = signed_upstream(*got, grant, *of->site, impl_->loop.now());
     if (!out) {
-      tell(*self, out.error(), est::steps::sentence_of(*got));
+      tell(*of, out.error(), est::steps::sentence_of(*got));
     }
     done(std::move(out));
   };
