@@ -327,9 +327,9 @@ Status install_ca(const std::string& data, const site::Ca& ca, const Crossing& c
   const std::string folder = data + "/ca";
   TRY(const site::Ca old, read_ca(data));
   if (old.chain() != ca.chain()) {
-    TRY(std::vector<Certificate> links, make_links(old, ca, now, rng));
+    TRY(std::vector<Certificate> links, site::make_links(old, ca, now, rng));
     links.insert(links.end(), crossing.given.begin(), crossing.given.end());
-    CHECK_OR(crossing.cut_off || reaches(old, ca, links, now, rng), Error{Fault::refused, kCaCutOff});
+    CHECK_OR(crossing.cut_off || site::reaches(old, ca, links, now, rng), Error{Fault::refused, kCaCutOff});
     TRY(Ok{}, keep_key(data, old, ca));
     TRY(Ok{}, add_links(data, links));
     TRY(Ok{}, io::make_folder(folder + "/former"));

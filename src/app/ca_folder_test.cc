@@ -140,7 +140,7 @@ TEST_F(CaFolder, who_slept_through_a_root_finds_the_one_after_it) {
     ASSERT_TRUE(install_ca(data_, now, {}, kNow, rng_));
   }
   EXPECT_EQ(ca_links(data_, now).size(), 2U);
-  EXPECT_TRUE(reaches(first_, now, ca_links(data_, now), kNow, rng_));
+  EXPECT_TRUE(site::reaches(first_, now, ca_links(data_, now), kNow, rng_));
 }
 
 TEST_F(CaFolder, a_new_root_has_a_name_of_its_own_and_no_root_above) {

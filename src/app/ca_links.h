@@ -1,21 +1,12 @@
-// From one root of the owner's to the next (RFC 4210 section 4.4, RFC 7030 section 4.1.3): certificates by which those
-// who hold the one verify what is below the other. In ca/links.pem of the data folder.
+// The links between the owner's roots (site/rollover.h) that the data folder keeps, in ca/links.pem.
 #pragma once
 
 #include <string>
 #include <vector>
 
-#include "base/rng.h"
-#include "site/ca.h"
+#include "site/rollover.h"
 
 namespace imprint::app {
-
-// What leads from the CA of before to the next one: NewWithOld if the old one is a root, OldWithNew if the new one is,
-// as far as their roots have different keys.
-Result<std::vector<Certificate>> make_links(const site::Ca& old, const site::Ca& next, Instant now, Rng& rng);
-
-// Whether somebody who holds the root of before verifies what the next CA signs, when these are sent with it.
-bool reaches(const site::Ca& old, const site::Ca& next, const std::vector<Certificate>& links, Instant now, Rng& rng);
 
 // Adds them to the folder's, durably.
 Status add_links(const std::string& data, const std::vector<Certificate>& links);

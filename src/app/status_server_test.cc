@@ -38,7 +38,7 @@ class StatusServerTest : public store::StoreTest {
     Issued fact;
     fact.grant = grant;
     fact.certificate = *site::issue(site_->ca, grant, io::wall_clock(), rng_);
-    const Bytes serial = Certificate::parse(fact.certificate)->serial;
+    Bytes serial = Certificate::parse(fact.certificate)->serial;
     fact.request_key = serial;
     EXPECT_TRUE(issue(fact, io::wall_clock()));
     return serial;

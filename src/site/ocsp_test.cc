@@ -32,7 +32,7 @@ class OcspTest : public store::StoreTest {
     Issued fact;
     fact.grant = grant;
     fact.certificate = *site::issue(ca, grant, kNow, rng_);
-    const Bytes serial = Certificate::parse(fact.certificate)->serial;
+    Bytes serial = Certificate::parse(fact.certificate)->serial;
     fact.request_key = serial;
     EXPECT_TRUE(issue(fact, kNow));
     return serial;

@@ -52,7 +52,7 @@ sql() { python3 -c 'import sqlite3, sys; c = sqlite3.connect(sys.argv[1]); c.exe
 # ---- help ----
 commands=("init" "serve" "onboard" "onboard est" "device" "device add" "device import" "device list" "device show"
   "device pending" "device approve" "device refuse" "device retire" "device token" "factory" "factory make" "ca"
-  "ca show" "ca list" "ca search" "ca export" "ca crl" "ca revoke" "audit" "audit list" "audit verify" "config" "config check" "config show"
+  "ca show" "ca list" "ca search" "ca export" "ca crl" "ca revoke" "ca request" "ca install" "ca rollover" "audit" "audit list" "audit verify" "config" "config check" "config show"
   "config defaults" "profile" "profile example" "profile check" "profile add" "profile list" "profile show" "profile remove" "bench"
   "bench est" "completion" "version")
 for command in "${commands[@]}"; do

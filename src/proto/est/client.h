@@ -86,6 +86,7 @@ class Client {
     std::optional<KeyRef> key;
     CsrAttributes wishes;
     bool have_ca = false;  // cacerts was read in this run
+    bool reread = false;   // cacerts is read once more: the answer led to other anchors
     bool sought = false;   // the server was asked where it has EST
     CmcIds full;           // of the latest Full PKI Request
     std::uint32_t failures = 0, polls = 0, redirects = 0;

@@ -9,8 +9,8 @@ namespace imprint::store {
 namespace {
 
 struct Migration {
-  const char* sql;
-  const char* counted;                  // PRAGMA takes no bound values
+  const char* sql = nullptr;
+  const char* counted = nullptr;        // PRAGMA takes no bound values
   Status (*fill)(Database&) = nullptr;  // what SQL cannot say
 };
 
