@@ -39,10 +39,10 @@ Status read_credential(const UpstreamConfig& config, UpstreamSite& out) {
 }
 
 Status read_login(const UpstreamConfig& config, UpstreamSite& out) {
-  const auto password = read_secret(config.password_file);
+  auto password = read_secret(config.password_file);
   CHECK_OR(password && config.password_file != "-",
            file_error(Fault::unreachable, "upstream.password_file cannot be read"));
-  out.login = Login{config.user, *password};
+  out.login = Login{config.user, *std::move(password)};
   return Ok{};
 }
 

@@ -42,7 +42,7 @@ start_gate() {
 # certificates_of FOLDER SUBJECT: how many are on record there
 certificates_of() {
   imprint ca list --data "$1" --json | python3 -c 'import json, sys
-print(sum(1 for c in json.load(sys.stdin) if c["subject"] == sys.argv[1]))' "$2"
+print(sum(1 for c in json.load(sys.stdin)["certificates"] if c["subject"] == sys.argv[1]))' "$2"
 }
 
 # post OPERATION FILE [CURL_OPTION...]: leaves the status in $status, the response in $work/head and $work/body
@@ -149,7 +149,7 @@ request STRANGER
 post simpleenroll "$work/STRANGER.csr"
 is "a stranger: 401 of the gateway's own" 401 "$status"
 post serverkeygen "$work/STRANGER.csr" $(idevid "$id")
-is "a key from the server: there is none at a gateway" 404 "$status"
+is "a key from the server: there is none at a gateway" 501 "$status"
 
 # onboard FOLDER OPTION...: our client
 onboard() {
@@ -212,7 +212,7 @@ recorded() {
 wait_for 10 recorded
 is "upstream has signed and answered" 1 "$(certificates_of "$far" "CN=$id")"
 kill -9 "$gate_pid"
-wait "$!" 2>/dev/null
+wait "$!" "$gate_pid" 2>/dev/null
 rm "$work/hold"
 is "the gateway knows nothing of it" 0 "$(certificates_of "$gate" "CN=$id")"
 start_gate
