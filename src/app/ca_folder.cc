@@ -252,6 +252,14 @@ std::vector<Certificate> former_cas(const std::string& data) {
   return out;
 }
 
+bool signed_by_ours(const std::string& data, const site::Ca& ca, const Certificate& certificate) {
+  std::vector<Certificate> ours = former_cas(data);
+  ours.push_back(ca.certificate);
+  return std::ranges::any_of(ours, [&](const Certificate& one) {
+    return static_cast<bool>(verify_chain(certificate, {}, {one}, {Purpose::any, certificate.not_before, false}));
+  });
+}
+
 std::string shown_uri(const std::string& uri) {
   return uri.find("pin-value") == std::string::npos ? uri : uri.substr(0, uri.find('?'));
 }

@@ -22,6 +22,10 @@ Result<site::Ca> read_ca(const std::string& data);
 // The CAs of before, without the one of now. What cannot be read is left out.
 std::vector<Certificate> former_cas(const std::string& data);
 
+// Whether one of these signed it, the CA of now or one of before: also when its time, or its use, is over. At a gateway
+// another CA may have signed what is on record.
+bool signed_by_ours(const std::string& data, const site::Ca& ca, const Certificate& certificate);
+
 // The URI as a message may show it: without a query if there is a PIN in that.
 std::string shown_uri(const std::string& uri);
 // What key.uri holds for this key.

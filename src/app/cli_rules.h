@@ -21,6 +21,14 @@ inline constexpr Rule kDataTls{"DATA-TLS", "tls/ holds no pair of key and certif
                                "ours: docs/guide.md, data folder",
                                "put the file that fits in its place, or move key.pem and chain.pem out of tls/: the "
                                "next start makes a fresh pair"};
+inline constexpr Rule kUpstreamFile{"UPSTREAM-FILE", "a file of [upstream] is missing or does not fit",
+                                    "ours: docs/guide.md, a gateway",
+                                    "put the file that the message names in its place; `imprint onboard est` brings "
+                                    "certificate, key and anchors"};
+inline constexpr Rule kUpstreamTls{"UPSTREAM-TLS", "a gateway has no certificate that its devices would take",
+                                   "RFC 7030 section 3.6.1; ours: docs/guide.md, a gateway",
+                                   "have the CA upstream give upstream.certificate the use serverAuth as well, or put "
+                                   "key.pem and chain.pem of a TLS server into tls/ of the data folder"};
 inline constexpr Rule kDataInUse{"DATA-IN-USE", "another server works on this data folder",
                                  "ours: docs/guide.md, data folder",
                                  "stop that server, or name another folder with --data"};
@@ -94,11 +102,11 @@ inline constexpr Rule kProfileOptions{"PROFILE-OPTIONS", "this does not go toget
                                       "ours: docs/guide.md, several credentials", "see `imprint onboard est --help`"};
 
 inline constexpr std::array kCliRules{
-    &kProfileUnknown, &kProfileOptions, &kOption,      &kConfig,      &kNoData,       &kDataPart,
-    &kDataTls,        &kDataInUse,      &kDemoFolder,  &kListenCoaps, &kListenEst,    &kListenApi,
-    &kListenStatus,   &kStoreClosed,    &kFile,        &kPem,         &kAuditBroken,  &kTimeout,
-    &kProtocol,       &kFactoryFolder,  &kFleet,       &kSimulation,  &kBench,        &kContent,
-    &kConflict,       &kInternal,       &kWordUnknown, &kWatchInUse,  &kWatchNothing, &kWatchExpired,
-    &kWatchHook};
+    &kUpstreamFile, &kUpstreamTls,  &kProfileUnknown, &kProfileOptions, &kOption,      &kConfig,
+    &kNoData,       &kDataPart,     &kDataTls,        &kDataInUse,      &kDemoFolder,  &kListenCoaps,
+    &kListenEst,    &kListenApi,    &kListenStatus,   &kStoreClosed,    &kFile,        &kPem,
+    &kAuditBroken,  &kTimeout,      &kProtocol,       &kFactoryFolder,  &kFleet,       &kSimulation,
+    &kBench,        &kContent,      &kConflict,       &kInternal,       &kWordUnknown, &kWatchInUse,
+    &kWatchNothing, &kWatchExpired, &kWatchHook};
 
 }  // namespace imprint::app

@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "app/admin_routes.h"
+#include "app/ca_folder.h"
 #include "app/cli_rules.h"
 #include "app/cmd_ca_request.h"
 #include "app/cmd_device.h"
@@ -52,6 +53,16 @@ struct RevokeOptions {
   std::string serial, reason = "unspecified";
 };
 
+// What another CA signed, upstream of a gateway, is on no list of ours: who relies on it asks there. Nothing for our
+// own.
+std::string told_elsewhere(const DataFolder& folder, const store::CertificateRow& row) {
+  const auto certificate = Certificate::parse(row.der);
+  const bool own = !certificate || signed_by_ours(folder.path, folder.ca, *certificate);
+  return own ? std::string()
+             : "it was signed by " + certificate->issuer.text +
+                   ": this server refuses its device from now on; for all others that CA has to revoke it\n";
+}
+
 OrProblem<Ok> revoke(const Context& context, const RevokeOptions& options) {
   TRY(const Bytes serial, parse_serial(options.serial));
   const auto reason = site::revocation_reason_named(options.reason);
@@ -69,8 +80,8 @@ OrProblem<Ok> revoke(const Context& context, const RevokeOptions& options) {
                   options.serial));
   TRY(const auto reader, data.store->read());
   TRY(const auto row, reader->certificate(serial));
-  context.print(admin::certificate_json(*row),
-                "revoked: " + hex(serial) + " of " + row->device + ", " + row->subject + "\n");
+  context.print(admin::certificate_json(*row), "revoked: " + hex(serial) + " of " + row->device + ", " + row->subject +
+                                                   "\n" + told_elsewhere(data.folder, *row));
   return Ok{};
 }
 
@@ -106,7 +117,7 @@ OrProblem<Ok> crl(const Context& context, const CrlOptions& options) {
   const std::string pem = pem_of_crl(der);
   const BytesView content = options.format == "der" ? BytesView(der) : view(pem);
   TRY(const auto reader, data.store->read());
-  TRY(const auto revoked, reader->revoked(least_end_on_list(io::wall_clock())));
+  TRY(const auto revoked, about(revoked_of_ours(*reader, data.folder, io::wall_clock()), data.config.data));
   if (!options.out.empty()) {
     TRY(Ok{}, about(io::write_file(options.out, content, 0644), options.out));
   } else if (!context.globals.json && options.format == "der") {

@@ -77,6 +77,8 @@ void reload(const Context& context, Server& server, const Config& started) {
 
 std::string listen_text(const Listen& listen) { return listen.address + " port " + std::to_string(listen.port); }
 
+bool of_upstream(const Rule* rule) { return rule != nullptr && rule->id.starts_with("EST-UPSTREAM-"); }
+
 // Names the address that could not be had.
 OrProblem<std::unique_ptr<Server>> start(const Config& config) {
   auto server = Server::start(config);
@@ -88,6 +90,7 @@ OrProblem<std::unique_ptr<Server>> start(const Config& config) {
                                  : rule == &kListenCoaps  ? "EST over CoAPS at " + listen_text(*config.coaps)
                                  : rule == &kListenApi    ? "admin API at " + listen_text(config.api)
                                  : rule == &kListenStatus ? "certificate status at " + listen_text(*config.status)
+                                 : of_upstream(rule)      ? "upstream.uri " + config.upstream.uri
                                                           : config.data);
 }
 

@@ -44,6 +44,9 @@ class Loader {
   void problem(std::string text) { problems_.push_back({std::move(text)}); }
 
   std::variant<Config, std::vector<ConfigProblem>> finish() {
+    for (std::string& wrong : check_whole(config_)) {
+      problem(std::move(wrong));
+    }
     if (!problems_.empty()) {
       return problems_;
     }
@@ -77,7 +80,7 @@ class Loader {
     const auto in_section = [&](const auto& key) { return key.name.starts_with(section + "."); };
     if (std::ranges::none_of(config_keys(), in_section)) {
       problem(place_of(path, table) + section + ": unknown section" +
-              suggestion(section, {"est", "api", "ca", "policy", "log", "profiles"}));
+              suggestion(section, {"est", "api", "ca", "upstream", "policy", "log", "profiles"}));
       return;
     }
     for (const auto& [key, node] : table) {
@@ -136,8 +139,8 @@ class Loader {
     }
     // Other programs' variables may begin with IMPRINT_, too; only what looks like one of our sections is held against
     // us.
-    constexpr std::array<std::string_view, 5> kSections{"IMPRINT_EST_", "IMPRINT_API_", "IMPRINT_CA_",
-                                                        "IMPRINT_POLICY_", "IMPRINT_LOG_"};
+    constexpr std::array<std::string_view, 6> kSections{"IMPRINT_EST_",      "IMPRINT_API_",    "IMPRINT_CA_",
+                                                        "IMPRINT_UPSTREAM_", "IMPRINT_POLICY_", "IMPRINT_LOG_"};
     if (std::ranges::any_of(kSections, [&](std::string_view s) { return name.starts_with(s); })) {
       std::vector<std::string> names;
       std::ranges::transform(config_keys(), std::back_inserter(names),
@@ -258,7 +261,7 @@ std::vector<std::string> keys_for_restart(const Config& running, const Config& w
                                                       "ca.listen"};
   std::vector<std::string> out;
   for (const auto& key : config_keys()) {
-    const bool at_start = std::ranges::find(kAtStart, key.name) != kAtStart.end();
+    const bool at_start = std::ranges::find(kAtStart, key.name) != kAtStart.end() || key.name.starts_with("upstream.");
     if (at_start && key.get(running) != key.get(wanted)) {
       out.emplace_back(key.name);
     }

@@ -27,6 +27,16 @@ struct ProfileConfig {
   bool use_template = false;  // csrattrs also as an RFC 9908 template
 };
 
+// The EST server to which a gateway hands its devices' requests on.
+struct UpstreamConfig {
+  std::string uri, label;           // upstream.uri, upstream.label; no uri: the CA of the data folder signs
+  std::string anchors;              // upstream.anchors: PEM file
+  std::string certificate, key;     // upstream.certificate, upstream.key: files; the key's may be a URI
+  std::string user, password_file;  // upstream.user, upstream.password_file
+  Duration patience{15000};         // upstream.timeout_s
+  std::size_t connections = 16;     // upstream.connections
+};
+
 struct Config {
   std::string data = "data";                                        // [data] folder of database, keys and token
   Listen est{"127.0.0.1", 8443};                                    // est.listen
@@ -45,6 +55,7 @@ struct Config {
   std::string ocsp_uri, crl_uri;                                    // ca.ocsp_uri, ca.crl_uri
   std::string ca_name = "CN=Imprint Owner CA";                      // ca.name
   std::uint32_t ca_days = 3650;                                     // ca.days
+  UpstreamConfig upstream;                                          // [upstream]
   site::Unknown unknown = site::Unknown::queue;                     // policy.unknown = "refuse" | "queue"
   Duration retry_after{std::chrono::seconds(30)};                   // policy.retry_after_s
   std::int64_t certificates_per_device = 64;                        // policy.certificates_per_device

@@ -228,6 +228,20 @@ Wrong set_uri(std::string& out, const std::string& value) {
   return std::nullopt;
 }
 
+// A text that means whatever is found there: a file name, a user.
+ConfigKey<Config> path_key(std::string_view name, std::string_view comment, std::function<std::string&(Config&)> at) {
+  return text<Config>(
+      name, comment,
+      [at](Config& c, const std::string& v) -> Wrong {
+        at(c) = v;
+        return std::nullopt;
+      },
+      [at](const Config& c) {
+        Config copy = c;
+        return at(copy);
+      });
+}
+
 // ---- the tables ----
 
 std::vector<ConfigKey<Config>> make_config_keys() {
@@ -324,6 +338,45 @@ std::vector<ConfigKey<Config>> make_config_keys() {
           "Where relying parties fetch the revocation list, written into certificates and the list: http://…/crl; "
           "empty: nothing.",
           [](C& c, const std::string& v) { return set_uri(c.crl_uri, v); }, [](const C& c) { return c.crl_uri; }),
+      text<C>(
+          "upstream.uri",
+          "EST server that signs in place of this CA, as in https://est.example/.well-known/est: this server is a "
+          "gateway to it then; empty: it is none.",
+          [](C& c, const std::string& v) -> Wrong {
+            const auto uri = Uri::parse(v);
+            c.upstream.uri = v;
+            return v.empty() || (uri && uri->scheme == "https") ? std::nullopt : Wrong("must be an https:// URI");
+          },
+          [](const C& c) { return c.upstream.uri; }),
+      text<C>(
+          "upstream.label", "Label under which it is asked; empty: none.",
+          [](C& c, const std::string& v) -> Wrong {
+            c.upstream.label = v;
+            return v.empty() ? std::nullopt : check_profile_name(v);
+          },
+          [](const C& c) { return c.upstream.label; }),
+      path_key("upstream.anchors",
+               "PEM file with the roots of its CA: its TLS certificate and what it signs have to lead there.",
+               [](C& c) -> std::string& { return c.upstream.anchors; }),
+      path_key("upstream.certificate",
+               "PEM file with the gateway's certificate there, and those above it: a registration authority's.",
+               [](C& c) -> std::string& { return c.upstream.certificate; }),
+      path_key("upstream.key", "Its key: a PEM file, or the URI of a key in a token.",
+               [](C& c) -> std::string& { return c.upstream.key; }),
+      path_key("upstream.user", "User name there (HTTP Basic), beside a certificate or in its place.",
+               [](C& c) -> std::string& { return c.upstream.user; }),
+      path_key("upstream.password_file", "File with the password.",
+               [](C& c) -> std::string& { return c.upstream.password_file; }),
+      number<C>(
+          "upstream.timeout_s", "How long a device's request waits for its answer, in seconds.", {1, 120},
+          [](C& c, Int v) { c.upstream.patience = std::chrono::seconds(v); },
+          [](const C& c) -> Int {
+            return std::chrono::duration_cast<std::chrono::seconds>(c.upstream.patience).count();
+          }),
+      number<C>(
+          "upstream.connections", "Requests that are with it at the same time, each on a connection of its own.",
+          {1, 1024}, [](C& c, Int v) { c.upstream.connections = static_cast<std::size_t>(v); },
+          [](const C& c) { return static_cast<Int>(c.upstream.connections); }),
       text<C>(
           "policy.unknown",
           "A device with a maker's certificate that is not in the inventory: \"queue\" (waits for a person) or "
@@ -461,6 +514,10 @@ std::vector<ConfigKey<ProfileConfig>> make_profile_keys() {
               [](P& p) -> bool& { return p.require_linking; }),
       flag<P>("ignore_linking", "Whether a wrong link is let pass: for clients behind a proxy that ends TLS.",
               [](P& p) -> bool& { return p.ignore_linking; }),
+      flag<P>("handed_on",
+              "Whether registration authorities of the owner's (id-kp-cmcRA) may hand on their devices' requests under "
+              "this label, as gateways do.",
+              [](P& p) -> bool& { return p.profile.handed_on; }),
       flag<P>("use_template", "Whether csrattrs carries a template as well (RFC 9908).",
               [](P& p) -> bool& { return p.use_template; }),
   };
@@ -476,6 +533,38 @@ const std::vector<ConfigKey<Config>>& config_keys() {
 const std::vector<ConfigKey<ProfileConfig>>& profile_keys() {
   static const auto* const keys = new std::vector(make_profile_keys());
   return *keys;
+}
+
+std::vector<std::string> check_whole(const Config& config) {
+  std::vector<std::string> out;
+  const UpstreamConfig& up = config.upstream;
+  if (!up.uri.empty()) {
+    if (up.anchors.empty()) {
+      out.emplace_back("upstream.anchors: must be there with upstream.uri");
+    }
+    if (up.certificate.empty() != up.key.empty()) {
+      out.emplace_back("upstream.certificate and upstream.key: both, or neither");
+    }
+    if (up.user.empty() != up.password_file.empty()) {
+      out.emplace_back("upstream.user and upstream.password_file: both, or neither");
+    }
+    if (up.certificate.empty() && up.user.empty()) {
+      out.emplace_back("upstream: a certificate with its key, or a user with a password, must be there");
+    }
+  }
+  for (const auto& [name, profile] : config.profiles) {
+    const auto& uses = profile.profile.extended;
+    const bool authority = std::ranges::find(uses, eku::kCmcRa) != uses.end();
+    if (profile.profile.handed_on && (authority || uses.empty())) {
+      out.push_back("profiles." + name +
+                    ": handed_on with id-kp-cmcRA among extended_key_usage, or with none, would "
+                    "make every device a registration authority");
+    }
+    if (!up.uri.empty() && profile.profile.server_keys != site::ServerKeys::no) {
+      out.push_back("profiles." + name + ".server_keys: a gateway makes no keys (upstream.uri)");
+    }
+  }
+  return out;
 }
 
 std::optional<std::string> check_profile_name(std::string_view name) {

@@ -233,5 +233,41 @@ TEST_F(ConfigTest, what_only_a_restart_changes_is_told) {
   EXPECT_EQ(after.runs_keep, 5U);
 }
 
+// ---- a gateway ----
+
+TEST_F(ConfigTest, a_gateway_names_whom_it_believes_and_who_it_is) {
+  const Config config = good(
+      "[upstream]\nuri = \"https://est.example/.well-known/est\"\nlabel = \"devices\"\nanchors = \"a.pem\"\n"
+      "certificate = \"c.pem\"\nkey = \"k.pem\"\ntimeout_s = 5\nconnections = 3\n");
+  EXPECT_EQ(config.upstream.label, "devices");
+  EXPECT_EQ(config.upstream.patience, std::chrono::seconds(5));
+  EXPECT_EQ(config.upstream.connections, 3U);
+  EXPECT_EQ(config_text(good(config_text(config))), config_text(config));
+  good("[upstream]\nuri = \"https://est.example\"\nanchors = \"a.pem\"\nuser = \"gw\"\npassword_file = \"p\"\n");
+}
+
+TEST_F(ConfigTest, half_a_gateway_is_wrong) {
+  const auto problems = wrong("[upstream]\nuri = \"https://est.example\"\nkey = \"k.pem\"\nuser = \"gw\"\n");
+  ASSERT_EQ(problems.size(), 3U);
+  EXPECT_NE(problems[0].find("upstream.anchors"), std::string::npos);
+  EXPECT_NE(problems[1].find("upstream.certificate and upstream.key"), std::string::npos);
+  EXPECT_NE(problems[2].find("upstream.user and upstream.password_file"), std::string::npos);
+  EXPECT_EQ(wrong("[upstream]\nuri = \"https://est.example\"\nanchors = \"a.pem\"\n").size(), 1U);
+  EXPECT_EQ(wrong("[upstream]\nuri = \"http://est.example\"\n").size(), 1U + 2U);
+}
+
+TEST_F(ConfigTest, a_gateway_makes_no_keys) {
+  EXPECT_EQ(wrong("[upstream]\nuri = \"https://est.example\"\nanchors = \"a.pem\"\nuser = \"gw\"\n"
+                  "password_file = \"p\"\n[profiles.default]\nserver_keys = \"clear\"\n")
+                .size(),
+            1U);
+}
+
+TEST_F(ConfigTest, what_is_handed_on_makes_no_registration_authorities) {
+  EXPECT_EQ(wrong("[profiles.x]\nhanded_on = true\nextended_key_usage = [\"1.3.6.1.5.5.7.3.28\"]\n").size(), 1U);
+  EXPECT_EQ(wrong("[profiles.x]\nhanded_on = true\nextended_key_usage = []\n").size(), 1U);
+  EXPECT_TRUE(good("[profiles.x]\nhanded_on = true\n").profiles.at("x").profile.handed_on);
+}
+
 }  // namespace
 }  // namespace imprint::app

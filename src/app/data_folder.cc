@@ -194,8 +194,16 @@ Result<DataFolder> read_parts(const Config& config) {
   return out;
 }
 
+Result<TlsPair> pair_to_serve(const Config& config, DataFolder& out, store::Store& store, Instant now, Rng& rng) {
+  if (!is_gateway(config)) {
+    return open_tls_pair(config, out.ca, store, now, rng);
+  }
+  TRY(out.upstream, read_upstream(config));
+  return gateway_tls_pair(config, *out.upstream, out.ca, store);
+}
+
 Status open_tls(const Config& config, DataFolder& out, store::Store& store, Instant now, Rng& rng) {
-  TRY(TlsPair pair, open_tls_pair(config, out.ca, store, now, rng));
+  TRY(TlsPair pair, pair_to_serve(config, out, store, now, rng));
   out.tls_key = std::move(pair.key);
   out.tls_chain = std::move(pair.chain);
   out.tls_given = pair.given;
@@ -230,21 +238,21 @@ Result<std::uint64_t> next_list_number(store::Store& store, Instant now) {
 }
 
 // A list with a part of the entries would say of the others that they are good: then there is none, and OCSP goes on.
-Status add_lists(const site::Ca& ca, store::Store& store, Instant now, EstSite& out) {
+Status add_lists(const DataFolder& folder, store::Store& store, Instant now, EstSite& out) {
   site::ListTimes times{0, now, kRevocationListLifetime};
   TRY(times.number, next_list_number(store, now));
   TRY(const auto reader, store.read());
-  TRY(const std::vector<Revoked> revoked, reader->revoked(least_end_on_list(now)));
+  TRY(const std::vector<Revoked> revoked, revoked_of_ours(*reader, folder, now));
   out.list_signed = now;
   out.list_ends = now + kRevocationListLifetime;
-  auto list = site::sign_list(ca, revoked, times, /*distribution=*/false);
+  auto list = site::sign_list(folder.ca, revoked, times, /*distribution=*/false);
   if (!list && list.error().fault == Fault::limit) {
     io::log(io::LogLevel::error, "crl.too_long", {{"revoked", std::to_string(revoked.size())}});
     return Ok{};
   }
   TRY(out.revocation_list, std::move(list));
-  if (!ca.crl_uri.empty()) {
-    TRY(out.distributed_list, site::sign_list(ca, revoked, times, /*distribution=*/true));
+  if (!folder.ca.crl_uri.empty()) {
+    TRY(out.distributed_list, site::sign_list(folder.ca, revoked, times, /*distribution=*/true));
   }
   return Ok{};
 }
@@ -310,15 +318,34 @@ Status add_maker(const std::string& data, const Certificate& root) {
   return io::write_file(data + "/makers/" + hex(root.fingerprint()).substr(0, 16) + ".pem", view(to_pem(root)), 0644);
 }
 
+Result<std::vector<Revoked>> revoked_of_ours(store::Reader& reader, const DataFolder& folder, Instant now) {
+  TRY(std::vector<Revoked> out, reader.revoked(least_end_on_list(now)));
+  std::error_code ignored;
+  if (!fs::exists(folder.path + "/upstream", ignored)) {
+    return out;
+  }
+  std::vector<Revoked> kept;
+  for (const Revoked& one : out) {
+    TRY(const auto row, reader.certificate(one.serial));
+    const auto certificate = row ? Certificate::parse(row->der) : Result<Certificate>(Error{Fault::internal, "row"});
+    if (certificate && signed_by_ours(folder.path, folder.ca, *certificate)) {
+      kept.push_back(one);
+    }
+  }
+  return kept;
+}
+
 std::string profile_file(const std::string& data, std::string_view name) {
   return data + "/profiles/" + std::string(name) + ".toml";
 }
 
 Result<std::shared_ptr<const EstSite>> make_site(const Config& config, const DataFolder& folder, store::Store& store,
-                                                 Instant now) {
+                                                 Instant now, std::shared_ptr<site::Signer> gateway) {
   auto out = std::make_shared<EstSite>();
   out->ca = folder.ca;
-  if (in_token(folder.ca.key)) {
+  if (gateway) {
+    out->signer = std::move(gateway);
+  } else if (in_token(folder.ca.key)) {
     out->signer = std::make_shared<SigningThread>(folder.ca);
   }
   out->key_signer = {folder.tls_key, folder.tls_chain};
@@ -331,9 +358,15 @@ Result<std::shared_ptr<const EstSite>> make_site(const Config& config, const Dat
   out->est.owner_anchors = out->policy.owner_anchors;
   out->policy.pepper = folder.pepper;
   std::vector<Bytes> ders;
-  std::vector<Certificate> shown = folder.ca.chain();
-  std::ranges::copy(ca_links(folder.path, folder.ca), std::back_inserter(shown));
-  std::ranges::copy(ca_history(folder.path, folder.ca), std::back_inserter(shown));
+  std::vector<Certificate> shown;
+  if (folder.upstream) {
+    shown = folder.upstream->ca;
+    std::ranges::copy(shown, std::back_inserter(out->policy.owner_anchors));  // not its registration authorities
+  } else {
+    shown = folder.ca.chain();
+    std::ranges::copy(ca_links(folder.path, folder.ca), std::back_inserter(shown));
+    std::ranges::copy(ca_history(folder.path, folder.ca), std::back_inserter(shown));
+  }
   for (const Certificate& c : shown) {
     ders.push_back(c.der);
   }
@@ -352,7 +385,7 @@ Result<std::shared_ptr<const EstSite>> make_site(const Config& config, const Dat
   }
   out->policy.profiles[""] = config.profiles.at("default").profile;
   out->est.labels[""] = make_label(config.profiles.at("default"), ca_certificates);
-  TRY(Ok{}, add_lists(folder.ca, store, now, *out));
+  TRY(Ok{}, add_lists(folder, store, now, *out));
   return std::shared_ptr<const EstSite>(std::move(out));
 }
 

@@ -9,6 +9,7 @@
 
 #include "app/config.h"
 #include "app/device_profile.h"
+#include "app/upstream_parts.h"
 #include "base/rng.h"
 #include "runtime/est_server.h"
 #include "site/ca.h"
@@ -33,6 +34,7 @@ struct DataFolder {
     std::string why;
   };
   std::vector<Unread> unread;
+  std::optional<UpstreamParts> upstream;  // of a gateway
 };
 
 // For the start of a program. Makes a new folder: CA, pepper, database, admin token, TLS certificate. In one that was
@@ -53,13 +55,17 @@ std::string in_the_way(const Config& config, const std::vector<DeviceProfile>& t
 // Where a profile of this name lies.
 std::string profile_file(const std::string& data, std::string_view name);
 
+// What belongs on the revocation list: not what another CA signed for a device of a gateway.
+Result<std::vector<Revoked>> revoked_of_ours(store::Reader& reader, const DataFolder& folder, Instant now);
+
 // Certificates whose time ended before this are on no list any more: they have been on one that was made after their
 // end (RFC 5280 section 3.3).
 Instant least_end_on_list(Instant now);
 
 // The site as the EST server wants it, with fresh revocation lists whose number is above that of every one before;
-// without lists if there are more revoked certificates than one can have (200,000), which is logged.
+// without lists if there are more revoked certificates than one can have (200,000), which is logged. A gateway's signer
+// is the one that is given.
 Result<std::shared_ptr<const EstSite>> make_site(const Config& config, const DataFolder& folder, store::Store& store,
-                                                 Instant now);
+                                                 Instant now, std::shared_ptr<site::Signer> gateway = nullptr);
 
 }  // namespace imprint::app

@@ -37,7 +37,11 @@ constexpr std::size_t kDescriptorsOfThread = 8;   // of its loop and its listene
 std::string stamp_of(const Config& config) {
   std::vector<std::string> files = config.maker_anchors;
   std::error_code ignored;
-  for (const char* part : {"ca", "tls", "makers", "profiles"}) {
+  for (const std::string& file :
+       {config.upstream.anchors, config.upstream.certificate, config.upstream.key, config.upstream.password_file}) {
+    files.push_back(file);
+  }
+  for (const char* part : {"ca", "tls", "makers", "profiles", "upstream"}) {
     for (const auto& file : std::filesystem::directory_iterator(config.data + "/" + part, ignored)) {
       files.push_back(file.path().string());
     }
@@ -101,7 +105,8 @@ class RunningServer final : public Server {
     TRY(folder_, open_data_folder(config, now(), rng_));
     TRY(store_, open_store(config));
     hub_ = std::make_unique<Hub>(store_.get(), config.runs_keep);
-    TRY(site_, make_site(config, folder_, *store_, now()));
+    TRY(Ok{}, start_upstream());
+    TRY(site_, make_site(config, folder_, *store_, now(), upstream_));
     tell_given(folder_);
     const std::size_t connections = connections_a_thread(config);
     Ports ports{config.est.port, config.coaps ? config.coaps->port : std::uint16_t{0}};
@@ -140,6 +145,7 @@ class RunningServer final : public Server {
     const std::scoped_lock upkeep(upkeep_mutex_);
     Config next = config;
     next.data = config_.data;
+    next.upstream = config_.upstream;
     TRY(DataFolder folder, refresh_data_folder(next, *store_, now(), rng_));
     tell_unread(folder);
     TRY(Ok{}, apply(next, std::move(folder)));
@@ -170,6 +176,9 @@ class RunningServer final : public Server {
     if (!settled) {
       io::log(io::LogLevel::warning, "server.store", {{"why", settled.error().what}});
     }
+    if (upstream_) {
+      upstream_->end();  // it answers nobody whose loop is gone
+    }
     workers_.clear();
     status_.reset();
     api_.reset();
@@ -186,9 +195,37 @@ class RunningServer final : public Server {
     }
   }
 
+  // A gateway knows by itself which CA certificates its devices need, once the server upstream has said so.
+  Status start_upstream() {
+    if (!folder_.upstream) {
+      return Ok{};
+    }
+    upstream_ = std::make_shared<UpstreamSigner>(folder_.upstream->site);
+    const auto fetched = fetch_upstream_ca();
+    CHECK_OR(fetched || !folder_.upstream->ca.empty(), fetched.error());
+    if (fetched) {
+      folder_.upstream->ca = folder_.upstream->site.trust.issuers = *fetched;
+      upstream_->take(folder_.upstream->site);
+    }
+    return Ok{};
+  }
+
+  // What cannot be had now is had later: devices are given what was fetched before.
+  Result<std::vector<Certificate>> fetch_upstream_ca() {
+    fetched_ = now();
+    auto ca = upstream_->ca_certificates();
+    const Status kept = ca ? keep_upstream_ca(config_, *ca) : Status(ca.error());
+    if (!kept) {
+      io::log(io::LogLevel::warning, "upstream.cacerts",
+              {{"server", config_.upstream.uri}, {"why", std::string(kept.error().what)}});
+      return kept.error();
+    }
+    return ca;
+  }
+
   // Devices that know only the owner's CA turn away from another one's certificate.
   static void tell_given(const DataFolder& folder) {
-    if (folder.tls_given) {
+    if (folder.tls_given && !folder.upstream) {
       const Certificate& own = folder.tls_chain.front();
       io::log(io::LogLevel::warning, "tls.given",
               {{"file", folder.path + "/tls/chain.pem"},
@@ -214,7 +251,10 @@ class RunningServer final : public Server {
   // New connections and requests see this from now on. With upkeep_mutex_ held: a CA's key in a token takes its time to
   // sign the list, and nobody else waits for that.
   Status apply(const Config& next, DataFolder folder) {
-    TRY(auto site, make_site(next, folder, *store_, now()));
+    TRY(auto site, make_site(next, folder, *store_, now(), upstream_));
+    if (upstream_) {
+      upstream_->take(folder.upstream->site);
+    }
     std::vector<Contexts> contexts(workers_.size());
     for (std::size_t i = 0; i < workers_.size() && !same_contexts(config_, folder_, next, folder); ++i) {
       TRY(contexts[i], make_contexts(next, folder));
@@ -310,7 +350,8 @@ class RunningServer final : public Server {
     DataFolder folder = read ? *std::move(read) : folder_;
     const bool changed = folder.makers != folder_.makers || folder.tls_chain != folder_.tls_chain ||
                          folder.ca.chain() != folder_.ca.chain() || revoked != revoked_ ||
-                         !same_profiles(folder, folder_) || now() - signed_ > kRevocationListRefresh;
+                         !same_upstream(folder.upstream, folder_.upstream) || !same_profiles(folder, folder_) ||
+                         now() - signed_ > kRevocationListRefresh;
     if (!changed) {
       return;
     }
@@ -326,6 +367,9 @@ class RunningServer final : public Server {
   // The command line works on the same folder: a new maker, a revocation and an old list or certificate are noticed
   // here.
   void refresh() {
+    if (upstream_ && now() - fetched_ > kReadAgain) {
+      static_cast<void>(fetch_upstream_ca());  // a change is found below, in its file
+    }
     auto reader = store_->read();
     const auto revoked =
         reader ? (*reader)->revoked(least_end_on_list(now())) : Result<std::vector<Revoked>>(reader.error());
@@ -371,6 +415,8 @@ class RunningServer final : public Server {
   // mutex_ inside it for the moment of the change, and of whoever looks.
   std::mutex upkeep_mutex_;
   mutable std::mutex mutex_;
+  std::shared_ptr<UpstreamSigner> upstream_;  // of a gateway
+  Instant fetched_;                           // when its CA certificates were asked for, whatever came of it
   std::shared_ptr<const EstSite> site_;
   Sha256 revoked_ = digest_of({});  // digest of what the list on offer says
   Instant signed_;

@@ -171,6 +171,15 @@ Result<TlsPair> make_pair(const Config& config, const Files& files, const site::
 
 }  // namespace
 
+Result<std::optional<TlsPair>> given_tls_pair(const Config& config, const site::Ca& ca, store::Store& store) {
+  TRY(std::optional<TlsPair> there, read_pair(files_of(config), ca));
+  if (!there || !there->given) {
+    return std::optional<TlsPair>();
+  }
+  TRY(const bool of_former_ca, made_by_us(store, there->chain.front()));
+  return of_former_ca ? std::optional<TlsPair>() : std::move(there);
+}
+
 Result<TlsPair> open_tls_pair(const Config& config, const site::Ca& ca, store::Store& store, Instant now, Rng& rng) {
   const Files files = files_of(config);
   TRY(std::optional<TlsPair> there, read_pair(files, ca));

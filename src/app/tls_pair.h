@@ -1,6 +1,8 @@
 // The TLS server's key and certificate, in tls/ of the data folder.
 #pragma once
 
+#include <optional>
+
 #include "app/config.h"
 #include "base/rng.h"
 #include "site/ca.h"
@@ -20,5 +22,8 @@ struct TlsPair {
 // cut leaves at worst a record that nothing uses.
 // DATA-TLS, and nothing is written, if a key is there that cannot be read or has no certificate that fits.
 Result<TlsPair> open_tls_pair(const Config& config, const site::Ca& ca, store::Store& store, Instant now, Rng& rng);
+
+// The pair in tls/ if another CA signed it, and nothing if it is our own or none. Writes nothing. DATA-TLS.
+Result<std::optional<TlsPair>> given_tls_pair(const Config& config, const site::Ca& ca, store::Store& store);
 
 }  // namespace imprint::app

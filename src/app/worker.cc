@@ -38,6 +38,9 @@ Result<Contexts> make_contexts(const Config& config, const DataFolder& folder) {
   std::vector<Certificate> anchors = folder.makers;
   anchors.push_back(folder.ca.certificate);  // no CA above it: what its siblings sign is not ours
   std::ranges::copy(former_cas(folder.path), std::back_inserter(anchors));
+  if (folder.upstream) {
+    std::ranges::copy(folder.upstream->ca, std::back_inserter(anchors));
+  }
   Contexts out;
   io::TlsServerOptions tls;
   tls.chain = folder.tls_chain;
@@ -61,7 +64,8 @@ Result<Contexts> make_contexts(const Config& config, const DataFolder& folder) {
 
 bool same_contexts(const Config& a, const DataFolder& in_a, const Config& b, const DataFolder& in_b) {
   return in_a.tls_chain == in_b.tls_chain && in_a.makers == in_b.makers && in_a.ca.chain() == in_b.ca.chain() &&
-         a.accept_expired_idevid == b.accept_expired_idevid && a.tls12 == b.tls12;
+         same_upstream(in_a.upstream, in_b.upstream) && a.accept_expired_idevid == b.accept_expired_idevid &&
+         a.tls12 == b.tls12;
 }
 
 Worker::~Worker() {

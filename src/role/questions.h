@@ -81,10 +81,19 @@ struct MakeKeyFor {
   KeyDelivery delivery;
 };
 
-// Sign the certificate. The answer is its DER; nobody else has it yet.
+// What a CA answers: the certificate, or that it takes its time.
+struct Signed {
+  Bytes certificate;       // DER; empty: not yet
+  Duration retry_after{};  // without a certificate: when to ask again
+  bool handed_on = false;  // another CA than the owner's signed it, behind an EST server upstream
+  bool on_record = false;  // the same answer as before: nothing is to be recorded again
+};
+
+// Sign the certificate. Nobody else has it yet.
 struct Issue {
-  using Answer = Bytes;
+  using Answer = Signed;
   Grant grant;
+  Bytes request = {};  // PKCS#10 as the device has signed it, for whoever hands it on; empty without one
 };
 
 }  // namespace imprint

@@ -117,13 +117,14 @@ class EstServer::Conversation : public std::enable_shared_from_this<Conversation
   }
   void perform(const Ask<Issue>& ask) {
     if (!site_->signer) {
-      signed_by_ca(ask.ticket, site::issue(site_->ca, ask.question.grant, now(), rng()));
+      auto der = site::issue(site_->ca, ask.question.grant, now(), rng());
+      signed_by_ca(ask.ticket, der ? Result<Signed>(Signed{*std::move(der)}) : der.error());
       return;
     }
     auto self = shared_from_this();
     io::Schedule& schedule = server_.schedule_;
-    site_->signer->issue(ask.question.grant, now(), [self, &schedule, ticket = ask.ticket](Result<Bytes> der) {
-      schedule.post([self, ticket, der = std::move(der)] { self->signed_by_ca(ticket, der); });
+    site_->signer->issue(ask.question, now(), [self, &schedule, ticket = ask.ticket](Result<Signed> answer) {
+      schedule.post([self, ticket, answer = std::move(answer)] { self->signed_by_ca(ticket, answer); });
     });
   }
   void perform(const SendRequest&) { assert(false && "the EST server asks nobody"); }
@@ -192,11 +193,27 @@ class EstServer::Conversation : public std::enable_shared_from_this<Conversation
   }
 
  private:
-  void signed_by_ca(std::uint64_t ticket, Result<Bytes> der) {
-    if (!der) {
-      trouble_ = der.error();
+  void signed_by_ca(std::uint64_t ticket, Result<Signed> answer) {
+    if (answer && answer->handed_on && !answer->certificate.empty()) {
+      answer = against_record(*std::move(answer));
     }
-    feed(Done<Bytes>{{ticket}, std::move(der)});
+    if (!answer) {
+      trouble_ = answer.error();
+    } else if (answer->certificate.empty()) {
+      later_ = answer->retry_after;
+    } else if (answer->on_record) {
+      issued_ = certificate_words(answer->certificate);
+    }
+    feed(Done<Signed>{{ticket}, std::move(answer)});
+  }
+  // Another CA chooses its serial numbers as it likes, and may answer a request twice with one certificate.
+  Result<Signed> against_record(Signed answer) const {
+    TRY(const auto reader, server_.store_.read());
+    TRY(const Certificate certificate, Certificate::parse(answer.certificate));
+    TRY(const auto row, reader->certificate(certificate.serial));
+    answer.on_record = row && row->der == answer.certificate && row->device == decision_->grant.device && !row->revoked;
+    CHECK_OR(!row || answer.on_record, Error{Fault::refused, est::kUpstreamSerial});
+    return answer;
   }
   // The last step: what the client got, or the rule that kept it from it.
   void tell_end(std::string_view state) {
@@ -204,6 +221,10 @@ class EstServer::Conversation : public std::enable_shared_from_this<Conversation
       tell_trouble(state, *trouble_);
     } else if (!issued_.empty()) {
       recorder_.entered(state, issued_ + "; on record before anybody gets it", now());
+    } else if (later_) {
+      recorder_.run().rule = est::kUpstreamWaits.id;
+      recorder_.entered(state, std::string(est::kUpstreamWaits.what) + "; " + waiting_words(202, *later_), now(),
+                        std::string(est::kUpstreamWaits.next));
     } else if (!decision_) {  // a question that was answered, or a client that left
       recorder_.entered(state, {}, now());
     } else if (decision_->verdict == Verdict::already) {
@@ -254,9 +275,10 @@ class EstServer::Conversation : public std::enable_shared_from_this<Conversation
   Request asked_;                          // without its body: for the form of the answer
   std::optional<est::FullExchange> full_;  // the answer goes in an envelope
   std::optional<Decision> decision_;
-  std::optional<Error> trouble_;  // of the store or the CA
-  std::string issued_;            // the certificate, in words, once it is to be recorded
-  bool granted_ = false;          // the step with the decision has been told
+  std::optional<Error> trouble_;   // of the store or the CA
+  std::optional<Duration> later_;  // the CA has to be asked again
+  std::string issued_;             // the certificate, in words, once it is to be recorded
+  bool granted_ = false;           // the step with the decision has been told
   std::string result_ = "answered";
   Recorder recorder_;
   Engine<est::Server, Conversation> engine_;

@@ -191,7 +191,7 @@ TEST_F(Timeline, a_profile_that_demands_linking_names_its_rule_for_a_request_wit
 TEST_F(Timeline, a_ca_that_is_silent_has_a_rule) {
   class Silent final : public site::Signer {
    public:
-    void issue(const Grant&, Instant, std::function<void(Result<Bytes>)> done) override {
+    void issue(const Issue&, Instant, std::function<void(Result<Signed>)> done) override {
       done(Error{Fault::unreachable, "no route to the signer"});
     }
   };

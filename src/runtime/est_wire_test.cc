@@ -209,13 +209,14 @@ TEST_F(Wire, a_device_whose_answer_was_lost_gets_the_same_certificate_again) {
 class DistantSigner final : public site::Signer {
  public:
   DistantSigner(io::Loop& loop, const site::Ca& ca, Rng& rng) : loop_(loop), ca_(ca), rng_(rng) {}
-  void issue(const Grant& grant, Instant now, std::function<void(Result<Bytes>)> done) override {
+  void issue(const Issue& question, Instant now, std::function<void(Result<Signed>)> done) override {
     ++asked;
     if (silent) {
       return;
     }
-    const Result<Bytes> answer =
-        fault_times > 0 ? Result<Bytes>(Error{fault, "signer"}) : site::issue(ca_, grant, now, rng_);
+    const Result<Bytes> der =
+        fault_times > 0 ? Result<Bytes>(Error{fault, "signer"}) : site::issue(ca_, question.grant, now, rng_);
+    const Result<Signed> answer = der ? Result<Signed>(Signed{*der}) : der.error();
     fault_times -= fault_times > 0 ? 1 : 0;
     loop_.after(delay, [done = std::move(done), answer] { done(answer); });
   }

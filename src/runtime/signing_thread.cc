@@ -11,12 +11,12 @@
 namespace imprint {
 namespace {
 
-using Done = std::function<void(Result<Bytes>)>;
+using Answered = std::function<void(Result<Signed>)>;
 
 struct Job {
   Grant grant;
   Instant asked;
-  Done done;
+  Answered done;
 };
 
 const Error kSlow{Fault::unreachable, "ca: its token is slow"};
@@ -61,9 +61,9 @@ struct SigningThread::Shared {
       Job job = std::move(waiting.front());
       waiting.pop_front();
       lock.unlock();
-      auto signed_one = site::issue(ca, job.grant, job.asked, rng);
-      complain(signed_one);
-      job.done(std::move(signed_one));
+      auto der = site::issue(ca, job.grant, job.asked, rng);
+      complain(der);
+      job.done(der ? Result<Signed>(Signed{*std::move(der)}) : der.error());
       lock.lock();
     }
     const std::deque<Job> left = std::exchange(waiting, {});
@@ -80,7 +80,7 @@ SigningThread::~SigningThread() {
   shared_->changed.notify_all();
 }
 
-void SigningThread::issue(const Grant& grant, Instant now, Done done) {
+void SigningThread::issue(const Issue& question, Instant now, Answered done) {
   std::deque<Job> tired;
   bool full = false;
   {
@@ -92,7 +92,7 @@ void SigningThread::issue(const Grant& grant, Instant now, Done done) {
     }
     full = waiting.size() >= kMostWaiting;
     if (!full) {
-      waiting.push_back({grant, now, done});
+      waiting.push_back({question.grant, now, done});
     }
     if (!shared_->started) {
       shared_->started = true;

@@ -18,7 +18,7 @@ class SigningThread final : public site::Signer {
   explicit SigningThread(const site::Ca& ca);
   // Waits for nobody: whoever still waits is told unreachable, by the thread, once the token lets it go.
   ~SigningThread() override;
-  void issue(const Grant& grant, Instant now, std::function<void(Result<Bytes>)> done) override;
+  void issue(const Issue& question, Instant now, std::function<void(Result<Signed>)> done) override;
 
  private:
   struct Shared;

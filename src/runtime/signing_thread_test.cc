@@ -17,14 +17,14 @@ constexpr Instant kNow{1'800'000'000'000};
 // Answers as they come, from whatever thread.
 class Answers {
  public:
-  std::function<void(Result<Bytes>)> next() {
-    return [this](Result<Bytes> answer) {
+  std::function<void(Result<Signed>)> next() {
+    return [this](Result<Signed> answer) {
       const std::scoped_lock lock(mutex_);
       all_.push_back(std::move(answer));
       changed_.notify_all();
     };
   }
-  std::vector<Result<Bytes>> wait(std::size_t count) {
+  std::vector<Result<Signed>> wait(std::size_t count) {
     std::unique_lock lock(mutex_);
     changed_.wait_for(lock, std::chrono::seconds(60), [&] { return all_.size() >= count; });
     return all_;
@@ -33,7 +33,7 @@ class Answers {
  private:
   std::mutex mutex_;
   std::condition_variable changed_;
-  std::vector<Result<Bytes>> all_;
+  std::vector<Result<Signed>> all_;
 };
 
 class SigningThreadTest : public testing::Test {
@@ -55,13 +55,14 @@ class SigningThreadTest : public testing::Test {
 TEST_F(SigningThreadTest, signs_what_it_is_asked) {
   Answers answers;
   SigningThread signer(ca_);
-  signer.issue(grant_, kNow, answers.next());
-  signer.issue(grant_, kNow, answers.next());
+  signer.issue({grant_}, kNow, answers.next());
+  signer.issue({grant_}, kNow, answers.next());
   const auto all = answers.wait(2);
   ASSERT_EQ(all.size(), 2U);
-  for (const auto& der : all) {
-    ASSERT_TRUE(der);
-    EXPECT_TRUE(verify_chain(*Certificate::parse(*der), {}, {ca_.certificate}, {Purpose::any, kNow, true}));
+  for (const auto& answer : all) {
+    ASSERT_TRUE(answer);
+    EXPECT_TRUE(
+        verify_chain(*Certificate::parse(answer->certificate), {}, {ca_.certificate}, {Purpose::any, kNow, true}));
   }
 }
 
@@ -74,7 +75,7 @@ TEST_F(SigningThreadTest, while_the_token_hangs_the_queue_is_bounded_and_the_pat
   std::condition_variable begun;
   bool has_begun = false;
   auto signer = std::make_unique<SigningThread>(ca_);
-  signer->issue(grant_, kNow, [&](const Result<Bytes>&) {
+  signer->issue({grant_}, kNow, [&](const Result<Signed>&) {
     {
       const std::scoped_lock lock(begun_mutex);
       has_begun = true;
@@ -87,14 +88,14 @@ TEST_F(SigningThreadTest, while_the_token_hangs_the_queue_is_bounded_and_the_pat
     begun.wait(lock, [&] { return has_begun; });
   }
   for (std::size_t i = 0; i < SigningThread::kMostWaiting; ++i) {
-    signer->issue(grant_, kNow, answers.next());
+    signer->issue({grant_}, kNow, answers.next());
   }
   EXPECT_TRUE(answers.wait(0).empty());
-  signer->issue(grant_, kNow, answers.next());  // one too many: told at once
+  signer->issue({grant_}, kNow, answers.next());  // one too many: told at once
   const auto full = answers.wait(1);
   ASSERT_EQ(full.size(), 1U);
   EXPECT_EQ(full[0].error().fault, Fault::unreachable);
-  signer->issue(grant_, kNow + SigningThread::kPatience + Duration(1),
+  signer->issue({grant_}, kNow + SigningThread::kPatience + Duration(1),
                 answers.next());  // those before have waited enough
   const auto tired = answers.wait(1 + SigningThread::kMostWaiting);
   EXPECT_EQ(tired.size(), 1 + SigningThread::kMostWaiting);

@@ -19,10 +19,11 @@ constexpr std::uint16_t kPort = 443;
 class Owner::DistantSigner final : public site::Signer {
  public:
   DistantSigner(const Place& at, site::Ca ca, SignerFaults faults) : at_(at), ca_(std::move(ca)), faults_(faults) {}
-  void issue(const Grant& grant, Instant now, std::function<void(Result<Bytes>)> done) override {
+  void issue(const Issue& question, Instant now, std::function<void(Result<Signed>)> done) override {
     const bool gone = at_.rng.chance(faults_.gone);
-    Result<Bytes> answer =
-        gone ? Result<Bytes>(Error{Fault::unreachable, "ca: nobody signs"}) : site::issue(ca_, grant, now, at_.rng);
+    const Result<Bytes> der = gone ? Result<Bytes>(Error{Fault::unreachable, "ca: nobody signs"})
+                                   : site::issue(ca_, question.grant, now, at_.rng);
+    Result<Signed> answer = der ? Result<Signed>(Signed{*der}) : der.error();
     const auto takes = at_.rng.below(static_cast<std::uint64_t>(faults_.most.count()) + 1);
     at_.clock.after(Duration(static_cast<std::int64_t>(takes)),
                     [done = std::move(done), answer = std::move(answer)] { done(answer); });

@@ -41,6 +41,10 @@ Result<Applicant> identify(const Policy& policy, store::Reader& store, const Adm
       if (out.current && !holds(out.current->der == chain.leaf.der)) {
         out.current.reset();  // another CA's below the same root, of the same serial number
       }
+      if (out.current && !holds(!out.current->profile.ends_with(kHandedOnMark))) {
+        out.current.reset();
+        out.only_handed_on = true;
+      }
       if (out.current) {
         TRY(out.device, store.device(out.current->device));
       }

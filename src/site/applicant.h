@@ -12,7 +12,13 @@ struct Applicant {
   std::optional<store::CertificateRow> current;  // the presented certificate, if it is ours
   bool spent = false;                            // a one-time token that has been used
   bool renewal = false;                          // what is asked for takes the place of `current`
+  bool only_handed_on = false;  // what is presented was handed on: its device is known to a gateway alone
+  bool for_another = false;     // a registration authority that hands on a request of its device's
 };
+
+// Ends the profile on record of what was handed on; no profile's own name has a space in it. Such a certificate is on
+// record as the registration authority's, and must never stand for it: its device holds the key.
+inline constexpr std::string_view kHandedOnMark = " (handed on)";
 
 // By the certificate presented if it leads to a device that may have something, else by the secret. Says in the
 // decision what was proven.

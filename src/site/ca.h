@@ -7,7 +7,7 @@
 
 #include "base/rng.h"
 #include "crypto/issue.h"
-#include "model/enrolment.h"
+#include "role/questions.h"
 
 namespace imprint::site {
 
@@ -42,7 +42,7 @@ class Signer {
   Signer(const Signer&) = delete;
   Signer& operator=(const Signer&) = delete;
   virtual ~Signer() = default;
-  virtual void issue(const Grant& grant, Instant now, std::function<void(Result<Bytes>)> done) = 0;
+  virtual void issue(const Issue& question, Instant now, std::function<void(Result<Signed>)> done) = 0;
 };
 
 // A TLS server certificate for these names, with id-kp-cmcRA so that clients with an explicit anchor take it for the

@@ -78,12 +78,13 @@ Status grant(const Profile& profile, store::Reader& store, const Applicant& who,
   }
   d.verdict = Verdict::issue;
   const bool held = q.request.possession() != nullptr;
-  d.grant = {device.id,     profile.name,     *names,          held ? request.key.spki : Bytes{},
+  const std::string recorded = profile.name + std::string(who.for_another ? kHandedOnMark : "");
+  d.grant = {device.id,     recorded,         *names,          held ? request.key.spki : Bytes{},
              profile.usage, profile.extended, profile.lifetime};
   if (!held) {
     TRY(Ok{}, choose_delivery(profile, store, device, q, now, d));
   }
-  d.reason += "; profile " + profile.name;
+  d.reason += "; profile " + profile.name + (who.for_another ? "; handed on by a registration authority" : "");
   return Ok{};
 }
 
@@ -151,6 +152,23 @@ std::string_view plain(std::string_view label) { return label == "default" ? std
 const Profile& profile_of(const Policy& policy, std::string_view label) {
   const auto at = policy.profiles.find(label);
   return at == policy.profiles.end() ? policy.profiles.at("") : at->second;
+}
+
+bool names_authority(const std::vector<std::string>& uses) {
+  return std::ranges::find(uses, eku::kCmcRa) != uses.end();
+}
+
+// Whether the certificate presented is one of ours for a registration authority.
+bool speaks_for_others(const Applicant& who, const Admit& q) {
+  return who.current && names_authority((*q.session->proven)->leaf.extended);
+}
+
+// RFC 7030 section 3.7: the owner's registration authority asks, under a label that is there for that. What it hands on
+// is recorded as its own; it knows its devices, and we do not. It makes no further authorities.
+bool is_for_another(const Profile& profile, const Applicant& who, const Admit& q) {
+  const bool meant = profile.handed_on && profile.group.empty() && !profile.extended.empty();
+  return meant && !names_authority(profile.extended) && speaks_for_others(who, q) && !q.renewal &&
+         q.request.possession() != nullptr;
 }
 
 // The label in the inventory of the devices that may ask under this one.
@@ -260,6 +278,9 @@ Result<bool> may_have(const Policy& policy, const Profile& profile, store::Reade
       return false;
     }
   }
+  if (speaks_for_others(who, q)) {
+    return true;  // of those there are as many as it has devices
+  }
   TRY(const std::int64_t live, store.live_certificates(who.device->id, now));
   if (live >= policy.most_live) {
     refuse(d, kTooManyCertificates, "device " + who.device->id + " has " + std::to_string(live));
@@ -284,12 +305,15 @@ Result<Decision> admit(const Policy& policy, store::Reader& store, const Admit& 
   d.verdict = Verdict::unauthenticated;
   d.rule = &kUnknown;
   TRY(Applicant who, identify(policy, store, q, d));
+  who.for_another = is_for_another(profile_of(policy, q.label), who, q);
   const bool maker_proven = !d.device_identity.empty();
   if (!who.device && !maker_proven) {
     if (q.login) {
       d.reason = "the secret presented is nobody's";
     } else if (q.session->proven) {
-      refuse(d, kUnknown, "a certificate of ours that is not on record");
+      refuse(d, who.only_handed_on ? kHandedOn : kUnknown,
+             who.only_handed_on ? "a certificate of a device that only a gateway knows"
+                                : "a certificate of ours that is not on record");
     }
     return d;  // 401: nobody known
   }
@@ -323,11 +347,11 @@ Result<Decision> admit(const Policy& policy, store::Reader& store, const Admit& 
   d.grant.device = who.device->id;
   // Its label is the owner's word on what it may get; the one in the request is only the device's wish.
   const Profile& profile = profile_of(policy, q.label);
-  if (!holds(label_of_devices(profile, q.label) == plain(who.device->label))) {
+  if (!holds(who.for_another || label_of_devices(profile, q.label) == plain(who.device->label))) {
     refuse(d, kLabel, "device " + who.device->id + " belongs to label '" + who.device->label + "'");
     return d;
   }
-  if (!take_current(policy, profile, who, d)) {
+  if (!who.for_another && !take_current(policy, profile, who, d)) {
     return d;
   }
   TRY(const bool go_on, wanted(policy, store, q, who, d));

@@ -43,6 +43,9 @@ struct Profile {
   std::vector<std::string> alt_names{"dns:{id}", "uri:urn:imprint:device:{id}"};
   bool change_names = false;  // ChangeSubjectName is honoured, within the patterns
   ServerKeys server_keys = ServerKeys::no;
+  // The owner's registration authorities (id-kp-cmcRA) may hand on requests of devices that only they know: those get
+  // names within the patterns, where {id} and {serial} are the authority's own.
+  bool handed_on = false;
 };
 
 struct Policy {

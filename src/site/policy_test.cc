@@ -418,5 +418,125 @@ TEST(OwnerCa, signs_for_no_longer_than_it_lives_itself) {
   EXPECT_EQ(issue(ca, grant, kNow - kYear, rng).error().fault, Fault::expired);
 }
 
+// ---- a registration authority hands on what its devices ask (RFC 7030 section 3.7) ----
+
+class RegistrationAuthority : public SitePolicy {
+ protected:
+  void SetUp() override {
+    SitePolicy::SetUp();
+    policy_.profiles["gateways"].extended.emplace_back(eku::kCmcRa);
+    policy_.profiles["devices"].common_names = {"*"};
+    policy_.profiles["devices"].handed_on = true;
+    add_device("gateway-1", Admission::approved, {}, "gateways");
+    session_ = with_uses({std::string(eku::kClientAuth), std::string(eku::kCmcRa)});
+  }
+  // The session of the gateway, whose certificate is on record and has these uses.
+  SessionRef with_uses(std::vector<std::string> uses) {
+    Decision d;
+    d.grant.device = "gateway-1";
+    d.grant.names.subject = name_of("CN=gateway-1");
+    d.grant.spki = own_key_.public_key().spki;
+    d.grant.extended = std::move(uses);
+    d.grant.lifetime = kYear;
+    const Bytes der = *issue(owner_, d.grant, kNow, rng_);
+    own_ = *Certificate::parse(der);
+    record(d, der, own_.serial);
+    return session_with(own_, owner_);
+  }
+  Decision hand_on(const std::string& subject, const std::string& label = "devices", Bytes key = {7}) {
+    return decide(session_, {}, request(key_, asking_for(subject)), std::move(key), false, label);
+  }
+
+  PrivateKey own_key_ = *PrivateKey::generate(KeyType::p256);
+  Certificate own_;
+  SessionRef session_;
+};
+
+TEST_F(RegistrationAuthority, gets_certificates_for_devices_that_only_it_knows) {
+  const Decision d = hand_on("CN=sensor-1");
+  ASSERT_EQ(d.verdict, Verdict::issue) << d.reason;
+  EXPECT_EQ(d.grant.names.subject.text, "CN=sensor-1");
+  EXPECT_EQ(d.grant.device, "gateway-1");
+  EXPECT_EQ(d.grant.extended, std::vector<std::string>{std::string(eku::kClientAuth)}) << "no authority of its own";
+  EXPECT_TRUE(d.renews.empty()) << "the authority's own certificate is not renewed by it";
+  EXPECT_NE(d.reason.find("handed on"), std::string::npos);
+}
+
+TEST_F(RegistrationAuthority, is_answered_again_when_the_answer_was_lost) {
+  const Decision d = hand_on("CN=sensor-1");
+  const Bytes der = *issue(owner_, d.grant, kNow, rng_);
+  record(d, der, {7});
+  const Decision again = hand_on("CN=sensor-1");
+  EXPECT_EQ(again.verdict, Verdict::already);
+  EXPECT_EQ(again.certificate, der);
+}
+
+// Its device holds the key of a certificate that is on record as the authority's.
+TEST_F(RegistrationAuthority, is_not_whoever_holds_what_was_handed_on) {
+  const Decision d = hand_on("CN=sensor-1");
+  const Bytes der = *issue(owner_, d.grant, kNow, rng_);
+  record(d, der, {7});
+  const SessionRef device = session_with(*Certificate::parse(der), owner_);
+  const PrivateKey other = *PrivateKey::generate(KeyType::p256);
+  for (const auto& [name, label] : std::vector<std::pair<std::string, std::string>>{
+           {"CN=gateway-1", "gateways"}, {"CN=sensor-1", "devices"}, {"CN=sensor-2", "devices"}}) {
+    for (const bool renewal : {false, true}) {
+      const Decision got = decide(device, {}, request(other, asking_for(name)), {9}, renewal, label);
+      EXPECT_EQ(got.verdict, Verdict::refused) << name;
+      EXPECT_EQ(got.rule, &kHandedOn) << name;
+    }
+  }
+  // Nor when nothing is handed on any more.
+  policy_.profiles.erase("devices");
+  EXPECT_EQ(decide(device, {}, request(other, asking_for("CN=gateway-1")), {9}, false, "gateways").rule, &kHandedOn);
+}
+
+TEST_F(RegistrationAuthority, asks_under_the_label_that_is_there_for_it_alone) {
+  policy_.profiles["others"].common_names = {"*"};
+  const Decision d = hand_on("CN=sensor-1", "others");
+  EXPECT_EQ(d.verdict, Verdict::refused);
+  EXPECT_EQ(d.rule, &kLabel);
+}
+
+TEST_F(RegistrationAuthority, is_none_without_the_use) {
+  session_ = with_uses({std::string(eku::kClientAuth)});
+  const Decision d = hand_on("CN=sensor-1");
+  EXPECT_EQ(d.verdict, Verdict::refused);
+  EXPECT_EQ(d.rule, &kLabel);
+}
+
+TEST_F(RegistrationAuthority, of_a_makers_is_none) {
+  Grant grant;
+  grant.names.subject = name_of("CN=gateway-2");
+  grant.spki = own_key_.public_key().spki;
+  grant.extended = {std::string(eku::kClientAuth), std::string(eku::kCmcRa)};
+  grant.lifetime = kYear;
+  const Certificate maker = *Certificate::parse(*issue(maker_, grant, kNow, rng_));
+  add_device("gateway-2", Admission::approved, identity_of(maker), "gateways");
+  session_ = session_with(maker, maker_);
+  EXPECT_EQ(hand_on("CN=sensor-1").rule, &kLabel);
+}
+
+TEST_F(RegistrationAuthority, gets_no_name_of_a_device_that_we_know_ourselves) {
+  add_device("dev-1", Admission::approved, {});
+  EXPECT_EQ(hand_on("CN=dev-1").rule, &kNames);
+}
+
+TEST_F(RegistrationAuthority, that_is_revoked_or_retired_gets_nothing) {
+  EXPECT_TRUE(store_->write(
+      [&](store::Writer& w) { return w.revoke(own_.serial, RevocationReason::superseded, "test", kNow); }));
+  EXPECT_EQ(hand_on("CN=sensor-1").rule, &kRevoked);
+}
+
+TEST_F(RegistrationAuthority, has_as_many_certificates_as_it_has_devices) {
+  policy_.most_live = 1;
+  EXPECT_EQ(hand_on("CN=sensor-1").verdict, Verdict::issue);
+  // Its own renewal goes on as that of any other device.
+  RequestTemplate own = asking_for("CN=gateway-1");
+  const Decision renewal = decide(session_, {}, request(key_, own), {8}, true, "gateways");
+  ASSERT_EQ(renewal.verdict, Verdict::issue) << renewal.reason;
+  EXPECT_EQ(renewal.renews, own_.serial);
+}
+
 }  // namespace
 }  // namespace imprint::site

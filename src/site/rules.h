@@ -21,6 +21,9 @@ inline constexpr Rule kSpent{"SITE-TOKEN-SPENT", "the one-time token has been us
                              "make a fresh one with `imprint device token`"};
 inline constexpr Rule kNotOurs{"SITE-RENEWAL-FOREIGN", "the certificate to be renewed is not one of ours",
                                "RFC 7030 section 3.3.2", "enrol with simpleenroll first"};
+inline constexpr Rule kHandedOn{"SITE-HANDED-ON", "a registration authority asked for the certificate presented",
+                                "RFC 7030 section 3.7",
+                                "ask at the gateway that knows the device, or use another credential"};
 inline constexpr Rule kSharedKey{"SITE-KEY-SHARED", "another device holds a certificate for this key",
                                  "ours: docs/threats.md", "make a key on the device; two devices never share one"};
 inline constexpr Rule kCompromised{"SITE-KEY-COMPROMISED", "a certificate for this key was revoked as compromised",
@@ -68,27 +71,10 @@ inline constexpr Rule kKeySigner{"SITE-SERVER-KEYS-SIGNER", "no key of ours can 
                                  "give the server's certificate or the CA an RSA or NIST curve key: Ed25519 signs no "
                                  "CMS here"};
 
-inline constexpr std::array kRules{&kUnknown,
-                                   &kWaiting,
-                                   &kUnwanted,
-                                   &kRetired,
-                                   &kRevoked,
-                                   &kSpent,
-                                   &kNotOurs,
-                                   &kSharedKey,
-                                   &kCompromised,
-                                   &kRenewedBefore,
-                                   &kTooManyCertificates,
-                                   &kKeyType,
-                                   &kNames,
-                                   &kUsages,
-                                   &kLabel,
-                                   &kCaRequest,
-                                   &kNoServerKeys,
-                                   &kMustWrap,
-                                   &kNoWrapKey,
-                                   &kWrapUsage,
-                                   &kNoCommonCipher,
-                                   &kKeySigner};
+inline constexpr std::array kRules{
+    &kUnknown,  &kWaiting,   &kUnwanted,  &kRetired,        &kRevoked,       &kSpent,
+    &kNotOurs,  &kHandedOn,  &kSharedKey, &kCompromised,    &kRenewedBefore, &kTooManyCertificates,
+    &kKeyType,  &kNames,     &kUsages,    &kLabel,          &kCaRequest,     &kNoServerKeys,
+    &kMustWrap, &kNoWrapKey, &kWrapUsage, &kNoCommonCipher, &kKeySigner};
 
 }  // namespace imprint::site

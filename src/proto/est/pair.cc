@@ -345,7 +345,8 @@ void Pair::drive(const ServerMessage& message, Response& out) {
                 inputs.push_back(Done<MadeKey>{{a.ticket}, std::move(made)});
               },
               [&](const Ask<Issue>& a) {
-                inputs.push_back(Done<Bytes>{{a.ticket}, issue(a.question.grant)});
+                const Result<Bytes> der = issue(a.question.grant);
+                inputs.push_back(Done<Signed>{{a.ticket}, der ? Result<Signed>(Signed{*der}) : der.error()});
               },
               [&](const Note<Issued>& a) { issued.push_back(a.fact); },
               [&](const Note<Pended>& a) { pended.push_back(a.fact); },

@@ -97,6 +97,58 @@ inline constexpr Rule kSignerSilent{"EST-CA-UNREACHABLE", "the CA or the store d
 inline constexpr Rule kSignerRefused{"EST-CA-REFUSED", "the CA does not sign this", "RFC 7030 section 4.2.3",
                                      "ask the owner; the CA's own log says why"};
 
+// ---- a gateway and the EST server upstream ----
+inline constexpr Rule kUpstreamAway{"EST-UPSTREAM-AWAY", "the EST server upstream does not answer, or not in time",
+                                    "RFC 7030 section 3.7",
+                                    "check upstream.uri and that server; devices are told to come again"};
+inline constexpr Rule kUpstreamServer{"EST-UPSTREAM-SERVER",
+                                      "who answers is not the EST server upstream: its certificate reaches none of "
+                                      "our anchors, or is not for its host",
+                                      "RFC 7030 section 3.6.1; the host name: ours",
+                                      "check upstream.uri and upstream.anchors against that server's certificate"};
+inline constexpr Rule kUpstreamCredentials{
+    "EST-UPSTREAM-CREDENTIALS", "the EST server upstream does not take our credentials", "RFC 7030 section 3.7",
+    "renew the gateway's certificate there, or give the right upstream.user and upstream.password_file"};
+inline constexpr Rule kUpstreamPath{
+    "EST-UPSTREAM-PATH", "the server upstream has no EST for us at this address", "RFC 7030 section 3.2.2",
+    "check path and port of upstream.uri, and upstream.label; redirects are not followed"};
+inline constexpr Rule kUpstreamRefused{
+    "EST-UPSTREAM-REFUSED", "the EST server upstream refuses the request", "RFC 7030 section 4.2.3",
+    "its own log says why; it has to take requests linked to another session from us"};
+inline constexpr Rule kUpstreamWaits{"EST-UPSTREAM-WAITING", "the EST server upstream takes its time",
+                                     "RFC 7030 section 4.2.3",
+                                     "whoever decides there has to; the device comes again after Retry-After"};
+inline constexpr Rule kUpstreamAnswer{"EST-UPSTREAM-ANSWER", "the answer from upstream cannot be read",
+                                      "RFC 7030 section 4.2.3",
+                                      "it has to be a certs-only message, or 202 with Retry-After"};
+inline constexpr Rule kUpstreamCa{
+    "EST-UPSTREAM-CACERTS", "the CA certificates from upstream cannot be read, or do not lead to upstream.anchors",
+    "RFC 7030 section 4.1.3", "give upstream.anchors the root of the CA that signs there"};
+inline constexpr Rule kUpstreamRequest{"EST-UPSTREAM-REQUEST", "this request cannot be handed on as it was signed",
+                                       "RFC 7030 section 3.7", "ask with PKCS#10 for a key of the device's own"};
+inline constexpr Rule kUpstreamNames{
+    "EST-UPSTREAM-NAMES", "the names that the device would get are not those that its request asks for",
+    "RFC 2986 section 4.2", "let the device ask for the very names that the profile gives it: CN={id}"};
+inline constexpr Rule kUpstreamKey{"EST-UPSTREAM-KEY", "upstream sent no certificate for the device's key, or several",
+                                   "RFC 7030 section 4.2.3", "the server upstream has mixed up its clients"};
+inline constexpr Rule kUpstreamChain{
+    "EST-UPSTREAM-CHAIN", "the certificate from upstream does not lead to upstream.anchors now", "RFC 5280 section 6",
+    "give upstream.anchors the root of the CA that signs there; check both clocks"};
+inline constexpr Rule kUpstreamUsages{
+    "EST-UPSTREAM-USAGES", "the certificate from upstream allows more than the profile gives",
+    "ours: docs/guide.md, a gateway", "have that CA give less, or the profile more (extended_key_usage, key_usage)"};
+inline constexpr Rule kUpstreamOtherNames{
+    "EST-UPSTREAM-OTHER-NAMES", "the certificate from upstream has other names than were granted",
+    "ours: docs/guide.md, a gateway", "have that CA keep the names of the request"};
+inline constexpr Rule kUpstreamLifetime{
+    "EST-UPSTREAM-LIFETIME", "the certificate from upstream is good for longer than the profile gives",
+    "ours: docs/guide.md, a gateway", "have that CA sign for less, or raise lifetime_hours of the profile"};
+inline constexpr Rule kUpstreamSerial{"EST-UPSTREAM-SERIAL",
+                                      "the certificate from upstream has a serial number that is on record already",
+                                      "RFC 5280 section 4.1.2.2",
+                                      "if it is the device's own, revoked here: let the device make a new key; else "
+                                      "the CA upstream has to choose numbers that do not meet others'"};
+
 // ---- answers that a client reads ----
 inline constexpr Rule kUnreachable{"EST-SERVER-UNREACHABLE", "the EST server does not answer", "RFC 7030 section 3",
                                    "check address, port and firewall; the device tries again by itself"};
@@ -187,6 +239,22 @@ inline constexpr std::array kRules{&kNoSuchOperation,
                                    &kSignerSilent,
                                    &kSignerRefused,
                                    &kUnreachable,
+                                   &kUpstreamAway,
+                                   &kUpstreamServer,
+                                   &kUpstreamCredentials,
+                                   &kUpstreamPath,
+                                   &kUpstreamRefused,
+                                   &kUpstreamWaits,
+                                   &kUpstreamAnswer,
+                                   &kUpstreamCa,
+                                   &kUpstreamRequest,
+                                   &kUpstreamNames,
+                                   &kUpstreamKey,
+                                   &kUpstreamChain,
+                                   &kUpstreamUsages,
+                                   &kUpstreamOtherNames,
+                                   &kUpstreamLifetime,
+                                   &kUpstreamSerial,
                                    &kServerUntrusted,
                                    &kServerNotUnderCa,
                                    &kCoapsNeeds,

@@ -37,6 +37,13 @@ Response come_back(int status, const Rule& rule, std::int64_t seconds) {
   return out;
 }
 
+Response later(Duration retry_after) {
+  Response out;  // without a body: some clients leave it unread and then fail (docs/interop/est.md)
+  out.status = 202;
+  out.retry_after_s = std::chrono::ceil<std::chrono::seconds>(retry_after).count();
+  return out;
+}
+
 void tell(Server::Turn& t, Exchange to, Response r) {
   if (to != kNobody) {
     t.reply(to, std::move(r));
@@ -84,6 +91,18 @@ Status check_value(const std::optional<std::string>& value, const Session& sessi
   CHECK_OR(!session.channel_binding.empty(), Error{Fault::unauthentic, kLinkingImpossible});
   CHECK_OR(same(view(*value), view(base64(session.channel_binding))), Error{Fault::unauthentic, kLinkingWrong});
   return Ok{};
+}
+
+// No certificate: the CA refuses, which is on record, or is away.
+void unsigned_answer(const Server::Issuing& s, const Error& why, Server::Turn& t) {
+  if (why.fault != Fault::refused) {
+    tell(t, s.from, come_back(503, kSignerSilent, kComeBackSoon_s));
+    return;
+  }
+  const Rule& rule = why.rule != nullptr ? *why.rule : kSignerRefused;
+  t.note(Denied{s.request_key, s.decision.identity, s.label, s.request->subject.text, std::string(rule.id),
+                std::string(why.what)});
+  tell(t, s.from, refusal(403, kSignerRefused));
 }
 
 // What the server now believes of the applicant, and why.
@@ -258,11 +277,12 @@ Result<OneOf<Server::Issuing, Server::Keying, Server::Idle>> Server::on(const Ad
         CHECK_OR(decision.delivery && (decision.delivery->wrapped() || !asks_to_wrap(*s.request)),
                  Error{Fault::internal, "decision: delivery"});
         const auto key_ticket = t.ask(MakeKeyFor{*decision.delivery});
-        return Next(Keying{s.from, s.session, s.request, s.request_key, decision, key_ticket});
+        return Next(Keying{s.from, s.session, s.label, s.request, s.request_key, decision, key_ticket});
       }
       assert(decision.grant.spki == s.request->key.spki);
-      const auto ticket = t.ask(Issue{decision.grant});
-      return Next(Issuing{s.from, s.session, s.request, s.request_key, decision, std::nullopt, ticket});
+      const bool pkcs10 = s.request->form == CertificateRequest::Form::pkcs10;
+      const auto ticket = t.ask(Issue{decision.grant, pkcs10 ? s.request->der : Bytes{}});
+      return Next(Issuing{s.from, s.session, s.label, s.request, s.request_key, decision, std::nullopt, ticket});
     }
     case Verdict::already:
       // Nobody has the key of before any more: the policy supersedes such an answer instead.
@@ -272,11 +292,7 @@ Result<OneOf<Server::Issuing, Server::Keying, Server::Idle>> Server::on(const Ad
     case Verdict::pending: {
       t.note(Pended{s.request_key, decision.grant.device, decision.identity, decision.device_identity, s.label,
                     s.request->subject.text, s.request->der, decision.reason, decision.newcomer});
-      const auto seconds = std::chrono::ceil<std::chrono::seconds>(decision.retry_after).count();
-      Response out;  // without a body: some clients leave it unread and then fail (docs/interop/est.md)
-      out.status = 202;
-      out.retry_after_s = seconds;
-      tell(t, s.from, std::move(out));
+      tell(t, s.from, later(decision.retry_after));
       return Next(Idle{});
     }
     case Verdict::refused:
@@ -318,7 +334,7 @@ Result<OneOf<Server::Issuing, Server::Idle>> Server::on(const Keying& s, const D
   Decision decision = s.decision;
   decision.grant.spki = d.answer->key.spki;
   const auto ticket = t.ask(Issue{decision.grant});
-  return Next(Issuing{s.from, s.session, s.request, s.request_key, std::move(decision), *d.answer, ticket});
+  return Next(Issuing{s.from, s.session, s.label, s.request, s.request_key, std::move(decision), *d.answer, ticket});
 }
 
 Result<Server::Idle> Server::on(const Keying& s, const Gone& g, Turn&) const {
@@ -326,10 +342,18 @@ Result<Server::Idle> Server::on(const Keying& s, const Gone& g, Turn&) const {
   return Idle{};
 }
 
-Result<Server::Idle> Server::on(const Issuing& s, const Done<Bytes>& d, Turn& t) const {
+Result<Server::Idle> Server::on(const Issuing& s, const Done<Signed>& d, Turn& t) const {
   if (!d.answer) {
-    const bool final = d.answer.error().fault == Fault::refused;
-    tell(t, s.from, final ? refusal(403, kSignerRefused) : come_back(503, kSignerSilent, kComeBackSoon_s));
+    unsigned_answer(s, d.answer.error(), t);
+    return Idle{};
+  }
+  if (d.answer->certificate.empty()) {
+    tell(t, s.from, later(d.answer->retry_after));
+    return Idle{};
+  }
+  const Bytes& certificate = d.answer->certificate;
+  if (d.answer->on_record) {
+    tell(t, s.from, certificate_answer(certificate));
     return Idle{};
   }
   const std::string peer = learn_applicant(*s.session, s.decision, t);
@@ -337,16 +361,18 @@ Result<Server::Idle> Server::on(const Issuing& s, const Done<Bytes>& d, Turn& t)
     learn_key(s, peer, t);
   }
   // Recorded before anybody gets it: no certificate without its record.
-  t.note(Issued{s.decision.grant, *d.answer, s.request_key, s.decision.identity, s.decision.reason, s.decision.spent,
+  t.note(Issued{s.decision.grant, certificate, s.request_key, s.decision.identity,
+                s.decision.reason + (d.answer->handed_on ? "; handed on: another CA signed it" : ""), s.decision.spent,
                 s.decision.renews, s.decision.newcomer, s.decision.supersedes, s.decision.basis,
                 evidence_of(*s.session, s.decision)});
-  tell(t, s.from, s.made ? key_answer(*s.made, *d.answer) : certificate_answer(*d.answer));
+  tell(t, s.from, s.made ? key_answer(*s.made, certificate) : certificate_answer(certificate));
   return Idle{};
 }
 
 Result<Server::Issuing> Server::on(const Issuing& s, const Gone& g, Turn&) const {
   CHECK_OR(g.exchange == s.from, Error{Fault::stale, "not the exchange that waits"});
-  return Issuing{kNobody, s.session, s.request, s.request_key, s.decision, std::nullopt, s.awaits};  // without the key
+  return Issuing{kNobody,       s.session,  s.label,      s.request,
+                 s.request_key, s.decision, std::nullopt, s.awaits};  // without the key
 }
 
 }  // namespace imprint::est

@@ -71,6 +71,7 @@ class Server {
   struct Keying {
     Exchange from;
     SessionRef session;
+    std::string label;
     Application request;
     Bytes request_key;
     Decision decision;
@@ -79,16 +80,17 @@ class Server {
   struct Issuing {
     Exchange from;
     SessionRef session;
+    std::string label;
     Application request;
     Bytes request_key;
     Decision decision;
     std::optional<MadeKey> made;  // by us, for an application without a key
-    Ticket<Bytes> awaits;
+    Ticket<Signed> awaits;
   };
 
   using State = std::variant<Idle, Admitting, Keying, Issuing>;
   using Input = std::variant<GetCaCertificates, GetCsrAttributes, Enrol, GenerateKey, Done<Decision>, Done<MadeKey>,
-                             Done<Bytes>, Gone>;
+                             Done<Signed>, Gone>;
   using Turn = TurnOf<Asks<Admit, MakeKeyFor, Issue>, Records<>, Facts<Issued, Pended, Denied>>;
 
   Result<Idle> on(const Idle&, const GetCaCertificates&, Turn&) const;
@@ -99,7 +101,7 @@ class Server {
   Result<Idle> on(const Admitting&, const Gone&, Turn&) const;
   Result<OneOf<Issuing, Idle>> on(const Keying&, const Done<MadeKey>&, Turn&) const;
   Result<Idle> on(const Keying&, const Gone&, Turn&) const;  // nothing is signed yet: the key is dropped
-  Result<Idle> on(const Issuing&, const Done<Bytes>&, Turn&) const;
+  Result<Idle> on(const Issuing&, const Done<Signed>&, Turn&) const;
   Result<Issuing> on(const Issuing&, const Gone&, Turn&) const;  // the certificate is recorded all the same
 
  private:

@@ -333,9 +333,50 @@ TEST(EstServer, who_leaves_while_the_ca_signs_still_has_a_certificate_on_record)
   ASSERT_NE(t.feed(Gone{{8}}), nullptr);
   EXPECT_EQ(t.last.fault, Fault::stale);
   EXPECT_EQ(t.feed(Gone{{7}}), nullptr);
-  EXPECT_EQ(t.feed(Done<Bytes>{{2}, Bytes{1, 2, 3}}), nullptr);
+  EXPECT_EQ(t.feed(Done<Signed>{{2}, Signed{Bytes{1, 2, 3}}}), nullptr);
   ASSERT_FALSE(t.actions.empty());
   EXPECT_TRUE(std::holds_alternative<Note<Issued>>(t.actions.back())) << "nothing is answered to nobody";
+}
+
+TEST(EstServer, a_ca_that_takes_its_time_has_the_device_come_again_and_leaves_no_record) {
+  Turns t;
+  t.ask();
+  t.feed(Done<Decision>{{1}, t.yes()});
+  EXPECT_EQ(t.feed(Done<Signed>{{2}, Signed{{}, Duration(1500)}}), nullptr);
+  ASSERT_EQ(t.actions.size(), 1U);
+  EXPECT_EQ(std::get<Reply>(t.actions[0]).what.status, 202);
+  EXPECT_EQ(std::get<Reply>(t.actions[0]).what.retry_after_s, 2);
+}
+
+TEST(EstServer, a_certificate_on_record_is_answered_and_not_recorded_again) {
+  Turns t;
+  t.ask();
+  t.feed(Done<Decision>{{1}, t.yes()});
+  EXPECT_EQ(t.feed(Done<Signed>{{2}, Signed{Bytes{1, 2, 3}, {}, true, true}}), nullptr);
+  ASSERT_EQ(t.actions.size(), 1U);
+  EXPECT_EQ(std::get<Reply>(t.actions[0]).what.status, 200);
+}
+
+TEST(EstServer, a_refusal_of_the_ca_is_on_record_before_it_is_answered) {
+  Turns t;
+  t.ask();
+  t.feed(Done<Decision>{{1}, t.yes()});
+  EXPECT_EQ(t.feed(Done<Signed>{{2}, Error{Fault::refused, kUpstreamKey}}), nullptr);
+  ASSERT_EQ(t.actions.size(), 2U);
+  EXPECT_EQ(std::get<Note<Denied>>(t.actions[0]).fact.rule, kUpstreamKey.id);
+  EXPECT_EQ(std::get<Reply>(t.actions[1]).what.status, 403);
+}
+
+TEST(EstServer, another_ca_signs_what_the_device_has_signed) {
+  Turns t;
+  t.ask();
+  t.feed(Done<Decision>{{1}, t.yes()});
+  const auto& ask = std::get<Ask<Issue>>(t.actions.back());
+  ASSERT_TRUE(CertificateRequest::parse(ask.question.request));
+  EXPECT_EQ(CertificateRequest::parse(ask.question.request)->key, t.key.public_key());
+  t.feed(Done<Signed>{{2}, Signed{Bytes{1, 2, 3}, {}, true}});
+  ASSERT_GE(t.actions.size(), 2U);
+  EXPECT_NE(std::get<Note<Issued>>(t.actions[t.actions.size() - 2]).fact.reason.find("handed on"), std::string::npos);
 }
 
 // ---- the server alone, asked for a key that it makes ----
@@ -384,7 +425,7 @@ TEST(EstServer, answers_to_questions_of_before_are_stale) {
   t.ask();
   EXPECT_NE(t.feed(Done<Decision>{{9}, t.yes()}), nullptr);
   EXPECT_EQ(t.last.fault, Fault::stale);
-  EXPECT_NE(t.feed(Done<Bytes>{{1}, Bytes{}}), nullptr);
+  EXPECT_NE(t.feed(Done<Signed>{{1}, Signed{}}), nullptr);
   EXPECT_EQ(t.last.fault, Fault::unexpected);
 }
 
@@ -396,7 +437,7 @@ TEST(EstServer, records_before_it_answers) {
     d.verdict = verdict;
     t.feed(Done<Decision>{{1}, d});
     if (verdict == Verdict::issue) {
-      t.feed(Done<Bytes>{{2}, Bytes{1, 2, 3}});
+      t.feed(Done<Signed>{{2}, Signed{Bytes{1, 2, 3}}});
     }
     ASSERT_GE(t.actions.size(), 2U);
     const auto& record = t.actions[t.actions.size() - 2];

@@ -255,8 +255,9 @@ void EstRules::Step::answer_served(std::size_t i, bool well) {
                  },
                  [&](const Ask<MakeKeyFor>&) { wrong("the server makes a key, which nobody asked for"); },
                  [&](const Ask<Issue>& ask) {
-                   feed_served(one, Done<Bytes>{{ask.ticket},
-                                                well ? issue(ask.question, one) : Error{Fault::unreachable, "ca"}});
+                   feed_served(one, Done<Signed>{{ask.ticket},
+                                                 well ? Result<Signed>(Signed{issue(ask.question, one)})
+                                                      : Error{Fault::unreachable, "ca"}});
                  },
              },
              q);

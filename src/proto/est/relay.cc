@@ -1,0 +1,94 @@
+#include "proto/est/relay.h"
+
+#include <algorithm>
+
+#include "proto/est/anchors.h"
+#include "proto/est/coap.h"
+#include "proto/est/rules.h"
+
+namespace imprint::est {
+namespace {
+
+constexpr Duration kClockSkew = std::chrono::minutes(5);
+constexpr std::int64_t kMaxRetryAfter_s = 24 * 60 * 60;
+
+bool same_names(const RequestedNames& granted, const Name& subject, const std::vector<GeneralName>& alt_names) {
+  const auto& a = granted.alt_names;
+  return granted.subject.text == subject.text && a.size() == alt_names.size() &&
+         std::is_permutation(a.begin(), a.end(), alt_names.begin());
+}
+
+// Beyond the grant is whatever a relying party would allow and the owner did not.
+bool usages_within(const Grant& grant, const Certificate& c) {
+  const bool any = grant.extended.empty();
+  const bool extended = any || (!c.extended.empty() && std::ranges::all_of(c.extended, [&](const std::string& oid) {
+                          return std::ranges::find(grant.extended, oid) != grant.extended.end();
+                        }));
+  const bool usage = !grant.usage || !c.usage || (*c.usage & ~*grant.usage) == 0;
+  return extended && usage;
+}
+
+}  // namespace
+
+Status can_hand_on(const Issue& question) {
+  const auto request = CertificateRequest::parse(question.request);  // empty, if there is none
+  CHECK_OR(request && request->key.spki == question.grant.spki, Error{Fault::refused, kUpstreamRequest});
+  CHECK_OR(same_names(question.grant.names, request->subject, request->alt_names),
+           Error{Fault::refused, kUpstreamNames});
+  return Ok{};
+}
+
+Status check_upstream_server(const Session& tls, std::string_view host) {
+  CHECK_OR(tls.proven && speaks_for_host((*tls.proven)->leaf, host), Error{Fault::unauthentic, kUpstreamServer});
+  return Ok{};
+}
+
+Request handed_on(const Uri& server, std::string_view label, BytesView pkcs10, const std::optional<Login>& login) {
+  Request out = request_to(server, label, Operation::simpleenroll, pkcs10);
+  out.login = login;
+  return out;
+}
+
+Result<UpstreamAnswer> read_upstream_answer(const Response& answer) {
+  if (answer.status == 202) {
+    CHECK_OR(answer.retry_after_s && *answer.retry_after_s >= 0, Error{Fault::malformed, kUpstreamAnswer});
+    return UpstreamAnswer{{},
+                          std::chrono::seconds(std::clamp<std::int64_t>(*answer.retry_after_s, 1, kMaxRetryAfter_s))};
+  }
+  CHECK_OR(answer.status < 500 || answer.status == 501, Error{Fault::unreachable, kUpstreamAway});
+  CHECK_OR(answer.status != 401, Error{Fault::unauthentic, kUpstreamCredentials});
+  const bool other_server = answer.status < 400 || answer.status == 404 || answer.status == 405 || answer.status == 501;
+  CHECK_OR(answer.status == 200 || !other_server, Error{Fault::unsupported, kUpstreamPath});
+  CHECK_OR(answer.status == 200, Error{Fault::refused, kUpstreamRefused});
+  auto certificates = certificates_in(answer);
+  CHECK_OR(certificates, Error{Fault::malformed, kUpstreamAnswer});
+  return UpstreamAnswer{*std::move(certificates), std::nullopt};
+}
+
+Result<Bytes> granted_certificate(const std::vector<Certificate>& answer, const Grant& grant,
+                                  const UpstreamTrust& trust, Instant now) {
+  TRY(const PublicKey key, PublicKey::parse(grant.spki));
+  CHECK_OR(std::ranges::count(answer, key, &Certificate::key) == 1, Error{Fault::refused, kUpstreamKey});
+  const auto chain = verify_answer(key, answer, trust.issuers, trust.anchors, now);
+  CHECK_OR(chain, Error{Fault::refused, kUpstreamChain});
+  const Certificate& own = (*chain)->leaf;
+  CHECK_OR(!own.is_ca && usages_within(grant, own), Error{Fault::refused, kUpstreamUsages});
+  CHECK_OR(same_names(grant.names, own.subject, own.alt_names), Error{Fault::refused, kUpstreamOtherNames});
+  CHECK_OR(own.not_after <= now + grant.lifetime + kClockSkew, Error{Fault::refused, kUpstreamLifetime});
+  return own.der;
+}
+
+Result<std::vector<Certificate>> read_upstream_ca(const Response& answer, const std::vector<Certificate>& anchors,
+                                                  Instant now) {
+  CHECK_OR(answer.status < 500, Error{Fault::unreachable, kUpstreamAway});
+  CHECK_OR(answer.status == 200, Error{Fault::unsupported, kUpstreamPath});
+  const auto bag = certificates_in(answer);
+  CHECK_OR(bag, Error{Fault::malformed, kUpstreamCa});
+  const auto sorted = sort_ca_certificates(*bag, now);
+  CHECK_OR(sorted && continues(anchors, *sorted, *bag, now), Error{Fault::unauthentic, kUpstreamCa});
+  std::vector<Certificate> out = sorted->anchors;
+  out.insert(out.end(), sorted->issuers.begin(), sorted->issuers.end());
+  return out;
+}
+
+}  // namespace imprint::est

@@ -1,0 +1,46 @@
+// The CA of a gateway: another EST server, to which devices' requests are handed on (RFC 7030 section 3.7).
+#pragma once
+
+#include <memory>
+
+#include "proto/est/relay.h"
+#include "site/ca.h"
+
+namespace imprint {
+
+// Where the EST server is, whom we believe, and who we are to it.
+struct UpstreamSite {
+  Uri server;         // https; its path is EST's base
+  std::string label;  // of EST there; empty: none
+  est::UpstreamTrust trust;
+  std::optional<Credential> credential;  // of TLS; its key id does not matter
+  PrivateKey key;                        // the credential's
+  std::optional<Login> login;            // sent over verified TLS only
+  Duration patience{15000};              // from the question to the answer, waiting for a connection included
+  std::size_t connections = 16;          // at the same time, one a request
+};
+
+// Hands requests on from a thread of its own, which begins with the first. Whoever asks waits for nothing:
+// Fault::refused if that server does not sign this, or signed something else (est/relay.h); Fault::unreachable with
+// EST-UPSTREAM-AWAY after `patience`, and at once while kMostWaiting others wait. A request is sent once and never
+// repeated by itself: the device comes again, and what upstream then answers is taken.
+class UpstreamSigner final : public site::Signer {
+ public:
+  static constexpr std::size_t kMostWaiting = 1024;
+
+  explicit UpstreamSigner(UpstreamSite site);
+  ~UpstreamSigner() override;  // end()
+  void issue(const Issue& question, Instant now, std::function<void(Result<Signed>)> done) override;
+  // Asks for the CA certificates and waits for them, `patience` at most; not from an answer of ours.
+  Result<std::vector<Certificate>> ca_certificates();
+  // Later requests see this.
+  void take(UpstreamSite site);
+  // Once it is back nobody is answered any more, and the thread is over.
+  void end();
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace imprint
