@@ -33,6 +33,10 @@ inline constexpr Rule kListenCoaps{"SERVE-COAPS-LISTEN", "no listening at the ad
 inline constexpr Rule kListenEst{"SERVE-EST-LISTEN", "no listening at the address of est.listen",
                                  "ours: docs/guide.md, configuration",
                                  "end what listens there, or choose another address or port: est.listen"};
+inline constexpr Rule kAdministrators{"SERVE-ADMINISTRATORS", "a file of administrators cannot be used",
+                                      "ours: docs/guide.md, administrators by certificate",
+                                      "the log names the file: mend it, or take it out of api.administrators or "
+                                      "api.revocation_lists"};
 inline constexpr Rule kListenApi{"SERVE-API-LISTEN", "no listening at the address of api.listen",
                                  "ours: docs/guide.md, configuration",
                                  "end what listens there, or choose another address or port: api.listen"};
@@ -88,11 +92,11 @@ inline constexpr Rule kWatchHook{"WATCH-HOOK", "the command of --on-renew failed
                                  "ours: docs/guide.md, a certificate that stays good",
                                  "the new certificate is installed; mend the command, and run it by hand for this one"};
 
-inline constexpr std::array kCliRules{&kOption,       &kConfig,       &kNoData,        &kDataPart,  &kDataTls,
-                                      &kDataInUse,    &kDemoFolder,   &kListenCoaps,   &kListenEst, &kListenApi,
-                                      &kListenStatus, &kStoreClosed,  &kFile,          &kPem,       &kAuditBroken,
-                                      &kTimeout,      &kProtocol,     &kFactoryFolder, &kFleet,     &kSimulation,
-                                      &kBench,        &kContent,      &kConflict,      &kInternal,  &kWordUnknown,
-                                      &kWatchInUse,   &kWatchNothing, &kWatchExpired,  &kWatchHook};
+inline constexpr std::array kCliRules{&kOption,      &kConfig,       &kNoData,       &kDataPart,      &kDataTls,
+                                      &kDataInUse,   &kDemoFolder,   &kListenCoaps,  &kListenEst,     &kAdministrators,
+                                      &kListenApi,   &kListenStatus, &kStoreClosed,  &kFile,          &kPem,
+                                      &kAuditBroken, &kTimeout,      &kProtocol,     &kFactoryFolder, &kFleet,
+                                      &kSimulation,  &kBench,        &kContent,      &kConflict,      &kInternal,
+                                      &kWordUnknown, &kWatchInUse,   &kWatchNothing, &kWatchExpired,  &kWatchHook};
 
 }  // namespace imprint::app

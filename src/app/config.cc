@@ -74,6 +74,9 @@ class Loader {
   void problem(std::string text) { problems_.push_back({std::move(text)}); }
 
   std::variant<Config, std::vector<ConfigProblem>> finish() {
+    if (const auto wrong = problems_.empty() ? check_together(config_) : std::nullopt) {
+      problem(*wrong);
+    }
     if (!problems_.empty()) {
       return problems_;
     }
@@ -295,7 +298,7 @@ std::variant<Config, std::vector<ConfigProblem>> load_config(const std::string& 
 }
 
 std::vector<std::string> keys_for_restart(const Config& running, const Config& wanted) {
-  constexpr std::array<std::string_view, 10> kAtStart{"data",
+  constexpr std::array<std::string_view, 11> kAtStart{"data",
                                                       "est.listen",
                                                       "est.threads",
                                                       "est.max_body_bytes",
@@ -304,6 +307,7 @@ std::vector<std::string> keys_for_restart(const Config& running, const Config& w
                                                       "est.max_associations",
                                                       "est.associations_per_certificate",
                                                       "api.listen",
+                                                      "api.tls",
                                                       "ca.listen"};
   std::vector<std::string> out;
   for (const auto& key : config_keys()) {

@@ -88,8 +88,6 @@ std::string listen_text(const Listen& listen) {
   return (ipv6 ? "[" + listen.address + "]" : listen.address) + ":" + std::to_string(listen.port);
 }
 
-bool is_loopback(const Listen& listen) { return listen.address.starts_with("127.") || listen.address == "::1"; }
-
 const char* const kKeyTypes = "must be one of p256, p384, p521, ed25519, rsa2048, rsa3072, rsa4096";
 
 Wrong set_key_types(std::vector<KeyType>& out, const Texts& names) {
@@ -205,6 +203,21 @@ Wrong set_server_names(Texts& out, const Texts& names) {
   return std::nullopt;
 }
 
+// SHA-256 as tools print it: hexadecimal, with or without colons.
+Wrong set_pins(Texts& out, const Texts& pins) {
+  Texts plain;
+  for (std::string pin : pins) {
+    std::erase(pin, ':');
+    const std::optional<Bytes> digest = from_hex(pin);
+    if (!digest || digest->size() != 32) {
+      return "\"" + pin + "\": must be a SHA-256 fingerprint, 64 hexadecimal digits";
+    }
+    plain.push_back(hex(*digest));
+  }
+  out = std::move(plain);
+  return std::nullopt;
+}
+
 Wrong set_choice(std::string& out, const std::string& value, std::initializer_list<std::string_view> choices) {
   if (std::ranges::find(choices, value) != choices.end()) {
     out = value;
@@ -282,12 +295,32 @@ std::vector<ConfigKey<Config>> make_config_keys() {
           [](C& c, Int v) { c.associations_per_certificate = static_cast<std::size_t>(v); },
           [](const C& c) { return static_cast<Int>(c.associations_per_certificate); }),
       text<C>(
-          "api.listen", "Address and port of the admin API: plain HTTP, so loopback only.",
-          [](C& c, const std::string& v) -> Wrong {
-            const Wrong wrong = set_listen(c.api, v);
-            return wrong || is_loopback(c.api) ? wrong : Wrong("must be a loopback address: the API is plain HTTP");
-          },
+          "api.listen",
+          "Address and port of the admin API. Beyond loopback it wants api.tls and administrators, and takes no token.",
+          [](C& c, const std::string& v) { return set_listen(c.api, v); },
           [](const C& c) { return listen_text(c.api); }),
+      flag<C>("api.tls", "Whether the admin API is HTTPS, with the certificate of EST.",
+              [](C& c) -> bool& { return c.api_tls; }),
+      list<C>(
+          "api.administrators",
+          "PEM files of CAs: who holds a client certificate below one is an administrator. Not the CA of devices.",
+          [](C& c, const Texts& v) -> Wrong {
+            c.administrators = v;
+            return std::nullopt;
+          },
+          [](const C& c) { return c.administrators; }),
+      list<C>(
+          "api.pins", "SHA-256 fingerprints of client certificates of administrators, 64 hexadecimal digits each.",
+          [](C& c, const Texts& v) { return set_pins(c.administrator_pins, v); },
+          [](const C& c) { return c.administrator_pins; }),
+      list<C>(
+          "api.revocation_lists",
+          "Files of the revocation lists of these CAs, PEM or DER. A CA whose list is too old has no administrators.",
+          [](C& c, const Texts& v) -> Wrong {
+            c.administrator_lists = v;
+            return std::nullopt;
+          },
+          [](const C& c) { return c.administrator_lists; }),
       text<C>(
           "ca.key", "Type of a new CA's key: p256, p384, p521, ed25519, rsa2048, rsa3072 or rsa4096.",
           [](C& c, const std::string& v) -> Wrong {
@@ -467,6 +500,23 @@ std::vector<ConfigKey<ProfileConfig>> make_profile_keys() {
 }
 
 }  // namespace
+
+bool is_loopback(const Listen& listen) { return listen.address.starts_with("127.") || listen.address == "::1"; }
+
+Wrong check_together(const Config& c) {
+  const bool certificates = !c.administrators.empty() || !c.administrator_pins.empty();
+  if (certificates && !c.api_tls) {
+    return "api.tls: must be true for api.administrators and api.pins: they are client certificates";
+  }
+  if (!is_loopback(c.api) && !certificates) {
+    return "api.listen: must be a loopback address without api.tls and api.administrators or api.pins: the token "
+           "does not travel";
+  }
+  if (!c.administrator_lists.empty() && c.administrators.empty()) {
+    return "api.revocation_lists: must be lists of the CAs in api.administrators";
+  }
+  return std::nullopt;
+}
 
 const std::vector<ConfigKey<Config>>& config_keys() {
   static const auto* const keys = new std::vector(make_config_keys());  // never ended: used until the process ends

@@ -31,6 +31,9 @@ struct ConfigKey {
 const std::vector<ConfigKey<Config>>& config_keys();
 const std::vector<ConfigKey<ProfileConfig>>& profile_keys();
 
+// What is wrong with the keys' values beside each other, or nothing.
+std::optional<std::string> check_together(const Config& config);
+
 // What is wrong with a profile's name, which is the label in the URL as well; nothing if it is good.
 std::optional<std::string> check_profile_name(std::string_view name);
 

@@ -75,6 +75,10 @@ struct HttpRequestParser::Impl final : HttpMessage {
     request.if_match = value(fields, "If-Match");
     request.if_none_match = value(fields, "If-None-Match");
     request.last_event_id = value(fields, "Last-Event-ID");
+    if (count(fields, "Idempotency-Key") > 0) {
+      request.idempotency_key = value(fields, "Idempotency-Key");
+    }
+    request.origin = value(fields, "Origin");
     request.login = parse_basic(value(fields, "Authorization"));
     request.bearer = parse_bearer(value(fields, "Authorization"));
   }
@@ -90,7 +94,8 @@ struct HttpRequestParser::Impl final : HttpMessage {
     if (count(fields, "Host") > 1 || (modern && count(fields, "Host") != 1)) {
       refuse(400, "exactly one Host is wanted");
     }
-    if (count(fields, "Authorization") > 1 || count(fields, "Content-Type") > 1) {
+    if (count(fields, "Authorization") > 1 || count(fields, "Content-Type") > 1 ||
+        count(fields, "Idempotency-Key") > 1) {
       refuse(400, "a header that may come once came twice");
     }
     check_transfer_coding(fields, modern);

@@ -56,13 +56,15 @@ struct Request {
   std::string accept;
   Bytes body;
   std::optional<Login> login;
-  std::optional<Secret> bearer = {};  // RFC 6750: a token in place of a login
-  std::string host = {};              // whom the asker meant, as sent: "localhost:8480"
-  std::string if_match = {};          // as sent
-  std::string if_none_match = {};     // version that the asker holds, in quotes
-  std::string user_agent = {};        // for quirks of known peers, never for decisions
-  std::string last_event_id = {};     // of a stream of events that is taken up again
-  SessionRef session;                 // the connection that it came on; empty for a request that we send
+  std::optional<Secret> bearer = {};                // RFC 6750: a token in place of a login
+  std::string host = {};                            // whom the asker meant, as sent: "localhost:8480"
+  std::string if_match = {};                        // as sent
+  std::string if_none_match = {};                   // version that the asker holds, in quotes
+  std::string user_agent = {};                      // for quirks of known peers, never for decisions
+  std::string last_event_id = {};                   // of a stream of events that is taken up again
+  std::optional<std::string> idempotency_key = {};  // as sent
+  std::string origin = {};                          // of the page that a browser asks for, as sent
+  SessionRef session;                               // the connection that it came on; empty for a request that we send
 };
 
 // One part of an answer that has several; how they are put together is the binding's business.
