@@ -42,6 +42,8 @@ struct Config {
   std::vector<std::string> administrator_lists;   // api.revocation_lists: files of those CAs, PEM or DER
   std::vector<std::string> names{"localhost", "127.0.0.1", "::1"};  // est.names: of the server's certificate
   std::uint32_t threads = 0;                                        // est.threads; 0: one a core
+  bool basic = true;                                                // est.basic: HTTP Basic is offered
+  bool digest = false;                                              // est.digest: HTTP Digest is offered
   bool tls12 = true;                                                // est.tls12
   bool accept_expired_idevid = false;                               // est.accept_expired_idevid
   std::size_t max_body_bytes = 16 * 1024;                           // est.max_body_bytes

@@ -264,6 +264,11 @@ std::vector<ConfigKey<Config>> make_config_keys() {
       number<C>(
           "est.threads", "Threads that serve EST; 0: one a core.", {0, kMaxThreads},
           [](C& c, Int v) { c.threads = static_cast<std::uint32_t>(v); }, [](const C& c) { return Int{c.threads}; }),
+      flag<C>("est.basic", "Whether passwords and tokens are taken in clear inside TLS (HTTP Basic).",
+              [](C& c) -> bool& { return c.basic; }),
+      flag<C>("est.digest",
+              "Whether passwords and tokens are taken by HTTP Digest (SHA-256), which does not send them.",
+              [](C& c) -> bool& { return c.digest; }),
       flag<C>("est.tls12", "Whether TLS 1.2 is spoken besides TLS 1.3.", [](C& c) -> bool& { return c.tls12; }),
       flag<C>("est.accept_expired_idevid", "Whether a maker's certificate still counts after its end.",
               [](C& c) -> bool& { return c.accept_expired_idevid; }),
@@ -511,6 +516,9 @@ Wrong check_together(const Config& c) {
   if (!is_loopback(c.api) && !certificates) {
     return "api.listen: must be a loopback address without api.tls and api.administrators or api.pins: the token "
            "does not travel";
+  }
+  if (!c.basic && !c.digest) {
+    return "est.basic: must be true without est.digest: who is not known by certificate is asked for one of them";
   }
   if (!c.administrator_lists.empty() && c.administrators.empty()) {
     return "api.revocation_lists: must be lists of the CAs in api.administrators";

@@ -190,6 +190,11 @@ TEST_F(ConfigTest, a_pin_is_a_fingerprint_as_tools_print_it) {
   }
 }
 
+TEST_F(ConfigTest, one_way_to_log_in_has_to_be_left) {
+  EXPECT_EQ(wrong("[est]\nbasic = false\n").size(), 1U);
+  EXPECT_TRUE(good("[est]\nbasic = false\ndigest = true\n").digest);
+}
+
 TEST_F(ConfigTest, the_admin_api_stays_on_loopback) {
   EXPECT_EQ(wrong("[api]\nlisten = \"0.0.0.0:8480\"\n").size(), 1U);
   EXPECT_EQ(good("[api]\nlisten = \"[::1]:0\"\n").api.address, "::1");

@@ -238,7 +238,7 @@ Status add_maker(const std::string& data, const Certificate& root) {
 }
 
 Result<std::shared_ptr<const EstSite>> make_site(const Config& config, const DataFolder& folder, store::Store& store,
-                                                 Instant now) {
+                                                 Instant now, std::shared_ptr<site::NonceBook> nonces) {
   auto out = std::make_shared<EstSite>();
   out->ca = folder.ca;
   if (in_token(folder.ca.key)) {
@@ -253,6 +253,11 @@ Result<std::shared_ptr<const EstSite>> make_site(const Config& config, const Dat
   out->policy.owner_anchors.insert(out->policy.owner_anchors.begin(), folder.ca.certificate);
   out->est.owner_anchors = out->policy.owner_anchors;
   out->policy.pepper = folder.pepper;
+  out->policy.basic = out->est.basic = config.basic;
+  if (config.digest && nonces) {
+    out->policy.nonces = std::move(nonces);
+    out->est.nonce_key = site::nonce_key(folder.pepper);
+  }
   std::vector<Bytes> ders;
   std::vector<Certificate> shown = folder.ca.chain();
   std::ranges::copy(ca_links(folder.path, folder.ca), std::back_inserter(shown));

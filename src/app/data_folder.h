@@ -46,7 +46,8 @@ Result<std::unique_ptr<store::Store>> open_store(const Config& config);
 Status add_maker(const std::string& data, const Certificate& root);
 
 // The site as the EST server wants it, with fresh revocation lists whose number is above that of every one before.
+// `nonces` are those of the site that it replaces; without them HTTP Digest does not count.
 Result<std::shared_ptr<const EstSite>> make_site(const Config& config, const DataFolder& folder, store::Store& store,
-                                                 Instant now);
+                                                 Instant now, std::shared_ptr<site::NonceBook> nonces = nullptr);
 
 }  // namespace imprint::app

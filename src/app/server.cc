@@ -104,7 +104,7 @@ class RunningServer final : public Server {
     TRY(folder_, open_data_folder(config, now(), rng_));
     TRY(store_, open_store(config));
     hub_ = std::make_unique<Hub>(store_.get(), config.runs_keep);
-    TRY(site_, make_site(config, folder_, *store_, now()));
+    TRY(site_, make_site(config, folder_, *store_, now(), nonces_));
     tell_given(folder_);
     const std::size_t connections = connections_a_thread(config);
     Ports ports{config.est.port, config.coaps ? config.coaps->port : std::uint16_t{0}};
@@ -213,8 +213,12 @@ class RunningServer final : public Server {
 
   // New connections and requests see this from now on. With upkeep_mutex_ held: a CA's key in a token takes its time to
   // sign the list, and nobody else waits for that.
-  Status apply(const Config& next, DataFolder folder) {
-    TRY(auto site, make_site(next, folder, *store_, now()));
+  Status apply(const Config& next, DataFolder folder, std::shared_ptr<const Administrators> administrators) {
+    AdminApi::Access access{nullptr, administrators, next.names};
+    if (config_.api_tls && (folder.tls_chain != folder_.tls_chain || next.tls12 != config_.tls12)) {
+      TRY(access.tls, api_context(next, folder));  // a new one ends the connections of before
+    }
+    TRY(auto site, make_site(next, folder, *store_, now(), nonces_));
     std::vector<Contexts> contexts(workers_.size());
     for (std::size_t i = 0; i < workers_.size() && !same_contexts(config_, folder_, next, folder); ++i) {
       TRY(contexts[i], make_contexts(next, folder));
@@ -387,6 +391,7 @@ class RunningServer final : public Server {
   std::mutex upkeep_mutex_;
   mutable std::mutex mutex_;
   std::shared_ptr<const EstSite> site_;
+  const std::shared_ptr<site::NonceBook> nonces_ = std::make_shared<site::NonceBook>(io::wall_clock());
   Sha256 revoked_ = digest_of({});  // digest of what the list on offer says
   Instant signed_;
   std::string stamp_;  // of the folder when it was last read

@@ -8,6 +8,7 @@
 #include "codec/base64.h"
 #include "codec/uri.h"
 #include "io/http_message.h"
+#include "role/digest.h"
 
 namespace imprint::io {
 namespace {
@@ -39,6 +40,12 @@ std::optional<Secret> parse_bearer(std::string_view authorization) {
     return std::nullopt;
   }
   return Secret(authorization.substr(kScheme.size()));
+}
+
+std::optional<std::string_view> digest_parameters(std::string_view authorization) {
+  static constexpr std::string_view kScheme = "Digest ";
+  const bool digest = same_name(authorization.substr(0, kScheme.size()), kScheme);
+  return digest ? std::optional(authorization.substr(kScheme.size())) : std::nullopt;
 }
 
 Method method_of(unsigned parsed) {
@@ -80,6 +87,9 @@ struct HttpRequestParser::Impl final : HttpMessage {
     }
     request.origin = value(fields, "Origin");
     request.login = parse_basic(value(fields, "Authorization"));
+    if (const auto digest = digest_parameters(value(fields, "Authorization"))) {
+      request.login = parse_digest(*digest, http_method_str(static_cast<http_method>(parser.method)), target);
+    }
     request.bearer = parse_bearer(value(fields, "Authorization"));
   }
 
@@ -190,7 +200,11 @@ struct HttpResponseParser::Impl final : HttpMessage {
     response.status = parser.status_code;
     response.content_type = value(fields, "Content-Type");
     response.location = value(fields, "Location");
-    response.authenticate = value(fields, "WWW-Authenticate");
+    for (const HttpField& each : fields) {
+      if (same_name(each.name, "WWW-Authenticate")) {
+        response.authenticate.emplace_back(each.value);
+      }
+    }
     retry_after = value(fields, "Retry-After");
   }
 

@@ -38,10 +38,19 @@ struct Session {
 };
 using SessionRef = std::shared_ptr<const Session>;
 
-// User name and password of HTTP Basic (RFC 7617), or an empty user and a one-time token.
+// What answers a challenge of HTTP Digest (RFC 7616 section 3.4), as it was sent, and what it came with.
+struct DigestAnswer {
+  std::string realm, nonce, uri, cnonce, nc, response;
+  std::string method, target;  // of the request
+  std::string opaque = {};     // of the challenge; a server of ours sends none
+};
+
+// User name and password of HTTP Basic (RFC 7617), or an empty user and a one-time token. With HTTP Digest the password
+// is not sent.
 struct Login {
   std::string user;
   Secret password;
+  std::optional<DigestAnswer> digest = {};
 };
 
 enum class Method : std::uint8_t { get, post, put, del, other };
@@ -86,7 +95,7 @@ struct Response {
   Bytes body = {};
   std::optional<std::int64_t> retry_after_s = {};  // seconds from now
   std::string location = {};                       // of a redirect
-  std::string authenticate = {};                   // WWW-Authenticate
+  std::vector<std::string> authenticate = {};      // WWW-Authenticate, a challenge each
   std::string etag = {};                           // version of what is answered, in quotes
   std::string allow = {};                          // methods, with status 405
   std::vector<Part> parts = {};                    // in place of content_type and body

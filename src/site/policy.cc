@@ -4,6 +4,8 @@
 
 #include "base/reader.h"
 #include "codec/der.h"
+#include "crypto/seal.h"
+#include "role/digest.h"
 #include "site/key_delivery.h"
 #include "site/names.h"
 #include "site/rules.h"
@@ -50,8 +52,48 @@ bool is_of_use(const Applicant& who) {
   return wanted && !(who.current && who.current->revoked);
 }
 
+Secret part_key(const Secret& pepper, std::string_view part) {
+  Sha256 mac = hmac_sha256(pepper, view(part));
+  Secret out{BytesView(mac)};
+  wipe(mac);
+  return out;
+}
+
+Secret digest_key(const Secret& pepper) { return part_key(pepper, "imprint digest"); }
+
+// The secret that made this answer to a challenge. One that is right but for its nonce is stale.
+Result<std::optional<DeviceSecret>> answering_secret(const Policy& policy, store::Reader& store, const Login& login,
+                                                     Instant now, Decision& d) {
+  const DigestAnswer& answer = *login.digest;
+  if (!policy.nonces || !holds(answer.realm == kDeviceRealm && answer.uri == answer.target)) {
+    return std::optional<DeviceSecret>();
+  }
+  TRY(const std::vector<DeviceSecret> secrets, store.digests(login.user));
+  for (const DeviceSecret& each : secrets) {
+    const auto digest = open_sealed(digest_key(policy.pepper), each.digest, each.mac);
+    if (!digest || !same(view(digest_response(*digest, answer)), view(answer.response))) {
+      continue;
+    }
+    Reader count(*from_hex(answer.nc));
+    d.stale = !policy.nonces->take(nonce_key(policy.pepper), answer.nonce, count.u32(), now);
+    return d.stale ? std::nullopt : std::optional(each);
+  }
+  return std::optional<DeviceSecret>();
+}
+
+Result<std::optional<DeviceSecret>> presented_secret(const Policy& policy, store::Reader& store, const Login& login,
+                                                     Instant now, Decision& d) {
+  if (login.digest) {
+    return answering_secret(policy, store, login, now, d);
+  }
+  if (!policy.basic) {
+    return std::optional<DeviceSecret>();
+  }
+  return store.secret(secret_mac(policy.pepper, login.user, login.password));
+}
+
 // Step 1: who is this device?
-Result<Applicant> identify(const Policy& policy, store::Reader& store, const Admit& q, Decision& d) {
+Result<Applicant> identify(const Policy& policy, store::Reader& store, const Admit& q, Instant now, Decision& d) {
   Applicant out;
   if (q.session->proven) {
     const CertificateChain& chain = **q.session->proven;
@@ -79,13 +121,12 @@ Result<Applicant> identify(const Policy& policy, store::Reader& store, const Adm
     d.device_identity.clear();
   }
   if (q.login) {
-    const Sha256 mac = secret_mac(policy.pepper, q.login->user, q.login->password);
-    TRY(const auto found, store.secret(mac));
+    TRY(const auto found, presented_secret(policy, store, *q.login, now, d));
     d.secret = Checker<KnownSecret>::check(found, q.login->user);
     if (d.secret) {
       d.identity = std::string((*d.secret)->one_time ? "one-time token of " : "password of ") + (*d.secret)->device;
       out.spent = found->spent;
-      d.spent = found->one_time ? hex(mac) : std::string{};
+      d.spent = found->one_time ? hex(found->mac) : std::string{};
       TRY(out.device, store.device(found->device));
     }
   }
@@ -293,14 +334,24 @@ Sha256 secret_mac(const Secret& pepper, std::string_view user, const Secret& sec
   return out;
 }
 
+Result<Bytes> sealed_digest(const Secret& pepper, std::string_view user, const Secret& secret) {
+  return seal(digest_key(pepper), digest_secret(user, kDeviceRealm, secret), secret_mac(pepper, user, secret));
+}
+
+Secret nonce_key(const Secret& pepper) { return part_key(pepper, "imprint nonce"); }
+
 Result<Decision> admit(const Policy& policy, store::Reader& store, const Admit& q, Instant now) {
   Decision d;
   d.verdict = Verdict::unauthenticated;
   d.rule = &kUnknown;
-  TRY(Applicant who, identify(policy, store, q, d));
+  TRY(Applicant who, identify(policy, store, q, now, d));
   const bool maker_proven = !d.device_identity.empty();
   if (!who.device && !maker_proven) {
-    if (q.login) {
+    if (d.stale) {
+      d.reason = "the nonce is too old, or was used";
+    } else if (q.login && !q.login->digest && !policy.basic) {
+      d.reason = "a password in HTTP Basic is not taken here";
+    } else if (q.login) {
       d.reason = "the secret presented is nobody's";
     } else if (q.session->proven) {
       refuse(d, kUnknown, "a certificate of ours that is not on record");

@@ -46,7 +46,7 @@ Status fill_certificates(Database& database) {
 
 // Steps are only ever added at the end. Times are milliseconds since 1970, enumerations their names, STRICT holds the
 // column types. `spent` and `revoked` are NULL until it happens.
-constexpr std::array<Migration, 6> kMigrations{{{R"sql(
+constexpr std::array<Migration, 7> kMigrations{{{R"sql(
 CREATE TABLE devices (
   id TEXT NOT NULL PRIMARY KEY,
   model TEXT NOT NULL,
@@ -235,7 +235,13 @@ CREATE TABLE answers (
 ) STRICT;
 CREATE INDEX answers_at ON answers (at);
 )sql",
-                                                 "PRAGMA user_version=6"}}};
+                                                 "PRAGMA user_version=6"},
+                                                // What HTTP Digest needs of a secret.
+                                                {R"sql(
+ALTER TABLE secrets ADD COLUMN digest BLOB NOT NULL DEFAULT x'';
+CREATE INDEX secrets_user ON secrets (user) WHERE digest <> x'';
+)sql",
+                                                 "PRAGMA user_version=7"}}};
 
 Status take_steps(Database& database) {
   std::int64_t version = 0;
