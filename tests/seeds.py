@@ -7,7 +7,7 @@ from pathlib import Path
 
 DATA = Path(__file__).resolve().parent / "data"
 # How many kinds of input a target knows; its first byte chooses. 0: it has no such byte.
-CHOICES = {"codec": 4, "crypto": 8, "http": 2, "dtls": 0, "est_messages": 0, "est_roles": 0}
+CHOICES = {"codec": 4, "crypto": 9, "http": 2, "dtls": 0, "est_messages": 0, "est_roles": 0}
 # Bytes between the choice and the input.
 BETWEEN = {"http": b"\x07"}
 SMALLEST = 16  # hex digits that are no mere number

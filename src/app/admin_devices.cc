@@ -46,7 +46,7 @@ Result<Outcome> list_devices(const Env& env, const Call& call) {
   TRY(const std::optional<Bytes> place, place_of(call));
   TRY(const auto reader, env.store.read());
   TRY(std::vector<Device> devices, reader->devices(place ? as_text(*place) : std::string_view(), limit + 1));
-  const Json next = next_of(call, devices, limit, [](const Device& d) { return to_bytes(d.id); });
+  const Json next = next_of(list_of(call), devices, limit, [](const Device& d) { return to_bytes(d.id); });
   Json list = Json::array();
   for (const Device& device : devices) {
     list.push_back(device_json(device));
@@ -130,7 +130,7 @@ Result<Outcome> timeline(const Env& env, const Call& call) {
   TRY(const std::optional<Device> device, reader->device(call.id));
   CHECK_OR(device.has_value(), Error{Fault::refused, site::kDeviceUnknown});
   TRY(std::vector<Run> latest, reader->runs(filter));
-  const Json next = next_of(call, latest, limit, place_of_run);
+  const Json next = next_of(list_of(call), latest, limit, place_of_run);
   std::vector<std::pair<Instant, Json>> steps;
   Json runs = Json::array();
   for (const Run& head : latest) {

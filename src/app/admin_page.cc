@@ -30,23 +30,26 @@ std::optional<Bytes> from_url(std::string text) {
   return out ? std::optional(*std::move(out)) : std::nullopt;
 }
 
-// Ties a place to its list: the path and every parameter that chooses rows. It keeps mistakes apart, not people: who
-// may read the list may begin anywhere in it.
-Bytes tag_of(const Call& call, BytesView place) {
-  std::string text = "cursor 1\n" + call.request.path + "\n";
-  for (const auto& [name, value] : call.query) {
-    if (name != kCursor.name && name != kLimit.name) {
-      text += name + "=" + value + "\n";
-    }
-  }
+// Ties a place to its list. It keeps mistakes apart, not people: who may read the list may begin anywhere in it.
+Bytes tag_of(const std::string& list, BytesView place) {
   Writer w;
-  w.text(text);
+  w.text("cursor 1\n" + list);
   w.bytes(place);
   const Sha256 digest = sha256(w.out());
   return {digest.begin(), digest.begin() + kTag};
 }
 
 }  // namespace
+
+std::string list_of(const Call& call) {
+  std::string out = call.request.path + "\n";
+  for (const auto& [name, value] : call.query) {
+    if (name != kCursor.name && name != kLimit.name) {
+      out.append(name).append("=").append(value).append("\n");
+    }
+  }
+  return out;
+}
 
 Result<std::optional<Bytes>> place_of(const Call& call) {
   const auto at = call.query.find(std::string(kCursor.name));
@@ -56,12 +59,13 @@ Result<std::optional<Bytes>> place_of(const Call& call) {
   const std::optional<Bytes> bytes = from_url(at->second);
   CHECK_OR(bytes && bytes->size() > kTag, Error{Fault::malformed, kApiCursor});
   const Bytes place(bytes->begin() + kTag, bytes->end());
-  CHECK_OR(std::ranges::equal(tag_of(call, place), BytesView(*bytes).first(kTag)), Error{Fault::malformed, kApiCursor});
+  CHECK_OR(std::ranges::equal(tag_of(list_of(call), place), BytesView(*bytes).first(kTag)),
+           Error{Fault::malformed, kApiCursor});
   return std::optional(place);
 }
 
-std::string cursor_after(const Call& call, BytesView place) {
-  Bytes out = tag_of(call, place);
+std::string cursor_after(const std::string& list, BytesView place) {
+  Bytes out = tag_of(list, place);
   out.insert(out.end(), place.begin(), place.end());
   return for_url(base64(out));
 }

@@ -15,19 +15,22 @@ inline constexpr Field kCursor{"cursor", Kind::text, "`next` of the page before;
 // cursor was not given out for this path with these parameters.
 Result<std::optional<Bytes>> place_of(const Call& call);
 
+// The list that is asked for: its path and every parameter that chooses rows.
+std::string list_of(const Call& call);
+
 // The cursor of a page that begins after the place. A place is that of the last row shown, not a count of rows: rows
 // that come or go in between neither repeat nor hide others.
-std::string cursor_after(const Call& call, BytesView place);
+std::string cursor_after(const std::string& list, BytesView place);
 
 // Cuts rows, read with one more than the limit, to the page; `next` is null on the last one. `place` says where a row
 // is.
 template <class Row, class Place>
-Json next_of(const Call& call, std::vector<Row>& rows, std::int64_t limit, const Place& place) {
+Json next_of(const std::string& list, std::vector<Row>& rows, std::int64_t limit, const Place& place) {
   if (static_cast<std::int64_t>(rows.size()) <= limit) {
     return nullptr;
   }
   rows.erase(rows.begin() + limit, rows.end());
-  return cursor_after(call, place(rows.back()));
+  return cursor_after(list, place(rows.back()));
 }
 
 // A place in a list that is in order of a time and an id.

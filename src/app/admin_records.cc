@@ -28,7 +28,7 @@ Result<Outcome> list_pending(const Env& env, const Call& call) {
   }
   TRY(const auto reader, env.store.read());
   TRY(std::vector<store::PendingRow> rows, reader->pending_page(filter));
-  const Json next = next_of(call, rows, limit, [](const store::PendingRow& r) {
+  const Json next = next_of(list_of(call), rows, limit, [](const store::PendingRow& r) {
     return encode(TimedPlace{r.first, r.what.request_key});
   });
   Json list = Json::array();
@@ -86,15 +86,20 @@ Result<Outcome> list_certificates(const Env& env, const Call& call) {
   filter.limit = limit + 1;
   TRY(const std::optional<Bytes> place, place_of(call));
   filter.after_serial = place.value_or(Bytes());
-  TRY(const auto reader, env.store.read());
-  TRY(std::vector<store::CertificateRow> rows, reader->certificates(filter));
-  const Json next = next_of(call, rows, limit, [](const store::CertificateRow& r) { return r.serial; });
-  Json list = Json::array();
-  for (const store::CertificateRow& row : rows) {
-    list.push_back(certificate_json(row));
-  }
-  return json_answer(200, {{"certificates", std::move(list)}, {"next", next}});
+  // A search walks every certificate: not on the loop.
+  return Work([&store = env.store, filter, limit, list = list_of(call)]() -> Result<Response> {
+    TRY(const auto reader, store.read());
+    TRY(std::vector<store::CertificateRow> rows, reader->certificates(filter));
+    const Json next = next_of(list, rows, limit, [](const store::CertificateRow& r) { return r.serial; });
+    Json found = Json::array();
+    for (const store::CertificateRow& row : rows) {
+      found.push_back(certificate_json(row));
+    }
+    return json_answer(200, {{"certificates", std::move(found)}, {"next", next}});
+  });
 }
+
+constexpr std::int64_t kMostExported = 10'000;
 
 // In the order of ExportFormat.
 constexpr std::array<std::string_view, 3> kExportTypes{"application/x-pem-file", "application/jsonl",
@@ -109,7 +114,9 @@ Result<Outcome> export_certificates(const Env& env, const Call& call) {
   if (!after) {
     return problem(Error{Fault::malformed, kApiQuery}, "after: not a serial number in hexadecimal");
   }
-  std::get<store::CertificateFilter>(asked).after_serial = *after;
+  auto& chosen = std::get<store::CertificateFilter>(asked);
+  chosen.after_serial = *after;
+  chosen.limit = call.number("limit", kMostExported);
   const std::string named = call.text("format");
   const std::optional<ExportFormat> format = export_format_named(named.empty() ? "jsonl" : named);
   if (!format) {
@@ -186,7 +193,7 @@ Result<Outcome> list_runs(const Env& env, const Call& call) {
   filter.device = call.text("device");
   TRY(const auto reader, env.store.read());
   TRY(std::vector<Run> runs, reader->runs(filter));
-  const Json next = next_of(call, runs, limit, place_of_run);
+  const Json next = next_of(list_of(call), runs, limit, place_of_run);
   Json list = Json::array();
   for (const Run& run : runs) {
     list.push_back(run_json(run));
@@ -211,7 +218,7 @@ Result<Outcome> list_audit(const Env& env, const Call& call) {
   CHECK_OR(sequence.good() && sequence.empty(), Error{Fault::malformed, kApiCursor});
   TRY(const auto reader, env.store.read());
   TRY(std::vector<AuditEntry> entries, reader->audit(after, limit + 1));
-  const Json next = next_of(call, entries, limit, [](const AuditEntry& e) {
+  const Json next = next_of(list_of(call), entries, limit, [](const AuditEntry& e) {
     imprint::Writer w;
     w.u64(static_cast<std::uint64_t>(e.sequence));
     return std::move(w).out();
@@ -257,7 +264,8 @@ constexpr std::array kExportQuery{
     kEndsBefore,
     kEndsAfter,
     kAfter,
-    Field{"limit", Kind::number, "at most so many, 1 to 10,000; default 100", false, 1, 10'000}};
+    Field{"limit", Kind::number, "at most so many, 1 to 10,000 (default); as many may not be all: go on after the last",
+          false, 1, kMostExported}};
 constexpr std::array kRevocation{
     Field{"reason", Kind::text,
           "unspecified (default), key_compromise, ca_compromise, affiliation_changed, superseded, cessation or "

@@ -6,11 +6,13 @@
 #include <array>
 #include <filesystem>
 
+#include "app/ca_links.h"
 #include "app/ca_rules.h"
 #include "app/cli_rules.h"
 #include "app/pem_file.h"
 #include "io/file.h"
 #include "io/key_file.h"
+#include "site/root.h"
 
 namespace imprint::app {
 namespace {
@@ -61,10 +63,9 @@ struct KeyFile {
   PrivateKey key;   // none of a token's as long as nobody says what it should be
 };
 
-Result<KeyFile> read_key_of(const std::string& folder, std::string_view file) {
+Result<KeyFile> read_key_file_of(const std::string& path, std::string_view file) {
   KeyFile out;
   out.file = file;
-  const std::string path = folder + "/" + std::string(file);
   if (file == "key.pem") {
     TRY(out.key, read_key_file(path));
     out.digest = sha256(out.key.public_key().spki);
@@ -79,6 +80,10 @@ Result<KeyFile> read_key_of(const std::string& folder, std::string_view file) {
   std::ranges::copy(*digest, out.digest.begin());
   out.uri = text.substr(0, end);
   return out;
+}
+
+Result<KeyFile> read_key_of(const std::string& folder, std::string_view file) {
+  return read_key_file_of(folder + "/" + std::string(file), file);
 }
 
 // The key in this folder whose public half this is; with nothing to compare, any.
@@ -159,24 +164,23 @@ Status try_out(const site::Ca& ca, Instant now, Rng& rng) {
   return Ok{};
 }
 
-// NewWithOld: the root's key under its name, signed by the CA of before.
-Status add_link(const std::string& folder, const site::Ca& old, const Certificate& root, Instant now, Rng& rng) {
-  CertificateTemplate t;
-  t.serial = site::random_serial(rng);
-  t.issuer = old.certificate.subject;
-  t.subject = root.subject;
-  t.not_before = now - std::chrono::minutes(5);
-  t.not_after = std::max(t.not_before, std::min(old.certificate.not_after, root.not_after));
-  t.spki = root.key.spki;
-  t.usage = key_usage::kCertSign | key_usage::kCrlSign;
-  t.is_ca = true;
-  t.authority_key_id = key_identifier(old.certificate.key);
-  TRY(const Bytes der, sign_certificate(old.key, t));
-  TRY(const Certificate link, Certificate::parse(der));
-  const auto before = read_certificate_file(folder + "/links.pem");
-  std::vector<Certificate> all = before ? *before : std::vector<Certificate>();
-  all.push_back(link);
-  return io::write_file(folder + "/links.pem", view(pem_of(all)), 0644);
+// A key of before, so that the way back is open. The names in former/ begin with the key's digest.
+Result<std::optional<KeyFile>> find_former_key(const std::string& data, const PublicKey& wanted) {
+  const std::string folder = data + "/ca/former";
+  const std::string begin = short_name(sha256(wanted.spki)) + "-";
+  for (const std::string_view file : kKeyFiles) {
+    const std::string name = begin + std::string(file);
+    if (is_there(folder + "/" + name)) {
+      TRY(KeyFile found, read_key_file_of(folder + "/" + name, file));
+      if (found.digest == sha256(wanted.spki)) {
+        if (!found.uri.empty()) {
+          TRY(found.key, io::known_key(found.uri, wanted));
+        }
+        return std::optional(std::move(found));
+      }
+    }
+  }
+  return std::optional<KeyFile>();
 }
 
 Status check_certificate(const Certificate& c, Instant now) {
@@ -188,6 +192,20 @@ Status check_certificate(const Certificate& c, Instant now) {
   CHECK_OR(now < c.not_after, refusal(kCaCertificate, "ca: no longer valid"));
   CHECK_OR(!c.subject.empty(), refusal(kCaCertificate, "ca: no subject"));
   return Ok{};
+}
+
+// A key that is found in former/ alone waits like a new one, until chain.pem is for it.
+Status keep_key(const std::string& data, const site::Ca& old, const site::Ca& next) {
+  if (old.key.public_key() == next.key.public_key()) {
+    return Ok{};
+  }
+  TRY(const auto waiting, find_key(data + "/ca/next", nullptr));
+  if (waiting) {
+    CHECK_OR(waiting->digest == sha256(next.key.public_key().spki), Error{Fault::conflict, kCaPending});
+    return Ok{};
+  }
+  TRY(Ok{}, write_key(data + "/ca/next", next.key));
+  return io::sync_folder(data + "/ca");
 }
 
 }  // namespace
@@ -267,6 +285,9 @@ Result<site::Ca> check_ca(const std::string& data, const std::vector<Certificate
   if (!found || !*found) {
     TRY(found, find_key(data + "/ca/next", &out.certificate.key));
   }
+  if (!*found) {
+    TRY(found, find_former_key(data, out.certificate.key));
+  }
   CHECK_OR(*found, refusal(kCaCertificate, "ca: the certificate is for another key than the request"));
   out.key = (*found)->key;
   std::vector<Certificate> roots;
@@ -283,13 +304,26 @@ Result<site::Ca> check_ca(const std::string& data, const std::vector<Certificate
   return out;
 }
 
-Status install_ca(const std::string& data, const site::Ca& ca, Instant now, Rng& rng) {
+Result<site::Ca> make_next_root(const std::string& data, const NextRoot& wanted, Instant now, Rng& rng) {
+  TRY(const site::Ca old, read_ca(data));
+  CHECK_OR(old.above.empty(), Error{Fault::refused, kCaBelow});
+  CHECK_OR(!(wanted.name == old.certificate.subject), refusal(kCaCertificate, "ca: the new root needs another name"));
+  TRY(std::optional<PrivateKey> key, next_key(data));  // of an attempt before
+  if (!key) {
+    TRY(key, make_next_key(data, wanted.type));
+  }
+  return site::make_root(*std::move(key), wanted.name, now, wanted.lifetime, rng);
+}
+
+Status install_ca(const std::string& data, const site::Ca& ca, const Crossing& crossing, Instant now, Rng& rng) {
   const std::string folder = data + "/ca";
   TRY(const site::Ca old, read_ca(data));
   if (old.chain() != ca.chain()) {
-    if (old.chain().back().key != ca.above.back().key) {
-      TRY(Ok{}, add_link(folder, old, ca.above.back(), now, rng));
-    }
+    TRY(std::vector<Certificate> links, site::make_links(old, ca, now, rng));
+    links.insert(links.end(), crossing.given.begin(), crossing.given.end());
+    CHECK_OR(crossing.cut_off || site::reaches(old, ca, links, now, rng), Error{Fault::refused, kCaCutOff});
+    TRY(Ok{}, keep_key(data, old, ca));
+    TRY(Ok{}, add_links(data, links));
     TRY(Ok{}, io::make_folder(folder + "/former"));
     TRY(Ok{}, io::sync_folder(folder));
     const std::string former = folder + "/former/" + short_name(old.certificate.fingerprint()) + ".pem";
@@ -297,19 +331,6 @@ Status install_ca(const std::string& data, const site::Ca& ca, Instant now, Rng&
     TRY(Ok{}, io::write_file(folder + "/chain.pem", view(pem_of(ca.chain())), 0644));
   }
   return settle_ca(data);
-}
-
-std::vector<Certificate> ca_links(const std::string& data, const site::Ca& ca) {
-  const auto all = read_certificate_file(data + "/ca/links.pem");
-  std::vector<Certificate> out;
-  const std::vector<Certificate> chain = ca.chain();
-  const Certificate& root = chain.back();
-  if (all) {
-    std::ranges::copy_if(*all, std::back_inserter(out), [&root](const Certificate& c) {
-      return c.key == root.key && c.subject == root.subject && !c.self_issued();
-    });
-  }
-  return out;
 }
 
 Status settle_ca(const std::string& data) {

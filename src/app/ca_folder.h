@@ -2,9 +2,9 @@
 //   key.pem or key.uri   the key, or the URI of one in a token and the SHA-256 of its public key
 //   chain.pem            its certificate first, up to the root; renaming a new one onto it is what changes the CA
 //   next/key.pem, .uri   a key that waits for its certificate; once chain.pem is for it, it takes key.pem's place
-//   links.pem            the root as a CA of before vouches for it (NewWithOld, RFC 4210 section 4.4)
+//   links.pem            roots as other roots of the owner's vouch for them (ca_links.h)
 //   former/*.pem         certificates of before: what they signed is the owner's all the same
-//   former/*-key.pem, .uri   their keys, if another has come; nothing here uses them
+//   former/*-key.pem, .uri   their keys, if another has come: for the way back
 #pragma once
 
 #include <optional>
@@ -37,12 +37,23 @@ Result<PrivateKey> name_next_key(const std::string& data, const std::string& uri
 // CA-CERTIFICATE, CA-PATH.
 Result<site::Ca> check_ca(const std::string& data, const std::vector<Certificate>& given, Instant now, Rng& rng);
 
-// Makes it the CA: in one moment, and whatever is cut short later on, read_ca() finds the pair. The CA of before, with
-// its key, signs a link to a root that is new to its devices.
-Status install_ca(const std::string& data, const site::Ca& ca, Instant now, Rng& rng);
+// A new root over a key that waits, or over one that is made and waits then, for a CA that is a root itself. CA-BELOW
+// if it is not, CA-CERTIFICATE if the name is that of now: lists and paths tell CAs apart by their names.
+struct NextRoot {
+  KeyType type = KeyType::p256;
+  Name name;
+  Duration lifetime{};
+};
+Result<site::Ca> make_next_root(const std::string& data, const NextRoot& wanted, Instant now, Rng& rng);
 
-// The links to this CA's root: devices that hold an anchor of before reach the root by them, in cacerts and in TLS.
-std::vector<Certificate> ca_links(const std::string& data, const site::Ca& ca);
+// How those who hold the root of before come to the new one: by links of ours (ca_links.h), and by these.
+struct Crossing {
+  std::vector<Certificate> given;
+  bool cut_off = false;  // they need not
+};
+// Makes it the CA: in one moment, and whatever is cut short later on, read_ca() finds the pair. CA-CUT-OFF, and nothing
+// has changed, if devices that hold the root of before would not verify what it signs.
+Status install_ca(const std::string& data, const site::Ca& ca, const Crossing& crossing, Instant now, Rng& rng);
 
 // Puts a key that waits in its place, if chain.pem is for it: the end of install_ca().
 Status settle_ca(const std::string& data);

@@ -4,6 +4,7 @@
 
 #include <filesystem>
 
+#include "app/ca_links.h"
 #include "app/ca_rules.h"
 #include "app/pem_file.h"
 #include "crypto/random.h"
@@ -63,14 +64,14 @@ TEST_F(CaFolder, the_same_key_comes_under_a_root) {
   const Certificate issuing = signed_by_root(words_for(first_.key.public_key()));
   const auto checked = check({issuing, root_.certificate});
   ASSERT_TRUE(checked) << checked.error().what;
-  ASSERT_TRUE(install_ca(data_, *checked, kNow, rng_));
+  ASSERT_TRUE(install_ca(data_, *checked, {}, kNow, rng_));
   const auto now = read_ca(data_);
   ASSERT_TRUE(now);
   EXPECT_EQ(now->certificate, issuing);
   EXPECT_EQ(now->above, std::vector<Certificate>{root_.certificate});
   EXPECT_EQ(now->key.public_key(), first_.key.public_key());
   EXPECT_EQ(former_cas(data_), std::vector<Certificate>{first_.certificate});
-  ASSERT_TRUE(install_ca(data_, *checked, kNow, rng_));  // once more changes nothing
+  ASSERT_TRUE(install_ca(data_, *checked, {}, kNow, rng_));  // once more changes nothing
   EXPECT_EQ(former_cas(data_), std::vector<Certificate>{first_.certificate});
 }
 
@@ -83,7 +84,7 @@ TEST_F(CaFolder, another_key_waits_and_then_takes_its_place) {
   EXPECT_EQ(again.error().rule, &kCaPending);
   const auto checked = check({signed_by_root(words_for(next->public_key())), root_.certificate});
   ASSERT_TRUE(checked) << checked.error().what;
-  ASSERT_TRUE(install_ca(data_, *checked, kNow, rng_));
+  ASSERT_TRUE(install_ca(data_, *checked, {}, kNow, rng_));
   EXPECT_EQ(read_ca(data_)->key.public_key(), next->public_key());
   EXPECT_FALSE(fs::exists(data_ + "/ca/next"));
   EXPECT_FALSE(*next_key(data_));
@@ -97,7 +98,7 @@ TEST_F(CaFolder, the_CA_of_before_vouches_for_the_root) {
   const auto checked = check({signed_by_root(words_for(next->public_key())), root_.certificate});
   ASSERT_TRUE(checked);
   EXPECT_TRUE(ca_links(data_, *checked).empty());
-  ASSERT_TRUE(install_ca(data_, *checked, kNow, rng_));
+  ASSERT_TRUE(install_ca(data_, *checked, {}, kNow, rng_));
   const auto links = ca_links(data_, *checked);
   ASSERT_EQ(links.size(), 1U);
   EXPECT_TRUE(ca_links(data_, first_).empty());
@@ -110,6 +111,75 @@ TEST_F(CaFolder, the_CA_of_before_vouches_for_the_root) {
   EXPECT_TRUE(verify_chain(*below, sent, {first_.certificate}, {Purpose::any, kNow, true}));
   EXPECT_TRUE(verify_chain(*below, sent, {root_.certificate}, {Purpose::any, kNow, true}));
   EXPECT_FALSE(verify_chain(*below, {checked->certificate}, {first_.certificate}, {Purpose::any, kNow, true}));
+}
+
+// A root below nobody makes the next one itself; both vouch for each other.
+TEST_F(CaFolder, one_root_follows_another) {
+  const NextRoot wanted{KeyType::p384, *Name::from_text("CN=Owner G2"), kDay * 200};
+  const auto second = make_next_root(data_, wanted, kNow, rng_);
+  ASSERT_TRUE(second) << second.error().what;
+  EXPECT_EQ(read_ca(data_)->certificate, first_.certificate) << "not yet";
+  const auto again = make_next_root(data_, wanted, kNow, rng_);  // an attempt that was cut short is taken up
+  EXPECT_EQ(again->key.public_key(), second->key.public_key());
+  ASSERT_TRUE(install_ca(data_, *second, {}, kNow, rng_));
+  EXPECT_EQ(read_ca(data_)->certificate, second->certificate);
+  EXPECT_EQ(former_cas(data_), std::vector<Certificate>{first_.certificate});
+  const auto sent = ca_links(data_, *second);
+  ASSERT_EQ(sent.size(), 1U);
+  EXPECT_TRUE(verify_chain(sent[0], {}, {first_.certificate}, {Purpose::any, kNow, true})) << "NewWithOld";
+  const auto shown = ca_history(data_, *second);
+  ASSERT_EQ(shown.size(), 2U);
+  EXPECT_TRUE(verify_chain(shown[0], {}, {second->certificate}, {Purpose::any, kNow, true})) << "OldWithNew";
+  EXPECT_EQ(shown[1], first_.certificate) << "OldWithOld";
+}
+
+TEST_F(CaFolder, who_slept_through_a_root_finds_the_one_after_it) {
+  site::Ca now = first_;
+  for (const char* const name : {"CN=Owner G2", "CN=Owner G3"}) {
+    now = *make_next_root(data_, {KeyType::p256, *Name::from_text(name), kDay * 300}, kNow, rng_);
+    ASSERT_TRUE(install_ca(data_, now, {}, kNow, rng_));
+  }
+  EXPECT_EQ(ca_links(data_, now).size(), 2U);
+  EXPECT_TRUE(site::reaches(first_, now, ca_links(data_, now), kNow, rng_));
+}
+
+TEST_F(CaFolder, a_new_root_has_a_name_of_its_own_and_no_root_above) {
+  EXPECT_EQ(make_next_root(data_, {KeyType::p256, first_.certificate.subject, kDay}, kNow, rng_).error().rule,
+            &kCaCertificate);
+  const auto under = check({signed_by_root(words_for(first_.key.public_key())), root_.certificate});
+  ASSERT_TRUE(install_ca(data_, *under, {}, kNow, rng_));
+  EXPECT_EQ(make_next_root(data_, {KeyType::p256, *Name::from_text("CN=X"), kDay}, kNow, rng_).error().rule, &kCaBelow);
+}
+
+// From one offline root to another: only the first can vouch for the second.
+TEST_F(CaFolder, devices_are_not_cut_off_by_accident) {
+  const auto under = check({signed_by_root(words_for(first_.key.public_key())), root_.certificate});
+  ASSERT_TRUE(install_ca(data_, *under, {}, kNow, rng_));
+  const site::Ca other = *site::make_root(KeyType::p256, *Name::from_text("CN=Other Root"), kNow, kDay * 900, rng_);
+  CertificateTemplate t = words_for(make_next_key(data_, KeyType::p256)->public_key());
+  t.issuer = other.certificate.subject;
+  t.authority_key_id = other.certificate.key_id;
+  const Certificate issuing = *Certificate::parse(*sign_certificate(other.key, t));
+  const auto next = check({issuing, other.certificate});
+  ASSERT_TRUE(next) << next.error().what;
+  const Status refused = install_ca(data_, *next, {}, kNow, rng_);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().rule, &kCaCutOff);
+  EXPECT_EQ(read_ca(data_)->certificate, under->certificate) << "nothing has changed";
+  CertificateTemplate link = words_for(other.key.public_key());
+  link.subject = other.certificate.subject;
+  link.path_length.reset();
+  const Certificate new_with_old = signed_by_root(link);
+  ASSERT_TRUE(install_ca(data_, *next, {{new_with_old}, false}, kNow, rng_));
+  const std::vector<Certificate> sent = ca_links(data_, *read_ca(data_));
+  ASSERT_EQ(sent.size(), 2U) << "and the one from before that root";
+  EXPECT_EQ(sent.front(), new_with_old);
+  // And back, with the key of before.
+  EXPECT_EQ(install_ca(data_, *check({under->certificate, root_.certificate}), {}, kNow, rng_).error().rule,
+            &kCaCutOff);
+  ASSERT_TRUE(install_ca(data_, *check({under->certificate, root_.certificate}), {{}, true}, kNow, rng_));
+  EXPECT_EQ(read_ca(data_)->certificate, under->certificate);
+  EXPECT_EQ(read_ca(data_)->key.public_key(), first_.key.public_key());
 }
 
 // The steps of install_ca(), each cut short: before chain.pem is renamed the old pair is read, afterwards the new one.

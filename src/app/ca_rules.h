@@ -23,6 +23,16 @@ inline constexpr Rule kCaPending{"CA-PENDING", "a key waits for its certificate 
 inline constexpr Rule kCaKeyFixed{"CA-KEY-FIXED", "the owner CA has its key", "ours: docs/guide.md, a CA under a root",
                                   "`imprint ca request --key URI` and `imprint ca install` lead to another key"};
 
-inline constexpr std::array kCaRules{&kCaCertificate, &kCaPath, &kCaPending, &kCaKeyFixed};
+inline constexpr Rule kCaBelow{"CA-BELOW", "the owner CA is below a root, which alone makes a new one",
+                               "ours: docs/guide.md, a new root",
+                               "`imprint ca request` and `imprint ca install` lead to another root"};
+inline constexpr Rule kCaCutOff{"CA-CUT-OFF",
+                                "devices that hold the root of before would not verify the server any more",
+                                "RFC 4210 section 4.4; ours: docs/guide.md, a new root",
+                                "have the root of before sign the key of the new one (NewWithOld) and give that with "
+                                "--link; or, if no device is out "
+                                "there, say --cut-off"};
+
+inline constexpr std::array kCaRules{&kCaCertificate, &kCaPath, &kCaPending, &kCaKeyFixed, &kCaBelow, &kCaCutOff};
 
 }  // namespace imprint::app

@@ -2,6 +2,7 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <cmath>
 
 #include "app/cli_rules.h"
 #include "app/suggestion.h"
@@ -123,8 +124,12 @@ Arg Arg::between(unsigned least, unsigned most) const {
   return *this;
 }
 
+// What is no number is between nothing.
 Arg Arg::between(double least, double most) const {
-  option_->check(CLI::Range(least, most));
+  option_->check(CLI::Range(least, most))->check([](const std::string& text) {
+    double value = 0;
+    return CLI::detail::lexical_cast(text, value) && std::isfinite(value) ? std::string() : "not a number: " + text;
+  });
   return *this;
 }
 

@@ -96,6 +96,7 @@ void add_serve(Command top);
 void add_demo(Command top);
 void add_factory(Command top);
 void add_device(Command top);
+void add_profile(Command top);
 void add_ca(Command top);
 void add_audit(Command top);
 void add_onboard(Command top);

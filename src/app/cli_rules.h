@@ -92,11 +92,16 @@ inline constexpr Rule kWatchHook{"WATCH-HOOK", "the command of --on-renew failed
                                  "ours: docs/guide.md, a certificate that stays good",
                                  "the new certificate is installed; mend the command, and run it by hand for this one"};
 
-inline constexpr std::array kCliRules{&kOption,      &kConfig,       &kNoData,       &kDataPart,      &kDataTls,
-                                      &kDataInUse,   &kDemoFolder,   &kListenCoaps,  &kListenEst,     &kAdministrators,
-                                      &kListenApi,   &kListenStatus, &kStoreClosed,  &kFile,          &kPem,
-                                      &kAuditBroken, &kTimeout,      &kProtocol,     &kFactoryFolder, &kFleet,
-                                      &kSimulation,  &kBench,        &kContent,      &kConflict,      &kInternal,
-                                      &kWordUnknown, &kWatchInUse,   &kWatchNothing, &kWatchExpired,  &kWatchHook};
+inline constexpr Rule kProfileUnknown{"PROFILE-UNKNOWN", "no profile has this name",
+                                      "ours: docs/guide.md, several credentials", "see `imprint profile list`"};
+inline constexpr Rule kProfileOptions{"PROFILE-OPTIONS", "this does not go together with a profile",
+                                      "ours: docs/guide.md, several credentials", "see `imprint onboard est --help`"};
+
+inline constexpr std::array kCliRules{
+    &kProfileUnknown, &kProfileOptions, &kOption,       &kConfig,      &kNoData,         &kDataPart,  &kDataTls,
+    &kDataInUse,      &kDemoFolder,     &kListenCoaps,  &kListenEst,   &kAdministrators, &kListenApi, &kListenStatus,
+    &kStoreClosed,    &kFile,           &kPem,          &kAuditBroken, &kTimeout,        &kProtocol,  &kFactoryFolder,
+    &kFleet,          &kSimulation,     &kBench,        &kContent,     &kConflict,       &kInternal,  &kWordUnknown,
+    &kWatchInUse,     &kWatchNothing,   &kWatchExpired, &kWatchHook};
 
 }  // namespace imprint::app

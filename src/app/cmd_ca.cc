@@ -93,6 +93,10 @@ std::string pem_of_crl(BytesView der) {
 OrProblem<Ok> crl(const Context& context, const CrlOptions& options) {
   TRY(const Offline data, context.offline());
   TRY(const auto site, about(make_site(data.config, data.folder, *data.store, io::wall_clock()), data.config.data));
+  if (site->revocation_list.empty()) {
+    return Problem(
+        Error{Fault::limit, "ca: more revoked certificates than a list can have; relying parties need OCSP"});
+  }
   if (options.distributed && site->distributed_list.empty()) {
     Problem problem(Error{Fault::refused, kOption}, "--distributed");
     problem.next = "set ca.crl_uri: the place that the list is to name";
@@ -102,7 +106,7 @@ OrProblem<Ok> crl(const Context& context, const CrlOptions& options) {
   const std::string pem = pem_of_crl(der);
   const BytesView content = options.format == "der" ? BytesView(der) : view(pem);
   TRY(const auto reader, data.store->read());
-  TRY(const auto revoked, reader->revoked());
+  TRY(const auto revoked, reader->revoked(least_end_on_list(io::wall_clock())));
   if (!options.out.empty()) {
     TRY(Ok{}, about(io::write_file(options.out, content, 0644), options.out));
   } else if (!context.globals.json && options.format == "der") {
@@ -135,6 +139,7 @@ void add_ca(Command top) {
   const Command ca = top.group("ca", "The owner's CA and what it has signed.",
                                "imprint ca show --fingerprint\nimprint ca list --device dev-1");
   add_ca_request(ca);
+  add_ca_rollover(ca);
 
   auto show_options = std::make_shared<ShowOptions>();
   const Command show_command = ca.sub(

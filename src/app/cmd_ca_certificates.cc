@@ -1,5 +1,7 @@
 // imprint ca list | search | export | show SERIAL: the certificates on record.
 #include <algorithm>
+#include <cstdio>
+#include <filesystem>
 #include <fstream>
 #include <iostream>
 #include <nlohmann/json.hpp>
@@ -71,14 +73,15 @@ struct ExportOptions {
 };
 
 // All that fit, page by page: a site may have more than memory takes.
-OrProblem<std::int64_t> export_to(std::ostream& to, store::Reader& reader, store::CertificateFilter filter,
+OrProblem<std::int64_t> export_to(std::ostream& to, store::Store& store, store::CertificateFilter filter,
                                   ExportFormat format) {
   std::int64_t count = 0;
   const std::int64_t most = filter.limit;
   to << export_head(format);
   while (count < most) {
     filter.limit = std::min(kPage, most - count);
-    TRY(const auto rows, reader.certificates(filter));
+    TRY(const auto reader, store.read());  // anew: whoever reads slowly holds nothing back
+    TRY(const auto rows, reader->certificates(filter));
     for (const store::CertificateRow& row : rows) {
       to << export_row(format, row);
     }
@@ -95,16 +98,20 @@ OrProblem<Ok> export_all(const Context& context, const ExportOptions& options) {
   TRY(const store::CertificateFilter filter, filter_from(options.list, io::wall_clock()));
   const ExportFormat format = *export_format_named(options.format);
   TRY(const Offline data, context.offline());
-  TRY(const auto reader, data.store->read());
   if (options.out.empty()) {
-    TRY([[maybe_unused]] const std::int64_t count, export_to(std::cout, *reader, filter, format));
+    TRY([[maybe_unused]] const std::int64_t count, export_to(std::cout, *data.store, filter, format));
     std::cout.flush();
     return Ok{};
   }
-  std::ofstream file(options.out, std::ios::binary | std::ios::trunc);
-  TRY(const std::int64_t count, export_to(file, *reader, filter, format));
+  // The export of before stays until this one is whole; what is no plain file is written as it is.
+  std::error_code ignored;
+  const auto kind = std::filesystem::status(options.out, ignored).type();
+  const bool direct = kind != std::filesystem::file_type::regular && kind != std::filesystem::file_type::not_found;
+  const std::string path = direct ? options.out : options.out + ".new";
+  std::ofstream file(path, std::ios::binary | std::ios::trunc);
+  TRY(const std::int64_t count, export_to(file, *data.store, filter, format));
   file.close();
-  if (!file) {
+  if (!file || (!direct && std::rename(path.c_str(), options.out.c_str()) != 0)) {
     return file_problem(options.out, "it cannot be written");
   }
   context.print(Json{{"file", options.out}, {"certificates", count}},

@@ -63,16 +63,6 @@ OrProblem<PrivateKey> key_for(const RequestOptions& options, const Offline& data
   return waiting ? *std::move(waiting) : data.folder.ca.key;
 }
 
-// Readers need no lock; two who change ca/ do.
-OrProblem<Ok> lock_ca(FolderLock& lock, const std::string& data) {
-  if (!lock.take(data + "/ca")) {
-    Problem problem(Error{Fault::conflict, kConflict}, data + "/ca");
-    problem.state = "another command works on it";
-    return problem;
-  }
-  return about(settle_ca(data), data + "/ca");
-}
-
 OrProblem<Ok> request(const Context& context, const RequestOptions& options) {
   TRY(const Offline data, context.offline());
   FolderLock lock;
@@ -104,7 +94,8 @@ OrProblem<Ok> request(const Context& context, const RequestOptions& options) {
 }
 
 struct InstallOptions {
-  std::string certificate, chain;
+  std::string certificate, chain, link;
+  bool cut_off = false;
 };
 
 OrProblem<Ok> install(const Context& context, const InstallOptions& options) {
@@ -119,7 +110,30 @@ OrProblem<Ok> install(const Context& context, const InstallOptions& options) {
   TRY(Ok{}, lock_ca(lock, folder));
   SystemRng rng;
   TRY(const site::Ca ca, about(check_ca(folder, given, io::wall_clock(), rng), options.certificate));
-  TRY(Ok{}, about(install_ca(folder, ca, io::wall_clock(), rng), folder + "/ca"));
+  Crossing crossing;
+  crossing.cut_off = options.cut_off;
+  if (!options.link.empty()) {
+    TRY(crossing.given, read_certificates(options.link));
+  }
+  return take_ca(context, data, ca, crossing);
+}
+
+}  // namespace
+
+OrProblem<Ok> lock_ca(FolderLock& lock, const std::string& data) {
+  if (!lock.take(data + "/ca")) {
+    Problem problem(Error{Fault::conflict, kConflict}, data + "/ca");
+    problem.state = "another command works on it";
+    return problem;
+  }
+  return about(settle_ca(data), data + "/ca");
+}
+
+OrProblem<Ok> take_ca(const Context& context, const Offline& data, const site::Ca& ca, const Crossing& crossing) {
+  const std::string& folder = data.config.data;
+  const Certificate root = ca.chain().back();
+  SystemRng rng;
+  TRY(Ok{}, about(install_ca(folder, ca, crossing, io::wall_clock(), rng), folder + "/ca"));
   const site::Act act = by_cli();
   TRY(Ok{}, about(data.store->write([&](store::Writer& w) {
         AuditEntry entry;
@@ -135,12 +149,12 @@ OrProblem<Ok> install(const Context& context, const InstallOptions& options) {
   const std::vector<Certificate> former = former_cas(folder);
   Json json{{"subject", ca.certificate.subject.text},
             {"issuer", ca.certificate.issuer.text},
-            {"root", ca.above.back().subject.text},
+            {"root", root.subject.text},
             {"not_after", utc_text(ca.certificate.not_after)},
             {"sha256", fingerprint_text(ca.certificate.fingerprint())},
             {"former", Json::array()}};
   std::string text = "owner CA  " + ca.certificate.subject.text + ", until " + utc_text(ca.certificate.not_after) +
-                     "\nissuer    " + ca.certificate.issuer.text + "\nroot      " + ca.above.back().subject.text + "\n";
+                     "\nissuer    " + ca.certificate.issuer.text + "\nroot      " + root.subject.text + "\n";
   for (const Certificate& one : former) {
     json["former"].push_back(Json{{"subject", one.subject.text}, {"sha256", fingerprint_text(one.fingerprint())}});
     text += "former    " + one.subject.text + ", SHA-256 " + fingerprint_text(one.fingerprint()) + "\n";
@@ -149,8 +163,6 @@ OrProblem<Ok> install(const Context& context, const InstallOptions& options) {
   context.progress("a server that runs takes it up by itself");
   return Ok{};
 }
-
-}  // namespace
 
 void add_ca_request(Command ca) {
   auto request_options = std::make_shared<RequestOptions>();
@@ -175,6 +187,12 @@ void add_ca_request(Command ca) {
       .required();
   install_command.option("--chain", install_options->chain, "The certificates above it, up to and including the root")
       .type("FILE");
+  install_command
+      .option("--link", install_options->link,
+              "Certificates by which devices come from the root of before to the new one (NewWithOld)")
+      .type("FILE");
+  install_command.flag("--cut-off", install_options->cut_off,
+                       "Though devices that hold the root of before will not find the way");
   install_command.runs([install_options](const Context& c) { return install(c, *install_options); });
 }
 

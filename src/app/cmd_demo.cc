@@ -34,6 +34,7 @@ struct Options {
   bool simulated = false;
   std::uint64_t seed = 1;
   std::string faults = "some";
+  bool rollover = false;
 };
 
 // Set by a signal, read by the fleet and by the waiting loop.
@@ -244,10 +245,11 @@ OrProblem<Ok> demo(const Context& context, const Options& options) {
   std::signal(SIGINT, [](int) { interrupted = true; });
   std::signal(SIGTERM, [](int) { interrupted = true; });
   TRY(const std::string folder, demo_folder(context.globals));
-  OrProblem<Ok> out = options.simulated
-                          ? simulate(context, {options.devices, options.seed, options.faults, !spoken(options).est},
-                                     folder, [] { return interrupted.load(); })
-                          : serve_fleet(context, options, demo_config(folder, spoken(options)));
+  OrProblem<Ok> out =
+      options.simulated
+          ? simulate(context, {options.devices, options.seed, options.faults, !spoken(options).est, options.rollover},
+                     folder, [] { return interrupted.load(); })
+          : serve_fleet(context, options, demo_config(folder, spoken(options)));
   // What went wrong can be looked up in the folder.
   const bool wanted_later = !out && !options.simulated && !interrupted;
   if (context.globals.data.empty() && !wanted_later) {
@@ -266,7 +268,8 @@ void add_demo(Command top) {
       "imprint demo\nimprint demo --once --devices 3\nimprint demo --once --devices 500 --protocols est --json\n"
       "imprint demo --once --protocols est-coaps\n"
       "imprint demo --simulate --devices 10000 --seed 1\n"
-      "imprint demo --simulate --protocols est-coaps --faults drawn");
+      "imprint demo --simulate --protocols est-coaps --faults drawn\n"
+      "imprint demo --simulate --rollover");
   command.option("--devices", options->devices, "How many devices").between(1U, kMaxDevices).shows_default();
   command.option("--protocols", options->protocols, "Which protocols they speak").list(',').shows_default();
   command.option("--at-once", options->at_once, "How many onboard at the same time").between(1U, 1024U).shows_default();
@@ -279,6 +282,8 @@ void add_demo(Command top) {
       .one_of({"none", "some", "drawn"})
       .needs(simulated)
       .shows_default();
+  command.flag("--rollover", options->rollover, "Of the simulation: the owner's root is rolled over in the midst")
+      .needs(simulated);
   command.flag("--once", options->once, "End after the fleet; exit code 0 only if every device is operational");
   command.runs([options](const Context& c) { return demo(c, *options); });
 }

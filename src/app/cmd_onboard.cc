@@ -2,8 +2,8 @@
 #include "app/cli.h"
 #include "app/cli_rules.h"
 #include "app/onboard_run.h"
+#include "app/onboard_set.h"
 #include "app/watch.h"
-#include "crypto/random.h"
 
 namespace imprint::app {
 namespace {
@@ -12,21 +12,23 @@ OrProblem<Ok> onboard(const Context& context, const OnboardOptions& options, con
   if (options.same_key && !options.renew && !wishes.watch) {
     return Problem(Error{Fault::malformed, kOption}, "--same-key: give --renew or --watch as well");
   }
-  if (wishes.watch) {
-    return watch(context, options, wishes);
+  if (!options.profile.empty() && options.credential.empty()) {
+    return wishes.watch
+               ? OrProblem<Ok>(Problem(Error{Fault::malformed, kProfileOptions}, "--watch without --credential"))
+               : onboard_set(context, options);
   }
-  TRY(Onboarding onboarding, prepare(options));
+  OnboardOptions one = options;
+  if (!options.credential.empty()) {
+    TRY(one, options_of_credential(options));
+  }
+  if (wishes.watch) {
+    return watch(context, one, wishes);
+  }
+  TRY(Onboarding onboarding, prepare(one));
   TRY(Ok{}, check_trust(*onboarding.plan));
-  io::Loop loop;
-  SystemRng rng;
-  std::optional<Ending> ending;
-  OnboardRun run(context, options, std::move(onboarding), loop, rng, [&](const Ending& how) {
-    ending = how;
-    loop.stop();
-  });
-  loop.run();
-  tell(context, options, *ending);
-  return ending->problem ? OrProblem<Ok>(*ending->problem) : OrProblem<Ok>(Ok{});
+  const Ending ending = run_once(context, one, std::move(onboarding));
+  tell(context, one, ending);
+  return ending.problem ? OrProblem<Ok>(*ending.problem) : OrProblem<Ok>(Ok{});
 }
 
 void add_options(Command command, OnboardOptions& o) {
@@ -51,6 +53,12 @@ void add_options(Command command, OnboardOptions& o) {
   command.flag("--digest", o.digest, "Prove the password by HTTP Digest (SHA-256), and never send it");
   command.option("--password-file", o.password_file, "File with the password or token, - for standard input")
       .type("FILE");
+  const Arg profile =
+      command.option("--profile", o.profile, "File of a profile with several credentials: obtain all of them")
+          .type("FILE");
+  command.option("--credential", o.credential, "Only this one of them, with --renew or --watch")
+      .type("NAME")
+      .needs(profile);
   command.option("--label", o.label, "EST label (profile) to ask for");
   command.option("--subject", o.subject, "Subject to ask for, as in CN=dev-1");
   command.option("--san", o.alt_names, "Alternative name to ask for, as in dns:dev-1.example; may be repeated");
@@ -116,6 +124,10 @@ void add_onboard(Command top) {
       "token --key 'pkcs11:token=dev;object=own?pin-source=file:pin'\n"
       "imprint onboard est --server https://localhost:8443 --out dev-1 --anchors ca.pem --user dev-1 --password-file "
       "token --server-key clear\n"
+      "imprint onboard est --server https://localhost:8443 --out dev-1 --anchors ca.pem --user dev-1 --password-file "
+      "token --profile lamp.toml\n"
+      "imprint onboard est --server https://localhost:8443 --out dev-1 --profile lamp.toml --credential broker "
+      "--renew\n"
       "imprint onboard est --server https://localhost:8443 --out dev-1 --watch --renew-before 30d --on-renew "
       "'systemctl reload nginx'");
   add_options(command, *options);

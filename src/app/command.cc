@@ -25,16 +25,6 @@ std::size_t columns_of(std::string_view text) {  // bytes that continue a UTF-8 
       std::ranges::count_if(text, [](char c) { return (static_cast<unsigned char>(c) & 0xc0U) != 0x80; }));
 }
 
-Problem config_problem(const std::vector<ConfigProblem>& problems) {
-  Problem out(Error{Fault::malformed, kConfig});
-  std::string lines;
-  for (const ConfigProblem& p : problems) {
-    lines.append(lines.empty() ? "" : "\n       ").append(p.text);
-  }
-  out.what = lines;
-  return out;
-}
-
 Problem about_file(const Rule& rule, const std::string& path, std::string_view why) {
   Problem out(Error{Fault::unreachable, rule}, path);
   out.state = why;
@@ -155,6 +145,16 @@ std::string Context::config_path() const {
   return {};
 }
 
+Problem config_problem(const std::vector<ConfigProblem>& problems) {
+  Problem out(Error{Fault::malformed, kConfig});
+  std::string lines;
+  for (const ConfigProblem& p : problems) {
+    lines.append(lines.empty() ? "" : "\n       ").append(p.text);
+  }
+  out.what = lines;
+  return out;
+}
+
 OrProblem<Config> Context::config() const {
   auto loaded = load_config(config_path());
   if (const auto* const problems = std::get_if<1>(&loaded)) {
@@ -172,7 +172,7 @@ OrProblem<Offline> Context::offline() const {
   TRY(out.config, config());
   TRY(out.folder, about(read_data_folder(out.config), out.config.data));
   for (const DataFolder::Unread& bad : out.folder.unread) {
-    progress("passed over " + bad.file + ": " + std::string(bad.why) + "; its maker is not known until it is mended");
+    progress("passed over " + bad.file + ": " + bad.why + "; its devices get nothing until it is mended");
   }
   auto store = open_store(out.config);
   if (!store) {

@@ -66,6 +66,9 @@ OrProblem<T> about(Result<T> result, std::string_view what) {
   return *std::move(result);
 }
 
+// CLI-CONFIG with a line for each.
+Problem config_problem(const std::vector<ConfigProblem>& problems);
+
 // The owner's data, opened beside a running server or without one.
 struct Offline {
   Config config;

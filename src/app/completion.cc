@@ -12,7 +12,7 @@ struct Place {
   std::vector<const OptionShape*> options;
 };
 
-void collect(const CommandShape& command, const std::string& above, std::vector<const OptionShape*> options,
+void collect(const CommandShape& command, const std::string& above, const std::vector<const OptionShape*>& options,
              std::vector<Place>& out) {
   const std::string path = above.empty() ? command.name : above + " " + command.name;
   // An option of this command goes before one of the same name from above.

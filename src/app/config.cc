@@ -1,6 +1,5 @@
 #include "app/config.h"
 
-#include <toml++/toml.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -12,42 +11,13 @@
 
 #include "app/config_keys.h"
 #include "app/suggestion.h"
+#include "app/toml_keys.h"
 #include "io/file.h"
 
 namespace imprint::app {
 namespace {
 
 constexpr std::string_view kProfiles = "profiles";
-
-// ---- TOML to values ----
-
-constexpr std::array<std::string_view, 4> kTypeNames{"true or false", "a whole number", "a text in quotes",
-                                                     "a list of texts in brackets"};
-
-std::optional<ConfigValue> value_of(const toml::node& node, ConfigType type) {
-  switch (type) {
-    case ConfigType::boolean:
-      return node.is_boolean() ? std::optional<ConfigValue>(node.as_boolean()->get()) : std::nullopt;
-    case ConfigType::number:
-      return node.is_integer() ? std::optional<ConfigValue>(node.as_integer()->get()) : std::nullopt;
-    case ConfigType::text:
-      return node.is_string() ? std::optional<ConfigValue>(node.as_string()->get()) : std::nullopt;
-    case ConfigType::list:
-      break;
-  }
-  const toml::array* const array = node.as_array();
-  if (array == nullptr) {
-    return std::nullopt;
-  }
-  std::vector<std::string> out;
-  for (const toml::node& element : *array) {
-    if (!element.is_string()) {
-      return std::nullopt;
-    }
-    out.push_back(element.as_string()->get());
-  }
-  return ConfigValue(std::move(out));
-}
 
 // ---- reading ----
 
@@ -92,10 +62,6 @@ class Loader {
     return out;
   }
 
-  static std::string place(const std::string& path, const toml::node& node) {
-    return path + ":" + std::to_string(node.source().begin.line) + ": ";
-  }
-
   void read_root(const toml::table& root, const std::string& path) {
     for (const auto& [key, node] : root) {
       const std::string name(key.str());
@@ -113,7 +79,7 @@ class Loader {
   void read_section(const std::string& section, const toml::table& table, const std::string& path) {
     const auto in_section = [&](const auto& key) { return key.name.starts_with(section + "."); };
     if (std::ranges::none_of(config_keys(), in_section)) {
-      problem(place(path, table) + section + ": unknown section" +
+      problem(place_of(path, table) + section + ": unknown section" +
               suggestion(section, {"est", "api", "ca", "policy", "log", "profiles"}));
       return;
     }
@@ -128,11 +94,11 @@ class Loader {
       const std::string prefix = std::string(kProfiles) + "." + name + ".";
       const toml::table* const table = node.as_table();
       if (table == nullptr) {
-        problem(place(path, node) + std::string(kProfiles) + "." + name + ": must be a table");
+        problem(place_of(path, node) + std::string(kProfiles) + "." + name + ": must be a table");
         continue;
       }
       if (const auto wrong = check_profile_name(name)) {
-        problem(place(path, node) + std::string(kProfiles) + "." + name + ": " + *wrong);
+        problem(place_of(path, node) + std::string(kProfiles) + "." + name + ": " + *wrong);
         continue;
       }
       for (const auto& [inner, value] : *table) {
@@ -145,22 +111,8 @@ class Loader {
   template <class T>
   void take(const std::vector<ConfigKey<T>>& keys, T& into, const std::string& name, const toml::node& node,
             const std::string& path, const std::string& prefix) {
-    const auto key = std::ranges::find(keys, name, &ConfigKey<T>::name);
-    if (key == keys.end()) {
-      std::vector<std::string> names;
-      std::ranges::transform(keys, std::back_inserter(names),
-                             [&](const auto& k) { return prefix + std::string(k.name); });
-      problem(place(path, node) + prefix + name + ": unknown key" + suggestion(prefix + name, names));
-      return;
-    }
-    const auto value = value_of(node, key->type);
-    if (!value) {
-      problem(place(path, node) + prefix + name + ": must be " +
-              std::string(kTypeNames.at(static_cast<std::size_t>(key->type))));
-      return;
-    }
-    if (const auto wrong = key->set(into, *value)) {
-      problem(place(path, node) + prefix + name + ": " + *wrong);
+    if (auto wrong = take_key(keys, into, name, node, {path, prefix})) {
+      problems_.push_back(*std::move(wrong));
     }
   }
 
@@ -179,8 +131,7 @@ class Loader {
     if (key != config_keys().end()) {
       const auto value = parse_variable(text, key->type);
       const auto wrong =
-          value ? key->set(config_, *value)
-                : std::optional("must be " + std::string(kTypeNames.at(static_cast<std::size_t>(key->type))));
+          value ? key->set(config_, *value) : std::optional("must be " + std::string(wanted_of(key->type)));
       if (wrong) {
         problem(name + ": " + *wrong);
       }

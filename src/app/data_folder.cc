@@ -7,8 +7,10 @@
 #include <array>
 #include <cerrno>
 #include <filesystem>
+#include <set>
 
 #include "app/ca_folder.h"
+#include "app/ca_links.h"
 #include "app/cli_rules.h"
 #include "app/pem_file.h"
 #include "app/tls_pair.h"
@@ -17,6 +19,7 @@
 #include "crypto/key_uri.h"
 #include "crypto/random.h"
 #include "io/file.h"
+#include "io/log.h"
 #include "runtime/signing_thread.h"
 #include "site/root.h"
 
@@ -138,7 +141,7 @@ void read_makers(const Config& config, DataFolder& out) {
   for (const std::string& file : files) {
     const auto roots = read_certificate_file(file);
     if (!roots || roots->empty()) {
-      out.unread.push_back({file, roots ? "no certificate in it" : roots.error().what});
+      out.unread.push_back({file, std::string(roots ? "no certificate in it" : roots.error().what)});
       continue;
     }
     for (const Certificate& root : *roots) {
@@ -146,6 +149,31 @@ void read_makers(const Config& config, DataFolder& out) {
         out.makers.push_back(root);
       }
     }
+  }
+}
+
+// In order of their names. One that cannot be taken is passed over.
+void read_profiles(const Config& config, DataFolder& out) {
+  std::vector<std::string> files;
+  std::error_code ignored;
+  for (const auto& entry : fs::directory_iterator(config.data + "/profiles", ignored)) {
+    if (entry.path().extension() == ".toml") {
+      files.push_back(entry.path().string());
+    }
+  }
+  std::ranges::sort(files, {}, [](const std::string& file) { return fs::path(file).stem().string(); });
+  for (const std::string& file : files) {
+    auto read = read_device_profile(file);
+    if (const auto* const wrong = std::get_if<std::vector<ConfigProblem>>(&read)) {
+      out.unread.push_back({file, wrong->front().text});
+      continue;
+    }
+    auto& profile = std::get<DeviceProfile>(read);
+    if (std::string why = in_the_way(config, out.profiles, profile); !why.empty()) {
+      out.unread.push_back({file, std::move(why)});
+      continue;
+    }
+    out.profiles.push_back(std::move(profile));
   }
 }
 
@@ -162,6 +190,7 @@ Result<DataFolder> read_parts(const Config& config) {
   TRY(out.admin_token,
       read_secret_file(config.data + "/admin.token", "data folder: admin.token is missing or damaged"));
   read_makers(config, out);
+  read_profiles(config, out);
   return out;
 }
 
@@ -200,7 +229,51 @@ Result<std::uint64_t> next_list_number(store::Store& store, Instant now) {
   return static_cast<std::uint64_t>(number);
 }
 
+// A list with a part of the entries would say of the others that they are good: then there is none, and OCSP goes on.
+Status add_lists(const site::Ca& ca, store::Store& store, Instant now, EstSite& out) {
+  site::ListTimes times{0, now, kRevocationListLifetime};
+  TRY(times.number, next_list_number(store, now));
+  TRY(const auto reader, store.read());
+  TRY(const std::vector<Revoked> revoked, reader->revoked(least_end_on_list(now)));
+  out.list_signed = now;
+  out.list_ends = now + kRevocationListLifetime;
+  auto list = site::sign_list(ca, revoked, times, /*distribution=*/false);
+  if (!list && list.error().fault == Fault::limit) {
+    io::log(io::LogLevel::error, "crl.too_long", {{"revoked", std::to_string(revoked.size())}});
+    return Ok{};
+  }
+  TRY(out.revocation_list, std::move(list));
+  if (!ca.crl_uri.empty()) {
+    TRY(out.distributed_list, site::sign_list(ca, revoked, times, /*distribution=*/true));
+  }
+  return Ok{};
+}
+
 }  // namespace
+
+Instant least_end_on_list(Instant now) { return now - kRevocationListLifetime; }
+
+std::string in_the_way(const Config& config, const std::vector<DeviceProfile>& taken, const DeviceProfile& profile) {
+  std::set<std::string> labels;
+  for (const auto& [name, ignored] : config.profiles) {
+    labels.insert(name);
+  }
+  for (const DeviceProfile& other : taken) {
+    labels.insert(other.name);
+    for (const CredentialConfig& credential : other.credentials) {
+      labels.insert(credential.label);
+    }
+  }
+  if (labels.contains(profile.name)) {
+    return "label " + profile.name + " is another profile's";
+  }
+  for (const CredentialConfig& credential : profile.credentials) {
+    if (credential.server.empty() && labels.contains(credential.label)) {
+      return "label " + credential.label + " is another profile's";
+    }
+  }
+  return {};
+}
 
 Result<DataFolder> open_data_folder(const Config& config, Instant now, Rng& rng) {
   TRY(Ok{}, io::make_folder(config.data));
@@ -237,6 +310,10 @@ Status add_maker(const std::string& data, const Certificate& root) {
   return io::write_file(data + "/makers/" + hex(root.fingerprint()).substr(0, 16) + ".pem", view(to_pem(root)), 0644);
 }
 
+std::string profile_file(const std::string& data, std::string_view name) {
+  return data + "/profiles/" + std::string(name) + ".toml";
+}
+
 Result<std::shared_ptr<const EstSite>> make_site(const Config& config, const DataFolder& folder, store::Store& store,
                                                  Instant now, std::shared_ptr<site::NonceBook> nonces) {
   auto out = std::make_shared<EstSite>();
@@ -261,6 +338,7 @@ Result<std::shared_ptr<const EstSite>> make_site(const Config& config, const Dat
   std::vector<Bytes> ders;
   std::vector<Certificate> shown = folder.ca.chain();
   std::ranges::copy(ca_links(folder.path, folder.ca), std::back_inserter(shown));
+  std::ranges::copy(ca_history(folder.path, folder.ca), std::back_inserter(shown));
   for (const Certificate& c : shown) {
     ders.push_back(c.der);
   }
@@ -269,18 +347,17 @@ Result<std::shared_ptr<const EstSite>> make_site(const Config& config, const Dat
     out->policy.profiles[name] = profile.profile;
     out->est.labels[name] = make_label(profile, ca_certificates);
   }
+  for (const DeviceProfile& profile : folder.profiles) {
+    for (const CredentialConfig& credential : profile.credentials) {
+      if (credential.server.empty()) {
+        out->policy.profiles[credential.label] = credential.given.profile;
+        out->est.labels[credential.label] = make_label(credential.given, ca_certificates);
+      }
+    }
+  }
   out->policy.profiles[""] = config.profiles.at("default").profile;
   out->est.labels[""] = make_label(config.profiles.at("default"), ca_certificates);
-  site::ListTimes times{0, now, kRevocationListLifetime};
-  TRY(times.number, next_list_number(store, now));
-  TRY(const auto reader, store.read());
-  TRY(const std::vector<Revoked> revoked, reader->revoked());
-  TRY(out->revocation_list, site::sign_list(folder.ca, revoked, times, /*distribution=*/false));
-  if (!folder.ca.crl_uri.empty()) {
-    TRY(out->distributed_list, site::sign_list(folder.ca, revoked, times, /*distribution=*/true));
-  }
-  out->list_signed = now;
-  out->list_ends = now + kRevocationListLifetime;
+  TRY(Ok{}, add_lists(folder.ca, store, now, *out));
   return std::shared_ptr<const EstSite>(std::move(out));
 }
 

@@ -1,11 +1,14 @@
-// The data folder: database, the owner CA's and the TLS server's keys, the pepper, the admin token, the makers' roots.
-//   imprint.db  ca/key.pem ca/chain.pem  tls/key.pem tls/chain.pem  pepper  admin.token  makers/*.pem  endpoints.json
+// The data folder: database, the owner CA's and the TLS server's keys, the pepper, the admin token, the makers' roots,
+// the profiles with several credentials.
+//   imprint.db  ca/key.pem ca/chain.pem  tls/key.pem tls/chain.pem  pepper  admin.token  makers/*.pem  profiles/*.toml
+//   endpoints.json
 #pragma once
 
 #include <memory>
 #include <string>
 
 #include "app/config.h"
+#include "app/device_profile.h"
 #include "base/rng.h"
 #include "runtime/est_server.h"
 #include "site/ca.h"
@@ -21,12 +24,13 @@ struct DataFolder {
   PrivateKey tls_key;
   bool tls_given = false;  // another CA than ours signed it: the administrator put the pair there
   Secret pepper;
-  Secret admin_token;               // 256 bits, base64url
-  std::vector<Certificate> makers;  // roots of the makers whose IDevIDs are taken
-  // Files of makers that could not be read, and why: their devices are strangers until the file is mended.
+  Secret admin_token;                   // 256 bits, base64url
+  std::vector<Certificate> makers;      // roots of the makers whose IDevIDs are taken
+  std::vector<DeviceProfile> profiles;  // in order of their names; no label of theirs is another's
+  // Files of makers and profiles that could not be taken, and why: their devices get nothing until the file is mended.
   struct Unread {
     std::string file;
-    std::string_view why;
+    std::string why;
   };
   std::vector<Unread> unread;
 };
@@ -44,8 +48,17 @@ Result<std::unique_ptr<store::Store>> open_store(const Config& config);
 
 // Adds a maker's root to the folder (idempotent).
 Status add_maker(const std::string& data, const Certificate& root);
+// Why a profile cannot stand beside the labels of the configuration and these profiles; empty if it can.
+std::string in_the_way(const Config& config, const std::vector<DeviceProfile>& taken, const DeviceProfile& profile);
+// Where a profile of this name lies.
+std::string profile_file(const std::string& data, std::string_view name);
 
-// The site as the EST server wants it, with fresh revocation lists whose number is above that of every one before.
+// Certificates whose time ended before this are on no list any more: they have been on one that was made after their
+// end (RFC 5280 section 3.3).
+Instant least_end_on_list(Instant now);
+
+// The site as the EST server wants it, with fresh revocation lists whose number is above that of every one before;
+// without lists if there are more revoked certificates than one can have (200,000), which is logged.
 // `nonces` are those of the site that it replaces; without them HTTP Digest does not count.
 Result<std::shared_ptr<const EstSite>> make_site(const Config& config, const DataFolder& folder, store::Store& store,
                                                  Instant now, std::shared_ptr<site::NonceBook> nonces = nullptr);

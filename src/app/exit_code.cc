@@ -14,8 +14,10 @@ namespace {
 // Rules that say more than their fault does.
 ExitCode by_rule(const Rule& rule, ExitCode otherwise) {
   constexpr std::array kNotFound{
-      &site::kDeviceUnknown, &site::kRequestUnknown, &site::kCertificateUnknown, &kRunUnknown, &kNoData, &kWordUnknown};
-  constexpr std::array kUsage{&kOption, &kConfig, &kProtocol, &est::kNoAnchors, &site::kDeviceId, &site::kDeviceField};
+      &site::kDeviceUnknown, &site::kRequestUnknown, &site::kCertificateUnknown, &kRunUnknown, &kNoData,
+      &kWordUnknown,         &kProfileUnknown};
+  constexpr std::array kUsage{
+      &kOption, &kConfig, &kProtocol, &est::kNoAnchors, &site::kDeviceId, &site::kDeviceField, &kProfileOptions};
   if (std::ranges::find(kNotFound, &rule) != kNotFound.end()) {
     return ExitCode::not_found;
   }

@@ -21,6 +21,7 @@ void add_commands(Command top) {
   add_serve(top);
   add_onboard(top);
   add_device(top);
+  add_profile(top);
   add_factory(top);
   add_ca(top);
   add_audit(top);
@@ -46,6 +47,10 @@ int run(int argc, char** argv) {
   if (!outcome) {
     context.print(outcome.error());
     return static_cast<int>(outcome.error().code);
+  }
+  if (!std::cout.flush()) {
+    context.print(file_problem("standard output", "not everything could be written"));
+    return static_cast<int>(ExitCode::failed);
   }
   return static_cast<int>(ExitCode::ok);
 }

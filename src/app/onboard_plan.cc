@@ -263,6 +263,27 @@ OrProblem<Ok> take_anchors(const OnboardOptions& options, Onboarding& out) {
 
 }  // namespace
 
+OrProblem<std::string> id_of(const OnboardOptions& options) {
+  const std::string facts = options.device + "/device.json";
+  if (!options.device.empty() && exists(facts)) {
+    TRY(const DeviceFacts told, read_facts(facts));
+    if (!told.id.empty()) {
+      return told.id;
+    }
+  }
+  if (!options.user.empty()) {
+    return options.user;
+  }
+  const std::string idevid = options.device + "/idevid.pem";
+  const bool from_factory = options.certificate.empty() && !options.device.empty() && exists(idevid);
+  const std::string& certificate = from_factory ? idevid : options.certificate;
+  if (certificate.empty()) {
+    return std::string();
+  }
+  TRY(const std::vector<Certificate> chain, read_certificates(certificate));
+  return chain.front().subject.first("CN");
+}
+
 OrProblem<Onboarding> prepare(const OnboardOptions& given) {
   OnboardOptions options = given;
   Onboarding out;

@@ -11,6 +11,7 @@ struct OnboardOptions {
   std::string server, out, label, device;  // device: folder as the factory wrote it
   bool digest = false;                     // the password is proven by HTTP Digest alone
   std::string anchors, implicit_anchors, certificate, key, user, password_file, fingerprint, subject;
+  std::string profile, credential;                // file of a profile with several credentials; one of them
   std::string server_key, wrap_key, wrap_key_id;  // server_key: clear or wrapped; empty: the device makes its key
   std::vector<std::string> alt_names;
   std::string key_type = "p256";
@@ -25,6 +26,10 @@ struct Onboarding {
   std::string device;  // id, as far as known
   std::unique_ptr<FolderStorage> storage;
 };
+
+// The device's id as far as the options tell it: of the device's folder, the user name, or the name of the certificate
+// that it holds. Empty if nothing does.
+OrProblem<std::string> id_of(const OnboardOptions& options);
 
 // Reads all files named. Secrets come from files or standard input only.
 OrProblem<Onboarding> prepare(const OnboardOptions& options);

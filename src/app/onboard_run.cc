@@ -8,6 +8,7 @@
 #include "app/cli_rules.h"
 #include "app/run_file.h"
 #include "app/shell_word.h"
+#include "crypto/random.h"
 #include "survey/compare_run.h"
 
 namespace imprint::app {
@@ -158,15 +159,32 @@ OnboardRun::~OnboardRun() {
   impl_->device->halt();
 }
 
-void tell(const Context& context, const OnboardOptions& options, const Ending& ending) {
+Ending run_once(const Context& context, const OnboardOptions& options, Onboarding onboarding) {
+  io::Loop loop;
+  SystemRng rng;
+  std::optional<Ending> ending;
+  const OnboardRun run(context, options, std::move(onboarding), loop, rng, [&](const Ending& how) {
+    ending = how;
+    loop.stop();
+  });
+  loop.run();
+  return *ending;
+}
+
+void keep_run(const Context& context, const OnboardOptions& options, const Ending& ending,
+              const std::string& shown_as) {
   // Nothing is told of a run that was cut short, and nobody else's file is written over.
   const bool told = !ending.run.id.empty() && !foreign_run_file(run_file_of(options));
   if (const Status kept = told ? write_run(run_file_of(options), ending.run) : Status(Ok{}); !kept) {
     context.progress("the run is not on record in " + run_file_of(options) + ": " + std::string(kept.error().what));
   } else if (told) {
-    context.progress("what it came to believe, and why: `imprint compare --run " + shell_word(run_file_of(options)) +
-                     "`");
+    const std::string file = shown_as.empty() ? run_file_of(options) : shown_as;
+    context.progress("what it came to believe, and why: `imprint compare --run " + shell_word(file) + "`");
   }
+}
+
+void tell(const Context& context, const OnboardOptions& options, const Ending& ending) {
+  keep_run(context, options, ending);
   if (!ending.problem) {
     print(context, options, ending);
   }

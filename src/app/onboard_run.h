@@ -38,7 +38,13 @@ class OnboardRun {
   std::unique_ptr<Impl> impl_;
 };
 
-// Keeps the run as a file of the device's folder, if there was one, and prints what was installed.
+// Runs it to its end, on a loop of its own.
+Ending run_once(const Context& context, const OnboardOptions& options, Onboarding onboarding);
+
+// Keeps the run as a file of the device's folder, if there was one; says where it will be, if that is elsewhere.
+void keep_run(const Context& context, const OnboardOptions& options, const Ending& ending,
+              const std::string& shown_as = {});
+// The same, and prints what was installed.
 void tell(const Context& context, const OnboardOptions& options, const Ending& ending);
 
 }  // namespace imprint::app

@@ -33,14 +33,14 @@ constexpr Duration kRevocationListRefresh = std::chrono::hours(24);
 constexpr std::size_t kReservedDescriptors = 64;  // for the store and for files
 constexpr std::size_t kDescriptorsOfThread = 8;   // of its loop and its listener
 
-// Tells any change of the folder's keys and certificates: their names with inode, size and time. Reading them costs
-// as much as two enrolments (docs/measured.md).
+// Tells any change of the folder's keys, certificates and profiles: their names with inode, size and time. Reading them
+// costs as much as two enrolments (docs/measured.md).
 std::string stamp_of(const Config& config) {
   std::vector<std::string> files = config.maker_anchors;
   files.insert(files.end(), config.administrators.begin(), config.administrators.end());
   files.insert(files.end(), config.administrator_lists.begin(), config.administrator_lists.end());
   std::error_code ignored;
-  for (const char* part : {"ca", "tls", "makers"}) {
+  for (const char* part : {"ca", "tls", "makers", "profiles"}) {
     for (const auto& file : std::filesystem::directory_iterator(config.data + "/" + part, ignored)) {
       files.push_back(file.path().string());
     }
@@ -67,6 +67,10 @@ Sha256 digest_of(const std::vector<Revoked>& revoked) {
     w.u8(static_cast<std::uint8_t>(one.reason));
   }
   return sha256(w.out());
+}
+
+bool same_profiles(const DataFolder& a, const DataFolder& b) {
+  return std::ranges::equal(a.profiles, b.profiles, {}, &DeviceProfile::text, &DeviceProfile::text);
 }
 
 std::uint32_t thread_count(const Config& config) {
@@ -182,7 +186,7 @@ class RunningServer final : public Server {
 
   static void tell_unread(const DataFolder& folder) {
     for (const DataFolder::Unread& bad : folder.unread) {
-      io::log(io::LogLevel::error, "maker.unread", {{"file", bad.file}, {"why", bad.why}});
+      io::log(io::LogLevel::error, "data.unread", {{"file", bad.file}, {"why", bad.why}});
     }
   }
 
@@ -326,13 +330,13 @@ class RunningServer final : public Server {
     DataFolder folder = read ? *std::move(read) : folder_;
     const auto read_anew = administrators_of(config_, folder);
     if (!read_anew) {
-      stamp_.clear();
-      complain(read_anew.error());
+      complain(read_anew.error());  // read again when one of the files changes
     }
     const auto administrators = read_anew ? *read_anew : administrators_;
     const bool changed = *administrators != *administrators_ || folder.makers != folder_.makers ||
                          folder.tls_chain != folder_.tls_chain || folder.ca.chain() != folder_.ca.chain() ||
-                         revoked != revoked_ || now() - signed_ > kRevocationListRefresh;
+                         revoked != revoked_ || !same_profiles(folder, folder_) ||
+                         now() - signed_ > kRevocationListRefresh;
     if (!changed) {
       return;
     }
@@ -349,7 +353,8 @@ class RunningServer final : public Server {
   // here.
   void refresh() {
     auto reader = store_->read();
-    const auto revoked = reader ? (*reader)->revoked() : Result<std::vector<Revoked>>(reader.error());
+    const auto revoked =
+        reader ? (*reader)->revoked(least_end_on_list(now())) : Result<std::vector<Revoked>>(reader.error());
     const std::scoped_lock upkeep(upkeep_mutex_);
     if (revoked) {
       std::string stamp = stamp_of(config_);  // before the reading: a change meanwhile is found the next time

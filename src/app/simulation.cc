@@ -14,10 +14,12 @@ sim::FleetPlan plan_of(const Simulation& options) {
   if (options.faults == "drawn") {
     sim::FleetPlan drawn = sim::swarm(options.seed, options.devices);
     drawn.coaps = options.coaps;
+    drawn.rollover = options.rollover ? std::optional(drawn.faults_end / 2) : std::nullopt;
     return drawn;
   }
   sim::FleetPlan plan;
   plan.coaps = options.coaps;
+  plan.rollover = options.rollover ? std::optional(plan.arrival / 2) : std::nullopt;
   plan.devices = options.devices;
   plan.seed = options.seed;
   if (options.faults == "none") {
@@ -44,6 +46,7 @@ Json to_json(const sim::FleetPlan& plan, const sim::FleetReport& r) {
           {"devices", plan.devices},
           {"operational", r.operational},
           {"certificates", r.certificates},
+          {"renewed_for_new_root", r.renewed},
           {"wrong", r.wrong},
           {"trace", hex(r.trace)},
           {"virtual_ms", r.lasted.count()},
@@ -81,7 +84,8 @@ std::string to_text(const sim::FleetPlan& plan, const sim::FleetReport& r, Durat
                      percent(plan.device_cut) + " of the devices' actions and " + percent(plan.owner_cut) +
                      " of the owner's, for " + number(seconds(plan.faults_end), 0) + " s"},
       {"operational", count(r.operational) + " of " + count(plan.devices)},
-      {"certificates", count(r.certificates)},
+      {"certificates",
+       count(r.certificates) + (plan.rollover ? ", " + count(r.renewed) + " of them renewed for the new root" : "")},
       {"from power-on to operational", "p50 " + number(seconds(r.median), 1) + " s, p99 " + number(seconds(r.p99), 1) +
                                            " s, longest " + number(seconds(r.longest), 1) + " s"},
       {"messages", count(r.link.carried) + ", of these " + count(r.link.lost) + " lost, " + count(r.link.duplicated) +

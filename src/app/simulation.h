@@ -10,6 +10,7 @@ struct Simulation {
   std::uint64_t seed = 1;
   std::string faults = "some";  // none, some, or drawn: from the seed
   bool coaps = false;           // EST over CoAPS, in place of HTTPS
+  bool rollover = false;        // the owner's root is rolled over in the midst
 };
 
 // Simulates on a store in `folder` and prints the report. A problem if anything was wrong at the end.

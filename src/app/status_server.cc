@@ -10,6 +10,7 @@
 #include "io/https_server.h"
 #include "io/log.h"
 #include "io/loop.h"
+#include "proto/est/http.h"
 
 namespace imprint::app {
 namespace {
@@ -20,6 +21,10 @@ constexpr std::size_t kMostKept = 10'000;
 // How long caches on the way may keep a list: it names a later end, but a revocation is signed at once.
 constexpr Duration kListFresh = std::chrono::minutes(10);
 constexpr std::int64_t kComeBackSoon_s = 5;
+
+// What lists that nobody reads may take of the memory: as many are given out within the time that a reader has.
+constexpr std::size_t kListMemory = std::size_t{256} << 20U;
+constexpr Duration kReadTime = std::chrono::seconds(30);
 
 // An answer that holds for whoever asks the same without a nonce.
 struct Kept {
@@ -48,7 +53,9 @@ std::optional<std::string> unescaped(std::string_view text) {
 }
 
 // RFC 6960 appendix A.1: the request's base64, escaped, is the rest of the path.
+// A URI that ends with a slash gets another one; base64 of a SEQUENCE never begins with one.
 std::optional<Bytes> question_in(std::string_view path) {
+  path.remove_prefix(std::min(path.find_first_not_of('/'), path.size()));
   const std::optional<std::string> text = unescaped(path);
   Result<Bytes> der = text ? parse_base64(*text) : Result<Bytes>(Error{Fault::malformed, "ocsp: path"});
   return der ? std::optional(*std::move(der)) : std::nullopt;
@@ -86,13 +93,14 @@ class StatusServer::Impl : public std::enable_shared_from_this<Impl> {
   Impl(const Impl&) = delete;
   Impl& operator=(const Impl&) = delete;
 
-  // In this order: nothing is signed and posted any more, then the loop ends.
+  // In this order: the loop asks for no signature any more, then the signer ends. What it posts to a loop that has
+  // stopped is never run.
   void stop() {
-    signer_.reset();
     loop_.stop();
     if (thread_.joinable()) {
       thread_.join();
     }
+    signer_.reset();
   }
 
   Status listen(const std::string& address, std::uint16_t port) {
@@ -122,6 +130,7 @@ class StatusServer::Impl : public std::enable_shared_from_this<Impl> {
           server->kept_.clear();
         }
         server->site_ = site;
+        server->list_etag_.clear();
       }
     });
   }
@@ -136,7 +145,7 @@ class StatusServer::Impl : public std::enable_shared_from_this<Impl> {
     }
     const std::string prefix = std::string(kOcspPath) + "/";
     const bool by_path = request.method == Method::get && request.path.starts_with(prefix);
-    if (!by_path && request.path != kOcspPath) {
+    if (!by_path && request.path != kOcspPath && request.path != prefix) {
       server_->reply(from, with_status(404));
       return;
     }
@@ -144,13 +153,13 @@ class StatusServer::Impl : public std::enable_shared_from_this<Impl> {
       server_->reply(from, not_allowed("POST"));
       return;
     }
-    if (!by_path && request.content_type != kRequestType) {
+    if (!by_path && !est::is_media_type(request.content_type, kRequestType)) {
       server_->reply(from, with_status(415));
       return;
     }
     ++asked_;
     const std::optional<Bytes> der =
-        by_path ? question_in(std::string_view(request.path).substr(prefix.size())) : std::optional(request.body);
+        by_path ? question_in(std::string_view(request.path).substr(kOcspPath.size())) : std::optional(request.body);
     answer(from, der ? OcspRequest::parse(*der) : Result<OcspRequest>(Error{Fault::malformed, "ocsp: base64"}),
            by_path ? request.if_none_match : std::string());
   }
@@ -161,21 +170,59 @@ class StatusServer::Impl : public std::enable_shared_from_this<Impl> {
     return out;
   }
 
-  Response list(const Request& request) const {
-    const Bytes& der = site_->distributed_list.empty() ? site_->revocation_list : site_->distributed_list;
-    const Instant until = std::min(loop_.now() + kListFresh, site_->list_ends);
-    return conditional({200, std::string(kListType), der}, site_->list_signed, until, request.if_none_match);
+  static const Bytes& list_of(const EstSite& site) {
+    return site.distributed_list.empty() ? site.revocation_list : site.distributed_list;
   }
 
-  // With its version, and how long it may be kept; without its body if the asker has it (RFC 9110 section 13.1.2).
-  static Response conditional(Response response, Instant since, Instant until, std::string_view held) {
-    response.etag = etag_of(response.body);
-    response.fresh = Freshness{since, until};
-    if (held == response.etag) {
-      response.status = 304;
-      response.body.clear();
+  Response list(const Request& request) {
+    const Bytes& der = list_of(*site_);
+    if (der.empty()) {
+      return later();
     }
+    if (list_etag_.empty()) {
+      list_etag_ = etag_of(der);
+    }
+    const Instant until = std::min(loop_.now() + kListFresh, site_->list_ends);
+    if (request.if_none_match == list_etag_) {
+      return fresh(with_status(304), list_etag_, site_->list_signed, until);
+    }
+    return may_give_list(der.size()) ? fresh({200, std::string(kListType), der}, list_etag_, site_->list_signed, until)
+                                     : later();
+  }
+
+  static Response later() {
+    Response out = with_status(503);
+    out.retry_after_s = kComeBackSoon_s;
+    return out;
+  }
+
+  bool may_give_list(std::size_t size) {
+    const Instant now = loop_.now();
+    std::erase_if(lists_given_, [now](Instant at) { return at > now || now - at > kReadTime; });
+    if (lists_given_.size() >= std::max<std::size_t>(1, kListMemory / size)) {
+      ++turned_away_;
+      return false;
+    }
+    lists_given_.push_back(now);
+    return true;
+  }
+
+  // With its version, and how long it may be kept (RFC 9110 section 8.8.3).
+  static Response fresh(Response response, std::string etag, Instant since, Instant until) {
+    response.etag = std::move(etag);
+    response.fresh = Freshness{since, until};
     return response;
+  }
+
+  // Without its body if the asker has it (RFC 9110 section 13.1.2).
+  static Response conditional(Response response, Instant since, Instant until, std::string_view held) {
+    std::string etag = etag_of(response.body);
+    Response out = fresh(std::move(response), std::move(etag), since, until);
+    if (held == out.etag) {
+      out.status = 304;
+      out.body.clear();
+    }
+    return out;
   }
 
   // What is on record is read here, at once, so that no answer outlives a revocation; only signing takes time.
@@ -262,6 +309,8 @@ class StatusServer::Impl : public std::enable_shared_from_this<Impl> {
   store::Store& store_;
   std::shared_ptr<const EstSite> site_;  // of the loop's thread
   std::unordered_map<std::string, Kept> kept_;
+  std::string list_etag_;             // empty: not reckoned yet
+  std::vector<Instant> lists_given_;  // within the time that their readers have
   std::atomic<std::uint64_t> asked_ = 0, refused_ = 0, reused_ = 0, signed_ = 0, turned_away_ = 0;
   io::Loop loop_;
   std::unique_ptr<io::HttpsServer> server_;

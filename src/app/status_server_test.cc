@@ -38,7 +38,7 @@ class StatusServerTest : public store::StoreTest {
     Issued fact;
     fact.grant = grant;
     fact.certificate = *site::issue(site_->ca, grant, io::wall_clock(), rng_);
-    const Bytes serial = Certificate::parse(fact.certificate)->serial;
+    Bytes serial = Certificate::parse(fact.certificate)->serial;
     fact.request_key = serial;
     EXPECT_TRUE(issue(fact, io::wall_clock()));
     return serial;
@@ -103,6 +103,32 @@ TEST_F(StatusServerTest, a_question_by_post_and_by_get_has_one_answer) {
   const StatusStats stats = server_->stats();
   EXPECT_EQ(stats.signed_anew, 1U);
   EXPECT_EQ(stats.kept, 4U);
+}
+
+TEST_F(StatusServerTest, a_uri_that_ends_with_a_slash_and_a_type_with_parameters_will_do) {
+  const Bytes question = about({issued()});
+  EXPECT_EQ(ocsp_status(view(post(question, kAskType, "/ocsp/").body)), 0);
+  EXPECT_EQ(ocsp_status(view(get("/ocsp//" + base64(question)).body)), 0);
+  EXPECT_EQ(ocsp_status(view(post(question, "Application/OCSP-Request; x=y").body)), 0);
+}
+
+TEST_F(StatusServerTest, a_list_that_nobody_reads_takes_only_so_much_memory) {
+  auto site = std::make_shared<EstSite>(*site_);
+  site->distributed_list.assign(std::size_t{100} << 20U, 1);
+  server_->take(site);
+  EXPECT_EQ(get("/crl").status, 200);
+  EXPECT_EQ(get("/crl").status, 200);
+  const Answer third = get("/crl");
+  EXPECT_EQ(third.status, 503);
+  EXPECT_FALSE(value_of(third, "Retry-After").empty());
+}
+
+TEST_F(StatusServerTest, a_list_that_was_too_long_is_not_there) {
+  auto site = std::make_shared<EstSite>(*site_);
+  site->distributed_list.clear();
+  site->revocation_list.clear();
+  server_->take(site);
+  EXPECT_EQ(get("/crl").status, 503);
 }
 
 TEST_F(StatusServerTest, no_kept_answer_outlives_a_revocation) {

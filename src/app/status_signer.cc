@@ -64,28 +64,39 @@ Result<site::OcspAnswer> StatusSigner::sign(Job& job) {
 // A clock that was set back is a reason to look as well.
 Status StatusSigner::renew(const site::Ca& ca, Instant now) {
   const bool recent = looked_ <= now && now - looked_ < kLookAgain;
-  if (signer_ && recent && of_ == ca.certificate) {
-    return Ok{};
+  if (recent && of_ == ca.certificate) {
+    return state_;
   }
+  looked_ = now;
+  of_ = ca.certificate;
+  bool usable = false;
   if (signer_) {
     TRY(const auto reader, store_.read());
-    if (site::lasts(*signer_, ca, *reader, now)) {
-      looked_ = now;
-      return Ok{};
+    usable = site::may_sign(*signer_, ca, *reader, now);
+    if (usable && !site::is_due(*signer_, now)) {
+      return state_ = Ok{};
     }
   }
   SystemRng rng;
   auto made = site::make_ocsp_signer(ca, store_, now, rng);
   if (!made) {
-    io::log(io::LogLevel::error, "status.no_signer", {{"why", made.error().what}});
-    return made.error();
+    complain(made.error());
+    return state_ = usable ? Status(Ok{}) : Status(made.error());
   }
   signer_ = *std::move(made);
-  of_ = ca.certificate;
-  looked_ = now;
+  state_ = Ok{};
+  trouble_ = {};
   io::log(io::LogLevel::info, "status.signer",
           {{"serial", hex(signer_->certificate.serial)}, {"not_after", utc_text(signer_->certificate.not_after)}});
   return Ok{};
+}
+
+// Once for each trouble, not for each question.
+void StatusSigner::complain(const Error& error) {
+  if (trouble_ != error.what) {
+    io::log(io::LogLevel::error, "status.no_signer", {{"why", error.what}});
+  }
+  trouble_ = error.what;
 }
 
 }  // namespace imprint::app

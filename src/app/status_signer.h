@@ -35,7 +35,10 @@ class StatusSigner {
   };
   void run();
   Result<site::OcspAnswer> sign(Job& job);
+  // Looks at most every ten seconds, also after a failure: strangers' questions do not drive the CA's key. A delegate
+  // that may still sign goes on if another one cannot be made.
   Status renew(const site::Ca& ca, Instant now);
+  void complain(const Error& error);
 
   store::Store& store_;
   std::mutex mutex_;
@@ -44,8 +47,10 @@ class StatusSigner {
   bool stopping_ = false;
   // Of the thread alone.
   std::optional<site::OcspSigner> signer_;
-  Certificate of_;  // the CA in whose stead it signs
-  Instant looked_;  // when the signer was last held against the record
+  Certificate of_;  // the CA in whose stead it was to sign then
+  Instant looked_;  // when the signer was last held against the record, or one was to be made
+  Status state_ = Error{Fault::unreachable, "status: no signer yet"};  // as found then
+  std::string trouble_;
   std::thread thread_;
 };
 

@@ -114,7 +114,7 @@ TEST_F(TlsPairTest, a_revoked_pair_is_replaced_and_stays_on_the_revocation_list)
   EXPECT_NE(after->tls_chain.front().serial, serial);
   EXPECT_NE(after->tls_chain.front().key, before->chain.front().key);
   EXPECT_EQ(on_record().size(), 2U);
-  const auto revoked = *(*store_->read())->revoked();
+  const auto revoked = *(*store_->read())->revoked(Instant{});
   ASSERT_EQ(revoked.size(), 1U);
   EXPECT_EQ(revoked[0].serial, serial);
   const auto site = make_site(config_, *after, *store_, kNow);

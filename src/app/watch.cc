@@ -280,11 +280,19 @@ class Watcher {
     auto child =
         io::Child::start(loop_, words_of(wishes_.on_renew), variables, std::chrono::seconds(wishes_.on_renew_timeout_s),
                          [this, id](const std::string& fault) { hook_ended(id, fault); });
-    if (!child) {
-      hook_ended(id, std::string(child.error().what));
+    if (!child) {  // not on record: the next process tries it again
+      told_ = id;
+      tell_hook(std::string(child.error().what));
+      go_on();
       return;
     }
     hook_ = *std::move(child);
+  }
+
+  void tell_hook(const std::string& fault) const {
+    Problem problem(Error{Fault::unreachable, kWatchHook}, wishes_.on_renew);
+    problem.state = fault;
+    context_.print(problem);
   }
 
   // Not fatal: the certificate is installed, whatever the command did with it.
@@ -292,9 +300,7 @@ class Watcher {
     hook_.reset();
     told_ = id;
     if (!fault.empty()) {
-      Problem problem(Error{Fault::unreachable, kWatchHook}, wishes_.on_renew);
-      problem.state = fault;
-      context_.print(problem);
+      tell_hook(fault);
     }
     if (!io::write_file(told_path(), view(id + "\n"))) {
       context_.progress("that the command was run is not on record in " + told_path() + ": it will run again");

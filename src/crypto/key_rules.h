@@ -28,10 +28,10 @@ inline constexpr Rule kKeyAbsent{
     "KEY-ABSENT", "the token has no such key pair, or more than one", "ours: docs/guide.md, keys in a token",
     "`pkcs11-tool --login -O` and `tpm2_readpublic` show what is there; the public key has "
     "to be beside the private one, with the same id"};
-inline constexpr Rule kKeyPin{"KEY-PIN", "the token does not take the PIN, or wants one",
-                              "ours: docs/guide.md, keys in a token",
-                              "correct the file of pin-source, or IMPRINT_KEY_PIN; it is not tried again before, as "
-                              "tokens lock themselves"};
+inline constexpr Rule kKeyPin{
+    "KEY-PIN", "the token does not take the PIN, or wants one", "ours: docs/guide.md, keys in a token",
+    "correct the file of pin-source and send SIGHUP, or IMPRINT_KEY_PIN and start again; it is "
+    "not tried again before, as tokens lock themselves"};
 inline constexpr Rule kKeyKind{"KEY-KIND", "a key of this kind cannot be used from its token",
                                "ours: docs/guide.md, keys in a token",
                                "take P-256 or P-384; Ed25519 and RSA are for a CA's key behind PKCS#11, RSA for one in "

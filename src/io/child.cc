@@ -24,13 +24,16 @@ std::vector<char*> pointers(std::vector<std::string>& texts) {
   return out;
 }
 
+// What is for this process alone: another program has no business with the PIN of our key.
+constexpr std::string_view kOwnPin = "IMPRINT_KEY_PIN=";
+
 // A name that is given anew replaces the one of before.
 std::vector<std::string> environment(const std::vector<std::string>& variables) {
   std::vector<std::string> out = variables;
   for (char** at = environ; *at != nullptr; ++at) {
     const std::string one = *at;
     const std::string name = one.substr(0, one.find('=') + 1);
-    bool given = false;
+    bool given = name == kOwnPin;
     for (const std::string& each : variables) {
       given = given || each.starts_with(name);
     }
@@ -39,6 +42,21 @@ std::vector<std::string> environment(const std::vector<std::string>& variables) 
     }
   }
   return out;
+}
+
+// A process that was started with SIGCHLD ignored would never see a child's end.
+void see_children() {
+  struct sigaction now {};
+  if (::sigaction(SIGCHLD, nullptr, &now) == 0 && now.sa_handler == SIG_IGN) {
+    ::signal(SIGCHLD, SIG_DFL);
+  }
+}
+
+std::string fault_in(int status) {
+  if (WIFSIGNALED(status)) {
+    return "ended by signal " + std::to_string(WTERMSIG(status));
+  }
+  return WEXITSTATUS(status) != 0 ? "exit code " + std::to_string(WEXITSTATUS(status)) : std::string();
 }
 
 // Signals as at a program's start, whatever this process ignores.
@@ -67,6 +85,7 @@ Result<std::unique_ptr<Child>> Child::start(Schedule& schedule, const std::vecto
   posix_spawn_file_actions_adddup2(&files, STDERR_FILENO, STDOUT_FILENO);
   posix_spawn_file_actions_addclosefrom_np(&files, STDERR_FILENO + 1);
   set_attributes(attributes);
+  see_children();
   pid_t pid = 0;
   const int failed =
       ::posix_spawnp(&pid, argv.front().c_str(), &files, &attributes, pointers(argv).data(), pointers(envp).data());
@@ -90,18 +109,19 @@ Child::~Child() {
 }
 
 void Child::look() {
-  int status = 0;
-  if (::waitpid(pid_, &status, WNOHANG) == pid_) {
-    running_ = false;
-    std::string fault;
+  siginfo_t seen{};
+  // Its id is its group's, and stays so until it is reaped.
+  if (::waitid(P_PID, static_cast<id_t>(pid_), &seen, WEXITED | WNOHANG | WNOWAIT) != 0) {
+    end("its end was not seen");
+    return;
+  }
+  if (seen.si_pid == pid_) {
     if (asked_to_end_) {
-      fault = "took too long";
-    } else if (WIFSIGNALED(status)) {
-      fault = "ended by signal " + std::to_string(WTERMSIG(status));
-    } else if (WEXITSTATUS(status) != 0) {
-      fault = "exit code " + std::to_string(WEXITSTATUS(status));
+      ::kill(-pid_, SIGKILL);  // those it started may have stayed
     }
-    schedule_.post([ended = std::move(ended_), fault] { ended(fault); });  // which may destroy this
+    int status = 0;
+    ::waitpid(pid_, &status, 0);
+    end(asked_to_end_ ? "took too long" : fault_in(status));
     return;
   }
   left_ -= kLookEvery;
@@ -111,6 +131,11 @@ void Child::look() {
     left_ = kGrace;
   }
   timer_ = schedule_.after(kLookEvery, [this] { look(); });
+}
+
+void Child::end(const std::string& fault) {
+  running_ = false;
+  schedule_.post([ended = std::move(ended_), fault] { ended(fault); });  // which may destroy this
 }
 
 }  // namespace imprint::io

@@ -18,8 +18,8 @@ class Child {
 
   // Starts `words` (the program and its arguments, no shell; found in PATH) in a process group of its own, with
   // standard input empty, standard output going to standard error, no other file of ours, and `variables` (NAME=value)
-  // added to the environment. After `limit` its group gets SIGTERM, a second later SIGKILL. `ended` is called on the
-  // schedule's thread, once. Fault::unreachable if it cannot be started.
+  // added to the environment, IMPRINT_KEY_PIN left out. After `limit` its group gets SIGTERM, a second later SIGKILL.
+  // `ended` is called on the schedule's thread, once. Fault::unreachable if it cannot be started.
   static Result<std::unique_ptr<Child>> start(Schedule& schedule, const std::vector<std::string>& words,
                                               const std::vector<std::string>& variables, Duration limit, Ended ended);
   Child(const Child&) = delete;
@@ -30,6 +30,7 @@ class Child {
  private:
   Child(Schedule& schedule, int pid, Duration limit, Ended ended);
   void look();
+  void end(const std::string& fault);
 
   Schedule& schedule_;
   const int pid_;

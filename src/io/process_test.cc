@@ -4,6 +4,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <csignal>
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
@@ -126,6 +127,40 @@ TEST(Child, how_it_ended_is_told) {
 
 TEST(Child, what_takes_too_long_is_ended_with_all_that_it_started) {
   EXPECT_EQ(outcome({"sh", "-c", "trap '' TERM; sleep 60 & wait; sleep 60"}, {}, Duration(100)), "took too long");
+}
+
+// What it started may outlive it and look away from SIGTERM: the group ends all the same.
+TEST(Child, what_it_leaves_behind_is_ended_too) {
+  const std::string file =
+      (std::filesystem::temp_directory_path() / ("imprint-child-left-" + std::to_string(::getpid()))).string();
+  const std::string left = "(trap '' TERM; echo $$ >/dev/null; exec sh -c 'trap \"\" TERM; echo $$ >" + file +
+                           "; while :; do sleep 1; done') & wait";
+  EXPECT_EQ(outcome({"sh", "-c", left}, {}, Duration(500)), "took too long");
+  const auto text = read_file(file, 64);
+  ASSERT_TRUE(text);
+  const int pid = std::atoi(std::string(as_text(*text)).c_str());
+  ASSERT_GT(pid, 0);
+  const auto over = [pid] {  // gone, or dead and not yet reaped by whoever inherits it
+    const auto stat = read_file("/proc/" + std::to_string(pid) + "/stat", 4096);
+    return !stat || as_text(*stat).find(") Z ") != std::string_view::npos;
+  };
+  for (int i = 0; i < 200 && !over(); ++i) {
+    ::usleep(20'000);
+  }
+  EXPECT_TRUE(over());
+  std::filesystem::remove(file);
+}
+
+TEST(Child, its_end_is_seen_by_a_process_that_was_told_to_ignore_children) {
+  ::signal(SIGCHLD, SIG_IGN);
+  EXPECT_EQ(outcome({"sh", "-c", "exit 3"}, {}, std::chrono::seconds(5)), "exit code 3");
+  ::signal(SIGCHLD, SIG_DFL);
+}
+
+TEST(Child, does_not_get_the_pin_of_our_key) {
+  ::setenv("IMPRINT_KEY_PIN", "1234", 1);
+  EXPECT_EQ(outcome({"sh", "-c", "[ -z \"$IMPRINT_KEY_PIN\" ]"}, {}, std::chrono::seconds(5)), "");
+  ::unsetenv("IMPRINT_KEY_PIN");
 }
 
 TEST(Child, ends_with_its_handle) {

@@ -120,7 +120,7 @@ std::optional<std::string> stranger_in(const std::string& root, const std::strin
       finished.remove_suffix(kTemporary.size());
     }
     if (std::ranges::find(names, finished) == names.end() || !fs::is_regular_file(entry.symlink_status(none))) {
-      return folder + "/" + name;
+      return std::string(folder).append("/").append(name);
     }
   }
   return std::nullopt;

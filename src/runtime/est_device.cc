@@ -198,8 +198,8 @@ void EstDevice::start(est::PlanRef plan) { world_->start(std::move(plan)); }
 void EstDevice::halt() { world_->halt(); }
 
 Connector over_sockets(io::Loop& loop, const io::Guard& guard, Rng& rng) {
-  return [&loop, &guard, &rng](io::HttpsClient::Keys keys, std::function<void(std::uint64_t)> lost) {
-    return io::make_any_client(loop, guard, rng, std::move(keys), std::move(lost));
+  return [&loop, &guard, &rng](const io::HttpsClient::Keys& keys, std::function<void(std::uint64_t)> lost) {
+    return io::make_any_client(loop, guard, rng, keys, std::move(lost));
   };
 }
 

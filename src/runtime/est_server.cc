@@ -336,7 +336,10 @@ std::optional<Response> EstServer::public_answer(const Request& request) const {
     return request.path == kDiscoveryPath ? std::optional(est::discovery(request, site_->est)) : std::nullopt;
   }
   const bool list = request.method == Method::get && request.path == kRevocationListPath;
-  return list ? std::optional(Response{200, "application/pkix-crl", site_->revocation_list}) : std::nullopt;
+  if (!list) {
+    return std::nullopt;
+  }
+  return site_->revocation_list.empty() ? Response{404} : Response{200, "application/pkix-crl", site_->revocation_list};
 }
 
 est::HttpRequest EstServer::parse(Exchange from, const Request& request) const {

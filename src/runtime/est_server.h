@@ -23,7 +23,7 @@ struct EstSite {
   site::Ca ca;
   std::shared_ptr<site::Signer> signer;  // null: the CA's own key, at once
   Signer key_signer = {};                // of keys that we make and wrap; if it cannot, the CA signs itself
-  Bytes revocation_list;                 // DER, served at /.well-known/imprint/crl
+  Bytes revocation_list;                 // DER, served at /.well-known/imprint/crl; empty if it is too long
   Bytes distributed_list;                // DER, the same with ca.crl_uri in it; empty without one
   Instant list_signed, list_ends;        // of both
 };

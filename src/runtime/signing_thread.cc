@@ -6,6 +6,7 @@
 #include <thread>
 
 #include "crypto/random.h"
+#include "io/log.h"
 
 namespace imprint {
 namespace {
@@ -36,6 +37,19 @@ struct SigningThread::Shared {
   std::deque<Job> waiting;
   bool started = false, ended = false;
 
+  std::string trouble;  // of the thread alone
+
+  // Once for each trouble: a PIN that was changed wants a person.
+  void complain(const Result<Bytes>& outcome) {
+    const std::string now = outcome ? "" : std::string(outcome.error().what);
+    if (!now.empty() && now != trouble) {
+      const Rule* const rule = outcome.error().rule;
+      io::log(io::LogLevel::error, "ca.not_signing",
+              {{"why", now}, {"rule", rule == nullptr ? "" : rule->id}, {"next", rule == nullptr ? "" : rule->next}});
+    }
+    trouble = now;
+  }
+
   void run() {
     SystemRng rng;
     std::unique_lock lock(mutex);
@@ -47,7 +61,9 @@ struct SigningThread::Shared {
       Job job = std::move(waiting.front());
       waiting.pop_front();
       lock.unlock();
-      job.done(site::issue(ca, job.grant, job.asked, rng));
+      auto signed_one = site::issue(ca, job.grant, job.asked, rng);
+      complain(signed_one);
+      job.done(std::move(signed_one));
       lock.lock();
     }
     const std::deque<Job> left = std::exchange(waiting, {});

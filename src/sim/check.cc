@@ -31,6 +31,9 @@ std::string check_device(Thing& thing, store::Reader& store, const std::vector<C
   if (std::ranges::find_first_of(installed->anchors, anchors) == installed->anchors.end()) {
     return "trusts somebody else than its owner";
   }
+  if (!verify_chain(installed->certificate, installed->via, anchors, {Purpose::tls_client, now, true})) {
+    return "holds a certificate of a root of before";
+  }
   return thing.sound() ? "" : "believes what stands on nothing";
 }
 
@@ -55,7 +58,7 @@ Result<std::vector<std::string>> find_wrong(const std::vector<std::unique_ptr<Th
   TRY(const auto store, disk.read());
   std::int64_t held = 0;
   for (const auto& thing : things) {
-    held += thing->installed() ? 1 : 0;
+    held += thing->certificates();
     const std::string wrong = check_device(*thing, *store, anchors, now);
     if (!wrong.empty() && out.size() < kMostSentences) {
       out.push_back(thing->id() + " " + wrong);
@@ -63,7 +66,7 @@ Result<std::vector<std::string>> find_wrong(const std::vector<std::unique_ptr<Th
   }
   TRY(const std::int64_t issued, store->count("certificates"));
   if (issued != held) {
-    out.push_back(std::to_string(issued) + " certificates are on record, " + std::to_string(held) + " in devices");
+    out.push_back(std::to_string(issued) + " certificates are on record, devices have got " + std::to_string(held));
   }
   TRY(const std::int64_t told, count_issued(*store));
   if (told != issued) {

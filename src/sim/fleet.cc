@@ -81,14 +81,14 @@ class Fleet {
     for (const factory::Born& born : born_) {
       things_.push_back(std::make_unique<Thing>(clock_, network_, device_power_, roles_, trace_, born,
                                                 plan_of(born, owner_->address(), owner_->anchors()), plan_.forgetful,
-                                                [this](Thing& t) {
-                                                  operational_ += t.operational() ? 1 : 0;
-                                                  ++ended_;
-                                                }));
+                                                [this](Thing& t) { ended(t); }));
       clock_.after(Duration(static_cast<std::int64_t>(arrival_.below(window + 1))),
                    [thing = things_.back().get()] { thing->boot(); });
     }
     clock_.after(plan_.faults_end, [this] { heal(); });
+    if (plan_.rollover) {
+      clock_.after(*plan_.rollover, [this] { rolled_ = static_cast<bool>(owner_->roll_over()); });
+    }
     return Ok{};
   }
 
@@ -112,6 +112,23 @@ class Fleet {
   }
 
  private:
+  // A device whose certificate is not of the root that the owner has at last goes on to renew it.
+  void ended(Thing& thing) {
+    const auto held = thing.installed();
+    const bool latest =
+        !plan_.rollover || (rolled_ && held && held->certificate.issuer == owner_->anchors()[0].subject);
+    if (!thing.operational() || latest) {
+      operational_ += thing.operational() ? 1 : 0;
+      renewed_ += thing.certificates() == 2 ? 1 : 0;
+      ++ended_;
+      return;
+    }
+    const Duration until = kStart + *plan_.rollover - clock_.now();
+    const auto luck = arrival_.below(static_cast<std::uint64_t>(plan_.arrival.count()) + 1);
+    clock_.after(std::max(Duration(1), until + Duration(1)) + Duration(static_cast<std::int64_t>(luck)),
+                 [&thing] { thing.renew(); });
+  }
+
   void heal() {
     network_.link().set({.loss = 0, .duplicate = 0, .least = plan_.link.least, .most = plan_.link.least});
     store_.set({.refusal = 0, .least = plan_.disk.least, .most = plan_.disk.least});
@@ -123,6 +140,7 @@ class Fleet {
   Result<FleetReport> report(Duration lasted) {
     FleetReport out;
     out.operational = operational_;
+    out.renewed = renewed_;
     out.runs = trace_.runs();
     out.connections = network_.connections();
     out.device_actions = device_power_.actions();
@@ -165,7 +183,8 @@ class Fleet {
   std::vector<factory::Born> born_;
   std::unique_ptr<Owner> owner_;
   std::vector<std::unique_ptr<Thing>> things_;
-  std::uint64_t operational_ = 0, ended_ = 0;
+  std::uint64_t operational_ = 0, renewed_ = 0, ended_ = 0;
+  bool rolled_ = false;
 };
 
 }  // namespace
@@ -189,6 +208,9 @@ FleetPlan swarm(std::uint64_t seed, std::uint32_t devices) {
   out.arrival = ms(120'000);
   out.faults_end = std::chrono::minutes(1 + static_cast<std::int64_t>(rng.below(60)));
   out.coaps = rng.chance(0.5);
+  if (rng.chance(0.5)) {
+    out.rollover = ms(static_cast<std::uint64_t>(out.faults_end.count()));
+  }
   return out;
 }
 

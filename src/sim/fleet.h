@@ -22,6 +22,9 @@ struct FleetPlan {
   double owner_cut = 0.0002;
   std::optional<std::uint64_t> device_cut_after, owner_cut_after;  // in place of chance: after exactly this action
   bool coaps = false;                                              // EST over CoAPS: every device has an IDevID
+  // When the owner's root is rolled over: each device that has a certificate by then renews it within `arrival` after
+  // that, and ends with the new root's.
+  std::optional<Duration> rollover;
   bool forgetful = false;  // a mistake on purpose: a power cut loses the record of what was asked; it has to be found
   Duration arrival = std::chrono::minutes(1);  // within which the devices are switched on
   Duration faults_end = std::chrono::minutes(5);
@@ -31,7 +34,7 @@ struct FleetPlan {
 FleetPlan swarm(std::uint64_t seed, std::uint32_t devices);
 
 struct FleetReport {
-  std::uint64_t operational = 0, certificates = 0, runs = 0, connections = 0;
+  std::uint64_t operational = 0, renewed = 0, certificates = 0, runs = 0, connections = 0;
   std::uint64_t device_actions = 0, owner_actions = 0, device_cuts = 0, owner_cuts = 0, boots = 0, events = 0;
   LinkCounts link;
   Duration lasted{}, median{}, p99{}, longest{};  // virtual: the whole, and from first power-on to operational

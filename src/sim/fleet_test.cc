@@ -58,6 +58,38 @@ TEST(Fleet, in_calm_seas_every_device_becomes_operational_in_one_go) {
   EXPECT_EQ(r.device_cuts + r.owner_cuts + r.link.lost, 0U);
 }
 
+TEST(Fleet, in_calm_seas_a_new_root_reaches_every_device) {
+  for (const bool coaps : {false, true}) {
+    FleetPlan plan = calm(9);
+    plan.coaps = coaps;
+    plan.rollover = std::chrono::seconds(30);  // in the midst of the first enrolments
+    const FleetReport r = run(plan);
+    EXPECT_EQ(r.wrong, std::vector<std::string>{}) << joined(r.wrong);
+    EXPECT_EQ(r.operational, 9U);
+    EXPECT_GT(r.renewed, 0U);
+    EXPECT_LT(r.renewed, 9U);
+    EXPECT_EQ(r.certificates, 9U + r.renewed);
+  }
+}
+
+// The power goes at the device, or at its owner, after every single action of enrolment, rollover and renewal.
+TEST(Fleet, a_power_cut_anywhere_loses_no_device_to_a_new_root) {
+  for (const bool of_device : {true, false}) {
+    for (std::uint64_t after = 1; after < 200; ++after) {
+      FleetPlan plan = calm(1, after);
+      plan.rollover = std::chrono::minutes(2);
+      (of_device ? plan.device_cut_after : plan.owner_cut_after) = after;
+      const FleetReport r = run(plan);
+      EXPECT_TRUE(r.wrong.empty()) << "after " << after << '\n' << joined(r.wrong);
+      EXPECT_EQ(r.renewed, 1U) << "after " << after;
+      if (r.device_cuts + r.owner_cuts == 0) {
+        EXPECT_GT(after, 12U) << "there are that many actions";
+        break;
+      }
+    }
+  }
+}
+
 TEST(Fleet, one_seed_replays_everything_and_another_does_not) {
   FleetPlan plan = swarm(5, 6);
   const FleetReport first = run(plan);

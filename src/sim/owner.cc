@@ -3,6 +3,7 @@
 #include "crypto/cms.h"
 #include "crypto/random.h"
 #include "site/operations.h"
+#include "site/rollover.h"
 
 namespace imprint::sim {
 namespace {
@@ -17,7 +18,7 @@ constexpr std::uint16_t kPort = 443;
 
 class Owner::DistantSigner final : public site::Signer {
  public:
-  DistantSigner(const Place& at, const site::Ca& ca, SignerFaults faults) : at_(at), ca_(ca), faults_(faults) {}
+  DistantSigner(const Place& at, site::Ca ca, SignerFaults faults) : at_(at), ca_(std::move(ca)), faults_(faults) {}
   void issue(const Grant& grant, Instant now, std::function<void(Result<Bytes>)> done) override {
     const bool gone = at_.rng.chance(faults_.gone);
     Result<Bytes> answer =
@@ -27,10 +28,11 @@ class Owner::DistantSigner final : public site::Signer {
                     [done = std::move(done), answer = std::move(answer)] { done(answer); });
   }
   void set(SignerFaults faults) { faults_ = faults; }
+  const SignerFaults& faults() const { return faults_; }
 
  private:
   const Place& at_;
-  const site::Ca& ca_;
+  const site::Ca ca_;
   SignerFaults faults_;
 };
 
@@ -54,10 +56,40 @@ Status Owner::set_up(const Certificate& maker, SignerFaults signer) {
   site_->policy.owner_anchors = site_->est.owner_anchors = {site_->ca.certificate};
   site_->policy.pepper = random_secret(at_.rng, kPepperBytes);
   site_->est.labels[""].ca_certificates = encode_certs_only({site_->ca.certificate.der});
+  maker_ = maker;
+  return make_endpoint({});
+}
+
+// What it presents, and whose certificates it takes.
+Status Owner::make_endpoint(const std::vector<Certificate>& links) {
   TRY(const PrivateKey key, PrivateKey::generate(KeyType::p256));
   TRY(const GeneralName host, GeneralName::from_text("dns:" + std::string(kHost)));
-  TRY(const Certificate server, site::issue_server(site_->ca, key.public_key(), {host}, now, kTenYears, at_.rng));
-  endpoint_ = {kPort, {server}, {maker, site_->ca.certificate}};
+  TRY(const Certificate server,
+      site::issue_server(site_->ca, key.public_key(), {host}, at_.clock.now(), kTenYears, at_.rng));
+  endpoint_ = {kPort, {server}, {maker_}};
+  endpoint_.chain.insert(endpoint_.chain.end(), links.begin(), links.end());
+  endpoint_.anchors.insert(endpoint_.anchors.end(), site_->policy.owner_anchors.begin(),
+                           site_->policy.owner_anchors.end());
+  return Ok{};
+}
+
+Status Owner::roll_over() {
+  TRY(const Name name, Name::from_text("CN=Simulated Owner G2"));
+  auto next = std::make_shared<EstSite>(*site_);
+  TRY(next->ca, site::make_root(KeyType::p256, name, at_.clock.now(), kTenYears, at_.rng));
+  TRY(const std::vector<Certificate> links, site::make_links(site_->ca, next->ca, at_.clock.now(), at_.rng));
+  signer_ = std::make_shared<DistantSigner>(at_, next->ca, signer_->faults());
+  next->signer = signer_;
+  next->policy.owner_anchors = {next->ca.certificate, site_->ca.certificate};
+  next->est.owner_anchors = next->policy.owner_anchors;
+  std::vector<Bytes> shown{next->ca.certificate.der, site_->ca.certificate.der};
+  for (const Certificate& link : links) {
+    shown.push_back(link.der);
+  }
+  next->est.labels[""].ca_certificates = encode_certs_only(shown);
+  site_ = std::move(next);
+  TRY(Ok{}, make_endpoint(links));
+  restart();
   return Ok{};
 }
 
@@ -80,15 +112,23 @@ Status Owner::expect(const std::vector<factory::Born>& devices) {
 }
 
 void Owner::switch_on() {
+  down_ = false;
   est_ = std::make_unique<EstServer>(at_.clock, at_.store, at_.rng, at_.journal, site_);
   est_->attach(at_.network.server(endpoint_, est_->handlers()), binding_);
   est_->on_acted([this] { acted(); });
 }
 
 void Owner::acted() {
-  if (!at_.power.goes()) {
+  if (at_.power.goes()) {
+    restart();
+  }
+}
+
+void Owner::restart() {
+  if (down_) {
     return;
   }
+  down_ = true;
   est_->halt();
   at_.store.cut();
   at_.clock.post([this] { est_.reset(); });  // it is still on the stack

@@ -37,22 +37,29 @@ class Owner {
   // Into the inventory, approved, with what the manifest says.
   Status expect(const std::vector<factory::Born>& devices);
   Uri address() const;
+  // The root of now.
   std::vector<Certificate> anchors() const { return site_->ca.chain(); }
   void set(SignerFaults signer);
+  // Another root takes the place of the one of now; both vouch for each other. The server is started anew.
+  Status roll_over();
 
  private:
   class DistantSigner;
   Owner(const Place& place, EstServer::Binding binding) : at_(place), binding_(binding) {}
   Status set_up(const Certificate& maker, SignerFaults signer);
+  Status make_endpoint(const std::vector<Certificate>& links);
+  void restart();
   void switch_on();
   void acted();
 
   const Place at_;
   const EstServer::Binding binding_;
+  Certificate maker_;
   std::shared_ptr<EstSite> site_;
   std::shared_ptr<DistantSigner> signer_;
   Endpoint endpoint_;
   std::unique_ptr<EstServer> est_;
+  bool down_ = false;
 };
 
 }  // namespace imprint::sim

@@ -28,11 +28,37 @@ std::optional<est::Installed> Thing::installed() {
   return held ? *held : std::nullopt;
 }
 
+est::PlanRef Thing::errand() {
+  const auto held = installed();
+  if (!held) {
+    return plan_;
+  }
+  if (!renewed_ || held->certificate != *renewed_) {
+    return nullptr;
+  }
+  auto out = std::make_shared<est::Plan>();
+  out->server = plan_->server;
+  out->label = plan_->label;
+  out->origins = {est::Origin::factory, est::Origin::record, est::Origin::record, est::Origin::factory};
+  out->explicit_anchors = held->anchors;
+  out->credential = Credential{held->key.id, {held->certificate}};
+  out->names = {held->certificate.subject, held->certificate.alt_names};
+  out->renew = true;
+  return out;
+}
+
+void Thing::renew() {
+  renewed_ = installed()->certificate;
+  operational_.reset();
+  boot();
+}
+
 void Thing::boot() {
   if (boots_++ == 0) {
     first_boot_ = clock_.now();
   }
-  if (installed()) {  // the power went after the last save: nothing is left to do
+  const est::PlanRef plan = errand();
+  if (!plan) {  // the power went after the last save
     operational_ = clock_.now();
     last_.result = "operational";
     ended_(*this);
@@ -47,7 +73,7 @@ void Thing::boot() {
   hooks.ended = [this](const est::Client::State&, const Run& run, const std::optional<Error>&) { ended(run); };
   hooks.acted = [this] { acted(); };
   running_ = std::make_unique<EstDevice>(clock_, rng_, connector, storage_, &journal_, id(), std::move(hooks));
-  running_->start(plan_);
+  running_->start(plan);
 }
 
 void Thing::off() {

@@ -18,6 +18,8 @@ class Thing {
 
   // Switches it on; it goes on from what its storage holds.
   void boot();
+  // Renews what it holds, once; told like the first run. Only when that is over.
+  void renew();
 
   const std::string& id() const { return born_.entry.id; }
   bool has_idevid() const { return born_.entry.idevid.has_value(); }
@@ -28,6 +30,8 @@ class Thing {
   const Run& last_run() const { return last_; }
   bool sound() const { return sound_; }  // every belief stated so far stood on something
   std::uint32_t boots() const { return boots_; }
+  // How many certificates the owner has to have on record for it.
+  std::int64_t certificates() { return installed() ? (renewed_ && installed()->certificate != *renewed_ ? 2 : 1) : 0; }
   Instant first_boot() const { return first_boot_; }
   std::optional<Instant> operational() const { return operational_; }
 
@@ -35,6 +39,8 @@ class Thing {
   void acted();
   void ended(const Run& run);
   void off();
+  // What it is to do now; none if there is nothing left.
+  est::PlanRef errand();
 
   Clock& clock_;
   Network& network_;
@@ -51,6 +57,7 @@ class Thing {
   Instant first_boot_;
   std::optional<Instant> operational_;
   std::uint32_t boots_ = 0;
+  std::optional<Certificate> renewed_;  // what is to be renewed
   bool halted_ = false, sound_ = true;
 };
 

@@ -20,6 +20,7 @@ struct Ca {
 
   // Every certificate that a device needs: the CA's own and those above (RFC 7030 section 4.1.3).
   std::vector<Certificate> chain() const;
+  const Certificate& root() const { return above.empty() ? certificate : above.back(); }
 };
 
 // A self-signed root, good for `lifetime` from an hour before now.

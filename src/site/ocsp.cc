@@ -35,11 +35,15 @@ Result<OcspSigner> make_ocsp_signer(const Ca& ca, store::Store& store, Instant n
   return out;
 }
 
-bool lasts(const OcspSigner& signer, const Ca& ca, store::Reader& store, Instant now) {
+bool may_sign(const OcspSigner& signer, const Ca& ca, store::Reader& store, Instant now) {
   const Certificate& own = signer.certificate;
   const auto row = store.certificate(own.serial);
-  return verify_chain(own, {}, {ca.certificate}, {Purpose::any, now, true}) && row && *row && !(*row)->revoked &&
-         own.not_after - now > (own.not_after - own.not_before) / 2;
+  return verify_chain(own, {}, {ca.certificate}, {Purpose::any, now, true}) && row && *row && !(*row)->revoked;
+}
+
+bool is_due(const OcspSigner& signer, Instant now) {
+  const Certificate& own = signer.certificate;
+  return own.not_after - now <= (own.not_after - own.not_before) / 2;
 }
 
 Result<std::vector<CertificateStatus>> statuses_of(const Certificate& ca, store::Reader& store,

@@ -16,8 +16,11 @@ struct OcspSigner {
 // Makes a key and its certificate, which is on record before the answer. Of the CA's type of key; RSA of 2048 bits.
 Result<OcspSigner> make_ocsp_signer(const Ca& ca, store::Store& store, Instant now, Rng& rng);
 
-// Whether it may sign on: it is the CA's of now, not revoked, and half of its time is left.
-bool lasts(const OcspSigner& signer, const Ca& ca, store::Reader& store, Instant now);
+// Whether it may sign: it is the CA's of now, good, and not revoked.
+bool may_sign(const OcspSigner& signer, const Ca& ca, store::Reader& store, Instant now);
+
+// Whether half of its time is over: another one is to take its place.
+bool is_due(const OcspSigner& signer, Instant now);
 
 // What is on record about each certificate asked for, in that order. One of another issuer, or never issued, is
 // unknown. Fault::refused if none is of this CA: we are not the ones to ask.

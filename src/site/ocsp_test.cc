@@ -32,7 +32,7 @@ class OcspTest : public store::StoreTest {
     Issued fact;
     fact.grant = grant;
     fact.certificate = *site::issue(ca, grant, kNow, rng_);
-    const Bytes serial = Certificate::parse(fact.certificate)->serial;
+    Bytes serial = Certificate::parse(fact.certificate)->serial;
     fact.request_key = serial;
     EXPECT_TRUE(issue(fact, kNow));
     return serial;
@@ -96,12 +96,15 @@ TEST_F(OcspTest, the_signer_is_a_delegate_on_record) {
     const auto row = *read()->certificate(own.serial);
     ASSERT_TRUE(row);
     EXPECT_EQ(row->device, store::kServer);
-    EXPECT_TRUE(lasts(*signer, ca, *read(), kNow));
-    EXPECT_FALSE(lasts(*signer, ca, *read(), kNow + std::chrono::hours(24 * 4))) << "half of its time is over";
-    EXPECT_FALSE(lasts(*signer, root(type, "CN=Owner", rng_), *read(), kNow)) << "another CA's";
+    EXPECT_TRUE(may_sign(*signer, ca, *read(), kNow));
+    EXPECT_FALSE(is_due(*signer, kNow));
+    EXPECT_TRUE(is_due(*signer, kNow + std::chrono::hours(24 * 4))) << "half of its time is over";
+    EXPECT_TRUE(may_sign(*signer, ca, *read(), kNow + std::chrono::hours(24 * 4))) << "but it is good";
+    EXPECT_FALSE(may_sign(*signer, ca, *read(), kNow + std::chrono::hours(24 * 8))) << "its time is over";
+    EXPECT_FALSE(may_sign(*signer, root(type, "CN=Owner", rng_), *read(), kNow)) << "another CA's";
     ASSERT_TRUE(
         write([&](store::Writer& w) { return w.revoke(own.serial, RevocationReason::key_compromise, "cli", kNow); }));
-    EXPECT_FALSE(lasts(*signer, ca, *read(), kNow)) << "revoked";
+    EXPECT_FALSE(may_sign(*signer, ca, *read(), kNow)) << "revoked";
   }
 }
 

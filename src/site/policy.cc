@@ -4,133 +4,20 @@
 
 #include "base/reader.h"
 #include "codec/der.h"
-#include "crypto/seal.h"
-#include "role/digest.h"
+#include "site/applicant.h"
 #include "site/key_delivery.h"
 #include "site/names.h"
 #include "site/rules.h"
 
-namespace imprint {
-
-// The one place that turns a presented secret into a proof.
-template <>
-struct Checker<KnownSecret> {
-  static std::optional<Verified<KnownSecret>> check(const std::optional<DeviceSecret>& found, std::string_view user) {
-    if (!found || found->user != user) {
-      return std::nullopt;
-    }
-    return Verified<KnownSecret>(KnownSecret{found->device, found->user, found->one_time});
-  }
-};
-
-namespace site {
+namespace imprint::site {
 namespace {
 
 constexpr std::string_view kBasicConstraints = "2.5.29.19";
-
-// Who asks, as far as it is proven, with the inventory's entry if there is one.
-struct Applicant {
-  std::optional<Device> device;
-  std::optional<store::CertificateRow> current;  // the presented certificate, if it is ours
-  bool spent = false;                            // a one-time token that has been used
-};
 
 void refuse(Decision& d, const Rule& rule, std::string reason) {
   d.verdict = Verdict::refused;
   d.rule = &rule;
   d.reason = std::move(reason);
-}
-
-bool is_ours(const Policy& policy, const Certificate& anchor) {
-  return std::ranges::find(policy.owner_anchors, anchor) != policy.owner_anchors.end();
-}
-
-// Whether the certificate presented leads to a device that may have something.
-bool is_of_use(const Applicant& who) {
-  const bool wanted =
-      who.device && who.device->admission != Admission::refused && who.device->admission != Admission::retired;
-  return wanted && !(who.current && who.current->revoked);
-}
-
-Secret part_key(const Secret& pepper, std::string_view part) {
-  Sha256 mac = hmac_sha256(pepper, view(part));
-  Secret out{BytesView(mac)};
-  wipe(mac);
-  return out;
-}
-
-Secret digest_key(const Secret& pepper) { return part_key(pepper, "imprint digest"); }
-
-// The secret that made this answer to a challenge. One that is right but for its nonce is stale.
-Result<std::optional<DeviceSecret>> answering_secret(const Policy& policy, store::Reader& store, const Login& login,
-                                                     Instant now, Decision& d) {
-  const DigestAnswer& answer = *login.digest;
-  if (!policy.nonces || !holds(answer.realm == kDeviceRealm && answer.uri == answer.target)) {
-    return std::optional<DeviceSecret>();
-  }
-  TRY(const std::vector<DeviceSecret> secrets, store.digests(login.user));
-  for (const DeviceSecret& each : secrets) {
-    const auto digest = open_sealed(digest_key(policy.pepper), each.digest, each.mac);
-    if (!digest || !same(view(digest_response(*digest, answer)), view(answer.response))) {
-      continue;
-    }
-    Reader count(*from_hex(answer.nc));
-    d.stale = !policy.nonces->take(nonce_key(policy.pepper), answer.nonce, count.u32(), now);
-    return d.stale ? std::nullopt : std::optional(each);
-  }
-  return std::optional<DeviceSecret>();
-}
-
-Result<std::optional<DeviceSecret>> presented_secret(const Policy& policy, store::Reader& store, const Login& login,
-                                                     Instant now, Decision& d) {
-  if (login.digest) {
-    return answering_secret(policy, store, login, now, d);
-  }
-  if (!policy.basic) {
-    return std::optional<DeviceSecret>();
-  }
-  return store.secret(secret_mac(policy.pepper, login.user, login.password));
-}
-
-// Step 1: who is this device?
-Result<Applicant> identify(const Policy& policy, store::Reader& store, const Admit& q, Instant now, Decision& d) {
-  Applicant out;
-  if (q.session->proven) {
-    const CertificateChain& chain = **q.session->proven;
-    d.identity = "certificate " + chain.leaf.subject.text + " of " + chain.leaf.issuer.text;
-    if (is_ours(policy, chain.anchor)) {
-      TRY(out.current, store.certificate(chain.leaf.serial));
-      if (out.current && !holds(out.current->der == chain.leaf.der)) {
-        out.current.reset();  // another CA's below the same root, of the same serial number
-      }
-      if (out.current) {
-        TRY(out.device, store.device(out.current->device));
-      }
-      if (is_of_use(out) || !q.login) {
-        return out;
-      }
-    } else {
-      d.device_identity = identity_of(chain.leaf);
-      TRY(out.device, store.device_by_identity(d.device_identity));
-      if (is_of_use(out) || !q.login) {
-        return out;
-      }
-    }
-    // The certificate opens nothing here: the secret says which device it is.
-    out = {};
-    d.device_identity.clear();
-  }
-  if (q.login) {
-    TRY(const auto found, presented_secret(policy, store, *q.login, now, d));
-    d.secret = Checker<KnownSecret>::check(found, q.login->user);
-    if (d.secret) {
-      d.identity = std::string((*d.secret)->one_time ? "one-time token of " : "password of ") + (*d.secret)->device;
-      out.spent = found->spent;
-      d.spent = found->one_time ? hex(found->mac) : std::string{};
-      TRY(out.device, store.device(found->device));
-    }
-  }
-  return out;
 }
 
 bool usages_within(const Profile& profile, const CertificateRequest& request) {
@@ -184,7 +71,7 @@ Status grant(const Profile& profile, store::Reader& store, const Applicant& who,
     return Ok{};
   }
   TRY(const std::vector<std::string> others, others_named(store, request, device));
-  const auto names = grant_names(profile, device, others, who.current.has_value(), q);
+  const auto names = grant_names(profile, device, others, who.renewal, q);
   if (!names) {
     refuse(d, kNames, "profile " + profile.name + ": " + request.subject.text + " for device " + device.id);
     return Ok{};
@@ -206,12 +93,12 @@ bool supersede(const LostAnswer& lost, const Applicant& who, Decision& d) {
     refuse(d, kTooManyCertificates, std::to_string(lost.retries) + " keys in place of lost ones");
     return false;
   }
-  if (who.current && lost.serial == who.current->serial) {
+  if (who.renewal && lost.serial == who.current->serial) {
     return true;  // it arrived, and is renewed now
   }
   d.supersedes = lost.serial;
   const bool fresh_token = d.secret && !who.spent;
-  if (!who.current && !fresh_token) {
+  if (!who.renewal && !fresh_token) {
     d.renews = lost.serial;  // so that the first of a row of retries is found
   }
   if (who.spent) {
@@ -261,6 +148,54 @@ Result<bool> wanted(const Policy& policy, store::Reader& store, const Admit& q, 
 // "default" is a name of the profile that is served without a label.
 std::string_view plain(std::string_view label) { return label == "default" ? std::string_view() : label; }
 
+const Profile& profile_of(const Policy& policy, std::string_view label) {
+  const auto at = policy.profiles.find(label);
+  return at == policy.profiles.end() ? policy.profiles.at("") : at->second;
+}
+
+// The label in the inventory of the devices that may ask under this one.
+std::string_view label_of_devices(const Profile& profile, std::string_view label) {
+  return profile.group.empty() ? plain(label) : std::string_view(profile.group);
+}
+
+// Whether the certificate presented renews itself or obtains another credential of the device's. A device that comes
+// from another profile begins with the credential that identifies it. False if it may do neither.
+bool take_current(const Policy& policy, const Profile& profile, const Admit& q, Applicant& who, Decision& d) {
+  if (!who.current) {
+    return true;
+  }
+  const std::string& held = who.current->profile;
+  const auto at = std::ranges::find(policy.profiles, held, [](const auto& each) { return each.second.name; });
+  const bool same_group = at != policy.profiles.end() && at->second.group == profile.group;
+  who.renewal = profile.group.empty() || held == profile.name || (profile.identity && !same_group);
+  const bool obtains = same_group && at->second.identity && !q.renewal;
+  if (!holds(who.renewal || obtains)) {
+    refuse(d, kOtherCredential, "certificate of profile " + held + ", asking for " + profile.name);
+    return false;
+  }
+  return true;
+}
+
+// Each credential has a key of its own, so that losing one is not losing all.
+Result<bool> has_key_of_other(const Profile& profile, store::Reader& store, const Device& device, const Bytes& spki,
+                              Instant now) {
+  if (profile.group.empty()) {
+    return false;
+  }
+  store::CertificateFilter live;
+  live.device = device.id;
+  live.state = store::CertificateState::good;
+  live.now = now;
+  TRY(const std::vector<store::CertificateRow> rows, store.certificates(live));
+  for (const store::CertificateRow& row : rows) {
+    TRY(const Certificate certificate, Certificate::parse(row.der));
+    if (row.profile != profile.name && certificate.key.spki == spki) {
+      return true;
+    }
+  }
+  return false;
+}
+
 // A device with a maker's certificate that the inventory does not know.
 bool take_unknown(const Policy& policy, const Admit& q, Applicant& who, Decision& d) {
   if (policy.unknown == Unknown::refuse) {
@@ -274,7 +209,7 @@ bool take_unknown(const Policy& policy, const Admit& q, Applicant& who, Decision
   device.id = "x509-" + d.device_identity.substr(d.device_identity.size() - 16);
   device.admission = policy.unknown == Unknown::admit ? Admission::approved : Admission::waiting;
   device.identities = {d.device_identity};
-  device.label = plain(q.label);
+  device.label = label_of_devices(profile_of(policy, q.label), q.label);
   d.newcomer = device;
   who.device = std::move(device);
   return true;
@@ -282,8 +217,8 @@ bool take_unknown(const Policy& policy, const Admit& q, Applicant& who, Decision
 
 // Step 3: may I have it? That is a voucher's question, and EST has none. What remains of it: the key is this device's
 // alone and in nobody else's hands, and nobody makes certificates without end.
-Result<bool> may_have(const Policy& policy, store::Reader& store, const Admit& q, const Applicant& who, Instant now,
-                      Decision& d) {
+Result<bool> may_have(const Policy& policy, const Profile& profile, store::Reader& store, const Admit& q,
+                      const Applicant& who, Instant now, Decision& d) {
   const Sha256 key_digest = sha256(q.request->key.spki);
   if (q.session->proven && !d.secret) {  // where a secret decides, the certificate beside it does not count
     const Sha256 presented = sha256((*q.session->proven)->leaf.key.spki);
@@ -302,6 +237,11 @@ Result<bool> may_have(const Policy& policy, store::Reader& store, const Admit& q
     TRY(const bool compromised, store.is_compromised(key_digest));
     if (compromised) {
       refuse(d, kCompromised, "key " + hex(key_digest));
+      return false;
+    }
+    TRY(const bool of_other, has_key_of_other(profile, store, *who.device, q.request->key.spki, now));
+    if (of_other) {
+      refuse(d, kKeyOfOther, "profile " + profile.name);
       return false;
     }
   }
@@ -324,21 +264,6 @@ Result<bool> may_have(const Policy& policy, store::Reader& store, const Admit& q
 }
 
 }  // namespace
-
-Sha256 secret_mac(const Secret& pepper, std::string_view user, const Secret& secret) {
-  Bytes input = to_bytes(user);
-  input.push_back(0);
-  input.insert(input.end(), secret.expose().begin(), secret.expose().end());
-  const Sha256 out = hmac_sha256(pepper, input);
-  wipe(input);
-  return out;
-}
-
-Result<Bytes> sealed_digest(const Secret& pepper, std::string_view user, const Secret& secret) {
-  return seal(digest_key(pepper), digest_secret(user, kDeviceRealm, secret), secret_mac(pepper, user, secret));
-}
-
-Secret nonce_key(const Secret& pepper) { return part_key(pepper, "imprint nonce"); }
 
 Result<Decision> admit(const Policy& policy, store::Reader& store, const Admit& q, Instant now) {
   Decision d;
@@ -387,35 +312,37 @@ Result<Decision> admit(const Policy& policy, store::Reader& store, const Admit& 
   }
   d.grant.device = who.device->id;
   // Its label is the owner's word on what it may get; the one in the request is only the device's wish.
-  if (!holds(plain(q.label) == plain(who.device->label))) {
+  const Profile& profile = profile_of(policy, q.label);
+  if (!holds(label_of_devices(profile, q.label) == plain(who.device->label))) {
     refuse(d, kLabel, "device " + who.device->id + " belongs to label '" + who.device->label + "'");
+    return d;
+  }
+  if (!take_current(policy, profile, q, who, d)) {
     return d;
   }
   TRY(const bool go_on, wanted(policy, store, q, who, d));
   if (!go_on) {
     return d;
   }
-  const bool renewal = who.current.has_value();  // with simpleenroll, too: its successor is the new one
+  // With simpleenroll a certificate renews itself, too: its successor is the new one.
   if (!keyless && given_again && answered->device == who.device->id &&
-      !(renewal && answered->serial == who.current->serial)) {
+      !(who.renewal && answered->serial == who.current->serial)) {
     d.verdict = Verdict::already;  // the answer was lost on its way: the same one again
     d.certificate = answered->der;
     return d;
   }
-  TRY(const bool allowed, may_have(policy, store, q, who, now, d));
+  TRY(const bool allowed, may_have(policy, profile, store, q, who, now, d));
   if (!allowed) {
     return d;
   }
-  if (renewal) {
+  if (who.renewal) {
     d.renews = who.current->serial;
   }
   if (lost && !supersede(*lost, who, d)) {
     return d;
   }
-  const auto profile = policy.profiles.find(q.label);
-  TRY(Ok{}, grant(profile == policy.profiles.end() ? policy.profiles.at("") : profile->second, store, who, q, now, d));
+  TRY(Ok{}, grant(profile, store, who, q, now, d));
   return d;
 }
 
-}  // namespace site
-}  // namespace imprint
+}  // namespace imprint::site

@@ -26,9 +26,13 @@ enum class ServerKeys : std::uint8_t {
   clear,    // also without
 };
 
-// What a kind of device gets under a label.
+// What a kind of device gets under a label: one credential.
 struct Profile {
-  std::string name = "default";
+  std::string name = "default";  // on record with each certificate; "lamp/mqtt" for a credential of profile lamp
+  // If it is one of several credentials: the profile's name, which is the label of its devices in the inventory. Empty:
+  // the label of the request is that of the device.
+  std::string group = {};
+  bool identity = false;  // in a group, this one identifies the device and obtains the others; each renews itself
   Duration lifetime = std::chrono::hours(24 * 365);
   std::vector<KeyType> keys{KeyType::p256,    KeyType::p384,    KeyType::ed25519,
                             KeyType::rsa2048, KeyType::rsa3072, KeyType::rsa4096};

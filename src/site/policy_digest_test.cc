@@ -33,8 +33,9 @@ class PolicyDigest : public testing::Test {
     ManifestEntry entry;
     entry.id = id;
     entry.one_time = token;
-    ASSERT_TRUE(store_->write(
-        [&](store::Writer& w) { return register_device(w, policy_.pepper, entry, {"test", kNow}); }));
+    ASSERT_TRUE(store_->write([&](store::Writer& w) {
+      return register_device(w, policy_.pepper, entry, {"test", kNow});
+    }));
   }
 
   // What a device sends that answers a challenge of ours.

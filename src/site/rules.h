@@ -40,6 +40,12 @@ inline constexpr Rule kUsages{"SITE-USAGES", "the profile does not give these us
 inline constexpr Rule kLabel{"SITE-LABEL", "the device asks under a label that is not its own",
                              "ours: docs/guide.md, profiles",
                              "ask under the label that `imprint device show` tells for it"};
+inline constexpr Rule kOtherCredential{"SITE-CREDENTIAL", "the certificate presented does not obtain this credential",
+                                       "ours: docs/guide.md, several credentials",
+                                       "a certificate renews itself; for another credential present the one that "
+                                       "identifies the device, its IDevID, or a fresh one-time token"};
+inline constexpr Rule kKeyOfOther{"SITE-KEY-OF-OTHER", "another credential of this device has this key",
+                                  "ours: docs/guide.md, several credentials", "make a key for each credential"};
 inline constexpr Rule kCaRequest{"SITE-CA-REQUEST", "a device asks to be a CA", "ours: docs/threats.md",
                                  "leave basicConstraints out of the request"};
 

@@ -113,7 +113,8 @@ class Reader {
   // How many certificates of the device are neither revoked nor over nor renewed.
   virtual Result<std::int64_t> live_certificates(std::string_view device, Instant now) = 0;
   virtual Result<std::vector<CertificateRow>> certificates(const CertificateFilter& filter) = 0;
-  virtual Result<std::vector<Revoked>> revoked() = 0;
+  // Those revoked whose own time ends after this, in order of their serial numbers.
+  virtual Result<std::vector<Revoked>> revoked(Instant ends_after) = 0;
   virtual Result<std::optional<PendingRow>> pending(BytesView request_key) = 0;
   // Requests that wait for a person, the oldest first, at most 100,000: of this device, or of all if it is empty.
   virtual Result<std::vector<PendingRow>> waiting(std::string_view device) = 0;

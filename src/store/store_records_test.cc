@@ -120,7 +120,7 @@ TEST_F(StoreTest, a_server_certificate_is_on_record_and_revoked_like_any_other) 
   EXPECT_TRUE(read()->certificates(filter)->empty());
   ASSERT_TRUE(
       write([](Writer& w) { return w.revoke(numbered(7), RevocationReason::key_compromise, "cli", Instant{9}); }));
-  EXPECT_EQ(read()->revoked()->size(), 1U);
+  EXPECT_EQ(read()->revoked(Instant{})->size(), 1U);
   EXPECT_EQ((*read()->certificate(numbered(7)))->revoked, Instant{9});
   EXPECT_EQ(actions(), (std::vector<std::string>{"certificate.issued", "device.added", "certificate.revoked"}));
   EXPECT_EQ(*read()->count("devices"), 1);

@@ -230,8 +230,11 @@ TEST_F(StoreTest, revoked_certificate_answers_nothing_any_more) {
   };
   ASSERT_TRUE(write(revoke));
   EXPECT_EQ(fault_of(write(revoke)), Fault::conflict);
-  const std::vector<Revoked> revoked = *read()->revoked();
+  const std::vector<Revoked> revoked = *read()->revoked(Instant{});
   ASSERT_EQ(revoked.size(), 1U);
+  const Instant end = (*read()->certificate(numbered(1)))->not_after;
+  EXPECT_EQ(read()->revoked(end - Duration(1))->size(), 1U);
+  EXPECT_EQ(read()->revoked(end)->size(), 0U) << "its own time is over";
   EXPECT_EQ(revoked[0].serial, numbered(1));
   EXPECT_EQ(revoked[0].at, Instant{7000});
   EXPECT_EQ(revoked[0].reason, RevocationReason::key_compromise);

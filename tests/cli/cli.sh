@@ -52,8 +52,9 @@ sql() { python3 -c 'import sqlite3, sys; c = sqlite3.connect(sys.argv[1]); c.exe
 # ---- help ----
 commands=("init" "serve" "onboard" "onboard est" "device" "device add" "device import" "device list" "device show"
   "device pending" "device approve" "device refuse" "device retire" "device token" "factory" "factory make" "ca"
-  "ca show" "ca list" "ca search" "ca export" "ca crl" "ca revoke" "audit" "audit list" "audit verify" "config" "config check" "config show"
-  "config defaults" "bench" "bench est" "completion" "version")
+  "ca show" "ca list" "ca search" "ca export" "ca crl" "ca revoke" "ca request" "ca install" "ca rollover" "audit" "audit list" "audit verify" "config" "config check" "config show"
+  "config defaults" "profile" "profile example" "profile check" "profile add" "profile list" "profile show" "profile remove" "bench"
+  "bench est" "completion" "version")
 for command in "${commands[@]}"; do
   # shellcheck disable=SC2086  # a command is one or two words
   exits 0 $command --help && grep -A1 -F "Examples:" "$out" | grep -qE "^ +.*imprint.* ${command%% *}" && said "--data FOLDER" && said "--config FILE"
@@ -327,6 +328,11 @@ curl -s --fail --cacert $ca "$url/.well-known/imprint/crl" >"$out" 2>"$err" && o
 ok "who relies on the certificates gets the list without a token"
 exits 0 device retire dev-1 && exits 3 onboard est --server "$url" --out dev-1 --renew
 ok "a retired device is refused"
+for what in "ca list" "ca export" "ca crl" "device list"; do
+  # shellcheck disable=SC2086  # a command is two words
+  [ -w /dev/full ] && ! "$imprint" $what --data data >/dev/full 2>"$err" && grep -q "standard output" "$err"
+  ok "$what to a full disk fails"
+done
 kill -TERM "$server" && wait "$server"
 ok "serve ends well on SIGTERM"
 

@@ -54,8 +54,8 @@ def run_all(name, lines, folder):
                 continue
             out = subprocess.run(["sh", "-c", line], cwd=folder, env=env, capture_output=True, text=True, timeout=120,
                                  stdin=subprocess.DEVNULL)
-            # A maker that is new to a running server is noticed within two seconds.
-            if "factory make" in line:
+            # A maker or a profile that is new to a running server is noticed within two seconds.
+            if "factory make" in line or "profile add" in line:
                 time.sleep(3)
             check(f"{name}: {line}", out.returncode == 0, out.stdout + out.stderr)
     finally:

@@ -96,7 +96,7 @@ def hook(work, name, text):
 def usage(work):
     base = ["onboard", "est", "--server", "https://localhost:1", "--out", work / "none"]
     for words in (["--renew-before", "30d"], ["--on-renew", "true"], ["--watch", "--renew-before", "soon"],
-                  ["--watch", "--renew-at", "2"], ["--watch", "--renew-at", "0.5", "--renew-before", "1d"], ["--same-key"]):
+                  ["--watch", "--renew-at", "2"], ["--watch", "--renew-at", "nan"], ["--watch", "--renew-at", "0.5", "--renew-before", "1d"], ["--same-key"]):
         out = imprint(*base, "--fingerprint", "00" * 32, *words)
         check(f"{' '.join(words)} is a usage error", out.returncode == 2, out.stderr)
     check("and nothing was made", not (work / "none").exists())

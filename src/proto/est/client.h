@@ -88,6 +88,7 @@ class Client {
     std::optional<KeyRef> key;
     CsrAttributes wishes;
     bool have_ca = false;                      // cacerts was read in this run
+    bool reread = false;                       // cacerts is read once more: the answer led to other anchors
     bool sought = false;                       // the server was asked where it has EST
     CmcIds full;                               // of the latest Full PKI Request
     std::optional<DigestChallenge> challenge;  // of HTTP Digest, the latest

@@ -78,6 +78,18 @@ Result<std::vector<Certificate>> full_certificates(const Response& answer, const
   return std::move(found.certificates);
 }
 
+// The owner may have changed its root since this run read cacerts: it is read again, once, by the same checks, and the
+// same key asked for again.
+template <class Next>
+Next other_anchors(Progress p, const Error& why, Turn& t) {
+  if (p.reread || why.rule != &kNotMyAnchors || why.fault != Fault::unauthentic) {
+    return Client::Failed{why, {}};
+  }
+  p.reread = true;
+  p.have_ca = false;
+  return rest<Next>(std::move(p), why, {}, t);
+}
+
 }  // namespace
 
 Result<OneOf<Client::Keying, Client::Signing, Client::Resting, Client::Failed>> Client::on(const Wishing& s,
@@ -186,7 +198,7 @@ Client::on(const Enrolling& s, const Done<Response>& d, Turn& t) const {
   }
   const auto chain = verify_answer(p.key->key, *certificates, p.issuers, p.anchors, t.now());
   if (!chain) {
-    return Next(Failed{chain.error(), {}});
+    return other_anchors<Next>(std::move(p), chain.error(), t);
   }
   return Next(install(p, *p.key, *chain, t));
 }

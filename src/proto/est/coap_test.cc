@@ -176,7 +176,7 @@ TEST(EstCoap, discovery_names_what_there_is) {
 
 // A server that has EST at one place alone, and says so at /.well-known/core as `links`.
 struct ElsewherePair : CoapPair {
-  explicit ElsewherePair(std::string links, std::string place = "/e") {
+  explicit ElsewherePair(const std::string& links, const std::string& place = "/e") {
     on_request = [place](Request& r) {
       if (r.path.starts_with(place + "/")) {
         r.path = "/est" + r.path.substr(place.size());

@@ -37,7 +37,7 @@ SessionRef as(const Party& who, const Party& anchor) {
   return out;
 }
 
-Bytes signed_request(const Party& by, const PrivateKey& key, RequestTemplate what = named("CN=dev-1")) {
+Bytes signed_request(const Party& by, const PrivateKey& key, const RequestTemplate& what = named("CN=dev-1")) {
   return *make_full_request(key, what, kIds, Signer{by.key, {by.certificate}});
 }
 RequestTemplate linked(std::string_view name = "CN=dev-1", const SessionRef& to = anonymous()) {

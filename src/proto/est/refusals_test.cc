@@ -1,6 +1,8 @@
 // Each answer that the device does not take, and why.
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "crypto/cms.h"
 #include "proto/est/anchors.h"
 #include "proto/est/pair.h"
@@ -261,6 +263,34 @@ TEST(EstRollover, a_new_root_is_taken_because_the_old_one_vouches_for_it) {
   EXPECT_EQ(p.installed->anchors, (std::vector<Certificate>{r.next.certificate, cast().owner.certificate}));
   EXPECT_TRUE(p.sound);
   EXPECT_EQ(p.device_mind.strength(anchor_belief(r.next.certificate)), Strength::confirmed);
+}
+
+// Between cacerts and enrolment: the answer is of a root that this run has not heard of.
+TEST(EstRollover, a_new_root_in_the_midst_of_a_run_is_asked_for_once_more) {
+  const Rollover r;
+  Pair p;
+  p.issuer = r.next;
+  unsigned shown = 0;
+  p.on_response = [&](Response& answer, const Request& asked) {
+    if (asked.path.ends_with("/cacerts") && shown++ > 0) {
+      answer.body =
+          with_certificates({cast().owner.certificate, r.new_with_old, r.old_with_new, r.next.certificate}).body;
+    }
+  };
+  p.run();
+  ASSERT_TRUE(p.is<Client::Enrolled>()) << p.rule();
+  EXPECT_EQ(p.installed->anchors, (std::vector<Certificate>{r.next.certificate, cast().owner.certificate}));
+  EXPECT_EQ(shown, 2U);
+  EXPECT_EQ(p.keys.size(), 1U) << "one for both requests";
+  EXPECT_TRUE(p.sound);
+}
+
+TEST(EstRollover, an_answer_of_another_root_is_not_asked_for_a_third_time) {
+  Pair p;
+  p.issuer = make_root("CN=Owner Root 2");
+  p.run();
+  expect_failed(p, Fault::unauthentic, kNotMyAnchors);
+  EXPECT_EQ(std::ranges::count_if(p.requests, [](const Request& r) { return r.path.ends_with("/cacerts"); }), 2);
 }
 
 TEST(EstRollover, the_old_root_is_dropped_when_the_new_one_does_not_vouch_for_it) {

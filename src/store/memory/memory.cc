@@ -120,10 +120,10 @@ Result<std::vector<CertificateRow>> MemoryReads<I>::certificates(const Certifica
 }
 
 template <class I>
-Result<std::vector<Revoked>> MemoryReads<I>::revoked() {
+Result<std::vector<Revoked>> MemoryReads<I>::revoked(Instant ends_after) {
   std::vector<Revoked> out;
   for (const CertificateRow& row : tables_.certificates) {
-    if (row.revoked) {
+    if (row.revoked && row.not_after > ends_after) {
       out.push_back({row.serial, *row.revoked, row.revocation_reason});
     }
   }

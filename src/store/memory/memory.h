@@ -34,7 +34,7 @@ class MemoryReads : public Interface {
   Result<std::optional<CertificateRow>> successor(BytesView serial) override;
   Result<std::int64_t> live_certificates(std::string_view device, Instant now) override;
   Result<std::vector<CertificateRow>> certificates(const CertificateFilter& filter) override;
-  Result<std::vector<Revoked>> revoked() override;
+  Result<std::vector<Revoked>> revoked(Instant ends_after) override;
   Result<std::optional<PendingRow>> pending(BytesView request_key) override;
   Result<std::vector<PendingRow>> waiting(std::string_view device) override;
   Result<std::vector<PendingRow>> all_pending() override;

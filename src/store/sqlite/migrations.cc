@@ -9,8 +9,8 @@ namespace imprint::store {
 namespace {
 
 struct Migration {
-  const char* sql;
-  const char* counted;                  // PRAGMA takes no bound values
+  const char* sql = nullptr;
+  const char* counted = nullptr;        // PRAGMA takes no bound values
   Status (*fill)(Database&) = nullptr;  // what SQL cannot say
 };
 
@@ -211,11 +211,15 @@ ALTER TABLE certificates ADD COLUMN issued_entry INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE certificates ADD COLUMN revoked_entry INTEGER NOT NULL DEFAULT 0;
 CREATE INDEX certificates_sha256 ON certificates (sha256);
 
-UPDATE certificates SET issued_entry = entry.sequence
-FROM (SELECT sequence, json_extract(CASE WHEN json_valid(detail) THEN detail END, '$.serial') AS serial FROM audit WHERE action = 'certificate.issued') entry
+WITH entry (sequence, serial) AS MATERIALIZED (
+  SELECT sequence, json_extract(CASE WHEN json_valid(detail) THEN detail END, '$.serial')
+  FROM audit WHERE action = 'certificate.issued')
+UPDATE certificates SET issued_entry = entry.sequence FROM entry
 WHERE entry.serial = lower(hex(certificates.serial));
-UPDATE certificates SET revoked_entry = entry.sequence
-FROM (SELECT sequence, json_extract(CASE WHEN json_valid(detail) THEN detail END, '$.serial') AS serial FROM audit WHERE action = 'certificate.revoked') entry
+WITH entry (sequence, serial) AS MATERIALIZED (
+  SELECT sequence, json_extract(CASE WHEN json_valid(detail) THEN detail END, '$.serial')
+  FROM audit WHERE action = 'certificate.revoked')
+UPDATE certificates SET revoked_entry = entry.sequence FROM entry
 WHERE entry.serial = lower(hex(certificates.serial));
 )sql",
                                                  "PRAGMA user_version=5", fill_certificates},

@@ -187,9 +187,11 @@ Result<std::vector<CertificateRow>> Reads<I>::certificates(const CertificateFilt
 }
 
 template <class I>
-Result<std::vector<Revoked>> Reads<I>::revoked() {
+Result<std::vector<Revoked>> Reads<I>::revoked(Instant ends_after) {
   Query query = database_.query(
-      "SELECT serial, revoked, revocation_reason FROM certificates WHERE revoked IS NOT NULL ORDER BY serial");
+      "SELECT serial, revoked, revocation_reason FROM certificates WHERE revoked IS NOT NULL AND not_after > ?"
+      " ORDER BY serial",
+      ends_after.ms);
   return all(query, revoked_row);
 }
 

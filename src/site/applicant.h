@@ -1,0 +1,26 @@
+// Who asks the owner for a certificate, as far as it is proven. Private to the policy.
+#pragma once
+
+#include "role/questions.h"
+#include "site/policy.h"
+
+namespace imprint::site {
+
+// With the inventory's entry if there is one.
+struct Applicant {
+  std::optional<Device> device;
+  std::optional<store::CertificateRow> current;  // the presented certificate, if it is ours
+  bool spent = false;                            // a one-time token that has been used
+  bool renewal = false;                          // what is asked for takes the place of `current`
+};
+
+// By the certificate presented if it leads to a device that may have something, else by the secret. Says in the
+// decision what was proven.
+Result<Applicant> identify(const Policy& policy, store::Reader& store, const Admit& q, Instant now, Decision& d);
+
+// The secret on record that was presented, in HTTP Basic or by HTTP Digest, if the policy takes that. Says in the
+// decision whether the nonce was all that was wrong.
+Result<std::optional<DeviceSecret>> presented_secret(const Policy& policy, store::Reader& store, const Login& login,
+                                                     Instant now, Decision& d);
+
+}  // namespace imprint::site
