@@ -6,6 +6,7 @@
 #include <thread>
 #include <utility>
 
+#include "app/admin_once.h"
 #include "app/admin_request.h"
 #include "app/rules.h"
 #include "crypto/random.h"
@@ -62,8 +63,8 @@ class AdminApi::Impl : public std::enable_shared_from_this<Impl> {
   Impl& operator=(const Impl&) = delete;
   ~Impl() {
     loop_.cancel(heartbeat_);
-    for (const auto& [exchange, listener] : streams_) {
-      hub_.unlisten(listener);
+    for (const auto& [exchange, stream] : streams_) {
+      hub_.unlisten(stream.listener);
     }
     if (worker_.joinable()) {
       worker_.join();
@@ -71,9 +72,15 @@ class AdminApi::Impl : public std::enable_shared_from_this<Impl> {
     in_flight_->wait();
   }
 
-  Status listen(const std::string& address, std::uint16_t port) {
-    CHECK_OR(is_loopback(address), Error{Fault::refused, "api: not a loopback address"});
+  Status listen(const std::string& address, std::uint16_t port, Access access) {
+    loopback_ = is_loopback(address);
+    const bool by_certificate = access.tls && access.administrators && access.administrators->any();
+    CHECK_OR(loopback_ || by_certificate, Error{Fault::refused, "api: not a loopback address"});
+    access_ = std::move(access);
+    address_ = address;
+    access_.names.push_back(address);
     io::HttpsServerOptions options;
+    options.tls = access_.tls;
     options.address = address;
     options.port = port;
     options.max_body_bytes = kMaxBody;
@@ -89,36 +96,67 @@ class AdminApi::Impl : public std::enable_shared_from_this<Impl> {
 
   std::uint16_t port() const { return server_->port(); }
 
+  void take(Access access) {
+    loop_.post([self = weak_from_this(), access = std::move(access)] {
+      if (const std::shared_ptr<Impl> api = self.lock()) {
+        api->take_access(access);
+      }
+    });
+  }
+
  private:
   // ---- from request to answer ----
 
   void take(Exchange from, Request& request) {
-    if (has_token(request)) {
+    const Result<std::string> who = asker_of(request);
+    if (who) {
       server_->known(from);
     }
-    std::variant<Outcome, Response> out = outcome(request);
+    std::variant<Outcome, Response> out = outcome(request, who);
     std::visit([&](auto&& what) { perform(from, request, std::forward<decltype(what)>(what)); }, std::move(out));
     wipe(request.body);  // a manifest has tokens
   }
 
-  bool has_token(const Request& request) const { return request.bearer && same(*request.bearer, token_); }
-
-  // Only who has the token may send us more than one read of the socket takes in.
-  std::optional<Response> body_refused(const Request& head) const {
-    if (!is_own_host(head.host, port())) {
-      return problem(Error{Fault::refused, kApiHost});
+  // Who asks, as the audit log says it; else why that is nobody we listen to.
+  Result<std::string> asker_of(const Request& request) const {
+    if (loopback_ && request.bearer) {
+      CHECK_OR(same(*request.bearer, token_), Error{Fault::unauthentic, kApiToken});
+      return std::string("admin");
     }
-    return has_token(head) ? std::nullopt : std::optional(problem(Error{Fault::unauthentic, kApiToken}));
+    if (request.session && !request.session->presented.empty() && access_.administrators) {
+      return access_.administrators->name_of(request.session->presented, loop_.now());
+    }
+    return loopback_ ? Error{Fault::unauthentic, kApiToken} : Error{Fault::refused, kApiCertificate};
   }
 
-  std::variant<Outcome, Response> outcome(const Request& request) {
-    if (!is_own_host(request.host, port())) {
-      return problem(Error{Fault::refused, kApiHost});
+  // A browser shows our certificate's holder to every page: what one of another origin asks is not the holder's wish.
+  std::optional<Error> wrong_place(const Request& request) const {
+    if (!is_own_host(request.host, port(), access_.names)) {
+      return Error{Fault::refused, kApiHost};
+    }
+    const std::string scheme = access_.tls ? "https://" : "http://";
+    const std::string_view origin = request.origin;
+    const bool own = origin.starts_with(scheme) && is_own_host(origin.substr(scheme.size()), port(), access_.names);
+    return origin.empty() || own ? std::nullopt : std::optional(Error{Fault::refused, kApiOrigin});
+  }
+
+  // Only whom we know may send us more than one read of the socket takes in.
+  std::optional<Response> body_refused(const Request& head) const {
+    if (const std::optional<Error> wrong = wrong_place(head)) {
+      return problem(*wrong);
+    }
+    const Result<std::string> who = asker_of(head);
+    return who ? std::nullopt : std::optional(problem(who.error()));
+  }
+
+  std::variant<Outcome, Response> outcome(const Request& request, const Result<std::string>& who) {
+    if (const std::optional<Error> wrong = wrong_place(request)) {
+      return problem(*wrong);
     }
     const Match found = match(routes_, request);
-    const bool open = found.route != nullptr && found.route->open;
-    if (!open && !has_token(request)) {
-      return problem(Error{Fault::unauthentic, kApiToken});
+    const bool open = loopback_ && found.route != nullptr && found.route->open;
+    if (!open && !who) {
+      return problem(who.error());
     }
     if (found.route == nullptr) {
       Response out = problem(Error{Fault::refused, found.allow.empty() ? kApiPath : kApiMethod});
@@ -129,9 +167,18 @@ class AdminApi::Impl : public std::enable_shared_from_this<Impl> {
     if (auto* refused = std::get_if<Response>(&call)) {
       return std::move(*refused);
     }
-    Result<Outcome> out = found.route->handler({store_, hub_, site_, rng_, loop_.now()}, std::get<Call>(call));
+    const Env env{store_, hub_, site_, rng_, loop_.now(), who ? *who : std::string()};
+    const bool keyed = found.route->changes() && request.idempotency_key;
+    const std::optional<std::string> key = keyed ? parse_key(*request.idempotency_key) : std::nullopt;
+    if (keyed && !key) {
+      return problem(Error{Fault::malformed, kApiKey});
+    }
+    Result<Outcome> out = found.route->handler(env, std::get<Call>(call));
     if (!out) {
       return failed(out.error());
+    }
+    if (auto* const change = std::get_if<Change>(&*out); change != nullptr && key) {
+      return made_once(std::move(*change), once_key(*key, act_of(env), request, site_.pepper), env.now);
     }
     return *std::move(out);
   }
@@ -156,6 +203,11 @@ class AdminApi::Impl : public std::enable_shared_from_this<Impl> {
   }
 
   void perform(Exchange to, const Request& /*request*/, Change&& change) {
+    if (change.once && !under_way_.insert(*change.once).second) {
+      Response busy = problem(Error{Fault::conflict, kApiKeyBusy});
+      reply(to, busy);
+      return;
+    }
     const auto done = std::make_shared<Changed>();
     const auto what = std::make_shared<const Change>(std::move(change));
     in_flight_->begin();
@@ -175,6 +227,9 @@ class AdminApi::Impl : public std::enable_shared_from_this<Impl> {
   }
 
   void changed(Exchange to, const Change& change, Changed& done, const Status& status) {
+    if (change.once) {
+      under_way_.erase(*change.once);
+    }
     if (!status) {
       Response refused = change.refused ? change.refused(status.error()) : failed(status.error());
       reply(to, refused);
@@ -222,13 +277,18 @@ class AdminApi::Impl : public std::enable_shared_from_this<Impl> {
     if (!server_->start_stream(to, head)) {
       return;
     }
-    streams_[to.id] = hub_.listen(last_seen(request), [&loop = loop_, self = weak_from_this(), to](const Event& event) {
-      loop.post([self, to, text = event_text(event)] {
-        if (const std::shared_ptr<Impl> api = self.lock()) {
-          api->send(to, text);
-        }
-      });
-    });
+    const std::uint64_t listener =
+        hub_.listen(last_seen(request), [&loop = loop_, self = weak_from_this(), to](const Event& event) {
+          loop.post([self, to, text = event_text(event)] {
+            if (const std::shared_ptr<Impl> api = self.lock()) {
+              api->send(to, text);
+            }
+          });
+        });
+    Request asked;  // what says who listens
+    asked.session = request.session;
+    asked.bearer = request.bearer;
+    streams_.emplace(to.id, Listening{listener, std::move(asked)});
     send(to, ": imprint\n\n");  // who reads this misses nothing that happens from now on
   }
 
@@ -249,15 +309,41 @@ class AdminApi::Impl : public std::enable_shared_from_this<Impl> {
 
   void gone(Exchange from) {
     if (const auto it = streams_.find(from.id); it != streams_.end()) {
-      hub_.unlisten(it->second);
+      hub_.unlisten(it->second.listener);
       streams_.erase(it);
+    }
+  }
+
+  void take_access(const Access& access) {
+    access_.administrators = access.administrators;
+    access_.names = access.names;
+    access_.names.push_back(address_);
+    if (access.tls) {
+      access_.tls = access.tls;
+      server_->set_tls(access.tls);
+    }
+    end_strangers();
+  }
+
+  // Time passes, and administrators go.
+  void end_strangers() {
+    std::vector<std::uint64_t> strangers;
+    for (const auto& [exchange, stream] : streams_) {
+      if (!asker_of(stream.asked)) {
+        strangers.push_back(exchange);
+      }
+    }
+    for (const std::uint64_t exchange : strangers) {
+      server_->end_stream(Exchange{exchange});
+      gone(Exchange{exchange});
     }
   }
 
   // Keeps streams alive, and finds out who has left.
   void beat() {
+    end_strangers();
     std::vector<std::uint64_t> all;
-    for (const auto& [exchange, listener] : streams_) {
+    for (const auto& [exchange, stream] : streams_) {
       all.push_back(exchange);
     }
     for (const std::uint64_t exchange : all) {
@@ -274,7 +360,15 @@ class AdminApi::Impl : public std::enable_shared_from_this<Impl> {
   const std::vector<Route> routes_ = routes();
   SystemRng rng_;
   const std::shared_ptr<InFlight> in_flight_ = std::make_shared<InFlight>();
-  std::map<std::uint64_t, std::uint64_t> streams_;  // exchange to the hub's listener
+  struct Listening {
+    std::uint64_t listener = 0;  // the hub's
+    Request asked;
+  };
+  std::map<std::uint64_t, Listening> streams_;  // by exchange
+  Access access_;
+  std::string address_;
+  bool loopback_ = true;
+  std::set<Sha256> under_way_;  // changes on their way to the disk, by their key
   std::uint64_t heartbeat_ = 0;
   bool working_ = false;
   std::thread worker_;
@@ -285,7 +379,10 @@ AdminApi::AdminApi(io::Loop& loop, store::Store& store, Hub& hub, Site site, Sec
     : impl_(std::make_shared<Impl>(loop, store, hub, std::move(site), std::move(token))) {}
 AdminApi::~AdminApi() = default;
 
-Status AdminApi::listen(const std::string& address, std::uint16_t port) { return impl_->listen(address, port); }
+Status AdminApi::listen(const std::string& address, std::uint16_t port, Access access) {
+  return impl_->listen(address, port, std::move(access));
+}
+void AdminApi::take(Access access) { impl_->take(std::move(access)); }
 std::uint16_t AdminApi::port() const { return impl_->port(); }
 
 }  // namespace imprint::app

@@ -7,9 +7,11 @@
 #include <memory>
 #include <string>
 
+#include "app/administrators.h"
 #include "app/hub.h"
 #include "base/secret.h"
 #include "io/loop.h"
+#include "io/tls.h"
 #include "store/store.h"
 
 namespace imprint::app {
@@ -27,16 +29,26 @@ class AdminApi {
     Secret pepper;                                          // of the MACs under which the store knows secrets
   };
 
-  // `token` is what askers present as bearer. Loop, store and hub outlive the API.
+  // Who may ask beside the bearer of the token, and how they get here.
+  struct Access {
+    std::shared_ptr<io::TlsContext> tls;  // that judges no certificate itself; none: plain HTTP
+    std::shared_ptr<const Administrators> administrators;
+    std::vector<std::string> names;  // hosts as which we are reached, beside loopback
+  };
+
+  // `token` is what askers present as bearer; it counts on loopback only. Loop, store and hub outlive the API.
   AdminApi(io::Loop& loop, store::Store& store, Hub& hub, Site site, Secret token);
   AdminApi(const AdminApi&) = delete;
   AdminApi& operator=(const AdminApi&) = delete;
   // On the loop's thread, or once the loop has stopped; waits for changes that are on their way to the disk.
   ~AdminApi();
 
-  // `address` is 127.0.0.0/8 or ::1, else Fault::refused: the token travels in clear. Port 0: any. Fault::conflict if
-  // the port is taken.
-  Status listen(const std::string& address, std::uint16_t port);
+  // Without TLS and administrators `address` is 127.0.0.0/8 or ::1, else Fault::refused. Beyond loopback only who has
+  // an administrator's certificate gets anything. Port 0: any. Fault::conflict if the port is taken.
+  Status listen(const std::string& address, std::uint16_t port, Access access = {});
+  // Other administrators from now on, and, if it is there, another certificate of ours. Who is no administrator any
+  // more loses the stream of events, too. From any thread.
+  void take(Access access);
   std::uint16_t port() const;
 
  private:

@@ -73,6 +73,32 @@ TEST(AdminApi, refuses_names_that_were_made_to_point_here) {
   }
 }
 
+// A browser shows its certificate to every page.
+TEST(AdminApi, refuses_what_pages_of_other_origins_ask) {
+  const Api api;
+  const std::string port = ":" + std::to_string(api.port);
+  for (const std::string& origin :
+       {std::string("https://evil.example"), std::string("null"), "https://localhost" + port,
+        "http://localhost" + port + ".evil.example", std::string("http://localhost:1")}) {
+    expect_problem(api.ask({.path = "/v1/devices", .headers = {"Origin: " + origin}}), 403, "API-ORIGIN");
+  }
+  EXPECT_EQ(api.ask({.path = "/v1/devices", .headers = {"Origin: http://localhost" + port}}).status, 200);
+}
+
+TEST(AdminApi, knows_its_names) {
+  using admin::is_own_host;
+  const std::vector<std::string> names{"Site.example", "192.0.2.7", "2001:db8::7"};
+  for (const char* host :
+       {"site.example:8480", "SITE.example:8480", "192.0.2.7:8480", "[2001:db8::7]:8480", "localhost:8480"}) {
+    EXPECT_TRUE(is_own_host(host, 8480, names)) << host;
+  }
+  for (const char* host : {"site.example", "site.example:8481", "other.example:8480", "2001:db8::7:8480", ""}) {
+    EXPECT_FALSE(is_own_host(host, 8480, names)) << host;
+  }
+  EXPECT_TRUE(is_own_host("site.example", 443, names));
+  EXPECT_FALSE(is_own_host("site.example:8480", 8480));
+}
+
 TEST(AdminApi, listens_on_loopback_only) {
   store::TestFolder folder;
   const auto store = store::open_store(folder.file());

@@ -25,9 +25,10 @@ Result<Changed> changed_device(store::Reader& reader, const std::string& id, int
   return Changed{device_answer(status, *device), "device.changed", dumped(device_json(*device))};
 }
 
-// Adds the member "token" to a JSON object. The token is written once and into its place, so that the caller can wipe
-// it with the body; its alphabet needs no escapes.
-void add_token(Bytes& object, const Secret& token) {
+// Adds the member "token" to the answer's JSON object. The token is written once and into its place, so that the caller
+// can wipe it with the body; its alphabet needs no escapes.
+void add_token(Changed& changed, const Secret& token) {
+  Bytes& object = changed.answer.body;
   static constexpr std::string_view kMember = ",\"token\":\"";
   static constexpr std::string_view kEnd = "\"}";
   Bytes out;
@@ -37,6 +38,7 @@ void add_token(Bytes& object, const Secret& token) {
   out.insert(out.end(), token.expose().begin(), token.expose().end());
   out.insert(out.end(), kEnd.begin(), kEnd.end());
   object = std::move(out);
+  changed.has_secret = true;
 }
 
 Result<Outcome> list_devices(const Env& env, const Call& call) {
@@ -74,7 +76,7 @@ Result<Outcome> add_device(const Env& env, const Call& call) {
     TRY(Changed changed, changed_device(writer, entry.id, 201));
     changed.answer.location = "/v1/devices/" + entry.id;
     if (!entry.one_time.empty()) {
-      add_token(changed.answer.body, entry.one_time);
+      add_token(changed, entry.one_time);
     }
     return changed;
   };
@@ -111,7 +113,7 @@ Result<Outcome> make_token(const Env& env, const Call& call) {
     TRY([[maybe_unused]] const Ok added, site::add_one_time(writer, pepper, word, token, act));
     Changed changed{json_answer(201, {{"device", word.id}, {"user", word.id}}), "device.token",
                     dumped({{"device", word.id}})};
-    add_token(changed.answer.body, token);
+    add_token(changed, token);
     return changed;
   };
   return out;

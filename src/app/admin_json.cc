@@ -68,6 +68,7 @@ int status_of(const Error& error) {
                                        Special{&site::kTokenWeak, 422},
                                        Special{&kApiToken, 401},
                                        Special{&kApiType, 415},
+                                       Special{&kApiKeyReused, 422},
                                        Special{&kApiBusy, 503}};
   const Rule& rule = rule_of(error);
   for (const Special& special : kSpecial) {
@@ -97,7 +98,7 @@ int status_of(const Error& error) {
   return 500;
 }
 
-site::Act act_of(const Env& env) { return {"admin", env.now}; }
+site::Act act_of(const Env& env) { return {env.actor, env.now}; }
 
 std::string dumped(const Json& json) { return json.dump(-1, ' ', false, Json::error_handler_t::replace); }
 
@@ -124,7 +125,7 @@ Response problem(const Error& error, const std::string& detail) {
   Response out = json_answer(status_of(error), problem_json(error, detail));
   out.content_type = "application/problem+json";
   if (out.status == 401) {
-    out.authenticate = "Bearer";
+    out.authenticate = {"Bearer"};
   }
   if (out.status == 503) {
     out.retry_after_s = 1;

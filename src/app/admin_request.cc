@@ -29,6 +29,12 @@ std::optional<std::string> decoded(std::string_view text) {
   return out;
 }
 
+std::string lower(std::string_view text) {
+  std::string out(text);
+  std::ranges::transform(out, out.begin(), [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
+  return out;
+}
+
 std::string_view next_segment(std::string_view& path) {
   path.remove_prefix(std::min<std::size_t>(path.size(), 1));  // the slash
   const std::string_view out = path.substr(0, path.find('/'));
@@ -206,15 +212,18 @@ Match match(std::span<const Route> routes, const Request& request) {
   return out;
 }
 
-bool is_own_host(std::string_view host, std::uint16_t port) {
+bool is_own_host(std::string_view host, std::uint16_t port, const std::vector<std::string>& names) {
+  constexpr std::uint16_t kHttps = 443;
   const std::string suffix = ":" + std::to_string(port);
-  if (!host.ends_with(suffix)) {
+  const bool named_port = host.ends_with(suffix);
+  if (!named_port && port != kHttps) {
     return false;
   }
-  std::string name(host.substr(0, host.size() - suffix.size()));
-  std::ranges::transform(name, name.begin(),
-                         [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
-  return name == "localhost" || name == "127.0.0.1" || name == "[::1]";
+  const std::string name = lower(named_port ? host.substr(0, host.size() - suffix.size()) : host);
+  const auto is_name = [&](const std::string& own) {
+    return name == (own.find(':') == std::string::npos ? lower(own) : "[" + lower(own) + "]");
+  };
+  return name == "localhost" || name == "127.0.0.1" || name == "[::1]" || std::ranges::any_of(names, is_name);
 }
 
 std::variant<Call, Response> read_call(const Route& route, const Request& request, std::string id) {

@@ -19,6 +19,7 @@ struct Env {
   const AdminApi::Site& site;
   Rng& rng;
   Instant now;
+  std::string actor;  // who asks, as the audit log says it
 };
 
 // A checked request: its path, query and body have what the route's table says, and nothing else.
@@ -40,10 +41,12 @@ struct Changed {
   Response answer;
   std::string event;  // name; empty: nothing is told
   std::string event_json;
+  bool has_secret = false;  // the answer shows a secret: it must not be kept
 };
 struct Change {
   std::function<Result<Changed>(store::Writer&)> run;
   std::function<Response(const Error&)> refused;  // empty: problem()
+  std::optional<Sha256> once = {};                // see OnceKey; none: asked for without a key
 };
 // Something that takes long and changes nothing: it runs on a thread of its own.
 using Work = std::function<Result<Response>()>;
@@ -73,8 +76,9 @@ struct Route {
   std::span<const Field> body = {};
   std::string_view takes = {};  // media type of a body that is not a JSON object
   int status = 200;
-  bool open = false;         // needs no token
-  bool conditional = false;  // takes If-Match
+  bool open = false;                                      // needs no token
+  bool conditional = false;                               // takes If-Match
+  bool changes() const { return method != Method::get; }  // takes Idempotency-Key
 };
 
 // Every route; the parts are in admin_devices.cc, admin_import.cc, admin_records.cc and admin_program.cc.

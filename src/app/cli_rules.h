@@ -41,6 +41,10 @@ inline constexpr Rule kListenCoaps{"SERVE-COAPS-LISTEN", "no listening at the ad
 inline constexpr Rule kListenEst{"SERVE-EST-LISTEN", "no listening at the address of est.listen",
                                  "ours: docs/guide.md, configuration",
                                  "end what listens there, or choose another address or port: est.listen"};
+inline constexpr Rule kAdministrators{"SERVE-ADMINISTRATORS", "a file of administrators cannot be used",
+                                      "ours: docs/guide.md, administrators by certificate",
+                                      "the log names the file: mend it, or take it out of api.administrators or "
+                                      "api.revocation_lists"};
 inline constexpr Rule kListenApi{"SERVE-API-LISTEN", "no listening at the address of api.listen",
                                  "ours: docs/guide.md, configuration",
                                  "end what listens there, or choose another address or port: api.listen"};
@@ -102,11 +106,11 @@ inline constexpr Rule kProfileOptions{"PROFILE-OPTIONS", "this does not go toget
                                       "ours: docs/guide.md, several credentials", "see `imprint onboard est --help`"};
 
 inline constexpr std::array kCliRules{
-    &kUpstreamFile, &kUpstreamTls,  &kProfileUnknown, &kProfileOptions, &kOption,      &kConfig,
-    &kNoData,       &kDataPart,     &kDataTls,        &kDataInUse,      &kDemoFolder,  &kListenCoaps,
-    &kListenEst,    &kListenApi,    &kListenStatus,   &kStoreClosed,    &kFile,        &kPem,
-    &kAuditBroken,  &kTimeout,      &kProtocol,       &kFactoryFolder,  &kFleet,       &kSimulation,
-    &kBench,        &kContent,      &kConflict,       &kInternal,       &kWordUnknown, &kWatchInUse,
-    &kWatchNothing, &kWatchExpired, &kWatchHook};
+    &kUpstreamFile, &kUpstreamTls,    &kProfileUnknown, &kProfileOptions, &kOption,        &kConfig,
+    &kNoData,       &kDataPart,       &kDataTls,        &kDataInUse,      &kDemoFolder,    &kListenCoaps,
+    &kListenEst,    &kAdministrators, &kListenApi,      &kListenStatus,   &kStoreClosed,   &kFile,
+    &kPem,          &kAuditBroken,    &kTimeout,        &kProtocol,       &kFactoryFolder, &kFleet,
+    &kSimulation,   &kBench,          &kContent,        &kConflict,       &kInternal,      &kWordUnknown,
+    &kWatchInUse,   &kWatchNothing,   &kWatchExpired,   &kWatchHook};
 
 }  // namespace imprint::app

@@ -50,6 +50,7 @@ void add_options(Command command, OnboardOptions& o) {
   command.option("--key", o.key, "Its key: file or URI. Without --cert, the key in a token that is to be certified")
       .type("URI");
   command.option("--user", o.user, "User name of a password or one-time token");
+  command.flag("--digest", o.digest, "Prove the password by HTTP Digest (SHA-256), and never send it");
   command.option("--password-file", o.password_file, "File with the password or token, - for standard input")
       .type("FILE");
   const Arg profile =

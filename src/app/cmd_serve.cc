@@ -40,9 +40,10 @@ std::string listen_host(const Listen& listen) {
 void print_endpoints(const Context& context, const Config& config, const Server& server) {
   const std::string data = std::filesystem::absolute(config.data).lexically_normal().string();
   const std::string est = "https://" + host_of(config) + ":" + std::to_string(server.est_port()) + "/.well-known/est";
-  const std::string api = "http://" + listen_host(config.api) + ":" + std::to_string(server.api_port());
+  const std::string api =
+      (config.api_tls ? "https://" : "http://") + listen_host(config.api) + ":" + std::to_string(server.api_port());
   const std::string est_curl = "curl -s --cacert " + shell_word(data + "/ca/chain.pem") + " " + est + "/cacerts";
-  const std::string of_api = api_curl(data, api, "/v1/devices");
+  const std::string of_api = api_curl(data, api, "/v1/devices", is_loopback(config.api));
   const std::string coaps =
       config.coaps ? "coaps://" + host_of(config) + ":" + std::to_string(server.coaps_port()) + "/.well-known/est" : "";
   const std::string status =
@@ -86,12 +87,13 @@ OrProblem<std::unique_ptr<Server>> start(const Config& config) {
     return *std::move(server);
   }
   const Rule* const rule = server.error().rule;
-  return Problem(server.error(), rule == &kListenEst      ? "EST at " + listen_text(config.est)
-                                 : rule == &kListenCoaps  ? "EST over CoAPS at " + listen_text(*config.coaps)
-                                 : rule == &kListenApi    ? "admin API at " + listen_text(config.api)
-                                 : rule == &kListenStatus ? "certificate status at " + listen_text(*config.status)
-                                 : of_upstream(rule)      ? "upstream.uri " + config.upstream.uri
-                                                          : config.data);
+  return Problem(server.error(), rule == &kListenEst        ? "EST at " + listen_text(config.est)
+                                 : rule == &kListenCoaps    ? "EST over CoAPS at " + listen_text(*config.coaps)
+                                 : rule == &kListenApi      ? "admin API at " + listen_text(config.api)
+                                 : rule == &kAdministrators ? "api.administrators, api.revocation_lists"
+                                 : rule == &kListenStatus   ? "certificate status at " + listen_text(*config.status)
+                                 : of_upstream(rule)        ? "upstream.uri " + config.upstream.uri
+                                                            : config.data);
 }
 
 void keep_alive(io::Loop& loop, const io::ServiceManager& service) {

@@ -249,7 +249,7 @@ std::variant<Config, std::vector<ConfigProblem>> load_config(const std::string& 
 }
 
 std::vector<std::string> keys_for_restart(const Config& running, const Config& wanted) {
-  constexpr std::array<std::string_view, 10> kAtStart{"data",
+  constexpr std::array<std::string_view, 11> kAtStart{"data",
                                                       "est.listen",
                                                       "est.threads",
                                                       "est.max_body_bytes",
@@ -258,6 +258,7 @@ std::vector<std::string> keys_for_restart(const Config& running, const Config& w
                                                       "est.max_associations",
                                                       "est.associations_per_certificate",
                                                       "api.listen",
+                                                      "api.tls",
                                                       "ca.listen"};
   std::vector<std::string> out;
   for (const auto& key : config_keys()) {

@@ -18,6 +18,8 @@ struct Listen {
   std::uint16_t port = 0;
 };
 
+bool is_loopback(const Listen& listen);
+
 // A profile of the file, served under its label ("default" also without a label).
 struct ProfileConfig {
   site::Profile profile;
@@ -38,14 +40,20 @@ struct UpstreamConfig {
 };
 
 struct Config {
-  std::string data = "data";                                        // [data] folder of database, keys and token
-  Listen est{"127.0.0.1", 8443};                                    // est.listen
-  std::optional<Listen> coaps;                                      // est.coaps; none: not served
-  std::size_t max_associations = 20000;                             // est.max_associations
-  std::size_t associations_per_certificate = 16;                    // est.associations_per_certificate
-  Listen api{"127.0.0.1", 8480};                                    // api.listen; plain HTTP, loopback only
+  std::string data = "data";                      // [data] folder of database, keys and token
+  Listen est{"127.0.0.1", 8443};                  // est.listen
+  std::optional<Listen> coaps;                    // est.coaps; none: not served
+  std::size_t max_associations = 20000;           // est.max_associations
+  std::size_t associations_per_certificate = 16;  // est.associations_per_certificate
+  Listen api{"127.0.0.1", 8480};                  // api.listen; loopback only without api.tls
+  bool api_tls = false;                           // api.tls: with the site's certificate
+  std::vector<std::string> administrators;        // api.administrators: PEM files of the CAs of administrators
+  std::vector<std::string> administrator_pins;    // api.pins: SHA-256 of administrators' certificates, 64 hex digits
+  std::vector<std::string> administrator_lists;   // api.revocation_lists: files of those CAs, PEM or DER
   std::vector<std::string> names{"localhost", "127.0.0.1", "::1"};  // est.names: of the server's certificate
   std::uint32_t threads = 0;                                        // est.threads; 0: one a core
+  bool basic = true;                                                // est.basic: HTTP Basic is offered
+  bool digest = false;                                              // est.digest: HTTP Digest is offered
   bool tls12 = true;                                                // est.tls12
   bool accept_expired_idevid = false;                               // est.accept_expired_idevid
   std::size_t max_body_bytes = 16 * 1024;                           // est.max_body_bytes

@@ -88,8 +88,6 @@ std::string listen_text(const Listen& listen) {
   return (ipv6 ? "[" + listen.address + "]" : listen.address) + ":" + std::to_string(listen.port);
 }
 
-bool is_loopback(const Listen& listen) { return listen.address.starts_with("127.") || listen.address == "::1"; }
-
 const char* const kKeyTypes = "must be one of p256, p384, p521, ed25519, rsa2048, rsa3072, rsa4096";
 
 Wrong set_key_types(std::vector<KeyType>& out, const Texts& names) {
@@ -205,6 +203,21 @@ Wrong set_server_names(Texts& out, const Texts& names) {
   return std::nullopt;
 }
 
+// SHA-256 as tools print it: hexadecimal, with or without colons.
+Wrong set_pins(Texts& out, const Texts& pins) {
+  Texts plain;
+  for (std::string pin : pins) {
+    std::erase(pin, ':');
+    const std::optional<Bytes> digest = from_hex(pin);
+    if (!digest || digest->size() != 32) {
+      return "\"" + pin + "\": must be a SHA-256 fingerprint, 64 hexadecimal digits";
+    }
+    plain.push_back(hex(*digest));
+  }
+  out = std::move(plain);
+  return std::nullopt;
+}
+
 Wrong set_choice(std::string& out, const std::string& value, std::initializer_list<std::string_view> choices) {
   if (std::ranges::find(choices, value) != choices.end()) {
     out = value;
@@ -265,6 +278,11 @@ std::vector<ConfigKey<Config>> make_config_keys() {
       number<C>(
           "est.threads", "Threads that serve EST; 0: one a core.", {0, kMaxThreads},
           [](C& c, Int v) { c.threads = static_cast<std::uint32_t>(v); }, [](const C& c) { return Int{c.threads}; }),
+      flag<C>("est.basic", "Whether passwords and tokens are taken in clear inside TLS (HTTP Basic).",
+              [](C& c) -> bool& { return c.basic; }),
+      flag<C>("est.digest",
+              "Whether passwords and tokens are taken by HTTP Digest (SHA-256), which does not send them.",
+              [](C& c) -> bool& { return c.digest; }),
       flag<C>("est.tls12", "Whether TLS 1.2 is spoken besides TLS 1.3.", [](C& c) -> bool& { return c.tls12; }),
       flag<C>("est.accept_expired_idevid", "Whether a maker's certificate still counts after its end.",
               [](C& c) -> bool& { return c.accept_expired_idevid; }),
@@ -296,12 +314,32 @@ std::vector<ConfigKey<Config>> make_config_keys() {
           [](C& c, Int v) { c.associations_per_certificate = static_cast<std::size_t>(v); },
           [](const C& c) { return static_cast<Int>(c.associations_per_certificate); }),
       text<C>(
-          "api.listen", "Address and port of the admin API: plain HTTP, so loopback only.",
-          [](C& c, const std::string& v) -> Wrong {
-            const Wrong wrong = set_listen(c.api, v);
-            return wrong || is_loopback(c.api) ? wrong : Wrong("must be a loopback address: the API is plain HTTP");
-          },
+          "api.listen",
+          "Address and port of the admin API. Beyond loopback it wants api.tls and administrators, and takes no token.",
+          [](C& c, const std::string& v) { return set_listen(c.api, v); },
           [](const C& c) { return listen_text(c.api); }),
+      flag<C>("api.tls", "Whether the admin API is HTTPS, with the certificate of EST.",
+              [](C& c) -> bool& { return c.api_tls; }),
+      list<C>(
+          "api.administrators",
+          "PEM files of CAs: who holds a client certificate below one is an administrator. Not the CA of devices.",
+          [](C& c, const Texts& v) -> Wrong {
+            c.administrators = v;
+            return std::nullopt;
+          },
+          [](const C& c) { return c.administrators; }),
+      list<C>(
+          "api.pins", "SHA-256 fingerprints of client certificates of administrators, 64 hexadecimal digits each.",
+          [](C& c, const Texts& v) { return set_pins(c.administrator_pins, v); },
+          [](const C& c) { return c.administrator_pins; }),
+      list<C>(
+          "api.revocation_lists",
+          "Files of the revocation lists of these CAs, PEM or DER. A CA whose list is too old has no administrators.",
+          [](C& c, const Texts& v) -> Wrong {
+            c.administrator_lists = v;
+            return std::nullopt;
+          },
+          [](const C& c) { return c.administrator_lists; }),
       text<C>(
           "ca.key", "Type of a new CA's key: p256, p384, p521, ed25519, rsa2048, rsa3072 or rsa4096.",
           [](C& c, const std::string& v) -> Wrong {
@@ -533,38 +571,6 @@ const std::vector<ConfigKey<Config>>& config_keys() {
 const std::vector<ConfigKey<ProfileConfig>>& profile_keys() {
   static const auto* const keys = new std::vector(make_profile_keys());
   return *keys;
-}
-
-std::vector<std::string> check_whole(const Config& config) {
-  std::vector<std::string> out;
-  const UpstreamConfig& up = config.upstream;
-  if (!up.uri.empty()) {
-    if (up.anchors.empty()) {
-      out.emplace_back("upstream.anchors: must be there with upstream.uri");
-    }
-    if (up.certificate.empty() != up.key.empty()) {
-      out.emplace_back("upstream.certificate and upstream.key: both, or neither");
-    }
-    if (up.user.empty() != up.password_file.empty()) {
-      out.emplace_back("upstream.user and upstream.password_file: both, or neither");
-    }
-    if (up.certificate.empty() && up.user.empty()) {
-      out.emplace_back("upstream: a certificate with its key, or a user with a password, must be there");
-    }
-  }
-  for (const auto& [name, profile] : config.profiles) {
-    const auto& uses = profile.profile.extended;
-    const bool authority = std::ranges::find(uses, eku::kCmcRa) != uses.end();
-    if (profile.profile.handed_on && (authority || uses.empty())) {
-      out.push_back("profiles." + name +
-                    ": handed_on with id-kp-cmcRA among extended_key_usage, or with none, would "
-                    "make every device a registration authority");
-    }
-    if (!up.uri.empty() && profile.profile.server_keys != site::ServerKeys::no) {
-      out.push_back("profiles." + name + ".server_keys: a gateway makes no keys (upstream.uri)");
-    }
-  }
-  return out;
 }
 
 std::optional<std::string> check_profile_name(std::string_view name) {

@@ -162,6 +162,39 @@ TEST_F(ConfigTest, a_value_out_of_range_is_refused) {
   }
 }
 
+TEST_F(ConfigTest, beyond_loopback_the_admin_api_wants_tls_and_administrators) {
+  const std::string listen = "[api]\nlisten = '0.0.0.0:8480'\n";
+  const std::string pin = "pins = ['" + std::string(64, 'a') + "']\n";
+  EXPECT_EQ(wrong(listen).size(), 1U);
+  EXPECT_EQ(wrong(listen + "tls = true\n").size(), 1U);
+  EXPECT_EQ(wrong(listen + pin).size(), 1U);
+  EXPECT_TRUE(good(listen + "tls = true\n" + pin).api_tls);
+  EXPECT_EQ(good(listen + "tls = true\nadministrators = ['a.pem']\n").administrators.size(), 1U);
+  EXPECT_EQ(wrong("[api]\ntls = true\nrevocation_lists = ['a.crl']\n").size(), 1U);
+  EXPECT_TRUE(good("[api]\ntls = true\n").api_tls);
+}
+
+TEST_F(ConfigTest, a_pin_is_a_fingerprint_as_tools_print_it) {
+  std::string colons;
+  for (int i = 0; i < 32; ++i) {
+    colons += colons.empty() ? "AB" : ":AB";
+  }
+  const Config read = good("[api]\ntls = true\npins = ['" + colons + "']\n");
+  std::string wanted;
+  for (int i = 0; i < 32; ++i) {
+    wanted += "ab";
+  }
+  EXPECT_EQ(read.administrator_pins, std::vector<std::string>{wanted});
+  for (const std::string& bad : {std::string("ab"), std::string(64, 'g'), std::string(66, 'a'), std::string()}) {
+    EXPECT_EQ(wrong("[api]\ntls = true\npins = ['" + bad + "']\n").size(), 1U) << bad;
+  }
+}
+
+TEST_F(ConfigTest, one_way_to_log_in_has_to_be_left) {
+  EXPECT_EQ(wrong("[est]\nbasic = false\n").size(), 1U);
+  EXPECT_TRUE(good("[est]\nbasic = false\ndigest = true\n").digest);
+}
+
 TEST_F(ConfigTest, the_admin_api_stays_on_loopback) {
   EXPECT_EQ(wrong("[api]\nlisten = \"0.0.0.0:8480\"\n").size(), 1U);
   EXPECT_EQ(good("[api]\nlisten = \"[::1]:0\"\n").api.address, "::1");

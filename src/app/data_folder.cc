@@ -340,11 +340,11 @@ std::string profile_file(const std::string& data, std::string_view name) {
 }
 
 Result<std::shared_ptr<const EstSite>> make_site(const Config& config, const DataFolder& folder, store::Store& store,
-                                                 Instant now, std::shared_ptr<site::Signer> gateway) {
+                                                 Instant now, const Lasting& lasting) {
   auto out = std::make_shared<EstSite>();
   out->ca = folder.ca;
-  if (gateway) {
-    out->signer = std::move(gateway);
+  if (lasting.gateway) {
+    out->signer = lasting.gateway;
   } else if (in_token(folder.ca.key)) {
     out->signer = std::make_shared<SigningThread>(folder.ca);
   }
@@ -357,6 +357,11 @@ Result<std::shared_ptr<const EstSite>> make_site(const Config& config, const Dat
   out->policy.owner_anchors.insert(out->policy.owner_anchors.begin(), folder.ca.certificate);
   out->est.owner_anchors = out->policy.owner_anchors;
   out->policy.pepper = folder.pepper;
+  out->policy.basic = out->est.basic = config.basic;
+  if (config.digest && lasting.nonces) {
+    out->policy.nonces = lasting.nonces;
+    out->est.nonce_key = site::nonce_key(folder.pepper);
+  }
   std::vector<Bytes> ders;
   std::vector<Certificate> shown;
   if (folder.upstream) {

@@ -63,9 +63,13 @@ Result<std::vector<Revoked>> revoked_of_ours(store::Reader& reader, const DataFo
 Instant least_end_on_list(Instant now);
 
 // The site as the EST server wants it, with fresh revocation lists whose number is above that of every one before;
-// without lists if there are more revoked certificates than one can have (200,000), which is logged. A gateway's signer
-// is the one that is given.
+// without lists if there are more revoked certificates than one can have (200,000), which is logged.
+// `lasting` are those of the site that it replaces.
+struct Lasting {
+  std::shared_ptr<site::Signer> gateway;    // of a gateway: who signs in the place of the CA
+  std::shared_ptr<site::NonceBook> nonces;  // without them HTTP Digest does not count
+};
 Result<std::shared_ptr<const EstSite>> make_site(const Config& config, const DataFolder& folder, store::Store& store,
-                                                 Instant now, std::shared_ptr<site::Signer> gateway = nullptr);
+                                                 Instant now, const Lasting& lasting = {});
 
 }  // namespace imprint::app

@@ -24,7 +24,7 @@ ExitCode by_rule(const Rule& rule, ExitCode otherwise) {
   if (std::ranges::find(kUsage, &rule) != kUsage.end()) {
     return ExitCode::usage;
   }
-  if (&rule == &est::kUnauthorized) {
+  if (&rule == &est::kUnauthorized || &rule == &est::kNoDigest) {
     return ExitCode::refused;  // a 401 is the owner's decision, not a broken peer
   }
   if (&rule == &est::kNotConfirmed) {

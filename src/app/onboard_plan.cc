@@ -318,6 +318,7 @@ OrProblem<Onboarding> prepare(const OnboardOptions& given) {
   if (!options.password_file.empty()) {
     TRY(Secret password, read_secret(options.password_file));
     out.plan->login = Login{options.user, std::move(password)};
+    out.plan->digest_only = options.digest;
   }
   TRY(Ok{}, take_names(options, out.device, *out.plan));
   TRY(Ok{}, take_server_key(options, out));

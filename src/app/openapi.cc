@@ -2,7 +2,7 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
-#include "app/admin_routes.h"
+#include "app/admin_once.h"
 #include "app/version.h"
 
 namespace imprint::app::admin {
@@ -231,6 +231,12 @@ Json parameters(const Route& route) {
   if (route.conditional) {
     out.push_back(parameter("If-Match", "header", "the ETag of the device as it was read; 412 if it has moved on",
                             field_type({})));
+  }
+  if (route.changes()) {
+    out.push_back(parameter("Idempotency-Key", "header",
+                            "a name for this change: the same request with it gets the same answer for a day and "
+                            "changes nothing; 422 with another request",
+                            {{"type", "string"}, {"maxLength", kMostKeyCharacters}}));
   }
   return out;
 }

@@ -11,6 +11,7 @@
 #include <thread>
 
 #include "app/admin_api.h"
+#include "app/api_access.h"
 #include "app/cli_rules.h"
 #include "app/folder_lock.h"
 #include "app/status_server.h"
@@ -36,6 +37,8 @@ constexpr std::size_t kDescriptorsOfThread = 8;   // of its loop and its listene
 // costs as much as two enrolments (docs/measured.md).
 std::string stamp_of(const Config& config) {
   std::vector<std::string> files = config.maker_anchors;
+  files.insert(files.end(), config.administrators.begin(), config.administrators.end());
+  files.insert(files.end(), config.administrator_lists.begin(), config.administrator_lists.end());
   std::error_code ignored;
   for (const std::string& file :
        {config.upstream.anchors, config.upstream.certificate, config.upstream.key, config.upstream.password_file}) {
@@ -97,6 +100,10 @@ std::size_t connections_a_thread(const Config& config) {
   return out;
 }
 
+std::string host_in_uri(const std::string& address) {
+  return address.find(':') == std::string::npos ? address : "[" + address + "]";
+}
+
 class RunningServer final : public Server {
  public:
   Status start(const Config& config) {
@@ -106,7 +113,7 @@ class RunningServer final : public Server {
     TRY(store_, open_store(config));
     hub_ = std::make_unique<Hub>(store_.get(), config.runs_keep);
     TRY(Ok{}, start_upstream());
-    TRY(site_, make_site(config, folder_, *store_, now(), upstream_));
+    TRY(site_, make_site(config, folder_, *store_, now(), {upstream_, nonces_}));
     tell_given(folder_);
     const std::size_t connections = connections_a_thread(config);
     Ports ports{config.est.port, config.coaps ? config.coaps->port : std::uint16_t{0}};
@@ -116,11 +123,7 @@ class RunningServer final : public Server {
       TRY(Ok{}, workers_.back()->listen(config, connections, ports, std::move(contexts)));
       ports = workers_.back()->ports();
     }
-    if (const Status api = start_api(); !api) {
-      Error out{api.error().fault, kListenApi};
-      out.what = api.error().what;
-      return out;
-    }
+    TRY(Ok{}, start_api());
     TRY(Ok{}, start_status());
     for (const auto& worker : workers_) {
       worker->start();
@@ -148,7 +151,8 @@ class RunningServer final : public Server {
     next.upstream = config_.upstream;
     TRY(DataFolder folder, refresh_data_folder(next, *store_, now(), rng_));
     tell_unread(folder);
-    TRY(Ok{}, apply(next, std::move(folder)));
+    TRY(auto administrators, administrators_of(next, folder));
+    TRY(Ok{}, apply(next, std::move(folder), std::move(administrators)));
     hub_->keep(next.runs_keep);
     io::log(io::LogLevel::info, "server.reloaded");
     return Ok{};
@@ -250,8 +254,12 @@ class RunningServer final : public Server {
 
   // New connections and requests see this from now on. With upkeep_mutex_ held: a CA's key in a token takes its time to
   // sign the list, and nobody else waits for that.
-  Status apply(const Config& next, DataFolder folder) {
-    TRY(auto site, make_site(next, folder, *store_, now(), upstream_));
+  Status apply(const Config& next, DataFolder folder, std::shared_ptr<const Administrators> administrators) {
+    AdminApi::Access access{nullptr, administrators, next.names};
+    if (config_.api_tls && (folder.tls_chain != folder_.tls_chain || next.tls12 != config_.tls12)) {
+      TRY(access.tls, api_context(next, folder));  // a new one ends the connections of before
+    }
+    TRY(auto site, make_site(next, folder, *store_, now(), {upstream_, nonces_}));
     if (upstream_) {
       upstream_->take(folder.upstream->site);
     }
@@ -265,6 +273,8 @@ class RunningServer final : public Server {
     if (status_) {
       status_->take(site);
     }
+    administrators_ = std::move(administrators);
+    api_->take(std::move(access));
     if (folder.tls_chain != folder_.tls_chain) {
       tell_given(folder);
     }
@@ -277,6 +287,11 @@ class RunningServer final : public Server {
   }
 
   Status start_api() {
+    TRY(administrators_, administrators_of(config_, folder_));
+    AdminApi::Access access{nullptr, administrators_, config_.names};
+    if (config_.api_tls) {
+      TRY(access.tls, api_context(config_, folder_));
+    }
     AdminApi::Site site;
     site.ca_pem = [this] {
       const std::scoped_lock lock(mutex_);
@@ -294,7 +309,12 @@ class RunningServer final : public Server {
     site.gauges = [this] { return gauges(); };
     site.ready = [this] { return !workers_.empty(); };
     api_ = std::make_unique<AdminApi>(control_, *store_, *hub_, std::move(site), folder_.admin_token);
-    return api_->listen(config_.api.address, config_.api.port);
+    if (const Status api = api_->listen(config_.api.address, config_.api.port, std::move(access)); !api) {
+      Error out{api.error().fault, kListenApi};
+      out.what = api.error().what;
+      return out;
+    }
+    return Ok{};
   }
 
   std::map<std::string, double> gauges() const {
@@ -348,14 +368,19 @@ class RunningServer final : public Server {
       complain(read.error());
     }
     DataFolder folder = read ? *std::move(read) : folder_;
-    const bool changed = folder.makers != folder_.makers || folder.tls_chain != folder_.tls_chain ||
-                         folder.ca.chain() != folder_.ca.chain() || revoked != revoked_ ||
-                         !same_upstream(folder.upstream, folder_.upstream) || !same_profiles(folder, folder_) ||
-                         now() - signed_ > kRevocationListRefresh;
+    const auto read_anew = administrators_of(config_, folder);
+    if (!read_anew) {
+      complain(read_anew.error());  // read again when one of the files changes
+    }
+    const auto administrators = read_anew ? *read_anew : administrators_;
+    const bool changed = *administrators != *administrators_ || folder.makers != folder_.makers ||
+                         folder.tls_chain != folder_.tls_chain || folder.ca.chain() != folder_.ca.chain() ||
+                         revoked != revoked_ || !same_profiles(folder, folder_) ||
+                         !same_upstream(folder.upstream, folder_.upstream) || now() - signed_ > kRevocationListRefresh;
     if (!changed) {
       return;
     }
-    if (const Status applied = apply(config_, std::move(folder)); !applied) {
+    if (const Status applied = apply(config_, std::move(folder), administrators); !applied) {
       stamp_.clear();
       complain(applied.error());
       return;
@@ -389,18 +414,16 @@ class RunningServer final : public Server {
 
   Status write_endpoints() const {
     Json out;
-    const std::string host =
-        config_.est.address.find(':') == std::string::npos ? config_.est.address : "[" + config_.est.address + "]";
+    const std::string host = host_in_uri(config_.est.address);
     out["est"] = "https://" + host + ":" + std::to_string(est_port());
     if (config_.coaps) {
       out["coaps"] = "coaps://" + host + ":" + std::to_string(coaps_port());
     }
     if (status_) {
-      const std::string& address = config_.status->address;
-      out["status"] = "http://" + (address.find(':') == std::string::npos ? address : "[" + address + "]") + ":" +
-                      std::to_string(status_port());
+      out["status"] = "http://" + host_in_uri(config_.status->address) + ":" + std::to_string(status_port());
     }
-    out["api"] = "http://127.0.0.1:" + std::to_string(api_port());
+    out["api"] = std::string(config_.api_tls ? "https://" : "http://") + host_in_uri(config_.api.address) + ":" +
+                 std::to_string(api_port());
     out["pid"] = ::getpid();
     return io::write_file(config_.data + "/endpoints.json", view(out.dump() + "\n"));
   }
@@ -418,6 +441,7 @@ class RunningServer final : public Server {
   std::shared_ptr<UpstreamSigner> upstream_;  // of a gateway
   Instant fetched_;                           // when its CA certificates were asked for, whatever came of it
   std::shared_ptr<const EstSite> site_;
+  const std::shared_ptr<site::NonceBook> nonces_ = std::make_shared<site::NonceBook>(io::wall_clock());
   Sha256 revoked_ = digest_of({});  // digest of what the list on offer says
   Instant signed_;
   std::string stamp_;  // of the folder when it was last read
@@ -427,6 +451,7 @@ class RunningServer final : public Server {
   std::vector<std::unique_ptr<Worker>> workers_;
   std::unique_ptr<StatusServer> status_;  // none: not served
   std::unique_ptr<AdminApi> api_;
+  std::shared_ptr<const Administrators> administrators_;  // with upkeep_mutex_ held
   std::thread control_thread_, upkeep_thread_;
 };
 

@@ -15,9 +15,12 @@ std::string shell_word(const std::string& text) {
   return plain ? text : out + "'";
 }
 
-std::string api_curl(const std::string& data, const std::string& api, const std::string& path) {
+std::string api_curl(const std::string& data, const std::string& api, const std::string& path, bool by_token) {
   const std::string folder = std::filesystem::absolute(data).lexically_normal().string();
-  return "curl -s -H \"Authorization: Bearer $(cat " + shell_word(folder + "/admin.token") + ")\" " + api + path;
+  const std::string anchor = api.starts_with("https:") ? "--cacert " + shell_word(folder + "/ca/chain.pem") + " " : "";
+  const std::string who = by_token ? "-H \"Authorization: Bearer $(cat " + shell_word(folder + "/admin.token") + ")\" "
+                                   : "--cert admin.pem --key admin.key ";
+  return "curl -s " + anchor + who + api + path;
 }
 
 }  // namespace imprint::app

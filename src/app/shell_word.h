@@ -9,7 +9,7 @@ namespace imprint::app {
 std::string shell_word(const std::string& text);
 
 // A curl command that asks the admin API at `api` ("http://127.0.0.1:8480") for `path`, with the token of the data
-// folder, from any folder.
-std::string api_curl(const std::string& data, const std::string& api, const std::string& path);
+// folder, or, beyond loopback, with the reader's own certificate. From any folder.
+std::string api_curl(const std::string& data, const std::string& api, const std::string& path, bool by_token = true);
 
 }  // namespace imprint::app

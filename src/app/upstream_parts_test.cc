@@ -132,7 +132,8 @@ TEST_F(UpstreamPartsTest, devices_are_given_the_ca_certificates_upstream_and_no_
   auto folder = *open_data_folder(config_, kNow, rng_);
   folder.upstream->ca = {far_.certificate};
   const auto store = *open_store(config_);
-  const auto site = make_site(config_, folder, *store, kNow, std::make_shared<UpstreamSigner>(folder.upstream->site));
+  const auto site =
+      make_site(config_, folder, *store, kNow, {std::make_shared<UpstreamSigner>(folder.upstream->site), nullptr});
   ASSERT_TRUE(site);
   EXPECT_EQ((*site)->est.labels.at("").ca_certificates, encode_certs_only({far_.certificate.der}));
   EXPECT_NE(std::ranges::find((*site)->policy.owner_anchors, far_.certificate), (*site)->policy.owner_anchors.end());

@@ -38,6 +38,9 @@ TEST(Words, a_curl_line_ends_with_its_address) {
   const std::string line = api_curl("/tmp/my site", "http://127.0.0.1:1", "/v1/devices");
   EXPECT_TRUE(line.ends_with(" http://127.0.0.1:1/v1/devices"));
   EXPECT_NE(line.find("$(cat '/tmp/my site/admin.token')"), std::string::npos);
+  EXPECT_EQ(line.find("--cacert"), std::string::npos);
+  EXPECT_EQ(api_curl("/s", "https://192.0.2.1:1", "/v1/ca", false),
+            "curl -s --cacert /s/ca/chain.pem --cert admin.pem --key admin.key https://192.0.2.1:1/v1/ca");
 }
 
 BeliefChange learned(const std::string& id, Strength alone, Ground ground, std::vector<std::string> because) {

@@ -8,6 +8,7 @@
 #include "codec/base64.h"
 #include "codec/uri.h"
 #include "io/http_message.h"
+#include "role/digest.h"
 
 namespace imprint::io {
 namespace {
@@ -39,6 +40,12 @@ std::optional<Secret> parse_bearer(std::string_view authorization) {
     return std::nullopt;
   }
   return Secret(authorization.substr(kScheme.size()));
+}
+
+std::optional<std::string_view> digest_parameters(std::string_view authorization) {
+  static constexpr std::string_view kScheme = "Digest ";
+  const bool digest = same_name(authorization.substr(0, kScheme.size()), kScheme);
+  return digest ? std::optional(authorization.substr(kScheme.size())) : std::nullopt;
 }
 
 Method method_of(unsigned parsed) {
@@ -75,7 +82,14 @@ struct HttpRequestParser::Impl final : HttpMessage {
     request.if_match = value(fields, "If-Match");
     request.if_none_match = value(fields, "If-None-Match");
     request.last_event_id = value(fields, "Last-Event-ID");
+    if (count(fields, "Idempotency-Key") > 0) {
+      request.idempotency_key = value(fields, "Idempotency-Key");
+    }
+    request.origin = value(fields, "Origin");
     request.login = parse_basic(value(fields, "Authorization"));
+    if (const auto digest = digest_parameters(value(fields, "Authorization"))) {
+      request.login = parse_digest(*digest, http_method_str(static_cast<http_method>(parser.method)), target);
+    }
     request.bearer = parse_bearer(value(fields, "Authorization"));
   }
 
@@ -90,7 +104,8 @@ struct HttpRequestParser::Impl final : HttpMessage {
     if (count(fields, "Host") > 1 || (modern && count(fields, "Host") != 1)) {
       refuse(400, "exactly one Host is wanted");
     }
-    if (count(fields, "Authorization") > 1 || count(fields, "Content-Type") > 1) {
+    if (count(fields, "Authorization") > 1 || count(fields, "Content-Type") > 1 ||
+        count(fields, "Idempotency-Key") > 1) {
       refuse(400, "a header that may come once came twice");
     }
     check_transfer_coding(fields, modern);
@@ -185,7 +200,11 @@ struct HttpResponseParser::Impl final : HttpMessage {
     response.status = parser.status_code;
     response.content_type = value(fields, "Content-Type");
     response.location = value(fields, "Location");
-    response.authenticate = value(fields, "WWW-Authenticate");
+    for (const HttpField& each : fields) {
+      if (same_name(each.name, "WWW-Authenticate")) {
+        response.authenticate.emplace_back(each.value);
+      }
+    }
     retry_after = value(fields, "Retry-After");
   }
 

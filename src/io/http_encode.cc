@@ -7,6 +7,7 @@
 
 #include "codec/base64.h"
 #include "io/http.h"
+#include "role/digest.h"
 
 namespace imprint::io {
 namespace {
@@ -96,7 +97,9 @@ void response_head(std::string& out, const Response& response, Instant now) {
   out.append("\r\n");
   field(out, "Date", http_date(now));
   field(out, "Location", response.location);
-  field(out, "WWW-Authenticate", response.authenticate);
+  for (const std::string& challenge : response.authenticate) {
+    field(out, "WWW-Authenticate", challenge);
+  }
   field(out, "ETag", response.etag);
   field(out, "Allow", response.allow);
   if (response.fresh) {
@@ -141,7 +144,7 @@ Bytes encode_request(const Request& request, std::string_view host) {
     content(head, request.content_type, request.body.size());
   }
   if (request.login) {
-    std::string credentials = basic(*request.login);
+    std::string credentials = request.login->digest ? digest_text(*request.login) : basic(*request.login);
     head.reserve(head.size() + credentials.size() + 64);  // so that no copy with the password is left behind
     field(head, "Authorization", credentials);
     wipe_text(credentials);

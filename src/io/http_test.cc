@@ -232,7 +232,7 @@ TEST(HttpResponse, what_we_write_we_read) {
   r.body = to_bytes("no\n");
   r.retry_after_s = 30;
   r.location = "https://x/";
-  r.authenticate = "Basic realm=\"a b\"";
+  r.authenticate = {"Basic realm=\"a b\""};
   EXPECT_EQ(read_response(as_text(encode_response(r, {}, true))), r);
 }
 

@@ -401,7 +401,9 @@ class Server final : public HttpsServer, public ConnectionOwner {
       return true;
     }
     p.screened = true;
-    const std::optional<Response> refused = handlers_.body_comes(*head);
+    Request asked = *head;
+    asked.session = p.connection->session();
+    const std::optional<Response> refused = handlers_.body_comes(asked);
     if (refused) {
       ++stats_.requests;
       answer(p, *refused, false);

@@ -43,8 +43,8 @@ class HttpsServer : public RequestServer {
  public:
   struct Handlers {
     std::function<void(Exchange, Request)> request;  // on the loop's thread; answer now or later by reply()
-    // The head of a request has come, without its session, and its body has not, or not all of it. An answer refuses
-    // the body and ends the connection; the request is then not handed over. May be empty.
+    // The head of a request has come, and its body has not, or not all of it. An answer refuses the body and ends the
+    // connection; the request is then not handed over. May be empty.
     std::function<std::optional<Response>(const Request& head)> body_comes;
     std::function<void(Exchange)> gone;                                         // the asker left before it was answered
     std::function<void(std::uint64_t session, const Error&)> handshake_failed;  // why no session came to be

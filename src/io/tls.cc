@@ -72,7 +72,8 @@ bool set_server(SSL_CTX* ctx, const TlsServerOptions& options) {
 TlsContext::TlsContext(ssl_ctx_st* ctx, PeerRules peers) : ctx_(ctx), peers_(std::move(peers)) {}
 
 Result<std::shared_ptr<TlsContext>> TlsContext::server(const TlsServerOptions& options) {
-  TRY(PeerRules peers, PeerRules::load(options.anchors, true, options.expired_counts_below));
+  TRY(PeerRules peers,
+      PeerRules::load(options.anchors, options.verify_client_certificate, options.expired_counts_below));
   SSL_CTX* ctx = SSL_CTX_new(TLS_server_method());
   CHECK_OR(ctx != nullptr, Error{Fault::internal, "tls: no context"});
   std::shared_ptr<TlsContext> out(new TlsContext(ctx, std::move(peers)));

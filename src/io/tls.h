@@ -20,6 +20,9 @@ struct TlsServerOptions {
   PrivateKey key;
   std::vector<Certificate> anchors;  // for client certificates: our own CAs and the makers' roots
   bool ask_client_certificate = true;
+  // Off: whoever holds the key of some certificate gets in, and Session::presented has it, unproven. For a front that
+  // judges certificates itself, and says what is wrong with one.
+  bool verify_client_certificate = true;
   // Below these (makers' roots) a path whose time is over still counts: policy for IDevIDs. One that has not begun
   // never does, nor one of our own CAs'.
   std::vector<Certificate> expired_counts_below;

@@ -109,6 +109,7 @@ struct Decision {
   std::optional<KeyDelivery> delivery;  // with issue, and without a key in the grant: the owner makes the key
   Bytes supersedes;                     // with issue: serial of an answer that was lost, to be revoked
   Basis basis = Basis::none;            // with issue
+  bool stale = false;  // with unauthenticated: the nonce of HTTP Digest is too old or was used; another one serves
   bool operator==(const Decision&) const = default;
 };
 

@@ -38,10 +38,19 @@ struct Session {
 };
 using SessionRef = std::shared_ptr<const Session>;
 
-// User name and password of HTTP Basic (RFC 7617), or an empty user and a one-time token.
+// What answers a challenge of HTTP Digest (RFC 7616 section 3.4), as it was sent, and what it came with.
+struct DigestAnswer {
+  std::string realm, nonce, uri, cnonce, nc, response;
+  std::string method, target;  // of the request
+  std::string opaque = {};     // of the challenge; a server of ours sends none
+};
+
+// User name and password of HTTP Basic (RFC 7617), or an empty user and a one-time token. With HTTP Digest the password
+// is not sent.
 struct Login {
   std::string user;
   Secret password;
+  std::optional<DigestAnswer> digest = {};
 };
 
 enum class Method : std::uint8_t { get, post, put, del, other };
@@ -56,13 +65,15 @@ struct Request {
   std::string accept;
   Bytes body;
   std::optional<Login> login;
-  std::optional<Secret> bearer = {};  // RFC 6750: a token in place of a login
-  std::string host = {};              // whom the asker meant, as sent: "localhost:8480"
-  std::string if_match = {};          // as sent
-  std::string if_none_match = {};     // version that the asker holds, in quotes
-  std::string user_agent = {};        // for quirks of known peers, never for decisions
-  std::string last_event_id = {};     // of a stream of events that is taken up again
-  SessionRef session;                 // the connection that it came on; empty for a request that we send
+  std::optional<Secret> bearer = {};                // RFC 6750: a token in place of a login
+  std::string host = {};                            // whom the asker meant, as sent: "localhost:8480"
+  std::string if_match = {};                        // as sent
+  std::string if_none_match = {};                   // version that the asker holds, in quotes
+  std::string user_agent = {};                      // for quirks of known peers, never for decisions
+  std::string last_event_id = {};                   // of a stream of events that is taken up again
+  std::optional<std::string> idempotency_key = {};  // as sent
+  std::string origin = {};                          // of the page that a browser asks for, as sent
+  SessionRef session;                               // the connection that it came on; empty for a request that we send
 };
 
 // One part of an answer that has several; how they are put together is the binding's business.
@@ -84,7 +95,7 @@ struct Response {
   Bytes body = {};
   std::optional<std::int64_t> retry_after_s = {};  // seconds from now
   std::string location = {};                       // of a redirect
-  std::string authenticate = {};                   // WWW-Authenticate
+  std::vector<std::string> authenticate = {};      // WWW-Authenticate, a challenge each
   std::string etag = {};                           // version of what is answered, in quotes
   std::string allow = {};                          // methods, with status 405
   std::vector<Part> parts = {};                    // in place of content_type and body

@@ -132,7 +132,8 @@ std::string applicant_words(const Session& session, const std::optional<Login>& 
     return "asked with the certificate " + chain.leaf.subject.text + " of " + chain.leaf.issuer.text +
            (session.by_message ? ", which signed the request, linked to this TLS session" : " in the handshake");
   }
-  return login ? "asked as user " + login->user + " by HTTP Basic" : "asked without certificate and password";
+  const std::string scheme = login && login->digest ? "Digest" : "Basic";
+  return login ? "asked as user " + login->user + " by HTTP " + scheme : "asked without certificate and password";
 }
 
 std::string accepted_words(const est::Server::Admitting& s, const est::ServerConfig& config) {

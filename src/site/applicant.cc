@@ -31,7 +31,7 @@ bool is_of_use(const Applicant& who) {
 
 }  // namespace
 
-Result<Applicant> identify(const Policy& policy, store::Reader& store, const Admit& q, Decision& d) {
+Result<Applicant> identify(const Policy& policy, store::Reader& store, const Admit& q, Instant now, Decision& d) {
   Applicant out;
   if (q.session->proven) {
     const CertificateChain& chain = **q.session->proven;
@@ -63,13 +63,12 @@ Result<Applicant> identify(const Policy& policy, store::Reader& store, const Adm
     d.device_identity.clear();
   }
   if (q.login) {
-    const Sha256 mac = secret_mac(policy.pepper, q.login->user, q.login->password);
-    TRY(const auto found, store.secret(mac));
+    TRY(const auto found, presented_secret(policy, store, *q.login, now, d));
     d.secret = Checker<KnownSecret>::check(found, q.login->user);
     if (d.secret) {
       d.identity = std::string((*d.secret)->one_time ? "one-time token of " : "password of ") + (*d.secret)->device;
       out.spent = found->spent;
-      d.spent = found->one_time ? hex(mac) : std::string{};
+      d.spent = found->one_time ? hex(found->mac) : std::string{};
       TRY(out.device, store.device(found->device));
     }
   }

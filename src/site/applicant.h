@@ -22,6 +22,11 @@ inline constexpr std::string_view kHandedOnMark = " (handed on)";
 
 // By the certificate presented if it leads to a device that may have something, else by the secret. Says in the
 // decision what was proven.
-Result<Applicant> identify(const Policy& policy, store::Reader& store, const Admit& q, Decision& d);
+Result<Applicant> identify(const Policy& policy, store::Reader& store, const Admit& q, Instant now, Decision& d);
+
+// The secret on record that was presented, in HTTP Basic or by HTTP Digest, if the policy takes that. Says in the
+// decision whether the nonce was all that was wrong.
+Result<std::optional<DeviceSecret>> presented_secret(const Policy& policy, store::Reader& store, const Login& login,
+                                                     Instant now, Decision& d);
 
 }  // namespace imprint::site

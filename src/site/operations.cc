@@ -48,7 +48,9 @@ Status keep_one_time(store::Writer& store, const Secret& pepper, const std::stri
   const Sha256 mac = secret_mac(pepper, device, token);
   TRY(const std::optional<DeviceSecret> known, store.secret(mac));
   CHECK_OR(!known, Error{Fault::conflict, kTokenTaken});
-  TRY([[maybe_unused]] const Ok added, store.add_secret({device, device, /*one_time=*/true, mac, /*spent=*/false}));
+  TRY(const Bytes digest, sealed_digest(pepper, device, token));
+  TRY([[maybe_unused]] const Ok added,
+      store.add_secret({device, device, /*one_time=*/true, mac, /*spent=*/false, digest}));
   AuditEntry entry;
   entry.at = act.at;
   entry.actor = act.by;

@@ -291,24 +291,19 @@ Result<bool> may_have(const Policy& policy, const Profile& profile, store::Reade
 
 }  // namespace
 
-Sha256 secret_mac(const Secret& pepper, std::string_view user, const Secret& secret) {
-  Bytes input = to_bytes(user);
-  input.push_back(0);
-  input.insert(input.end(), secret.expose().begin(), secret.expose().end());
-  const Sha256 out = hmac_sha256(pepper, input);
-  wipe(input);
-  return out;
-}
-
 Result<Decision> admit(const Policy& policy, store::Reader& store, const Admit& q, Instant now) {
   Decision d;
   d.verdict = Verdict::unauthenticated;
   d.rule = &kUnknown;
-  TRY(Applicant who, identify(policy, store, q, d));
+  TRY(Applicant who, identify(policy, store, q, now, d));
   who.for_another = is_for_another(profile_of(policy, q.label), who, q);
   const bool maker_proven = !d.device_identity.empty();
   if (!who.device && !maker_proven) {
-    if (q.login) {
+    if (d.stale) {
+      d.reason = "the nonce is too old, or was used";
+    } else if (q.login && !q.login->digest && !policy.basic) {
+      d.reason = "a password in HTTP Basic is not taken here";
+    } else if (q.login) {
       d.reason = "the secret presented is nobody's";
     } else if (q.session->proven) {
       refuse(d, who.only_handed_on ? kHandedOn : kUnknown,

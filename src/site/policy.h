@@ -2,10 +2,12 @@
 #pragma once
 
 #include <map>
+#include <memory>
 #include <string>
 #include <vector>
 
 #include "role/questions.h"
+#include "site/nonces.h"
 #include "store/store.h"
 
 namespace imprint::site {
@@ -57,10 +59,18 @@ struct Policy {
   Duration lost_answer{std::chrono::minutes(10)};  // how long a used token still gets a key in place of a lost one
   std::int64_t most_live = 64;                     // certificates of one device that are good at the same time
   Secret pepper;                                   // key of the MACs under which secrets are stored
+  bool basic = true;                               // whether a password in HTTP Basic counts
+  std::shared_ptr<NonceBook> nonces = {};          // of HTTP Digest; null: it does not count
 };
 
 // The MAC under which the store knows a secret.
 Sha256 secret_mac(const Secret& pepper, std::string_view user, const Secret& secret);
+
+// What the store keeps of a secret for HTTP Digest, sealed with the MAC to which it belongs. Fault::internal if OpenSSL
+// fails.
+Result<Bytes> sealed_digest(const Secret& pepper, std::string_view user, const Secret& secret);
+// The key of the nonces that we make.
+Secret nonce_key(const Secret& pepper);
 
 // Decides. Reads the store; writes nothing: what follows from the decision is written with its outcome.
 Result<Decision> admit(const Policy& policy, store::Reader& store, const Admit& question, Instant now);

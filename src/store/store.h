@@ -12,6 +12,7 @@
 #include "model/device.h"
 #include "model/enrolment.h"
 #include "model/run.h"
+#include "store/kept_answer.h"
 
 namespace imprint::store {
 
@@ -97,6 +98,8 @@ class Reader {
   virtual Result<std::vector<Device>> devices(std::string_view after_id, std::int64_t limit) = 0;
   // The secret with this MAC; `spent` says whether a one-time secret has been used up.
   virtual Result<std::optional<DeviceSecret>> secret(const Sha256& mac) = 0;
+  // Those of this user name that have a digest: who are not spent first, then the latest; at most eight.
+  virtual Result<std::vector<DeviceSecret>> digests(std::string_view user) = 0;
   virtual Result<std::optional<CertificateRow>> certificate(BytesView serial) = 0;
   // The latest unrevoked certificate issued for this request key.
   virtual Result<std::optional<CertificateRow>> certificate_for(BytesView request_key) = 0;
@@ -154,6 +157,10 @@ class Writer : public Reader {
   // The number for the next revocation list: `least`, or one more than the last if that is greater. It never falls,
   // whatever the clock does (RFC 5280 section 5.2.3).
   virtual Result<std::int64_t> next_list_number(std::int64_t least) = 0;
+  // The answer that is kept under this key, unless its time is over.
+  virtual Result<std::optional<KeptAnswer>> kept_answer(const Sha256& key, Instant now) = 0;
+  // Conflict if one is kept under its key. No audit entry: it is part of an act that has one.
+  virtual Status keep_answer(const KeptAnswer& answer) = 0;
   virtual Status save_run(const Run& run) = 0;
   virtual Status prune_runs(std::int64_t keep) = 0;   // the oldest go until `keep` are left
   virtual Status append_audit(AuditEntry entry) = 0;  // sequence, previous and hash are filled in here

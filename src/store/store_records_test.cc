@@ -71,6 +71,31 @@ TEST_F(SecretTest, secret_exists_once_and_for_a_known_device) {
   EXPECT_EQ(fault_of(write([](Writer& w) { return w.add_secret({"dev-2", "", true, {}, false}); })), Fault::refused);
 }
 
+// What HTTP Digest needs is found by user name: what may still be used first.
+TEST_F(SecretTest, digests_of_a_user_are_found_what_is_not_spent_first) {
+  const auto add_with_digest = [&](const std::string& user, std::uint8_t mac, Bytes digest) {
+    Sha256 value{};
+    value.fill(mac);
+    return write([&](Writer& w) { return w.add_secret({"dev-1", user, true, value, false, digest}); });
+  };
+  ASSERT_TRUE(add_with_digest("dev-1", 1, {1, 1}));
+  ASSERT_TRUE(write([](Writer& w) { return w.spend_one_time("dev-1", Instant{5}); }));
+  ASSERT_TRUE(add_with_digest("dev-1", 2, {2, 2}));
+  ASSERT_TRUE(add_with_digest("dev-1", 3, {}));
+  ASSERT_TRUE(add_with_digest("dev-2", 4, {4}));
+  const auto found = *read()->digests("dev-1");
+  ASSERT_EQ(found.size(), 2U);
+  EXPECT_EQ(found[0].digest, (Bytes{2, 2}));
+  EXPECT_FALSE(found[0].spent);
+  EXPECT_EQ(found[1].digest, (Bytes{1, 1}));
+  EXPECT_TRUE(found[1].spent);
+  EXPECT_TRUE(read()->digests("dev-3")->empty());
+  for (std::uint8_t mac = 10; mac < 30; ++mac) {
+    ASSERT_TRUE(add_with_digest("dev-1", mac, {mac}));
+  }
+  EXPECT_EQ(read()->digests("dev-1")->size(), 8U);
+}
+
 // ---- the owner's own server ----
 
 TEST_F(StoreTest, a_server_certificate_is_on_record_and_revoked_like_any_other) {

@@ -8,6 +8,7 @@
 
 #include "proto/est/cmc.h"
 #include "proto/est/messages.h"
+#include "role/digest.h"
 #include "role/questions.h"
 #include "role/step.h"
 
@@ -42,6 +43,7 @@ struct Plan {
   std::optional<Sha256> expected;
   std::optional<Credential> credential;  // IDevID, or the certificate to be renewed
   std::optional<Login> login;            // one-time token or password, sent only to `server`'s origin, verified
+  bool digest_only = false;              // the password is proven by HTTP Digest and never sent
 
   RequestedNames names;
   KeyType key_type = KeyType::p256;  // unless the server's csrattrs say otherwise
@@ -85,11 +87,13 @@ class Client {
     std::vector<std::string> servers_met;  // such ids, stated in this run
     std::optional<KeyRef> key;
     CsrAttributes wishes;
-    bool have_ca = false;  // cacerts was read in this run
-    bool reread = false;   // cacerts is read once more: the answer led to other anchors
-    bool sought = false;   // the server was asked where it has EST
-    CmcIds full;           // of the latest Full PKI Request
-    std::uint32_t failures = 0, polls = 0, redirects = 0;
+    bool have_ca = false;                      // cacerts was read in this run
+    bool reread = false;                       // cacerts is read once more: the answer led to other anchors
+    bool sought = false;                       // the server was asked where it has EST
+    CmcIds full;                               // of the latest Full PKI Request
+    std::optional<DigestChallenge> challenge;  // of HTTP Digest, the latest
+    std::uint32_t answers = 0;                 // to its nonce
+    std::uint32_t failures = 0, polls = 0, redirects = 0, challenges = 0;
   };
 
   struct Start {

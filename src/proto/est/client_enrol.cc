@@ -15,6 +15,7 @@ using Progress = Client::Progress;
 using Turn = Client::Turn;
 
 constexpr std::int64_t kMaxRetryAfter_s = 24 * 60 * 60;
+constexpr std::uint32_t kMaxChallenges = 3;  // of one connection's run: a server that calls each nonce stale
 
 Operation operation_of(const Plan& plan) {
   if (plan.server_key || plan.full_cmc) {
@@ -23,13 +24,37 @@ Operation operation_of(const Plan& plan) {
   return plan.renew ? Operation::simplereenroll : Operation::simpleenroll;
 }
 
-// `base` may be another one than the server's: a redirect named it.
-Request enrol_request(const Progress& p, std::string base, BytesView csr) {
+// `base` may be another one than the server's: a redirect named it. The password goes along in HTTP Basic unless the
+// server has asked for HTTP Digest, or the plan wants that: then the first request finds out the challenge.
+Request enrol_request(Progress& p, std::string base, BytesView csr, Turn& t) {
   Uri server = p.server;
   server.path = std::move(base);
   Request out = request_to(server, p.plan->label, operation_of(*p.plan), csr);
-  out.login = p.plan->login;
+  if (p.plan->login && p.challenge) {
+    p.answers += 1;
+    out.login = answer_challenge(*p.challenge, *p.plan->login, out, p.answers, t.random<16>());
+  } else if (!p.plan->digest_only) {
+    out.login = p.plan->login;
+  }
   return out;
+}
+
+// Whether this answer asks for the password by HTTP Digest and we have not shown it yet, or by a nonce that is too old:
+// then the challenge is taken.
+bool take_challenge(Progress& p, const Response& answer) {
+  if (answer.status != 401 || !p.plan->login || p.challenges >= kMaxChallenges) {
+    return false;
+  }
+  const std::optional<DigestChallenge> found = find_challenge(answer.authenticate);
+  // With Basic on offer, too, what we sent in Basic was wrong.
+  const bool shown = p.challenge ? !(found && found->stale) : !p.plan->digest_only && offers_basic(answer.authenticate);
+  if (!found || shown) {
+    return false;
+  }
+  p.challenge = found;
+  p.answers = 0;
+  p.challenges += 1;
+  return true;
 }
 
 // The base path that a redirect within the same origin names: the same request may go there on the same connection
@@ -113,8 +138,9 @@ Result<OneOf<Client::Enrolling, Client::Failed>> Client::on(const Signing& s, co
   }
   // Before anybody hears of the key: a power cut must not lose it.
   t.save(Asked{*s.p.key, s.p.anchors, purpose_of(*s.p.plan)});
-  const auto ticket = t.request(*s.tls, enrol_request(s.p, s.p.server.path, *d.answer));
-  return Next(Enrolling{s.p, s.tls, *d.answer, ticket});
+  Progress p = s.p;
+  const auto ticket = t.request(*s.tls, enrol_request(p, p.server.path, *d.answer, t));
+  return Next(Enrolling{std::move(p), s.tls, *d.answer, ticket});
 }
 
 Result<OneOf<Client::Enrolled, Client::Enrolling, Client::Unwrapping, Client::Keeping, Client::Waiting, Client::Resting,
@@ -125,7 +151,11 @@ Client::on(const Enrolling& s, const Done<Response>& d, Turn& t) const {
   if (again) {
     Enrolling next = s;
     next.p.redirects += 1;
-    next.awaits = t.request(*s.tls, enrol_request(next.p, *again, s.csr));
+    next.awaits = t.request(*s.tls, enrol_request(next.p, *again, s.csr, t));
+    return Next(std::move(next));
+  }
+  if (Enrolling next = s; d.answer && take_challenge(next.p, *d.answer)) {
+    next.awaits = t.request(*s.tls, enrol_request(next.p, s.p.server.path, s.csr, t));
     return Next(std::move(next));
   }
   t.close(*s.tls);
@@ -154,7 +184,8 @@ Client::on(const Enrolling& s, const Done<Response>& d, Turn& t) const {
   if (!holds(answer.status == 200)) {
     const std::string in_envelope = p.plan->full_cmc ? full_refusal(answer) : std::string();
     const std::string said = sentence_of(answer) + (in_envelope.empty() ? "" : " " + shown(in_envelope));
-    return Next(answer.status == 401 ? fail(Fault::unauthentic, kUnauthorized, said)
+    const bool asks_clear = p.plan->login && p.plan->digest_only && !p.challenge;
+    return Next(answer.status == 401 ? fail(Fault::unauthentic, asks_clear ? kNoDigest : kUnauthorized, said)
                                      : fail(Fault::refused, kRefused, said));
   }
   if (p.plan->server_key) {

@@ -31,6 +31,12 @@ Result<const Row*> find_row(std::string_view operation) {
   return row;
 }
 
+// Clients of HTTP Digest keep their body until they have a challenge (curl): the role answers a stranger before it
+// looks at the request.
+bool asks_for_challenge(const Request& request) {
+  return request.body.empty() && !request.login && request.session && !request.session->proven;
+}
+
 }  // namespace
 
 bool is_media_type(std::string_view content_type, std::string_view type) {
@@ -61,6 +67,9 @@ Result<ServerMessage> parse_request(Exchange from, const Request& request, const
       return Error{Fault::unsupported, kNoSuchOperation};
   }
   CHECK_OR(is_media_type(request.content_type, kPkcs10Type), Error{Fault::unsupported, kWrongType});
+  if (asks_for_challenge(request)) {
+    return ServerMessage(Server::Enrol{from, request.session, std::nullopt, target.label, false, {}});
+  }
   const auto der = decode_body(request.body);
   CHECK_OR(der, Error{der.error().fault, kBodyUnreadable});
   auto csr = CertificateRequest::parse(*der);

@@ -181,6 +181,9 @@ inline constexpr Rule kNotConfirmed{"EST-FINGERPRINT", "the CA certificate's fin
                                     "RFC 7030 section 4.1.1", "compare with what the CA's owner says; then try again"};
 inline constexpr Rule kRefused{"EST-REFUSED", "the server refused the request", "RFC 7030 section 4.2.3",
                                "read the server's sentence; its operator sees the reason in the audit log"};
+inline constexpr Rule kNoDigest{"EST-NO-DIGEST", "the server takes the password by no HTTP Digest that we know",
+                                "RFC 7616 section 3.7",
+                                "have the server offer Digest with SHA-256, or let the password be sent inside TLS"};
 inline constexpr Rule kUnauthorized{"EST-UNAUTHORIZED", "the server wants other credentials", "RFC 7030 section 3.2.3",
                                     "present the IDevID, the current certificate or a fresh one-time token"};
 inline constexpr Rule kAnswerUnreadable{"EST-ANSWER", "the server's answer cannot be read", "RFC 7030 section 4.2.3",
@@ -278,6 +281,7 @@ inline constexpr std::array kRules{&kNoSuchOperation,
                                    &kNotConfirmed,
                                    &kRefused,
                                    &kUnauthorized,
+                                   &kNoDigest,
                                    &kAnswerUnreadable,
                                    &kNotMyKey,
                                    &kNotMyAnchors,

@@ -50,10 +50,17 @@ void tell(Server::Turn& t, Exchange to, Response r) {
   }
 }
 
-Response challenge(const std::string& realm) {
+// The stronger one first (RFC 7616 section 3.7). What goes over CoAP has no challenges, and loses nothing.
+Response challenge(const ServerConfig& config, Server::Turn& t, bool stale = false) {
   Response out;
   out.status = 401;
-  out.authenticate = "Basic realm=\"" + realm + "\", charset=\"UTF-8\"";
+  if (!config.nonce_key.empty()) {
+    const std::string nonce = make_nonce(config.nonce_key, t.now(), t.random<8>());
+    out.authenticate.push_back(challenge_text({config.realm, nonce, {}, stale}));
+  }
+  if (config.basic) {
+    out.authenticate.push_back("Basic realm=\"" + config.realm + "\", charset=\"UTF-8\"");
+  }
   return out;
 }
 
@@ -229,7 +236,7 @@ Result<OneOf<Server::Admitting, Server::Idle>> Server::on(const Idle&, const Enr
   // The handshake's certificate is the one to be renewed; a password proves no certificate (ours: est.md 7.4).
   CHECK_OR(!m.renewal || m.session->proven, Error{Fault::unauthentic, kRenewalUnproven});
   if (!holds(m.session->proven || m.login)) {
-    tell(t, m.from, challenge(config_->realm));  // before any signature of a stranger's is looked at
+    tell(t, m.from, challenge(*config_, t));  // before any signature of a stranger's is looked at
     return OneOf<Admitting, Idle>(Idle{});
   }
   const auto request = verify_possession(m.request);
@@ -248,7 +255,7 @@ Result<OneOf<Server::Admitting, Server::Idle>> Server::on(const Idle&, const Gen
   CHECK_OR(label != config_->labels.end(), Error{Fault::unsupported, kNoSuchLabel});
   CHECK_OR(label->second.server_keys, Error{Fault::unsupported, kKeysNotMade});
   if (!holds(m.session->proven || m.login)) {
-    tell(t, m.from, challenge(config_->realm));
+    tell(t, m.from, challenge(*config_, t));
     return OneOf<Admitting, Idle>(Idle{});
   }
   const CertificateRequest& request = m.request.request;
@@ -302,7 +309,7 @@ Result<OneOf<Server::Issuing, Server::Keying, Server::Idle>> Server::on(const Ad
       return Next(Idle{});
     case Verdict::unauthenticated: {
       // A challenge has no body, for the same reason; who has answered one already is told what was wrong.
-      Response out = challenge(config_->realm);
+      Response out = challenge(*config_, t, decision.stale);
       if (!decision.reason.empty()) {
         out.body = refusal(401, rule).body;
         out.content_type = refusal(401, rule).content_type;

@@ -8,6 +8,7 @@
 #include <string>
 
 #include "proto/est/messages.h"
+#include "role/digest.h"
 #include "role/questions.h"
 #include "role/step.h"
 
@@ -25,7 +26,9 @@ struct Label {
 
 struct ServerConfig {
   std::map<std::string, Label, std::less<>> labels;
-  std::string realm = "imprint";           // of HTTP Basic
+  std::string realm{kDeviceRealm};         // of HTTP Basic and Digest
+  bool basic = true;                       // HTTP Basic is offered (RFC 7030 section 3.2.3)
+  Secret nonce_key = {};                   // of HTTP Digest; empty: it is not offered
   std::vector<Certificate> owner_anchors;  // below these id-kp-cmcRA makes a registration authority; no maker's root
 };
 

@@ -88,7 +88,7 @@ TEST(EstServer, asks_a_stranger_who_it_is_before_it_looks_at_a_signature) {
   csr.back() ^= 1U;
   const Response r = a.send(csr);
   EXPECT_EQ(r.status, 401);
-  EXPECT_EQ(r.authenticate, "Basic realm=\"imprint\", charset=\"UTF-8\"");
+  EXPECT_EQ(r.authenticate, std::vector<std::string>{"Basic realm=\"imprint\", charset=\"UTF-8\""});
   EXPECT_TRUE(a.server_refused.empty());
 }
 
@@ -194,7 +194,7 @@ TEST(EstServer, asks_a_stranger_for_credentials) {
   a.session.proven.reset();
   const Response r = a.enrol();
   EXPECT_EQ(r.status, 401);
-  EXPECT_EQ(r.authenticate, "Basic realm=\"imprint\", charset=\"UTF-8\"");
+  EXPECT_EQ(r.authenticate, std::vector<std::string>{"Basic realm=\"imprint\", charset=\"UTF-8\""});
   EXPECT_TRUE(a.issued.empty());
   EXPECT_TRUE(a.denied.empty());
 }

@@ -245,22 +245,27 @@ void EstRules::Step::revoke(const Bytes& serial) {
   act_of_owner(site::revoke_certificate(store, serial, RevocationReason::superseded, {"admin", kNow}));
 }
 
+Result<Signed> EstRules::Step::signed_for(const Issue& q, const Served& by) const {
+  TRY(Bytes der, issue(q, by));
+  return Signed{std::move(der)};
+}
+
 void EstRules::Step::answer_served(std::size_t i, bool well) {
   Served& one = served_.edit()[i];
   const ServerQuestion q = *std::exchange(one.asked, std::nullopt);
-  std::visit(Cases{
-                 [&](const Ask<Admit>& ask) {
-                   feed_served(one, Done<Decision>{{ask.ticket},
-                                                   well ? decide(ask.question) : Error{Fault::unreachable, "store"}});
-                 },
-                 [&](const Ask<MakeKeyFor>&) { wrong("the server makes a key, which nobody asked for"); },
-                 [&](const Ask<Issue>& ask) {
-                   feed_served(one, Done<Signed>{{ask.ticket},
-                                                 well ? Result<Signed>(Signed{issue(ask.question, one)})
-                                                      : Error{Fault::unreachable, "ca"}});
-                 },
-             },
-             q);
+  std::visit(
+      Cases{
+          [&](const Ask<Admit>& ask) {
+            feed_served(one,
+                        Done<Decision>{{ask.ticket}, well ? decide(ask.question) : Error{Fault::unreachable, "store"}});
+          },
+          [&](const Ask<MakeKeyFor>&) { wrong("the server makes a key, which nobody asked for"); },
+          [&](const Ask<Issue>& ask) {
+            feed_served(one, Done<Signed>{{ask.ticket},
+                                          well ? signed_for(ask.question, one) : Error{Fault::unreachable, "ca"}});
+          },
+      },
+      q);
 }
 
 void EstRules::Step::server_notices(std::size_t wire) {

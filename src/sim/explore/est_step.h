@@ -173,6 +173,7 @@ class EstRules::Step {
   void check_issued(const Issued& fact);
   Result<Decision> decide(const Admit& q);
   Result<Bytes> issue(const Issue& q, const Served& by) const;
+  Result<Signed> signed_for(const Issue& q, const Served& by) const;
   void act_of_owner(Status done);
   void settle();
 

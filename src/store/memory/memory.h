@@ -14,6 +14,7 @@ struct Tables {
   std::vector<PendingRow> pending;           // in order of arrival
   std::vector<AuditEntry> audit;             // without details and chain: who did what to what
   std::int64_t list_number = 0;              // of the last revocation list
+  std::vector<KeptAnswer> answers;           // in order of arrival
 };
 
 // The reading half, for Reader and Writer alike. Runs are not kept.
@@ -25,6 +26,7 @@ class MemoryReads : public Interface {
   Result<std::optional<Device>> device_by_identity(std::string_view identity) override;
   Result<std::vector<Device>> devices(std::string_view after_id, std::int64_t limit) override;
   Result<std::optional<DeviceSecret>> secret(const Sha256& mac) override;
+  Result<std::vector<DeviceSecret>> digests(std::string_view user) override;
   Result<std::optional<CertificateRow>> certificate(BytesView serial) override;
   Result<std::optional<CertificateRow>> certificate_for(BytesView request_key) override;
   Result<std::optional<std::string>> other_holder(BytesView spki_sha256, std::string_view device) override;
@@ -64,6 +66,8 @@ class MemoryWriter final : public MemoryReads<Writer> {
   Status decide(BytesView request_key, Admission verdict, std::string_view by, Instant at) override;
   Status revoke(BytesView serial, RevocationReason reason, std::string_view by, Instant at) override;
   Result<std::int64_t> next_list_number(std::int64_t least) override;
+  Result<std::optional<KeptAnswer>> kept_answer(const Sha256& key, Instant now) override;
+  Status keep_answer(const KeptAnswer& answer) override;
   Status save_run(const Run& run) override;
   Status prune_runs(std::int64_t keep) override;
   Status append_audit(AuditEntry entry) override;

@@ -68,9 +68,19 @@ class Walk : public StoreTest {
   }
   Denied some_denied() { return {numbered(pick(2)), "nobody", "", "CN=x", pick(2) == 0 ? "A" : "B", "reason"}; }
 
+  KeptAnswer some_answer() {
+    KeptAnswer out;
+    out.key.fill(static_cast<std::uint8_t>(pick(4)));
+    out.request = some_mac();
+    out.at = now_ + kAnswerKept / 8 * pick(10);
+    out.status = 200;
+    out.body = numbered(pick(9));
+    return out;
+  }
+
   // One act, the same on both.
   Store::Change act() {
-    switch (pick(11)) {
+    switch (pick(12)) {
       case 0:
         return [d = some_newcomer()](Writer& w) { return w.add_device(d, "cli"); };
       case 1:
@@ -96,6 +106,8 @@ class Walk : public StoreTest {
         return [der = signers_.at(pick(2)).certificate(some_serial()), at = now_](Writer& w) {
           return w.issued_to_server(der, "made", at, "server");
         };
+      case 10:
+        return [a = some_answer()](Writer& w) { return w.keep_answer(a); };
       default:
         return [serial = some_serial(), lost = pick(4) == 0, at = now_](Writer& w) {
           return w.revoke(serial, lost ? RevocationReason::key_compromise : RevocationReason::superseded, "admin", at);
@@ -111,6 +123,22 @@ class Walk : public StoreTest {
     MemoryReader memory(tables_);
     EXPECT_EQ(*disk->devices("", 100), *memory.devices("", 100));
     EXPECT_EQ(described(*disk), described(memory));
+    for (std::uint8_t n = 0; n < 4; ++n) {
+      Sha256 key{};
+      key.fill(n);
+      for (const Instant at : {now_, now_ + kAnswerKept}) {
+        EXPECT_EQ(kept_on_disk(key, at), *MemoryWriter(tables_).kept_answer(key, at));
+      }
+    }
+  }
+
+  std::optional<KeptAnswer> kept_on_disk(const Sha256& key, Instant at) {
+    std::optional<KeptAnswer> out;
+    EXPECT_TRUE(write([&](Writer& w) -> Status {
+      TRY(out, w.kept_answer(key, at));
+      return Ok{};
+    }));
+    return out;
   }
 
   std::int64_t next_number(std::int64_t least) {

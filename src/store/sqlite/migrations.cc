@@ -46,7 +46,7 @@ Status fill_certificates(Database& database) {
 
 // Steps are only ever added at the end. Times are milliseconds since 1970, enumerations their names, STRICT holds the
 // column types. `spent` and `revoked` are NULL until it happens.
-constexpr std::array<Migration, 5> kMigrations{{{R"sql(
+constexpr std::array<Migration, 7> kMigrations{{{R"sql(
 CREATE TABLE devices (
   id TEXT NOT NULL PRIMARY KEY,
   model TEXT NOT NULL,
@@ -222,7 +222,30 @@ WITH entry (sequence, serial) AS MATERIALIZED (
 UPDATE certificates SET revoked_entry = entry.sequence FROM entry
 WHERE entry.serial = lower(hex(certificates.serial));
 )sql",
-                                                 "PRAGMA user_version=5", fill_certificates}}};
+                                                 "PRAGMA user_version=5", fill_certificates},
+                                                // Answers to requests with an Idempotency-Key.
+                                                {R"sql(
+CREATE TABLE answers (
+  sequence INTEGER PRIMARY KEY,
+  key BLOB NOT NULL UNIQUE,
+  request BLOB NOT NULL,
+  at INTEGER NOT NULL,
+  status INTEGER NOT NULL,
+  content_type TEXT NOT NULL,
+  etag TEXT NOT NULL,
+  location TEXT NOT NULL,
+  body BLOB NOT NULL,
+  had_secret INTEGER NOT NULL
+) STRICT;
+CREATE INDEX answers_at ON answers (at);
+)sql",
+                                                 "PRAGMA user_version=6"},
+                                                // What HTTP Digest needs of a secret.
+                                                {R"sql(
+ALTER TABLE secrets ADD COLUMN digest BLOB NOT NULL DEFAULT x'';
+CREATE INDEX secrets_user ON secrets (user) WHERE digest <> x'';
+)sql",
+                                                 "PRAGMA user_version=7"}}};
 
 Status take_steps(Database& database) {
   std::int64_t version = 0;

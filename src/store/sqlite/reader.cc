@@ -113,12 +113,17 @@ Result<std::vector<Device>> Reads<I>::devices(std::string_view after_id, std::in
 
 template <class I>
 Result<std::optional<DeviceSecret>> Reads<I>::secret(const Sha256& mac) {
-  Query query = database_.query("SELECT device, user, one_time, spent FROM secrets WHERE mac = ?", mac);
-  TRY(const bool row, query.step());
-  if (!row) {
-    return std::optional<DeviceSecret>();
-  }
-  return std::optional<DeviceSecret>({query.text(0), query.text(1), query.number(2) != 0, mac, !query.is_null(3)});
+  Query query = database_.query("SELECT " IMPRINT_SECRET_COLUMNS " FROM secrets WHERE mac = ?", mac);
+  return one(query, secret_row);
+}
+
+template <class I>
+Result<std::vector<DeviceSecret>> Reads<I>::digests(std::string_view user) {
+  Query query = database_.query("SELECT " IMPRINT_SECRET_COLUMNS
+                                " FROM secrets WHERE user = ? AND digest <> x''"
+                                " ORDER BY spent IS NOT NULL, spent DESC, mac LIMIT 8",
+                                user);
+  return all(query, secret_row);
 }
 
 template <class I>

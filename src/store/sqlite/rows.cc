@@ -83,6 +83,12 @@ Result<PendingRow> pending_row(const Query& row) {
   return out;
 }
 
+Result<DeviceSecret> secret_row(const Query& row) {
+  DeviceSecret out{row.text(0), row.text(1), row.number(2) != 0, {}, !row.is_null(4), row.bytes(5)};
+  TRY([[maybe_unused]] const Ok read, read_hash(row, 3, out.mac));
+  return out;
+}
+
 Result<AuditEntry> audit_row(const Query& row) {
   AuditEntry out;
   out.sequence = row.number(0);

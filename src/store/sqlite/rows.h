@@ -16,6 +16,7 @@ namespace imprint::store {
 #define IMPRINT_PENDING_COLUMNS                                                                       \
   "request_key, device, identity, device_identity, label, subject, csr, reason, first, last, asked, " \
   "state, decided_by, decided"
+#define IMPRINT_SECRET_COLUMNS "device, user, one_time, mac, spent, digest"
 #define IMPRINT_AUDIT_COLUMNS "sequence, at, actor, action, subject, detail, previous, hash"
 #define IMPRINT_RUN_COLUMNS "id, protocol, mode, role, device, started, ended, result, rule, summary"
 
@@ -23,6 +24,7 @@ namespace imprint::store {
 Result<Device> device_row(const Query& row);  // without identities
 Result<CertificateRow> certificate_row(const Query& row);
 Result<PendingRow> pending_row(const Query& row);
+Result<DeviceSecret> secret_row(const Query& row);
 Result<AuditEntry> audit_row(const Query& row);
 Result<Run> run_row(const Query& row);  // without steps and beliefs
 

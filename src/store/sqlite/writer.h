@@ -29,6 +29,8 @@ class SqliteWriter final : public Reads<Writer> {
   Status decide(BytesView request_key, Admission verdict, std::string_view by, Instant at) override;
   Status revoke(BytesView serial, RevocationReason reason, std::string_view by, Instant at) override;
   Result<std::int64_t> next_list_number(std::int64_t least) override;
+  Result<std::optional<KeptAnswer>> kept_answer(const Sha256& key, Instant now) override;
+  Status keep_answer(const KeptAnswer& answer) override;
   Status save_run(const Run& run) override;
   Status prune_runs(std::int64_t keep) override;
   Status append_audit(AuditEntry entry) override;
@@ -47,6 +49,7 @@ class SqliteWriter final : public Reads<Writer> {
   Status put_certificate(const Certificate& certificate, const Issued& fact, Instant at);
   Status pended_part(const Pended& fact, Instant at, std::string_view actor);
   Status denied_part(const Denied& fact, Instant at, std::string_view actor);
+  Status keep_answer_part(const KeptAnswer& answer);
   Status check_waiting(std::string_view device);
   Status join(const std::optional<Device>& newcomer, std::string_view id, Instant at, std::string_view actor);
   Status write_identities(const Device& device);

@@ -1,0 +1,34 @@
+#include "site/nonces.h"
+
+#include "role/digest.h"
+
+namespace imprint::site {
+namespace {
+
+constexpr std::size_t kMostNonces = 4096;
+
+}  // namespace
+
+bool NonceBook::take(const Secret& key, const std::string& nonce, std::uint32_t count, Instant now) {
+  const std::optional<Instant> made = nonce_made(key, nonce);
+  const std::scoped_lock lock(mutex_);
+  if (now + kNonceLife < since_) {
+    since_ = now;  // the clock went back: nothing of before it counts, and what comes does
+  }
+  if (!made || *made < since_ || now < *made || now - *made > kNonceLife) {
+    return false;
+  }
+  std::uint32_t& last = last_[{made->ms, nonce}];
+  if (count <= last) {
+    return false;
+  }
+  last = count;
+  const std::int64_t too_old = (now - kNonceLife).ms;
+  while (!last_.empty() && (last_.size() > kMostNonces || last_.begin()->first.first < too_old)) {
+    since_ = std::max(since_, Instant{last_.begin()->first.first + 1});
+    last_.erase(last_.begin());
+  }
+  return true;
+}
+
+}  // namespace imprint::site
