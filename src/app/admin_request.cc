@@ -5,29 +5,12 @@
 #include <nlohmann/json.hpp>
 
 #include "app/rules.h"
+#include "codec/percent.h"
 
 namespace imprint::app::admin {
 namespace {
 
 constexpr std::size_t kMaxJsonBody = 64 * 1024;
-
-// RFC 3986 section 2.1. Nothing if a sequence is cut short or stands for a control character.
-std::optional<std::string> decoded(std::string_view text) {
-  std::string out;
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    if (text[i] != '%') {
-      out.push_back(text[i]);
-      continue;
-    }
-    const std::optional<Bytes> byte = from_hex(text.substr(i + 1, 2));
-    if (!byte || byte->size() != 1 || byte->front() < 0x20 || byte->front() == 0x7f) {
-      return std::nullopt;
-    }
-    out.push_back(static_cast<char>(byte->front()));
-    i += 2;
-  }
-  return out;
-}
 
 std::string lower(std::string_view text) {
   std::string out(text);
@@ -54,7 +37,7 @@ std::optional<std::string> fit(std::string_view pattern, std::string_view path) 
       }
       continue;
     }
-    const std::optional<std::string> value = decoded(found);
+    const std::optional<std::string> value = percent_decoded(found);
     if (!value || value->empty()) {
       return std::nullopt;
     }
@@ -96,9 +79,9 @@ std::string read_query(const Route& route, std::string_view query, Call& call) {
     const std::string_view pair = query.substr(0, query.find('&'));
     query.remove_prefix(std::min(query.size(), pair.size() + 1));
     const std::size_t equals = pair.find('=');
-    const std::optional<std::string> name = decoded(pair.substr(0, equals));
+    const std::optional<std::string> name = percent_decoded(pair.substr(0, equals));
     const std::optional<std::string> value =
-        equals == std::string_view::npos ? std::nullopt : decoded(pair.substr(equals + 1));
+        equals == std::string_view::npos ? std::nullopt : percent_decoded(pair.substr(equals + 1));
     const Field* field = name ? named(route.query, *name) : nullptr;
     if (field == nullptr || !value) {
       return "`" + name.value_or(std::string(pair)) + "` is no parameter of this path, or has no value";

@@ -7,6 +7,7 @@
 
 #include "app/status_signer.h"
 #include "codec/base64.h"
+#include "codec/percent.h"
 #include "io/https_server.h"
 #include "io/log.h"
 #include "io/loop.h"
@@ -34,29 +35,11 @@ struct Kept {
 
 std::string etag_of(BytesView content) { return '"' + hex(sha256(content)).substr(0, 32) + '"'; }
 
-// RFC 3986 section 2.1; nothing if a sequence is cut short.
-std::optional<std::string> unescaped(std::string_view text) {
-  std::string out;
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    if (text[i] != '%') {
-      out.push_back(text[i]);
-      continue;
-    }
-    const std::optional<Bytes> byte = from_hex(text.substr(i + 1, 2));
-    if (!byte || byte->size() != 1) {
-      return std::nullopt;
-    }
-    out.push_back(static_cast<char>(byte->front()));
-    i += 2;
-  }
-  return out;
-}
-
 // RFC 6960 appendix A.1: the request's base64, escaped, is the rest of the path.
 // A URI that ends with a slash gets another one; base64 of a SEQUENCE never begins with one.
 std::optional<Bytes> question_in(std::string_view path) {
   path.remove_prefix(std::min(path.find_first_not_of('/'), path.size()));
-  const std::optional<std::string> text = unescaped(path);
+  const std::optional<std::string> text = percent_decoded(path);
   Result<Bytes> der = text ? parse_base64(*text) : Result<Bytes>(Error{Fault::malformed, "ocsp: path"});
   return der ? std::optional(*std::move(der)) : std::nullopt;
 }

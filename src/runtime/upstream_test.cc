@@ -316,7 +316,7 @@ TEST_F(Gateway, a_certificate_without_end_is_refused) {
   expect_refused(est::kUpstreamLifetime);
 }
 
-// ---- upstream is no help for now ----
+// ---- upstream is away, slow, or refuses ----
 
 TEST_F(Gateway, without_an_answer_the_device_comes_again) {
   says_ = [](const Request&) -> Result<Response> { return Response{503}; };
