@@ -242,7 +242,8 @@ Wrong set_uri(std::string& out, const std::string& value) {
 }
 
 // A text that means whatever is found there: a file name, a user.
-ConfigKey<Config> path_key(std::string_view name, std::string_view comment, const std::function<std::string&(Config&)>& at) {
+ConfigKey<Config> path_key(std::string_view name, std::string_view comment,
+                           const std::function<std::string&(Config&)>& at) {
   return text<Config>(
       name, comment,
       [at](Config& c, const std::string& v) -> Wrong {

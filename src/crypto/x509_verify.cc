@@ -233,7 +233,8 @@ Result<Verified<CertificateChain>> verify_chain(const Certificate& leaf, const s
   while (true) {
     const X509* dead_end = nullptr;
     auto path = Checker<CertificateChain>::check(sent, loaded, rules, &dead_end);
-    const auto at = std::find_if(sent.begin() + 1, sent.end(), [=](const Received& r) { return r.openssl == dead_end; });
+    const auto at =
+        std::find_if(sent.begin() + 1, sent.end(), [=](const Received& r) { return r.openssl == dead_end; });
     if (path || dead_end == nullptr || at == sent.end()) {
       return path;
     }

@@ -26,7 +26,7 @@ class NonceBook {
  private:
   const Secret key_;
   std::mutex mutex_;
-  Instant since_;  // what is older has left the book
+  Instant since_;                                                       // what is older has left the book
   std::map<std::pair<std::int64_t, std::string>, std::uint32_t> last_;  // by time of making and nonce
 };
 

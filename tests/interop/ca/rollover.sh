@@ -111,6 +111,9 @@ openssl req -x509 -new -key "$work/away.key" -subj "/CN=Away" -days 30 -out "$wo
 runs "the CA comes below an offline root" imprint ca request --data "$data" --out "$work/ca.csr"
 openssl x509 -req -in "$work/ca.csr" -CA "$work/away.pem" -CAkey "$work/away.key" -days 20 -extfile "$work/ext" -out "$work/issuing.pem" 2>/dev/null
 runs "which the one of now vouches for" imprint ca install --data "$data" --cert "$work/issuing.pem" --chain "$work/away.pem"
+runs "the running server takes it up" wait_for 20 serves "$work/g3.pem" Away
+runs "a device of the second root, two changes behind, renews" renew RO-3
+runs "and its certificate verifies below the offline root" openssl verify -CAfile "$work/away.pem" -untrusted "$work/RO-3/chain.pem" "$work/RO-3/cert.pem"
 exits "there a rollover is the root's business" 3 imprint ca rollover --data "$data"
 make_key "$work/far.key"
 openssl req -x509 -new -key "$work/far.key" -subj "/CN=Far" -days 30 -out "$work/far.pem" 2>/dev/null
@@ -124,5 +127,6 @@ runs "with the first one's word for it, it is taken" \
 runs "the server takes it up" wait_for 20 serves "$work/away.pem" Far
 runs "a device of the third root renews" renew RO-5
 runs "and its certificate verifies below the last root" openssl verify -CAfile "$work/far.pem" -untrusted "$work/RO-5/chain.pem" "$work/RO-5/cert.pem"
+runs "as does one of the second root, three changes behind" renew RO-2
 runs "the audit log holds" imprint audit verify --data "$data"
 finish
