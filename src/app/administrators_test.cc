@@ -21,7 +21,7 @@ struct Party {
   Certificate certificate;
 };
 
-// Signed by `by`, or by itself.
+// Signed by `by`, or by itself; a CA, unless it is given uses.
 Party made(const char* name, const Party* by, std::uint8_t serial, std::vector<std::string> extended = {}) {
   Party out;
   CertificateTemplate what;
@@ -31,7 +31,7 @@ Party made(const char* name, const Party* by, std::uint8_t serial, std::vector<s
   what.not_before = kNow - kYear;
   what.not_after = kNow + kYear;
   what.spki = out.key.public_key().spki;
-  what.is_ca = by == nullptr && extended.empty();
+  what.is_ca = extended.empty();
   if (what.is_ca) {
     what.usage = key_usage::kCertSign | key_usage::kCrlSign;
   }
@@ -138,6 +138,69 @@ TEST_F(AdministratorsTest, what_cannot_be_used_is_refused_at_the_start) {
   config_.administrator_lists = {file("text", view("text"))};
   EXPECT_EQ(start_refusal(), &kAdministrators);
   EXPECT_EQ(Administrators::load(good, {ca_.certificate}).error().rule, &kAdministrators);  // a CA of devices
+}
+
+// ---- devices below the administrators' CA ----
+
+// What the owner had for devices once, or has for them now, below the root that all of a company trusts.
+class HierarchyTest : public AdministratorsTest {
+ protected:
+  Result<std::string> name_of(const std::vector<Certificate>& devices, const std::vector<Certificate>& presented) {
+    const auto who = Administrators::load(config_, devices);
+    EXPECT_TRUE(who);
+    return who ? who->name_of(presented, kNow) : Result<std::string>(who.error());
+  }
+
+  const Party issuing_ = made("CN=Devices", &ca_, 6);
+  const Party device_ = made("CN=dev-1", &issuing_, 7, {std::string(eku::kClientAuth)});
+};
+
+TEST_F(HierarchyTest, a_path_by_way_of_a_ca_of_devices_counts_for_nothing) {
+  const std::vector<Certificate> presented{device_.certificate, issuing_.certificate};
+  EXPECT_TRUE(name_of({}, presented)) << "the path is good";
+  const auto refused = name_of({issuing_.certificate}, presented);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().rule, &kApiCertificate);
+  EXPECT_TRUE(name_of({issuing_.certificate}, {alice_.certificate})) << "beside it there are administrators";
+}
+
+TEST_F(HierarchyTest, nor_by_way_of_another_certificate_of_that_ca) {
+  Party under_another_name = made("CN=Somebody", &ca_, 9);
+  under_another_name.key = issuing_.key;
+  CertificateTemplate what;
+  what.serial = {10};
+  what.subject = under_another_name.certificate.subject;
+  what.issuer = ca_.certificate.subject;
+  what.not_before = kNow - kYear;
+  what.not_after = kNow + kYear;
+  what.spki = issuing_.key.public_key().spki;
+  what.is_ca = true;
+  what.usage = key_usage::kCertSign;
+  under_another_name.certificate = *Certificate::parse(*sign_certificate(ca_.key, what));
+  const Party device = made("CN=dev-2", &under_another_name, 11, {std::string(eku::kClientAuth)});
+  const std::vector<Certificate> presented{device.certificate, under_another_name.certificate};
+  EXPECT_TRUE(name_of({}, presented));
+  EXPECT_FALSE(name_of({issuing_.certificate}, presented));
+}
+
+TEST_F(HierarchyTest, a_device_whose_own_certificate_is_pinned_is_meant) {
+  config_.administrator_pins = {hex(device_.certificate.fingerprint())};
+  EXPECT_TRUE(name_of({issuing_.certificate}, {device_.certificate, issuing_.certificate}));
+}
+
+TEST_F(HierarchyTest, what_becomes_a_ca_of_devices_is_no_administrators_ca_any_more) {
+  config_.administrator_pins = {hex(pinned_.certificate.fingerprint())};
+  const auto before = Administrators::load(config_, {});
+  ASSERT_TRUE(before);
+  EXPECT_EQ(refusal(before->beside({other_ca_.certificate}), alice_), nullptr);
+  const Administrators after = before->beside({issuing_.certificate, ca_.certificate});
+  EXPECT_EQ(refusal(after, alice_), &kApiCertificate);
+  EXPECT_FALSE(after.name_of({device_.certificate, issuing_.certificate}, kNow));
+  EXPECT_EQ(refusal(after, pinned_), nullptr);
+  EXPECT_FALSE(after == *before);
+  const Administrators below = before->beside({issuing_.certificate});
+  EXPECT_EQ(refusal(below, alice_), nullptr);
+  EXPECT_FALSE(below.name_of({device_.certificate, issuing_.certificate}, kNow));
 }
 
 }  // namespace

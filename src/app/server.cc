@@ -267,14 +267,14 @@ class RunningServer final : public Server {
     for (std::size_t i = 0; i < workers_.size() && !same_contexts(config_, folder_, next, folder); ++i) {
       TRY(contexts[i], make_contexts(next, folder));
     }
+    administrators_ = std::move(administrators);
+    api_->take(std::move(access));  // before a new CA gives anybody a certificate
     for (std::size_t i = 0; i < workers_.size(); ++i) {
       workers_[i]->take(site, std::move(contexts[i]));
     }
     if (status_) {
       status_->take(site);
     }
-    administrators_ = std::move(administrators);
-    api_->take(std::move(access));
     if (folder.tls_chain != folder_.tls_chain) {
       tell_given(folder);
     }
@@ -372,7 +372,9 @@ class RunningServer final : public Server {
     if (!read_anew) {
       complain(read_anew.error());  // read again when one of the files changes
     }
-    const auto administrators = read_anew ? *read_anew : administrators_;
+    const auto administrators =
+        read_anew ? *read_anew
+                  : std::make_shared<const Administrators>(administrators_->beside(cas_of_devices(folder)));
     const bool changed = *administrators != *administrators_ || folder.makers != folder_.makers ||
                          folder.tls_chain != folder_.tls_chain || folder.ca.chain() != folder_.ca.chain() ||
                          revoked != revoked_ || !same_profiles(folder, folder_) ||
