@@ -323,6 +323,11 @@ TEST_F(Gateway, without_an_answer_the_device_comes_again) {
   expect_away(est::kUpstreamAway);
 }
 
+TEST_F(Gateway, a_server_with_too_much_to_do_is_asked_again) {
+  says_ = [](const Request&) -> Result<Response> { return Response{429}; };
+  expect_away(est::kUpstreamAway);
+}
+
 TEST_F(Gateway, patience_has_an_end) {
   UpstreamSite hasty = upstream();
   hasty.patience = Duration(300);

@@ -28,6 +28,10 @@ bool usages_within(const Grant& grant, const Certificate& c) {
   return extended && usage;
 }
 
+// What may pass by itself, and is not this request's fault: an overload (RFC 6585 section 4), a wait that took too
+// long, a request that came too early (RFC 8470 section 5.2).
+bool passes(int status) { return status == 408 || status == 425 || status == 429 || (status >= 500 && status != 501); }
+
 }  // namespace
 
 Status can_hand_on(const Issue& question) {
@@ -55,7 +59,7 @@ Result<UpstreamAnswer> read_upstream_answer(const Response& answer) {
     return UpstreamAnswer{{},
                           std::chrono::seconds(std::clamp<std::int64_t>(*answer.retry_after_s, 1, kMaxRetryAfter_s))};
   }
-  CHECK_OR(answer.status < 500 || answer.status == 501, Error{Fault::unreachable, kUpstreamAway});
+  CHECK_OR(!passes(answer.status), Error{Fault::unreachable, kUpstreamAway});
   CHECK_OR(answer.status != 401, Error{Fault::unauthentic, kUpstreamCredentials});
   const bool other_server = answer.status < 400 || answer.status == 404 || answer.status == 405 || answer.status == 501;
   CHECK_OR(answer.status == 200 || !other_server, Error{Fault::unsupported, kUpstreamPath});
@@ -80,7 +84,7 @@ Result<Bytes> granted_certificate(const std::vector<Certificate>& answer, const 
 
 Result<std::vector<Certificate>> read_upstream_ca(const Response& answer, const std::vector<Certificate>& anchors,
                                                   Instant now) {
-  CHECK_OR(answer.status < 500, Error{Fault::unreachable, kUpstreamAway});
+  CHECK_OR(!passes(answer.status), Error{Fault::unreachable, kUpstreamAway});
   CHECK_OR(answer.status == 200, Error{Fault::unsupported, kUpstreamPath});
   const auto bag = certificates_in(answer);
   CHECK_OR(bag, Error{Fault::malformed, kUpstreamCa});

@@ -25,7 +25,7 @@ Request handed_on(const Uri& server, std::string_view label, BytesView pkcs10, c
 
 // What the server says to it: certificates (a certs-only message, or one alone), or when to ask again (202, 1 s to a
 // day). Errors have a rule each: refused (4xx: this request), unauthentic (401: our own credentials), unreachable
-// (5xx), unsupported (a redirect, 404, 405, 501: not an EST server, or not under this label), malformed.
+// (5xx, 408, 425, 429), unsupported (a redirect, 404, 405, 501: not an EST server, or not under this label), malformed.
 struct UpstreamAnswer {
   std::vector<Certificate> certificates;
   std::optional<Duration> retry_after;

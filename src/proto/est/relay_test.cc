@@ -128,6 +128,10 @@ Response status(int code, std::optional<std::int64_t> retry_after = std::nullopt
 TEST(Relay, statuses_have_a_meaning_each) {
   expect_rule(read_upstream_answer(status(500)), Fault::unreachable, kUpstreamAway);
   expect_rule(read_upstream_answer(status(503, 7)), Fault::unreachable, kUpstreamAway);
+  for (const int code : {408, 425, 429}) {
+    expect_rule(read_upstream_answer(status(code)), Fault::unreachable, kUpstreamAway);
+    expect_rule(read_upstream_ca(status(code), {}, kNow), Fault::unreachable, kUpstreamAway);
+  }
   expect_rule(read_upstream_answer(status(401)), Fault::unauthentic, kUpstreamCredentials);
   for (const int code : {204, 302, 307, 404, 405, 501}) {
     expect_rule(read_upstream_answer(status(code)), Fault::unsupported, kUpstreamPath);
@@ -265,6 +269,7 @@ TEST(Relay, ca_certificates_lead_to_the_anchors_that_were_given) {
   expect_rule(read_upstream_ca(r, {c.ca}, kNow), Fault::malformed, kUpstreamCa);
   expect_rule(read_upstream_ca(status(500), {c.ca}, kNow), Fault::unreachable, kUpstreamAway);
   expect_rule(read_upstream_ca(status(404), {c.ca}, kNow), Fault::unsupported, kUpstreamPath);
+  expect_rule(read_upstream_ca(status(501), {c.ca}, kNow), Fault::unsupported, kUpstreamPath);
 }
 
 }  // namespace
