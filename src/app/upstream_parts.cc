@@ -8,6 +8,7 @@
 #include "app/pem_file.h"
 #include "io/file.h"
 #include "io/key_file.h"
+#include "site/applicant.h"
 
 namespace imprint::app {
 namespace {
@@ -69,6 +70,20 @@ Result<UpstreamParts> read_upstream(const Config& config) {
     TRY(out.ca, certificates(ca_file(config), "upstream/cacerts.pem of the data folder cannot be read"));
   }
   out.site.trust.issuers = out.ca;
+  return out;
+}
+
+WantedExtensions wanted_extensions(const Config& config, const std::vector<DeviceProfile>& profiles) {
+  WantedExtensions out;
+  for (const auto& [label, given] : config.profiles) {
+    const std::string handed_on = given.profile.name + std::string(site::kHandedOnMark);
+    out[given.profile.name] = out[handed_on] = given.wanted_extensions;
+  }
+  for (const DeviceProfile& profile : profiles) {
+    for (const CredentialConfig& credential : profile.credentials) {
+      out[credential.given.profile.name] = credential.given.wanted_extensions;
+    }
+  }
   return out;
 }
 

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "app/config.h"
+#include "app/device_profile.h"
 #include "app/tls_pair.h"
 #include "runtime/upstream.h"
 
@@ -20,6 +21,8 @@ struct UpstreamParts {
 bool is_gateway(const Config& config);
 // Reads the files. UPSTREAM-FILE.
 Result<UpstreamParts> read_upstream(const Config& config);
+// What requests may ask for upstream, of all profiles.
+WantedExtensions wanted_extensions(const Config& config, const std::vector<DeviceProfile>& profiles);
 // Whether devices and the server upstream would see the same of both.
 bool same_upstream(const std::optional<UpstreamParts>& a, const std::optional<UpstreamParts>& b);
 // Keeps the CA certificates that were fetched, so that a start needs nobody.

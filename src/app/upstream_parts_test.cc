@@ -158,6 +158,22 @@ TEST_F(UpstreamPartsTest, what_another_ca_signed_is_not_on_our_list) {
   EXPECT_EQ(listed->front().serial, ours.serial);
 }
 
+TEST_F(UpstreamPartsTest, requests_may_ask_for_what_their_profile_wishes) {
+  const Extension wish{"1.2.3", false, {0x05, 0x00}}, other{"1.2.4", false, {0x05, 0x00}};
+  config_.profiles.at("default").wanted_extensions = {wish};
+  DeviceProfile lamp;
+  lamp.credentials.emplace_back();
+  lamp.credentials.back().given.profile.name = "lamp/mqtt";
+  lamp.credentials.back().given.wanted_extensions = {other};
+  const WantedExtensions out = wanted_extensions(config_, {lamp});
+  EXPECT_EQ(out.at("default"), std::vector<Extension>{wish});
+  EXPECT_EQ(out.at("default (handed on)"), std::vector<Extension>{wish});
+  EXPECT_EQ(out.at("lamp/mqtt"), std::vector<Extension>{other});
+  const auto folder = open_data_folder(config_, kNow, rng_);
+  ASSERT_TRUE(folder) << folder.error().what;
+  EXPECT_EQ(folder->upstream->site.wanted_extensions.at("default"), std::vector<Extension>{wish});
+}
+
 TEST_F(UpstreamPartsTest, a_change_is_noticed) {
   const auto first = read_upstream(config_);
   give({std::string(eku::kClientAuth)});

@@ -80,6 +80,11 @@ struct UpstreamSigner::Impl {
         loop, guard, options, [this](const std::string&) -> Result<PrivateKey> { return opening->key; }, nullptr);
   }
 
+  SiteRef site_now() {
+    const std::scoped_lock lock(mutex);
+    return site;
+  }
+
   // From any thread. Nothing once it is over.
   void post(JobRef job) {
     const std::scoped_lock lock(mutex);
@@ -220,16 +225,17 @@ void UpstreamSigner::take(UpstreamSite site) {
 }
 
 void UpstreamSigner::issue(const Issue& question, Instant /*now*/, std::function<void(Result<Signed>)> done) {
-  if (const Status fits = est::can_hand_on(question); !fits) {
+  const SiteRef site = impl_->site_now();
+  const auto wanted = site->wanted_extensions.find(question.grant.profile);
+  const auto none = std::vector<Extension>();
+  const Status fits = est::can_hand_on(question, wanted != site->wanted_extensions.end() ? wanted->second : none);
+  if (!fits) {
     done(fits.error());
     return;
   }
   const auto job = std::make_shared<Job>();
   job->about = question.grant.device;
-  {
-    const std::scoped_lock lock(impl_->mutex);
-    job->what = est::handed_on(impl_->site->server, impl_->site->label, question.request, impl_->site->login);
-  }
+  job->what = est::handed_on(site->server, site->label, question.request, site->login);
   job->done = [this, of = job.get(), grant = question.grant, done = std::move(done)](const Result<Response>& got) {
     if (!got) {
       done(got.error());
@@ -248,11 +254,7 @@ Result<std::vector<Certificate>> UpstreamSigner::ca_certificates() {
   const auto answered = std::make_shared<std::promise<Result<Response>>>();
   auto answer = answered->get_future();
   const auto job = std::make_shared<Job>();
-  SiteRef site;
-  {
-    const std::scoped_lock lock(impl_->mutex);
-    site = impl_->site;
-  }
+  const SiteRef site = impl_->site_now();
   job->what = est::request_to(site->server, site->label, est::Operation::cacerts);
   job->done = [answered](Result<Response> got) { answered->set_value(std::move(got)); };
   impl_->post(job);

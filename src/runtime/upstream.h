@@ -1,18 +1,26 @@
 // The CA of a gateway: another EST server, to which devices' requests are handed on (RFC 7030 section 3.7).
 #pragma once
 
+#include <functional>
+#include <map>
 #include <memory>
+#include <string>
+#include <vector>
 
 #include "proto/est/relay.h"
 #include "site/ca.h"
 
 namespace imprint {
 
+// What a request may ask for besides names and usages: by its profile, as on record.
+using WantedExtensions = std::map<std::string, std::vector<Extension>, std::less<>>;
+
 // Where the EST server is, whom we believe, and who we are to it.
 struct UpstreamSite {
   Uri server;         // https; its path is EST's base
   std::string label;  // of EST there; empty: none
   est::UpstreamTrust trust;
+  WantedExtensions wanted_extensions;
   std::optional<Credential> credential;  // of TLS; its key id does not matter
   PrivateKey key;                        // the credential's
   std::optional<Login> login;            // sent over verified TLS only

@@ -380,6 +380,29 @@ TEST_F(Gateway, names_that_cannot_be_handed_on_are_told_before_anybody_is_asked)
   EXPECT_NE(denied()[0].detail.find(est::kUpstreamNames.id), std::string::npos) << denied()[0].detail;
 }
 
+TEST_F(Gateway, only_extensions_of_its_profile_are_handed_on) {
+  UpstreamSite site = upstream();
+  const Extension wish{"1.2.3", false, {0x05, 0x00}};
+  site.wanted_extensions = {{"default", {wish}}};
+  signer_->take(site);
+  Grant grant;
+  const PrivateKey key = *PrivateKey::generate(KeyType::p256);
+  grant.spki = key.public_key().spki;
+  grant.names.subject = *Name::from_text("CN=dev-1");
+  RequestTemplate what;
+  what.subject = grant.names.subject;
+  what.other_extensions = {wish};
+  const auto refused_at_once = [&](const std::string& profile) {
+    grant.profile = profile;
+    const auto out = std::make_shared<bool>(false);
+    signer_->issue({grant, *make_request(key, what)}, loop_.now(),
+                   [out](const Result<Signed>& got) { *out = !got && got.error().rule == &est::kUpstreamRequest; });
+    return *out;
+  };
+  EXPECT_FALSE(refused_at_once("default"));
+  EXPECT_TRUE(refused_at_once("lamp"));
+}
+
 TEST_F(Gateway, one_connection_serves_one_after_the_other) {
   UpstreamSite one = upstream();
   one.connections = 1;

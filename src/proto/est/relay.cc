@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "codec/der.h"
 #include "proto/est/anchors.h"
 #include "proto/est/coap.h"
 #include "proto/est/rules.h"
@@ -11,6 +12,9 @@ namespace {
 
 constexpr Duration kClockSkew = std::chrono::minutes(5);
 constexpr std::int64_t kMaxRetryAfter_s = 24 * 60 * 60;
+constexpr std::string_view kBasicConstraints = "2.5.29.19";
+constexpr std::string_view kSubjectKeyId = "2.5.29.14";
+constexpr std::string_view kMicrosoftExtensions = "1.3.6.1.4.1.311.2.1.14";
 
 bool same_names(const RequestedNames& granted, const Name& subject, const std::vector<GeneralName>& alt_names) {
   const auto& a = granted.alt_names;
@@ -24,8 +28,32 @@ bool usages_within(const Grant& grant, const Certificate& c) {
   const bool extended = any || (!c.extended.empty() && std::ranges::all_of(c.extended, [&](const std::string& oid) {
                           return std::ranges::find(grant.extended, oid) != grant.extended.end();
                         }));
-  const bool usage = !grant.usage || !c.usage || (*c.usage & ~*grant.usage) == 0;
+  const bool usage = !grant.usage || (c.usage && (*c.usage & ~*grant.usage) == 0);
   return extended && usage;
+}
+
+// Names and usages are held against the grant by themselves, and whoever asks to be a CA was refused before.
+bool may_ask_for(const Extension& extension, const std::vector<Extension>& wanted) {
+  return extension.oid == kBasicConstraints || extension.oid == kSubjectKeyId ||
+         std::ranges::find(wanted, extension) != wanted.end();
+}
+
+// Whether extensions are asked for a second time, in Microsoft's attribute: we pass over it, and OpenSSL does not.
+bool has_other_extensions(BytesView request) {
+  der::Reader outer(request);
+  der::Reader parts(outer.next(der::kSequence).content);
+  der::Reader body(parts.next(der::kSequence).content);
+  for (const std::uint8_t tag : {der::kInteger, der::kSequence, der::kSequence}) {  // version, subject, key
+    body.next(tag);
+  }
+  der::Reader attributes(body.next(der::context(0)).content);
+  bool out = false;
+  while (!attributes.empty()) {
+    der::Reader one(attributes.next(der::kSequence).content);
+    const auto id = der::parse_oid(one.next(der::kOid).content);
+    out = out || (id && *id == kMicrosoftExtensions);
+  }
+  return out;
 }
 
 // What may pass by itself, and is not this request's fault: an overload (RFC 6585 section 4), a wait that took too
@@ -34,11 +62,15 @@ bool passes(int status) { return status == 408 || status == 425 || status == 429
 
 }  // namespace
 
-Status can_hand_on(const Issue& question) {
+Status can_hand_on(const Issue& question, const std::vector<Extension>& wanted) {
   const auto request = CertificateRequest::parse(question.request);  // empty, if there is none
   CHECK_OR(request && request->key.spki == question.grant.spki, Error{Fault::refused, kUpstreamRequest});
   CHECK_OR(same_names(question.grant.names, request->subject, request->alt_names),
            Error{Fault::refused, kUpstreamNames});
+  CHECK_OR(std::ranges::all_of(request->other_extensions,
+                               [&wanted](const Extension& each) { return may_ask_for(each, wanted); }),
+           Error{Fault::refused, kUpstreamRequest});
+  CHECK_OR(!has_other_extensions(question.request), Error{Fault::refused, kUpstreamRequest});
   return Ok{};
 }
 

@@ -11,8 +11,9 @@
 namespace imprint::est {
 
 // Whether the request can be handed on: PKCS#10, with the very names that were granted, since its signature covers
-// them. Refused with EST-UPSTREAM-REQUEST or EST-UPSTREAM-NAMES.
-Status can_hand_on(const Issue& question);
+// them, and with no extensions but those that the owner wishes (`wanted`), since who signs upstream may take over all
+// of them. Refused with EST-UPSTREAM-REQUEST, EST-UPSTREAM-NAMES.
+Status can_hand_on(const Issue& question, const std::vector<Extension>& wanted);
 
 // Whether the peer is the server that was configured: its path reached our anchors, and its certificate is for this
 // host. id-kp-cmcRA is not taken in place of the name (RFC 7030 section 3.6.1 would): a gateway beside us has that,
