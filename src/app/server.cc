@@ -28,7 +28,8 @@ namespace imprint::app {
 namespace {
 
 constexpr Duration kRefresh = std::chrono::seconds(2);
-constexpr Duration kReadAgain = std::chrono::hours(1);  // though no file has changed: certificates come to their end
+constexpr Duration kReadAgain = std::chrono::hours(1);     // though no file has changed: certificates come to their end
+constexpr Duration kLookAgain = std::chrono::seconds(10);  // at the CA certificates upstream, when an unknown CA is met
 constexpr Duration kRevocationListRefresh = std::chrono::hours(24);
 constexpr std::size_t kReservedDescriptors = 64;  // for the store and for files
 constexpr std::size_t kDescriptorsOfThread = 8;   // of its loop and its listener
@@ -205,6 +206,7 @@ class RunningServer final : public Server {
       return Ok{};
     }
     upstream_ = std::make_shared<UpstreamSigner>(folder_.upstream->site);
+    upstream_->when_outdated([this] { upkeep_.post([this] { look_upstream(); }); });
     const auto fetched = fetch_upstream_ca();
     CHECK_OR(fetched || !folder_.upstream->ca.empty(), fetched.error());
     if (fetched) {
@@ -214,9 +216,16 @@ class RunningServer final : public Server {
     return Ok{};
   }
 
+  // A change is found by the next refresh(), in its file.
+  void look_upstream() {
+    if (io::steady_clock() - fetched_ > kLookAgain) {
+      static_cast<void>(fetch_upstream_ca());
+    }
+  }
+
   // What cannot be had now is had later: devices are given what was fetched before.
   Result<std::vector<Certificate>> fetch_upstream_ca() {
-    fetched_ = now();
+    fetched_ = io::steady_clock();
     auto ca = upstream_->ca_certificates();
     const Status kept = ca ? keep_upstream_ca(config_, *ca) : Status(ca.error());
     if (!kept) {
@@ -394,7 +403,7 @@ class RunningServer final : public Server {
   // The command line works on the same folder: a new maker, a revocation and an old list or certificate are noticed
   // here.
   void refresh() {
-    if (upstream_ && now() - fetched_ > kReadAgain) {
+    if (upstream_ && io::steady_clock() - fetched_ > kReadAgain) {
       static_cast<void>(fetch_upstream_ca());  // a change is found below, in its file
     }
     auto reader = store_->read();
@@ -441,7 +450,7 @@ class RunningServer final : public Server {
   std::mutex upkeep_mutex_;
   mutable std::mutex mutex_;
   std::shared_ptr<UpstreamSigner> upstream_;  // of a gateway
-  Instant fetched_;                           // when its CA certificates were asked for, whatever came of it
+  Instant fetched_;  // when its CA certificates were asked for, whatever came of it; by the steady clock
   std::shared_ptr<const EstSite> site_;
   const std::shared_ptr<site::NonceBook> nonces_ = std::make_shared<site::NonceBook>(io::wall_clock());
   Sha256 revoked_ = digest_of({});  // digest of what the list on offer says

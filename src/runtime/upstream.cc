@@ -85,6 +85,22 @@ struct UpstreamSigner::Impl {
     return site;
   }
 
+  // Whether a CA that we do not know may be upstream's new one: unless we have asked since we met it, which counts for
+  // a while. Then somebody is told to ask who it is.
+  bool may_be_outdated() {
+    {
+      const Instant now = io::steady_clock();
+      const std::scoped_lock lock(mutex);
+      const bool asked = met && listed && *met < *listed;
+      if (!outdated || (asked && now - *listed < kFresh)) {
+        return false;
+      }
+      met = met && !asked ? met : now;
+    }
+    outdated();
+    return true;
+  }
+
   // From any thread. Nothing once it is over.
   void post(JobRef job) {
     const std::scoped_lock lock(mutex);
@@ -193,8 +209,10 @@ struct UpstreamSigner::Impl {
   }
 
   std::mutex mutex;
-  SiteRef site;        // under the mutex
-  bool ended = false;  // the same
+  SiteRef site;                        // under the mutex
+  bool ended = false;                  // the same
+  std::optional<Instant> listed, met;  // when the CA certificates were had last, and an unknown CA was met; the same
+  std::function<void()> outdated;
   std::thread thread;  // the same, until it ended
   io::Loop loop;
   io::Guard guard;
@@ -241,9 +259,12 @@ void UpstreamSigner::issue(const Issue& question, Instant /*now*/, std::function
       done(got.error());
       return;
     }
-    Result<Signed> out = signed_upstream(*got, grant, *of->site, impl_->loop.now());
+    Result<Signed> out = signed_upstream(*got, grant, *impl_->site_now(), impl_->loop.now());
     if (!out) {
       tell(*of, out.error(), est::steps::sentence_of(*got));
+      if (out.error().rule == &est::kUpstreamChain && impl_->may_be_outdated()) {
+        out = Error{Fault::unreachable, est::kUpstreamChain};
+      }
     }
     done(std::move(out));
   };
@@ -261,7 +282,15 @@ Result<std::vector<Certificate>> UpstreamSigner::ca_certificates() {
   CHECK_OR(answer.wait_for(site->patience * 2) == std::future_status::ready,
            Error{Fault::unreachable, est::kUpstreamAway});
   TRY(const Response got, answer.get());
-  return est::read_upstream_ca(got, site->trust.anchors, io::wall_clock());
+  TRY(std::vector<Certificate> out, est::read_upstream_ca(got, site->trust.anchors, io::wall_clock()));
+  const std::scoped_lock lock(impl_->mutex);
+  UpstreamSite known = *impl_->site;
+  known.trust.issuers = out;
+  impl_->site = std::make_shared<const UpstreamSite>(std::move(known));
+  impl_->listed = io::steady_clock();
+  return out;
 }
+
+void UpstreamSigner::when_outdated(std::function<void()> tell) { impl_->outdated = std::move(tell); }
 
 }  // namespace imprint

@@ -30,17 +30,23 @@ struct UpstreamSite {
 
 // Hands requests on from a thread of its own, which begins with the first. Whoever asks waits for nothing:
 // Fault::refused if that server does not sign this, or signed something else (est/relay.h); Fault::unreachable with
-// EST-UPSTREAM-AWAY after `patience`, and at once while kMostWaiting others wait. A request is sent once and never
+// EST-UPSTREAM-AWAY after `patience`, and at once while kMostWaiting others wait; Fault::unreachable with
+// EST-UPSTREAM-CHAIN if the CA upstream may be a new one, see when_outdated(). A request is sent once and never
 // repeated by itself: the device comes again, and what upstream then answers is taken.
 class UpstreamSigner final : public site::Signer {
  public:
   static constexpr std::size_t kMostWaiting = 1024;
+  static constexpr Duration kFresh = std::chrono::minutes(1);
 
   explicit UpstreamSigner(UpstreamSite site);
   ~UpstreamSigner() override;  // end()
   void issue(const Issue& question, Instant now, std::function<void(Result<Signed>)> done) override;
-  // Asks for the CA certificates and waits for them, `patience` at most; not from an answer of ours.
+  // Asks for the CA certificates and waits for them, `patience` at most; not from an answer of ours. Later answers are
+  // held against them.
   Result<std::vector<Certificate>> ca_certificates();
+  // Before anything is asked. `tell` is called, on a thread of ours, when a certificate has no path to the anchors by
+  // way of the CA certificates that we have, unless those were asked for since, within kFresh: somebody should ask.
+  void when_outdated(std::function<void()> tell);
   // Later requests see this.
   void take(UpstreamSite site);
   // Once it is back nobody is answered any more, and the thread is over.

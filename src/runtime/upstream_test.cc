@@ -3,6 +3,9 @@
 
 #include <gtest/gtest.h>
 
+#include <atomic>
+#include <future>
+
 #include "proto/est/messages.h"
 #include "proto/est/rules.h"
 #include "runtime/wire_testing.h"
@@ -314,6 +317,87 @@ TEST_F(Gateway, a_certificate_for_a_registration_authority_is_refused) {
 TEST_F(Gateway, a_certificate_without_end_is_refused) {
   says_ = [this](const Request& r) -> Result<Response> { return certify(r, [](Grant& g) { g.lifetime = kYear * 5; }); };
   expect_refused(est::kUpstreamLifetime);
+}
+
+// ---- upstream has a new CA ----
+
+// The CA certificates as the server upstream has them now; the loop runs meanwhile.
+class NewCa : public Gateway {
+ protected:
+  void SetUp() override {
+    Gateway::SetUp();
+    says_ = [this](const Request& r) -> Result<Response> {
+      if (r.path.ends_with("/cacerts")) {
+        Response out{200, "application/pkcs7-mime"};
+        out.body = est::encode_body(encode_certs_only(cacerts_));
+        return out;
+      }
+      return certify(r);
+    };
+    signer_->when_outdated([this] { ++told_; });
+  }
+  // An issuing CA below the root signs from now on.
+  void change_ca() {
+    const PrivateKey key = *PrivateKey::generate(KeyType::p256);
+    CertificateTemplate t;
+    t.serial = {2};
+    t.issuer = far_.certificate.subject;
+    t.subject = *Name::from_text("CN=Upstream issuing");
+    t.not_before = loop_.now() - kYear;
+    t.not_after = loop_.now() + kYear * 2;
+    t.spki = key.public_key().spki;
+    t.is_ca = true;
+    t.usage = key_usage::kCertSign;
+    const Certificate issuing = *Certificate::parse(*sign_certificate(far_.key, t));
+    far_ = site::Ca{key, issuing, {far_.certificate}};
+    cacerts_.push_back(issuing.der);
+  }
+  Result<std::vector<Certificate>> fetch() {
+    auto out = std::async(std::launch::async, [this] {
+      auto got = signer_->ca_certificates();
+      loop_.post([this] { loop_.stop(); });
+      return got;
+    });
+    loop_.run();
+    return out.get();
+  }
+
+  std::vector<Bytes> cacerts_{};
+  std::atomic<int> told_{0};
+};
+
+TEST_F(NewCa, is_asked_for_and_the_device_comes_again) {
+  cacerts_ = {far_.certificate.der};
+  const Certificate root = far_.certificate;
+  change_ca();
+  MemoryStorage storage;
+  auto plan = device("dev-1", storage);
+  plan->explicit_anchors = {root};
+  plan->polls = 1;
+  EXPECT_EQ(onboard(storage, plan).result, "failed");
+  EXPECT_EQ(told_, 1);
+  EXPECT_TRUE(denied().empty());
+  EXPECT_EQ(journal_.runs.back().rule, est::kUpstreamChain.id);
+  ASSERT_TRUE(fetch());
+  site_->est.labels[""].ca_certificates = encode_certs_only(cacerts_);
+  EXPECT_EQ(onboard(storage, plan).result, "operational");
+}
+
+TEST_F(NewCa, one_that_upstream_does_not_show_is_refused) {
+  cacerts_ = {far_.certificate.der};
+  const Certificate root = far_.certificate;
+  change_ca();
+  cacerts_.pop_back();
+  MemoryStorage storage;
+  auto plan = device("dev-1", storage);
+  plan->explicit_anchors = {root};
+  plan->polls = 1;
+  ASSERT_TRUE(fetch());
+  EXPECT_EQ(onboard(storage, plan).result, "failed") << "it may be newer than that";
+  ASSERT_TRUE(fetch());
+  EXPECT_EQ(onboard(storage, plan).result, "refused");
+  EXPECT_EQ(told_, 1);
+  EXPECT_EQ(denied().size(), 1U);
 }
 
 // ---- upstream is away, slow, or refuses ----
