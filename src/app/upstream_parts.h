@@ -28,8 +28,8 @@ bool same_upstream(const std::optional<UpstreamParts>& a, const std::optional<Up
 // Keeps the CA certificates that were fetched, so that a start needs nobody.
 Status keep_upstream_ca(const Config& config, const std::vector<Certificate>& ca);
 // What a gateway serves with: the pair in tls/ that another CA signed, else its certificate for the server upstream if
-// that may be a TLS server's. Devices trust the CA upstream, so a certificate of our own CA would be of no use.
-// UPSTREAM-TLS, DATA-TLS.
+// that may be a TLS server's, with the links from the root upstream back to those of before. Devices trust the CA
+// upstream, so a certificate of our own CA would be of no use. UPSTREAM-TLS, DATA-TLS.
 Result<TlsPair> gateway_tls_pair(const Config& config, const UpstreamParts& upstream, const site::Ca& ca,
                                  store::Store& store);
 

@@ -12,6 +12,7 @@
 #include "crypto/cms.h"
 #include "crypto/random.h"
 #include "io/file.h"
+#include "site/rollover.h"
 
 namespace imprint::app {
 namespace {
@@ -106,6 +107,22 @@ TEST_F(UpstreamPartsTest, a_gateway_serves_with_its_certificate_upstream) {
   EXPECT_EQ(folder->tls_chain, std::vector<Certificate>{own_}) << "without the root, which clients have";
   EXPECT_EQ(folder->tls_key.public_key(), own_.key);
   EXPECT_FALSE(fs::exists(config_.data + "/tls/key.pem")) << "none of our own CA is made";
+}
+
+// As RFC 4210 section 4.4 has it: the new root's key, signed by the old one, and the other way round.
+TEST_F(UpstreamPartsTest, below_a_new_root_it_shows_the_way_from_the_old_one) {
+  const site::Ca old = far_;
+  far_ = *site::make_root(KeyType::p256, *Name::from_text("CN=Upstream G2"), kNow, kDay * 4000, rng_);
+  const std::vector<Certificate> links = *site::make_links(old, far_, rng_);
+  ASSERT_EQ(links.size(), 2U);  // NewWithOld, OldWithNew
+  ASSERT_TRUE(open_data_folder(config_, kNow, rng_));
+  ASSERT_TRUE(keep_upstream_ca(config_, {far_.certificate, old.certificate, links[1], links[0]}));
+  EXPECT_EQ(open_data_folder(config_, kNow, rng_)->tls_chain, std::vector<Certificate>{own_}) << "still of the old one";
+  give({std::string(eku::kServerAuth), std::string(eku::kClientAuth), std::string(eku::kCmcRa)});
+  const auto folder = open_data_folder(config_, kNow, rng_);
+  ASSERT_TRUE(folder) << folder.error().what;
+  EXPECT_EQ(folder->tls_chain, (std::vector<Certificate>{own_, links[0]}));
+  EXPECT_TRUE(verify_chain(own_, {links[0]}, {old.certificate}, {Purpose::tls_server, kNow, true}));
 }
 
 TEST_F(UpstreamPartsTest, a_certificate_that_is_no_servers_is_not_served_with) {

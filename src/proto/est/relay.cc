@@ -56,6 +56,27 @@ bool has_other_extensions(BytesView request) {
   return out;
 }
 
+// Those by which the root, or one that vouches for it, was introduced: NewWithOld (RFC 4210 section 4.4). They need not
+// verify under the root themselves.
+std::vector<Certificate> links_from(const Certificate& root, const std::vector<Certificate>& all, Instant now) {
+  std::vector<Certificate> out, met{root};
+  for (std::size_t i = 0; i < met.size(); ++i) {
+    for (const Certificate& link : all) {
+      if (!link.is_ca || !(link.key == met[i].key) || self_signed(link)) {
+        continue;
+      }
+      const auto old = std::ranges::find_if(all, [&](const Certificate& one) {
+        return one.subject == link.issuer && verify_chain(link, {}, {one}, {Purpose::any, now, true});
+      });
+      if (old != all.end() && std::ranges::find(met, old->key, &Certificate::key) == met.end()) {
+        out.push_back(link);
+        met.push_back(*old);
+      }
+    }
+  }
+  return out;
+}
+
 // What may pass by itself, and is not this request's fault: an overload (RFC 6585 section 4), a wait that took too
 // long, a request that came too early (RFC 8470 section 5.2).
 bool passes(int status) { return status == 408 || status == 425 || status == 429 || (status >= 500 && status != 501); }
@@ -122,8 +143,12 @@ Result<std::vector<Certificate>> read_upstream_ca(const Response& answer, const 
   CHECK_OR(bag, Error{Fault::malformed, kUpstreamCa});
   const auto sorted = sort_ca_certificates(*bag, now);
   CHECK_OR(sorted && continues(anchors, *sorted, *bag, now), Error{Fault::unauthentic, kUpstreamCa});
-  std::vector<Certificate> out = sorted->anchors;
-  out.insert(out.end(), sorted->issuers.begin(), sorted->issuers.end());
+  std::vector<Certificate> all = anchors, out = sorted->anchors;
+  all.insert(all.end(), bag->begin(), bag->end());
+  for (const auto& more : {sorted->issuers, links_from(sorted->root, all, now)}) {
+    std::ranges::copy_if(more, std::back_inserter(out),
+                         [&out](const Certificate& one) { return std::ranges::find(out, one) == out.end(); });
+  }
   return out;
 }
 

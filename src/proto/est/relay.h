@@ -43,8 +43,8 @@ struct UpstreamTrust {
 Result<Bytes> granted_certificate(const std::vector<Certificate>& answer, const Grant& grant,
                                   const UpstreamTrust& trust, Instant now);
 
-// The CA certificates upstream, as devices are to be given them: those that lead to one root, which is one of the
-// anchors or continues them. EST-UPSTREAM-CACERTS.
+// The CA certificates upstream, as devices are to be given them: first the root, which is one of the anchors or
+// continues them, then those that lead to it, and the links that lead from it to roots of before. EST-UPSTREAM-CACERTS.
 Result<std::vector<Certificate>> read_upstream_ca(const Response& answer, const std::vector<Certificate>& anchors,
                                                   Instant now);
 

@@ -313,5 +313,45 @@ TEST(Relay, ca_certificates_lead_to_the_anchors_that_were_given) {
   expect_rule(read_upstream_ca(status(501), {c.ca}, kNow), Fault::unsupported, kUpstreamPath);
 }
 
+// The key and name of the one, signed by the other.
+Certificate crossed(const Certificate& of, const PrivateKey& by, const Certificate& issuer) {
+  CertificateTemplate t;
+  t.serial = {9};
+  t.issuer = issuer.subject;
+  t.subject = of.subject;
+  t.not_before = kNow - kDay;
+  t.not_after = kNow + kDay * 300;
+  t.spki = of.key.spki;
+  t.is_ca = true;
+  t.usage = key_usage::kCertSign;
+  t.authority_key_id = issuer.key_id;
+  return *Certificate::parse(*sign_certificate(by, t));
+}
+
+TEST(Relay, links_to_the_root_of_before_are_kept) {
+  const Case first;
+  for (const std::string_view name : {"CN=Upstream G2", "CN=Upstream"}) {  // a root may keep its name
+    const PrivateKey key = *PrivateKey::generate(KeyType::p256);
+    const Certificate second = Case::root(key, name), link = crossed(second, first.ca_key, first.ca);
+    Response r = status(200);
+    r.body = encode_body(encode_certs_only({link.der, second.der}));
+    const auto read = read_upstream_ca(r, {first.ca}, kNow);
+    ASSERT_TRUE(read) << name;
+    EXPECT_EQ(*read, (std::vector<Certificate>{second, link})) << name;
+  }
+}
+
+TEST(Relay, and_those_to_the_roots_before_that) {
+  const Case first;
+  const PrivateKey key = *PrivateKey::generate(KeyType::p256), last_key = *PrivateKey::generate(KeyType::p256);
+  const Certificate second = Case::root(key, "CN=Upstream G2"), third = Case::root(last_key, "CN=Upstream G3");
+  const Certificate one = crossed(second, first.ca_key, first.ca), two = crossed(third, key, second);
+  Response r = status(200);
+  r.body = encode_body(encode_certs_only({one.der, two.der, third.der}));
+  const auto read = read_upstream_ca(r, {first.ca}, kNow);
+  ASSERT_TRUE(read);
+  EXPECT_EQ(*read, (std::vector<Certificate>{third, two, one}));
+}
+
 }  // namespace
 }  // namespace imprint::est
