@@ -112,16 +112,31 @@ bool Administrators::leads_past_devices(const CertificateChain& chain) const {
          std::ranges::none_of(chain.via, [this](const Certificate& each) { return is_of_devices(each); });
 }
 
+// The newest list of this CA: by its key, or, for one that has another key by now, by its name. Null if there is none.
+const RevocationList* Administrators::list_of(const Certificate& ca) const {
+  const auto newest = [this](const auto& is_its) {
+    const RevocationList* out = nullptr;
+    for (const RevocationList& each : lists_) {
+      if (is_its(each) && (out == nullptr || out->this_update < each.this_update)) {
+        out = &each;
+      }
+    }
+    return out;
+  };
+  const RevocationList* const by_key = newest([&ca](const RevocationList& each) { return each.signer == ca.key.spki; });
+  return by_key != nullptr ? by_key : newest([&ca](const RevocationList& each) { return each.issuer == ca.subject; });
+}
+
 // A CA without a list in the configuration revokes nothing. One whose list is too old could have revoked anything.
+// Whose list it is the next certificate of the path says: names may be written in several ways.
 Status Administrators::check_revoked(const CertificateChain& chain, Instant now) const {
   std::vector<Certificate> path = chain.via;
   path.insert(path.begin(), chain.leaf);
-  for (const Certificate& each : path) {
-    for (const RevocationList& list : lists_) {
-      if (list.issuer == each.issuer) {
-        CHECK_OR(!list.has(each.serial), Error{Fault::refused, kApiCertificateRevoked});
-        CHECK_OR(!list.next_update || now < *list.next_update, Error{Fault::refused, kApiCertificateStatus});
-      }
+  for (std::size_t i = 0; i < path.size(); ++i) {
+    const RevocationList* const list = list_of(i + 1 < path.size() ? path[i + 1] : chain.anchor);
+    if (list != nullptr) {
+      CHECK_OR(!list->has(path[i].serial), Error{Fault::refused, kApiCertificateRevoked});
+      CHECK_OR(!list->next_update || now < *list->next_update, Error{Fault::refused, kApiCertificateStatus});
     }
   }
   return Ok{};

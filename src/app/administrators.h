@@ -31,6 +31,7 @@ class Administrators {
  private:
   bool is_of_devices(const Certificate& ca) const;
   bool leads_past_devices(const CertificateChain& chain) const;
+  const RevocationList* list_of(const Certificate& ca) const;
   Status check_revoked(const CertificateChain& chain, Instant now) const;
 
   std::vector<Certificate> cas_;

@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "app/cli_rules.h"
 #include "app/pem_file.h"
 #include "app/rules.h"
@@ -47,13 +49,13 @@ class AdministratorsTest : public testing::Test {
     EXPECT_TRUE(io::write_file(path, bytes));
     return path;
   }
-  std::string list_file(std::vector<Revoked> revoked, Instant next_update) const {
+  std::string list_file(std::vector<Revoked> revoked, Instant next_update, Duration age = kYear) const {
     RevocationListTemplate what;
     what.issuer = ca_.certificate.subject;
-    what.this_update = kNow - kYear;
+    what.this_update = kNow - age;
     what.next_update = next_update;
     what.revoked = std::move(revoked);
-    return file("list.crl", *sign_revocation_list(ca_.key, what));
+    return file("list" + std::to_string(age.count()) + ".crl", *sign_revocation_list(ca_.key, what));
   }
   const Rule* refusal(const Administrators& who, const Party& party, Instant now = kNow) const {
     const auto name = who.name_of({party.certificate}, now);
@@ -124,6 +126,43 @@ TEST_F(AdministratorsTest, a_list_that_is_too_old_could_have_revoked_anybody) {
   ASSERT_TRUE(who);
   EXPECT_EQ(refusal(*who, alice_), &kApiCertificateStatus);
   EXPECT_EQ(refusal(*who, alice_, kNow - Duration(1)), nullptr);
+}
+
+TEST_F(AdministratorsTest, of_several_lists_of_a_ca_the_newest_counts) {
+  const Duration day = std::chrono::hours(24);
+  const std::string old = list_file({{{2}, kNow}}, kNow - day), fresh = list_file({}, kNow + kYear, day);
+  for (const auto& files : {std::vector{old, fresh}, std::vector{fresh, old}}) {
+    config_.administrator_lists = files;
+    const auto who = Administrators::load(config_, {});
+    ASSERT_TRUE(who);
+    EXPECT_EQ(refusal(*who, alice_), nullptr);
+    EXPECT_EQ(refusal(*who, alice_, kNow + kYear), &kApiCertificateStatus);
+  }
+}
+
+// The same name in another type of string: a path is found all the same.
+TEST_F(AdministratorsTest, a_ca_that_writes_its_name_in_two_ways_has_one_list) {
+  Party other_spelling = ca_;
+  Bytes& name = other_spelling.certificate.subject.der;
+  const auto type = std::ranges::find_if(name, [](std::uint8_t b) { return b == 0x0c || b == 0x13; });
+  ASSERT_NE(type, name.end());
+  *type = *type == 0x0c ? 0x13 : 0x0c;  // UTF8String, PrintableString
+  const Party bob = made("CN=Bob", &other_spelling, 5, {std::string(eku::kClientAuth)});
+  ASSERT_FALSE(bob.certificate.issuer == ca_.certificate.subject);
+  config_.administrator_lists = {list_file({{{5}, kNow}}, kNow + kYear)};
+  const auto who = Administrators::load(config_, {});
+  ASSERT_TRUE(who);
+  EXPECT_EQ(refusal(*who, alice_), nullptr);
+  EXPECT_EQ(refusal(*who, bob), &kApiCertificateRevoked);
+}
+
+// Whose certificates of before are on the list of now.
+TEST_F(AdministratorsTest, a_ca_with_a_new_key_lists_for_the_old_one) {
+  config_.administrators.push_back(file("next.pem", view(pem_of({other_ca_.certificate}))));
+  config_.administrator_lists = {list_file({{{2}, kNow}}, kNow + kYear)};
+  const auto who = Administrators::load(config_, {});
+  ASSERT_TRUE(who);
+  EXPECT_EQ(refusal(*who, mallory_), &kApiCertificateRevoked);
 }
 
 TEST_F(AdministratorsTest, what_cannot_be_used_is_refused_at_the_start) {
