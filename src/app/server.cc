@@ -194,6 +194,11 @@ class RunningServer final : public Server {
  private:
   Instant now() const { return control_.now(); }
 
+  Config config_now() const {
+    const std::scoped_lock lock(mutex_);
+    return config_;
+  }
+
   static void tell_unread(const DataFolder& folder) {
     for (const DataFolder::Unread& bad : folder.unread) {
       io::log(io::LogLevel::error, "data.unread", {{"file", bad.file}, {"why", bad.why}});
@@ -226,11 +231,12 @@ class RunningServer final : public Server {
   // What cannot be had now is had later: devices are given what was fetched before.
   Result<std::vector<Certificate>> fetch_upstream_ca() {
     fetched_ = io::steady_clock();
+    const Config config = config_now();  // a reload may be at work
     auto ca = upstream_->ca_certificates();
-    const Status kept = ca ? keep_upstream_ca(config_, *ca) : Status(ca.error());
+    const Status kept = ca ? keep_upstream_ca(config, *ca) : Status(ca.error());
     if (!kept) {
       io::log(io::LogLevel::warning, "upstream.cacerts",
-              {{"server", config_.upstream.uri}, {"why", std::string(kept.error().what)}});
+              {{"server", config.upstream.uri}, {"why", std::string(kept.error().what)}});
       return kept.error();
     }
     return ca;
