@@ -171,6 +171,12 @@ class RunningServer final : public Server {
       for (auto& d : done) {
         d.get_future().wait_for(grace + std::chrono::seconds(1));
       }
+    }
+    // Before the threads that wait for it, and before the store: what it answers may be written there.
+    if (upstream_) {
+      upstream_->end();
+    }
+    if (control_thread_.joinable()) {
       upkeep_.stop();
       upkeep_thread_.join();
       control_.stop();
@@ -180,9 +186,6 @@ class RunningServer final : public Server {
     const Status settled = store_->write([](store::Writer&) -> Status { return Ok{}; });
     if (!settled) {
       io::log(io::LogLevel::warning, "server.store", {{"why", settled.error().what}});
-    }
-    if (upstream_) {
-      upstream_->end();  // it answers nobody whose loop is gone
     }
     workers_.clear();
     status_.reset();

@@ -101,11 +101,11 @@ struct UpstreamSigner::Impl {
     return true;
   }
 
-  // From any thread. Nothing once it is over.
-  void post(JobRef job) {
+  // From any thread. False, and nothing, once it is over.
+  bool post(JobRef job) {
     const std::scoped_lock lock(mutex);
     if (ended) {
-      return;
+      return false;
     }
     job->site = site;
     live.insert(job);
@@ -113,6 +113,7 @@ struct UpstreamSigner::Impl {
       thread = std::thread([this] { loop.run(); });
     }
     loop.post([this, job = std::move(job)] { take(job); });
+    return true;
   }
 
   void end() {
@@ -124,9 +125,12 @@ struct UpstreamSigner::Impl {
       loop.stop();
       thread.join();
     }
-    // Who waits holds the site, which holds us.
+    // Who waits holds the site, which holds us: so what it waits with goes, too.
     for (const JobRef& job : std::exchange(live, {})) {
-      job->done = nullptr;
+      const auto done = std::exchange(job->done, nullptr);
+      if (!std::exchange(job->over, true)) {
+        done(Error{Fault::unreachable, est::kUpstreamAway});
+      }
     }
   }
 
@@ -278,7 +282,7 @@ Result<std::vector<Certificate>> UpstreamSigner::ca_certificates() {
   const SiteRef site = impl_->site_now();
   job->what = est::request_to(site->server, site->label, est::Operation::cacerts);
   job->done = [answered](Result<Response> got) { answered->set_value(std::move(got)); };
-  impl_->post(job);
+  CHECK_OR(impl_->post(job), Error{Fault::unreachable, est::kUpstreamAway});
   CHECK_OR(answer.wait_for(site->patience * 2) == std::future_status::ready,
            Error{Fault::unreachable, est::kUpstreamAway});
   TRY(const Response got, answer.get());

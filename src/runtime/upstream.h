@@ -49,7 +49,8 @@ class UpstreamSigner final : public site::Signer {
   void when_outdated(std::function<void()> tell);
   // Later requests see this.
   void take(UpstreamSite site);
-  // Once it is back nobody is answered any more, and the thread is over.
+  // Answers whoever waits with EST-UPSTREAM-AWAY. Once it is back nobody who asks is answered any more, but for
+  // ca_certificates(), and the thread is over.
   void end();
 
  private:

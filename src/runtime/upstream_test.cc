@@ -5,6 +5,7 @@
 
 #include <atomic>
 #include <future>
+#include <thread>
 
 #include "proto/est/messages.h"
 #include "proto/est/rules.h"
@@ -495,6 +496,39 @@ TEST_F(Gateway, one_connection_serves_one_after_the_other) {
   EXPECT_EQ(onboard(first, device("dev-1", first)).result, "operational");
   EXPECT_EQ(onboard(second, device("dev-2", second)).result, "operational");
   EXPECT_EQ(on_record(), 2);
+}
+
+TEST_F(Gateway, its_end_keeps_nobody_waiting) {
+  UpstreamSite patient = upstream();
+  patient.patience = std::chrono::minutes(2);
+  signer_->take(patient);
+  says_ = [this](const Request&) -> Result<Response> {
+    loop_.stop();
+    return Error{Fault::unreachable, "never"};
+  };
+  auto waiting = std::async(std::launch::async, [this] { return signer_->ca_certificates(); });
+  loop_.run();
+  signer_->end();
+  auto late = std::async(std::launch::async, [this] { return signer_->ca_certificates(); });
+  for (auto* const each : {&waiting, &late}) {
+    ASSERT_EQ(each->wait_for(std::chrono::seconds(30)), std::future_status::ready);
+    EXPECT_EQ(each->get().error().rule, &est::kUpstreamAway);
+  }
+}
+
+TEST_F(Gateway, who_waits_for_a_certificate_at_its_end_is_told_to_come_again) {
+  MemoryStorage storage;
+  auto plan = device("dev-1", storage);
+  plan->polls = 1;
+  std::thread ender;
+  says_ = [&](const Request&) -> Result<Response> {
+    ender = std::thread([this] { signer_->end(); });
+    return Error{Fault::unreachable, "never"};
+  };
+  EXPECT_EQ(onboard(storage, plan).result, "failed");
+  ender.join();
+  EXPECT_TRUE(denied().empty());
+  EXPECT_EQ(journal_.runs.back().rule, est::kUpstreamAway.id);
 }
 
 TEST_F(Gateway, once_it_has_ended_nobody_is_answered) {
