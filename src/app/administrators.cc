@@ -22,15 +22,22 @@ Error unusable(const std::string& file, const Error& why) {
   return out;
 }
 
-Result<std::vector<Certificate>> read_cas(const std::string& file, const std::vector<Certificate>& devices) {
+// Keys and not certificates: a CA has as many of these as there are CAs above it.
+std::vector<Bytes> keys_of(const std::vector<Certificate>& cas) {
+  std::vector<Bytes> out;
+  std::ranges::transform(cas, std::back_inserter(out), [](const Certificate& each) { return each.key.spki; });
+  std::ranges::sort(out);
+  const auto rest = std::ranges::unique(out);
+  out.erase(rest.begin(), rest.end());
+  return out;
+}
+
+Result<std::vector<Certificate>> read_cas(const std::string& file) {
   const auto cas = read_certificate_file(file);
   CHECK_OR(cas, unusable(file, cas.error()));
   CHECK_OR(!cas->empty(), unusable(file, Error{Fault::malformed, "no certificate"}));
   for (const Certificate& each : *cas) {
     CHECK_OR(each.is_ca, unusable(file, Error{Fault::refused, "a certificate that is no CA's; pin it in api.pins"}));
-    const bool of_devices =
-        std::ranges::any_of(devices, [&](const Certificate& one) { return one.key.spki == each.key.spki; });
-    CHECK_OR(!of_devices, unusable(file, Error{Fault::refused, "a CA of devices: each would be an administrator"}));
   }
   return *cas;
 }
@@ -51,8 +58,11 @@ std::string name_in_audit(const Certificate& own) {
 
 Result<Administrators> Administrators::load(const Config& config, const std::vector<Certificate>& devices) {
   Administrators out;
+  out.devices_ = keys_of(devices);
   for (const std::string& file : config.administrators) {
-    TRY(const std::vector<Certificate> cas, read_cas(file, devices));
+    TRY(const std::vector<Certificate> cas, read_cas(file));
+    CHECK_OR(std::ranges::none_of(cas, [&out](const Certificate& each) { return out.is_of_devices(each); }),
+             unusable(file, Error{Fault::refused, "a CA of devices: each would be an administrator"}));
     out.cas_.insert(out.cas_.end(), cas.begin(), cas.end());
   }
   for (const std::string& file : config.administrator_lists) {
@@ -67,6 +77,13 @@ Result<Administrators> Administrators::load(const Config& config, const std::vec
   return out;
 }
 
+Administrators Administrators::beside(const std::vector<Certificate>& devices) const {
+  Administrators out = *this;
+  out.devices_ = keys_of(devices);
+  std::erase_if(out.cas_, [&out](const Certificate& each) { return out.is_of_devices(each); });
+  return out;
+}
+
 Result<std::string> Administrators::name_of(const std::vector<Certificate>& presented, Instant now) const {
   CHECK_OR(!presented.empty(), Error{Fault::refused, kApiCertificate});
   const Certificate& own = presented.front();
@@ -74,24 +91,52 @@ Result<std::string> Administrators::name_of(const std::vector<Certificate>& pres
   const auto chain = verify_chain(own, along, cas_, {.purpose = Purpose::tls_client, .at = now});
   if (chain) {
     TRY([[maybe_unused]] const Ok good, check_revoked(**chain, now));
-    return name_in_audit(own);
+    if (holds(leads_past_devices(**chain))) {
+      return name_in_audit(own);
+    }
   }
   const bool pinned = std::ranges::find(pins_, own.fingerprint()) != pins_.end();
-  CHECK_OR(pinned || chain.error().fault == Fault::expired, Error{Fault::refused, kApiCertificate});
+  const bool over = !chain && chain.error().fault == Fault::expired;
+  CHECK_OR(pinned || over, Error{Fault::refused, kApiCertificate});
   CHECK_OR(pinned && own.not_before <= now && now <= own.not_after, Error{Fault::refused, kApiCertificateTime});
   return name_in_audit(own);
 }
 
+bool Administrators::is_of_devices(const Certificate& ca) const {
+  return std::ranges::binary_search(devices_, ca.key.spki);
+}
+
+// Whose certificate a CA of devices has signed has that CA's key above its own, in whatever certificate it came.
+bool Administrators::leads_past_devices(const CertificateChain& chain) const {
+  return !is_of_devices(chain.anchor) &&
+         std::ranges::none_of(chain.via, [this](const Certificate& each) { return is_of_devices(each); });
+}
+
+// The newest list of this CA: by its key, or, for one that has another key by now, by its name. Null if there is none.
+const RevocationList* Administrators::list_of(const Certificate& ca) const {
+  const auto newest = [this](const auto& is_its) {
+    const RevocationList* out = nullptr;
+    for (const RevocationList& each : lists_) {
+      if (is_its(each) && (out == nullptr || out->this_update < each.this_update)) {
+        out = &each;
+      }
+    }
+    return out;
+  };
+  const RevocationList* const by_key = newest([&ca](const RevocationList& each) { return each.signer == ca.key.spki; });
+  return by_key != nullptr ? by_key : newest([&ca](const RevocationList& each) { return each.issuer == ca.subject; });
+}
+
 // A CA without a list in the configuration revokes nothing. One whose list is too old could have revoked anything.
+// Whose list it is the next certificate of the path says: names may be written in several ways.
 Status Administrators::check_revoked(const CertificateChain& chain, Instant now) const {
   std::vector<Certificate> path = chain.via;
   path.insert(path.begin(), chain.leaf);
-  for (const Certificate& each : path) {
-    for (const RevocationList& list : lists_) {
-      if (list.issuer == each.issuer) {
-        CHECK_OR(!list.has(each.serial), Error{Fault::refused, kApiCertificateRevoked});
-        CHECK_OR(!list.next_update || now < *list.next_update, Error{Fault::refused, kApiCertificateStatus});
-      }
+  for (std::size_t i = 0; i < path.size(); ++i) {
+    const RevocationList* const list = list_of(i + 1 < path.size() ? path[i + 1] : chain.anchor);
+    if (list != nullptr) {
+      CHECK_OR(!list->has(path[i].serial), Error{Fault::refused, kApiCertificateRevoked});
+      CHECK_OR(!list->next_update || now < *list->next_update, Error{Fault::refused, kApiCertificateStatus});
     }
   }
   return Ok{};

@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "app/cli_rules.h"
 #include "app/pem_file.h"
 #include "app/rules.h"
@@ -21,7 +23,7 @@ struct Party {
   Certificate certificate;
 };
 
-// Signed by `by`, or by itself.
+// Signed by `by`, or by itself; a CA, unless it is given uses.
 Party made(const char* name, const Party* by, std::uint8_t serial, std::vector<std::string> extended = {}) {
   Party out;
   CertificateTemplate what;
@@ -31,7 +33,7 @@ Party made(const char* name, const Party* by, std::uint8_t serial, std::vector<s
   what.not_before = kNow - kYear;
   what.not_after = kNow + kYear;
   what.spki = out.key.public_key().spki;
-  what.is_ca = by == nullptr && extended.empty();
+  what.is_ca = extended.empty();
   if (what.is_ca) {
     what.usage = key_usage::kCertSign | key_usage::kCrlSign;
   }
@@ -47,13 +49,13 @@ class AdministratorsTest : public testing::Test {
     EXPECT_TRUE(io::write_file(path, bytes));
     return path;
   }
-  std::string list_file(std::vector<Revoked> revoked, Instant next_update) const {
+  std::string list_file(std::vector<Revoked> revoked, Instant next_update, Duration age = kYear) const {
     RevocationListTemplate what;
     what.issuer = ca_.certificate.subject;
-    what.this_update = kNow - kYear;
+    what.this_update = kNow - age;
     what.next_update = next_update;
     what.revoked = std::move(revoked);
-    return file("list.crl", *sign_revocation_list(ca_.key, what));
+    return file("list" + std::to_string(age.count()) + ".crl", *sign_revocation_list(ca_.key, what));
   }
   const Rule* refusal(const Administrators& who, const Party& party, Instant now = kNow) const {
     const auto name = who.name_of({party.certificate}, now);
@@ -126,6 +128,43 @@ TEST_F(AdministratorsTest, a_list_that_is_too_old_could_have_revoked_anybody) {
   EXPECT_EQ(refusal(*who, alice_, kNow - Duration(1)), nullptr);
 }
 
+TEST_F(AdministratorsTest, of_several_lists_of_a_ca_the_newest_counts) {
+  const Duration day = std::chrono::hours(24);
+  const std::string old = list_file({{{2}, kNow}}, kNow - day), fresh = list_file({}, kNow + kYear, day);
+  for (const auto& files : {std::vector{old, fresh}, std::vector{fresh, old}}) {
+    config_.administrator_lists = files;
+    const auto who = Administrators::load(config_, {});
+    ASSERT_TRUE(who);
+    EXPECT_EQ(refusal(*who, alice_), nullptr);
+    EXPECT_EQ(refusal(*who, alice_, kNow + kYear), &kApiCertificateStatus);
+  }
+}
+
+// The same name in another type of string: a path is found all the same.
+TEST_F(AdministratorsTest, a_ca_that_writes_its_name_in_two_ways_has_one_list) {
+  Party other_spelling = ca_;
+  Bytes& name = other_spelling.certificate.subject.der;
+  const auto type = std::ranges::find_if(name, [](std::uint8_t b) { return b == 0x0c || b == 0x13; });
+  ASSERT_NE(type, name.end());
+  *type = *type == 0x0c ? 0x13 : 0x0c;  // UTF8String, PrintableString
+  const Party bob = made("CN=Bob", &other_spelling, 5, {std::string(eku::kClientAuth)});
+  ASSERT_FALSE(bob.certificate.issuer == ca_.certificate.subject);
+  config_.administrator_lists = {list_file({{{5}, kNow}}, kNow + kYear)};
+  const auto who = Administrators::load(config_, {});
+  ASSERT_TRUE(who);
+  EXPECT_EQ(refusal(*who, alice_), nullptr);
+  EXPECT_EQ(refusal(*who, bob), &kApiCertificateRevoked);
+}
+
+// Whose certificates of before are on the list of now.
+TEST_F(AdministratorsTest, a_ca_with_a_new_key_lists_for_the_old_one) {
+  config_.administrators.push_back(file("next.pem", view(pem_of({other_ca_.certificate}))));
+  config_.administrator_lists = {list_file({{{2}, kNow}}, kNow + kYear)};
+  const auto who = Administrators::load(config_, {});
+  ASSERT_TRUE(who);
+  EXPECT_EQ(refusal(*who, mallory_), &kApiCertificateRevoked);
+}
+
 TEST_F(AdministratorsTest, what_cannot_be_used_is_refused_at_the_start) {
   EXPECT_EQ(start_refusal(), nullptr);
   const Config good = config_;
@@ -138,6 +177,69 @@ TEST_F(AdministratorsTest, what_cannot_be_used_is_refused_at_the_start) {
   config_.administrator_lists = {file("text", view("text"))};
   EXPECT_EQ(start_refusal(), &kAdministrators);
   EXPECT_EQ(Administrators::load(good, {ca_.certificate}).error().rule, &kAdministrators);  // a CA of devices
+}
+
+// ---- devices below the administrators' CA ----
+
+// What the owner had for devices once, or has for them now, below the root that all of a company trusts.
+class HierarchyTest : public AdministratorsTest {
+ protected:
+  Result<std::string> name_of(const std::vector<Certificate>& devices, const std::vector<Certificate>& presented) {
+    const auto who = Administrators::load(config_, devices);
+    EXPECT_TRUE(who);
+    return who ? who->name_of(presented, kNow) : Result<std::string>(who.error());
+  }
+
+  const Party issuing_ = made("CN=Devices", &ca_, 6);
+  const Party device_ = made("CN=dev-1", &issuing_, 7, {std::string(eku::kClientAuth)});
+};
+
+TEST_F(HierarchyTest, a_path_by_way_of_a_ca_of_devices_counts_for_nothing) {
+  const std::vector<Certificate> presented{device_.certificate, issuing_.certificate};
+  EXPECT_TRUE(name_of({}, presented)) << "the path is good";
+  const auto refused = name_of({issuing_.certificate}, presented);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().rule, &kApiCertificate);
+  EXPECT_TRUE(name_of({issuing_.certificate}, {alice_.certificate})) << "beside it there are administrators";
+}
+
+TEST_F(HierarchyTest, nor_by_way_of_another_certificate_of_that_ca) {
+  Party under_another_name = made("CN=Somebody", &ca_, 9);
+  under_another_name.key = issuing_.key;
+  CertificateTemplate what;
+  what.serial = {10};
+  what.subject = under_another_name.certificate.subject;
+  what.issuer = ca_.certificate.subject;
+  what.not_before = kNow - kYear;
+  what.not_after = kNow + kYear;
+  what.spki = issuing_.key.public_key().spki;
+  what.is_ca = true;
+  what.usage = key_usage::kCertSign;
+  under_another_name.certificate = *Certificate::parse(*sign_certificate(ca_.key, what));
+  const Party device = made("CN=dev-2", &under_another_name, 11, {std::string(eku::kClientAuth)});
+  const std::vector<Certificate> presented{device.certificate, under_another_name.certificate};
+  EXPECT_TRUE(name_of({}, presented));
+  EXPECT_FALSE(name_of({issuing_.certificate}, presented));
+}
+
+TEST_F(HierarchyTest, a_device_whose_own_certificate_is_pinned_is_meant) {
+  config_.administrator_pins = {hex(device_.certificate.fingerprint())};
+  EXPECT_TRUE(name_of({issuing_.certificate}, {device_.certificate, issuing_.certificate}));
+}
+
+TEST_F(HierarchyTest, what_becomes_a_ca_of_devices_is_no_administrators_ca_any_more) {
+  config_.administrator_pins = {hex(pinned_.certificate.fingerprint())};
+  const auto before = Administrators::load(config_, {});
+  ASSERT_TRUE(before);
+  EXPECT_EQ(refusal(before->beside({other_ca_.certificate}), alice_), nullptr);
+  const Administrators after = before->beside({issuing_.certificate, ca_.certificate});
+  EXPECT_EQ(refusal(after, alice_), &kApiCertificate);
+  EXPECT_FALSE(after.name_of({device_.certificate, issuing_.certificate}, kNow));
+  EXPECT_EQ(refusal(after, pinned_), nullptr);
+  EXPECT_FALSE(after == *before);
+  const Administrators below = before->beside({issuing_.certificate});
+  EXPECT_EQ(refusal(below, alice_), nullptr);
+  EXPECT_FALSE(below.name_of({device_.certificate, issuing_.certificate}, kNow));
 }
 
 }  // namespace

@@ -9,6 +9,10 @@
 
 namespace imprint::app {
 
+// The CAs below which devices have their certificates: the makers', the owner's of now and of before with all above
+// them, and those of the server upstream.
+std::vector<Certificate> cas_of_devices(const DataFolder& folder);
+
 // The administrators by certificate; the CAs of devices are not taken for theirs. SERVE-ADMINISTRATORS.
 Result<std::shared_ptr<const Administrators>> administrators_of(const Config& config, const DataFolder& folder);
 

@@ -199,6 +199,7 @@ Result<TlsPair> pair_to_serve(const Config& config, DataFolder& out, store::Stor
     return open_tls_pair(config, out.ca, store, now, rng);
   }
   TRY(out.upstream, read_upstream(config));
+  out.upstream->site.wanted_extensions = wanted_extensions(config, out.profiles);
   return gateway_tls_pair(config, *out.upstream, out.ca, store);
 }
 

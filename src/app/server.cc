@@ -28,7 +28,8 @@ namespace imprint::app {
 namespace {
 
 constexpr Duration kRefresh = std::chrono::seconds(2);
-constexpr Duration kReadAgain = std::chrono::hours(1);  // though no file has changed: certificates come to their end
+constexpr Duration kReadAgain = std::chrono::hours(1);     // though no file has changed: certificates come to their end
+constexpr Duration kLookAgain = std::chrono::seconds(10);  // at the CA certificates upstream, when an unknown CA is met
 constexpr Duration kRevocationListRefresh = std::chrono::hours(24);
 constexpr std::size_t kReservedDescriptors = 64;  // for the store and for files
 constexpr std::size_t kDescriptorsOfThread = 8;   // of its loop and its listener
@@ -170,6 +171,12 @@ class RunningServer final : public Server {
       for (auto& d : done) {
         d.get_future().wait_for(grace + std::chrono::seconds(1));
       }
+    }
+    // Before the threads that wait for it, and before the store: what it answers may be written there.
+    if (upstream_) {
+      upstream_->end();
+    }
+    if (control_thread_.joinable()) {
       upkeep_.stop();
       upkeep_thread_.join();
       control_.stop();
@@ -193,6 +200,11 @@ class RunningServer final : public Server {
  private:
   Instant now() const { return control_.now(); }
 
+  Config config_now() const {
+    const std::scoped_lock lock(mutex_);
+    return config_;
+  }
+
   static void tell_unread(const DataFolder& folder) {
     for (const DataFolder::Unread& bad : folder.unread) {
       io::log(io::LogLevel::error, "data.unread", {{"file", bad.file}, {"why", bad.why}});
@@ -205,6 +217,7 @@ class RunningServer final : public Server {
       return Ok{};
     }
     upstream_ = std::make_shared<UpstreamSigner>(folder_.upstream->site);
+    upstream_->when_outdated([this] { upkeep_.post([this] { look_upstream(); }); });
     const auto fetched = fetch_upstream_ca();
     CHECK_OR(fetched || !folder_.upstream->ca.empty(), fetched.error());
     if (fetched) {
@@ -214,14 +227,22 @@ class RunningServer final : public Server {
     return Ok{};
   }
 
+  // A change is found by the next refresh(), in its file.
+  void look_upstream() {
+    if (io::steady_clock() - fetched_ > kLookAgain) {
+      static_cast<void>(fetch_upstream_ca());
+    }
+  }
+
   // What cannot be had now is had later: devices are given what was fetched before.
   Result<std::vector<Certificate>> fetch_upstream_ca() {
-    fetched_ = now();
+    fetched_ = io::steady_clock();
+    const Config config = config_now();  // a reload may be at work
     auto ca = upstream_->ca_certificates();
-    const Status kept = ca ? keep_upstream_ca(config_, *ca) : Status(ca.error());
+    const Status kept = ca ? keep_upstream_ca(config, *ca) : Status(ca.error());
     if (!kept) {
       io::log(io::LogLevel::warning, "upstream.cacerts",
-              {{"server", config_.upstream.uri}, {"why", std::string(kept.error().what)}});
+              {{"server", config.upstream.uri}, {"why", std::string(kept.error().what)}});
       return kept.error();
     }
     return ca;
@@ -267,14 +288,14 @@ class RunningServer final : public Server {
     for (std::size_t i = 0; i < workers_.size() && !same_contexts(config_, folder_, next, folder); ++i) {
       TRY(contexts[i], make_contexts(next, folder, *store_));
     }
+    administrators_ = std::move(administrators);
+    api_->take(std::move(access));  // before a new CA gives anybody a certificate
     for (std::size_t i = 0; i < workers_.size(); ++i) {
       workers_[i]->take(site, std::move(contexts[i]));
     }
     if (status_) {
       status_->take(site);
     }
-    administrators_ = std::move(administrators);
-    api_->take(std::move(access));
     if (folder.tls_chain != folder_.tls_chain) {
       tell_given(folder);
     }
@@ -372,7 +393,9 @@ class RunningServer final : public Server {
     if (!read_anew) {
       complain(read_anew.error());  // read again when one of the files changes
     }
-    const auto administrators = read_anew ? *read_anew : administrators_;
+    const auto administrators =
+        read_anew ? *read_anew
+                  : std::make_shared<const Administrators>(administrators_->beside(cas_of_devices(folder)));
     const bool changed = *administrators != *administrators_ || folder.makers != folder_.makers ||
                          folder.tls_chain != folder_.tls_chain || folder.ca.chain() != folder_.ca.chain() ||
                          revoked != revoked_ || !same_profiles(folder, folder_) ||
@@ -392,7 +415,7 @@ class RunningServer final : public Server {
   // The command line works on the same folder: a new maker, a revocation and an old list or certificate are noticed
   // here.
   void refresh() {
-    if (upstream_ && now() - fetched_ > kReadAgain) {
+    if (upstream_ && io::steady_clock() - fetched_ > kReadAgain) {
       static_cast<void>(fetch_upstream_ca());  // a change is found below, in its file
     }
     auto reader = store_->read();
@@ -439,7 +462,7 @@ class RunningServer final : public Server {
   std::mutex upkeep_mutex_;
   mutable std::mutex mutex_;
   std::shared_ptr<UpstreamSigner> upstream_;  // of a gateway
-  Instant fetched_;                           // when its CA certificates were asked for, whatever came of it
+  Instant fetched_;  // when its CA certificates were asked for, whatever came of it; by the steady clock
   std::shared_ptr<const EstSite> site_;
   const std::shared_ptr<site::NonceBook> nonces_ = std::make_shared<site::NonceBook>(random_secret(rng_, 32));
   Sha256 revoked_ = digest_of({});  // digest of what the list on offer says

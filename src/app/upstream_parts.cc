@@ -8,6 +8,7 @@
 #include "app/pem_file.h"
 #include "io/file.h"
 #include "io/key_file.h"
+#include "site/applicant.h"
 
 namespace imprint::app {
 namespace {
@@ -46,6 +47,28 @@ Status read_login(const UpstreamConfig& config, UpstreamSite& out) {
   return Ok{};
 }
 
+// What leads from the root upstream back to the roots of before it, for a certificate below that root: who knows one of
+// those alone verifies it.
+std::vector<Certificate> links_back(const Certificate& top, const std::vector<Certificate>& ca) {
+  if (ca.empty() || !verify_chain(top, {}, {ca.front()}, {Purpose::any, top.not_before, false})) {
+    return {};
+  }
+  std::vector<Certificate> out;
+  std::vector<Name> met{ca.front().subject};
+  for (std::size_t i = 0; i < met.size(); ++i) {
+    const Name of = met[i];
+    for (const Certificate& link : ca) {
+      const bool of_root = link.key == ca.front().key;  // its names may be those of the root before it
+      const bool leads = of_root || (i > 0 && std::ranges::find(met, link.issuer) == met.end());
+      if (link.subject == of && leads && !self_signed(link) && std::ranges::find(out, link) == out.end()) {
+        out.push_back(link);
+        met.push_back(link.issuer);
+      }
+    }
+  }
+  return out;
+}
+
 }  // namespace
 
 bool is_gateway(const Config& config) { return !config.upstream.uri.empty(); }
@@ -69,6 +92,20 @@ Result<UpstreamParts> read_upstream(const Config& config) {
     TRY(out.ca, certificates(ca_file(config), "upstream/cacerts.pem of the data folder cannot be read"));
   }
   out.site.trust.issuers = out.ca;
+  return out;
+}
+
+WantedExtensions wanted_extensions(const Config& config, const std::vector<DeviceProfile>& profiles) {
+  WantedExtensions out;
+  for (const auto& [label, given] : config.profiles) {
+    const std::string handed_on = given.profile.name + std::string(site::kHandedOnMark);
+    out[given.profile.name] = out[handed_on] = given.wanted_extensions;
+  }
+  for (const DeviceProfile& profile : profiles) {
+    for (const CredentialConfig& credential : profile.credentials) {
+      out[credential.given.profile.name] = credential.given.wanted_extensions;
+    }
+  }
   return out;
 }
 
@@ -103,6 +140,7 @@ Result<TlsPair> gateway_tls_pair(const Config& config, const UpstreamParts& upst
   out.key = upstream.site.key;
   std::ranges::copy_if(own->chain, std::back_inserter(out.chain),
                        [&](const Certificate& c) { return c == own->chain.front() || !c.self_issued(); });
+  std::ranges::copy(links_back(out.chain.back(), upstream.ca), std::back_inserter(out.chain));
   return out;
 }
 

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "app/config.h"
+#include "app/device_profile.h"
 #include "app/tls_pair.h"
 #include "runtime/upstream.h"
 
@@ -20,13 +21,15 @@ struct UpstreamParts {
 bool is_gateway(const Config& config);
 // Reads the files. UPSTREAM-FILE.
 Result<UpstreamParts> read_upstream(const Config& config);
+// What requests may ask for upstream, of all profiles.
+WantedExtensions wanted_extensions(const Config& config, const std::vector<DeviceProfile>& profiles);
 // Whether devices and the server upstream would see the same of both.
 bool same_upstream(const std::optional<UpstreamParts>& a, const std::optional<UpstreamParts>& b);
 // Keeps the CA certificates that were fetched, so that a start needs nobody.
 Status keep_upstream_ca(const Config& config, const std::vector<Certificate>& ca);
 // What a gateway serves with: the pair in tls/ that another CA signed, else its certificate for the server upstream if
-// that may be a TLS server's. Devices trust the CA upstream, so a certificate of our own CA would be of no use.
-// UPSTREAM-TLS, DATA-TLS.
+// that may be a TLS server's, with the links from the root upstream back to those of before. Devices trust the CA
+// upstream, so a certificate of our own CA would be of no use. UPSTREAM-TLS, DATA-TLS.
 Result<TlsPair> gateway_tls_pair(const Config& config, const UpstreamParts& upstream, const site::Ca& ca,
                                  store::Store& store);
 

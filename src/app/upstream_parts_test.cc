@@ -12,6 +12,7 @@
 #include "crypto/cms.h"
 #include "crypto/random.h"
 #include "io/file.h"
+#include "site/rollover.h"
 
 namespace imprint::app {
 namespace {
@@ -108,6 +109,22 @@ TEST_F(UpstreamPartsTest, a_gateway_serves_with_its_certificate_upstream) {
   EXPECT_FALSE(fs::exists(config_.data + "/tls/key.pem")) << "none of our own CA is made";
 }
 
+// As RFC 4210 section 4.4 has it: the new root's key, signed by the old one, and the other way round.
+TEST_F(UpstreamPartsTest, below_a_new_root_it_shows_the_way_from_the_old_one) {
+  const site::Ca old = far_;
+  far_ = *site::make_root(KeyType::p256, *Name::from_text("CN=Upstream G2"), kNow, kDay * 4000, rng_);
+  const std::vector<Certificate> links = *site::make_links(old, far_, rng_);
+  ASSERT_EQ(links.size(), 2U);  // NewWithOld, OldWithNew
+  ASSERT_TRUE(open_data_folder(config_, kNow, rng_));
+  ASSERT_TRUE(keep_upstream_ca(config_, {far_.certificate, old.certificate, links[1], links[0]}));
+  EXPECT_EQ(open_data_folder(config_, kNow, rng_)->tls_chain, std::vector<Certificate>{own_}) << "still of the old one";
+  give({std::string(eku::kServerAuth), std::string(eku::kClientAuth), std::string(eku::kCmcRa)});
+  const auto folder = open_data_folder(config_, kNow, rng_);
+  ASSERT_TRUE(folder) << folder.error().what;
+  EXPECT_EQ(folder->tls_chain, (std::vector<Certificate>{own_, links[0]}));
+  EXPECT_TRUE(verify_chain(own_, {links[0]}, {old.certificate}, {Purpose::tls_server, kNow, true}));
+}
+
 TEST_F(UpstreamPartsTest, a_certificate_that_is_no_servers_is_not_served_with) {
   give({std::string(eku::kClientAuth)});
   const auto folder = open_data_folder(config_, kNow, rng_);
@@ -156,6 +173,22 @@ TEST_F(UpstreamPartsTest, what_another_ca_signed_is_not_on_our_list) {
   ASSERT_TRUE(listed);
   ASSERT_EQ(listed->size(), 1U);
   EXPECT_EQ(listed->front().serial, ours.serial);
+}
+
+TEST_F(UpstreamPartsTest, requests_may_ask_for_what_their_profile_wishes) {
+  const Extension wish{"1.2.3", false, {0x05, 0x00}}, other{"1.2.4", false, {0x05, 0x00}};
+  config_.profiles.at("default").wanted_extensions = {wish};
+  DeviceProfile lamp;
+  lamp.credentials.emplace_back();
+  lamp.credentials.back().given.profile.name = "lamp/mqtt";
+  lamp.credentials.back().given.wanted_extensions = {other};
+  const WantedExtensions out = wanted_extensions(config_, {lamp});
+  EXPECT_EQ(out.at("default"), std::vector<Extension>{wish});
+  EXPECT_EQ(out.at("default (handed on)"), std::vector<Extension>{wish});
+  EXPECT_EQ(out.at("lamp/mqtt"), std::vector<Extension>{other});
+  const auto folder = open_data_folder(config_, kNow, rng_);
+  ASSERT_TRUE(folder) << folder.error().what;
+  EXPECT_EQ(folder->upstream->site.wanted_extensions.at("default"), std::vector<Extension>{wish});
 }
 
 TEST_F(UpstreamPartsTest, a_change_is_noticed) {

@@ -81,6 +81,7 @@ Result<RevocationList> read_revocation_list(BytesView file, const std::vector<Ce
   CHECK_OR(is_complete(list.get()), Error{Fault::unsupported, "revocation list: not one of all certificates"});
   RevocationList out;
   out.issuer = signer->subject;
+  out.signer = signer->key.spki;
   const auto since = instant_of(X509_CRL_get0_lastUpdate(list.get()));
   CHECK_OR(since.has_value(), Error{Fault::malformed, "revocation list: time"});
   out.this_update = *since;

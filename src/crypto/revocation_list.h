@@ -10,7 +10,8 @@ namespace imprint {
 
 // A list whose signature is its issuer's.
 struct RevocationList {
-  Name issuer;
+  Name issuer;   // as the certificate of whoever signed it has it
+  Bytes signer;  // the key that signed it (SubjectPublicKeyInfo)
   Instant this_update;
   std::optional<Instant> next_update;  // none: the list does not say when it is too old
   std::vector<Bytes> serials;          // of what is revoked, sorted; as in Certificate::serial

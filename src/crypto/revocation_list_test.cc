@@ -49,6 +49,7 @@ TEST(RevocationList, says_who_is_revoked_and_until_when_it_holds) {
     EXPECT_TRUE(list->has(Bytes{2}));
     EXPECT_FALSE(list->has(Bytes{1}));
     EXPECT_EQ(list->issuer, ca.certificate.subject);
+    EXPECT_EQ(list->signer, ca.certificate.key.spki);
     EXPECT_EQ(list->this_update, kNow);
     EXPECT_EQ(list->next_update, kNow + Duration(60'000));
   }

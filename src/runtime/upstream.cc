@@ -80,11 +80,32 @@ struct UpstreamSigner::Impl {
         loop, guard, options, [this](const std::string&) -> Result<PrivateKey> { return opening->key; }, nullptr);
   }
 
-  // From any thread. Nothing once it is over.
-  void post(JobRef job) {
+  SiteRef site_now() {
+    const std::scoped_lock lock(mutex);
+    return site;
+  }
+
+  // Whether a CA that we do not know may be upstream's new one: unless we have asked since we met it, which counts for
+  // a while. Then somebody is told to ask who it is.
+  bool may_be_outdated() {
+    {
+      const Instant now = io::steady_clock();
+      const std::scoped_lock lock(mutex);
+      const bool asked = met && listed && *met < *listed;
+      if (!outdated || (asked && now - *listed < kFresh)) {
+        return false;
+      }
+      met = met && !asked ? met : now;
+    }
+    outdated();
+    return true;
+  }
+
+  // From any thread. False, and nothing, once it is over.
+  bool post(JobRef job) {
     const std::scoped_lock lock(mutex);
     if (ended) {
-      return;
+      return false;
     }
     job->site = site;
     live.insert(job);
@@ -92,6 +113,7 @@ struct UpstreamSigner::Impl {
       thread = std::thread([this] { loop.run(); });
     }
     loop.post([this, job = std::move(job)] { take(job); });
+    return true;
   }
 
   void end() {
@@ -103,9 +125,12 @@ struct UpstreamSigner::Impl {
       loop.stop();
       thread.join();
     }
-    // Who waits holds the site, which holds us.
+    // Who waits holds the site, which holds us: so what it waits with goes, too.
     for (const JobRef& job : std::exchange(live, {})) {
-      job->done = nullptr;
+      const auto done = std::exchange(job->done, nullptr);
+      if (!std::exchange(job->over, true)) {
+        done(Error{Fault::unreachable, est::kUpstreamAway});
+      }
     }
   }
 
@@ -188,8 +213,10 @@ struct UpstreamSigner::Impl {
   }
 
   std::mutex mutex;
-  SiteRef site;        // under the mutex
-  bool ended = false;  // the same
+  SiteRef site;                        // under the mutex
+  bool ended = false;                  // the same
+  std::optional<Instant> listed, met;  // when the CA certificates were had last, and an unknown CA was met; the same
+  std::function<void()> outdated;
   std::thread thread;  // the same, until it ended
   io::Loop loop;
   io::Guard guard;
@@ -220,24 +247,28 @@ void UpstreamSigner::take(UpstreamSite site) {
 }
 
 void UpstreamSigner::issue(const Issue& question, Instant /*now*/, std::function<void(Result<Signed>)> done) {
-  if (const Status fits = est::can_hand_on(question); !fits) {
+  const SiteRef site = impl_->site_now();
+  const auto wanted = site->wanted_extensions.find(question.grant.profile);
+  const auto none = std::vector<Extension>();
+  const Status fits = est::can_hand_on(question, wanted != site->wanted_extensions.end() ? wanted->second : none);
+  if (!fits) {
     done(fits.error());
     return;
   }
   const auto job = std::make_shared<Job>();
   job->about = question.grant.device;
-  {
-    const std::scoped_lock lock(impl_->mutex);
-    job->what = est::handed_on(impl_->site->server, impl_->site->label, question.request, impl_->site->login);
-  }
+  job->what = est::handed_on(site->server, site->label, question.request, site->login);
   job->done = [this, of = job.get(), grant = question.grant, done = std::move(done)](const Result<Response>& got) {
     if (!got) {
       done(got.error());
       return;
     }
-    Result<Signed> out = signed_upstream(*got, grant, *of->site, impl_->loop.now());
+    Result<Signed> out = signed_upstream(*got, grant, *impl_->site_now(), impl_->loop.now());
     if (!out) {
       tell(*of, out.error(), est::steps::sentence_of(*got));
+      if (out.error().rule == &est::kUpstreamChain && impl_->may_be_outdated()) {
+        out = Error{Fault::unreachable, est::kUpstreamChain};
+      }
     }
     done(std::move(out));
   };
@@ -248,18 +279,22 @@ Result<std::vector<Certificate>> UpstreamSigner::ca_certificates() {
   const auto answered = std::make_shared<std::promise<Result<Response>>>();
   auto answer = answered->get_future();
   const auto job = std::make_shared<Job>();
-  SiteRef site;
-  {
-    const std::scoped_lock lock(impl_->mutex);
-    site = impl_->site;
-  }
+  const SiteRef site = impl_->site_now();
   job->what = est::request_to(site->server, site->label, est::Operation::cacerts);
   job->done = [answered](Result<Response> got) { answered->set_value(std::move(got)); };
-  impl_->post(job);
+  CHECK_OR(impl_->post(job), Error{Fault::unreachable, est::kUpstreamAway});
   CHECK_OR(answer.wait_for(site->patience * 2) == std::future_status::ready,
            Error{Fault::unreachable, est::kUpstreamAway});
   TRY(const Response got, answer.get());
-  return est::read_upstream_ca(got, site->trust.anchors, io::wall_clock());
+  TRY(std::vector<Certificate> out, est::read_upstream_ca(got, site->trust.anchors, io::wall_clock()));
+  const std::scoped_lock lock(impl_->mutex);
+  UpstreamSite known = *impl_->site;
+  known.trust.issuers = out;
+  impl_->site = std::make_shared<const UpstreamSite>(std::move(known));
+  impl_->listed = io::steady_clock();
+  return out;
 }
+
+void UpstreamSigner::when_outdated(std::function<void()> tell) { impl_->outdated = std::move(tell); }
 
 }  // namespace imprint

@@ -3,6 +3,10 @@
 
 #include <gtest/gtest.h>
 
+#include <atomic>
+#include <future>
+#include <thread>
+
 #include "proto/est/messages.h"
 #include "proto/est/rules.h"
 #include "runtime/wire_testing.h"
@@ -316,10 +320,96 @@ TEST_F(Gateway, a_certificate_without_end_is_refused) {
   expect_refused(est::kUpstreamLifetime);
 }
 
+// ---- upstream has a new CA ----
+
+// The CA certificates as the server upstream has them now; the loop runs meanwhile.
+class NewCa : public Gateway {
+ protected:
+  void SetUp() override {
+    Gateway::SetUp();
+    says_ = [this](const Request& r) -> Result<Response> {
+      if (r.path.ends_with("/cacerts")) {
+        Response out{200, "application/pkcs7-mime"};
+        out.body = est::encode_body(encode_certs_only(cacerts_));
+        return out;
+      }
+      return certify(r);
+    };
+    signer_->when_outdated([this] { ++told_; });
+  }
+  // An issuing CA below the root signs from now on.
+  void change_ca() {
+    const PrivateKey key = *PrivateKey::generate(KeyType::p256);
+    CertificateTemplate t;
+    t.serial = {2};
+    t.issuer = far_.certificate.subject;
+    t.subject = *Name::from_text("CN=Upstream issuing");
+    t.not_before = loop_.now() - kYear;
+    t.not_after = loop_.now() + kYear * 2;
+    t.spki = key.public_key().spki;
+    t.is_ca = true;
+    t.usage = key_usage::kCertSign;
+    const Certificate issuing = *Certificate::parse(*sign_certificate(far_.key, t));
+    far_ = site::Ca{key, issuing, {far_.certificate}};
+    cacerts_.push_back(issuing.der);
+  }
+  Result<std::vector<Certificate>> fetch() {
+    auto out = std::async(std::launch::async, [this] {
+      auto got = signer_->ca_certificates();
+      loop_.post([this] { loop_.stop(); });
+      return got;
+    });
+    loop_.run();
+    return out.get();
+  }
+
+  std::vector<Bytes> cacerts_{};
+  std::atomic<int> told_{0};
+};
+
+TEST_F(NewCa, is_asked_for_and_the_device_comes_again) {
+  cacerts_ = {far_.certificate.der};
+  const Certificate root = far_.certificate;
+  change_ca();
+  MemoryStorage storage;
+  auto plan = device("dev-1", storage);
+  plan->explicit_anchors = {root};
+  plan->polls = 1;
+  EXPECT_EQ(onboard(storage, plan).result, "failed");
+  EXPECT_EQ(told_, 1);
+  EXPECT_TRUE(denied().empty());
+  EXPECT_EQ(journal_.runs.back().rule, est::kUpstreamChain.id);
+  ASSERT_TRUE(fetch());
+  site_->est.labels[""].ca_certificates = encode_certs_only(cacerts_);
+  EXPECT_EQ(onboard(storage, plan).result, "operational");
+}
+
+TEST_F(NewCa, one_that_upstream_does_not_show_is_refused) {
+  cacerts_ = {far_.certificate.der};
+  const Certificate root = far_.certificate;
+  change_ca();
+  cacerts_.pop_back();
+  MemoryStorage storage;
+  auto plan = device("dev-1", storage);
+  plan->explicit_anchors = {root};
+  plan->polls = 1;
+  ASSERT_TRUE(fetch());
+  EXPECT_EQ(onboard(storage, plan).result, "failed") << "it may be newer than that";
+  ASSERT_TRUE(fetch());
+  EXPECT_EQ(onboard(storage, plan).result, "refused");
+  EXPECT_EQ(told_, 1);
+  EXPECT_EQ(denied().size(), 1U);
+}
+
 // ---- upstream is away, slow, or refuses ----
 
 TEST_F(Gateway, without_an_answer_the_device_comes_again) {
   says_ = [](const Request&) -> Result<Response> { return Response{503}; };
+  expect_away(est::kUpstreamAway);
+}
+
+TEST_F(Gateway, a_server_with_too_much_to_do_is_asked_again) {
+  says_ = [](const Request&) -> Result<Response> { return Response{429}; };
   expect_away(est::kUpstreamAway);
 }
 
@@ -375,6 +465,29 @@ TEST_F(Gateway, names_that_cannot_be_handed_on_are_told_before_anybody_is_asked)
   EXPECT_NE(denied()[0].detail.find(est::kUpstreamNames.id), std::string::npos) << denied()[0].detail;
 }
 
+TEST_F(Gateway, only_extensions_of_its_profile_are_handed_on) {
+  UpstreamSite site = upstream();
+  const Extension wish{"1.2.3", false, {0x05, 0x00}};
+  site.wanted_extensions = {{"default", {wish}}};
+  signer_->take(site);
+  Grant grant;
+  const PrivateKey key = *PrivateKey::generate(KeyType::p256);
+  grant.spki = key.public_key().spki;
+  grant.names.subject = *Name::from_text("CN=dev-1");
+  RequestTemplate what;
+  what.subject = grant.names.subject;
+  what.other_extensions = {wish};
+  const auto refused_at_once = [&](const std::string& profile) {
+    grant.profile = profile;
+    const auto out = std::make_shared<bool>(false);
+    signer_->issue({grant, *make_request(key, what)}, loop_.now(),
+                   [out](const Result<Signed>& got) { *out = !got && got.error().rule == &est::kUpstreamRequest; });
+    return *out;
+  };
+  EXPECT_FALSE(refused_at_once("default"));
+  EXPECT_TRUE(refused_at_once("lamp"));
+}
+
 TEST_F(Gateway, one_connection_serves_one_after_the_other) {
   UpstreamSite one = upstream();
   one.connections = 1;
@@ -383,6 +496,39 @@ TEST_F(Gateway, one_connection_serves_one_after_the_other) {
   EXPECT_EQ(onboard(first, device("dev-1", first)).result, "operational");
   EXPECT_EQ(onboard(second, device("dev-2", second)).result, "operational");
   EXPECT_EQ(on_record(), 2);
+}
+
+TEST_F(Gateway, its_end_keeps_nobody_waiting) {
+  UpstreamSite patient = upstream();
+  patient.patience = std::chrono::minutes(2);
+  signer_->take(patient);
+  says_ = [this](const Request&) -> Result<Response> {
+    loop_.stop();
+    return Error{Fault::unreachable, "never"};
+  };
+  auto waiting = std::async(std::launch::async, [this] { return signer_->ca_certificates(); });
+  loop_.run();
+  signer_->end();
+  auto late = std::async(std::launch::async, [this] { return signer_->ca_certificates(); });
+  for (auto* const each : {&waiting, &late}) {
+    ASSERT_EQ(each->wait_for(std::chrono::seconds(30)), std::future_status::ready);
+    EXPECT_EQ(each->get().error().rule, &est::kUpstreamAway);
+  }
+}
+
+TEST_F(Gateway, who_waits_for_a_certificate_at_its_end_is_told_to_come_again) {
+  MemoryStorage storage;
+  auto plan = device("dev-1", storage);
+  plan->polls = 1;
+  std::thread ender;
+  says_ = [&](const Request&) -> Result<Response> {
+    ender = std::thread([this] { signer_->end(); });
+    return Error{Fault::unreachable, "never"};
+  };
+  EXPECT_EQ(onboard(storage, plan).result, "failed");
+  ender.join();
+  EXPECT_TRUE(denied().empty());
+  EXPECT_EQ(journal_.runs.back().rule, est::kUpstreamAway.id);
 }
 
 TEST_F(Gateway, once_it_has_ended_nobody_is_answered) {

@@ -11,8 +11,9 @@
 namespace imprint::est {
 
 // Whether the request can be handed on: PKCS#10, with the very names that were granted, since its signature covers
-// them. Refused with EST-UPSTREAM-REQUEST or EST-UPSTREAM-NAMES.
-Status can_hand_on(const Issue& question);
+// them, and with no extensions but those that the owner wishes (`wanted`), since who signs upstream may take over all
+// of them. Refused with EST-UPSTREAM-REQUEST, EST-UPSTREAM-NAMES.
+Status can_hand_on(const Issue& question, const std::vector<Extension>& wanted);
 
 // Whether the peer is the server that was configured: its path reached our anchors, and its certificate is for this
 // host. id-kp-cmcRA is not taken in place of the name (RFC 7030 section 3.6.1 would): a gateway beside us has that,
@@ -25,7 +26,7 @@ Request handed_on(const Uri& server, std::string_view label, BytesView pkcs10, c
 
 // What the server says to it: certificates (a certs-only message, or one alone), or when to ask again (202, 1 s to a
 // day). Errors have a rule each: refused (4xx: this request), unauthentic (401: our own credentials), unreachable
-// (5xx), unsupported (a redirect, 404, 405, 501: not an EST server, or not under this label), malformed.
+// (5xx, 408, 425, 429), unsupported (a redirect, 404, 405, 501: not an EST server, or not under this label), malformed.
 struct UpstreamAnswer {
   std::vector<Certificate> certificates;
   std::optional<Duration> retry_after;
@@ -42,8 +43,8 @@ struct UpstreamTrust {
 Result<Bytes> granted_certificate(const std::vector<Certificate>& answer, const Grant& grant,
                                   const UpstreamTrust& trust, Instant now);
 
-// The CA certificates upstream, as devices are to be given them: those that lead to one root, which is one of the
-// anchors or continues them. EST-UPSTREAM-CACERTS.
+// The CA certificates upstream, as devices are to be given them: first the root, which is one of the anchors or
+// continues them, then those that lead to it, and the links that lead from it to roots of before. EST-UPSTREAM-CACERTS.
 Result<std::vector<Certificate>> read_upstream_ca(const Response& answer, const std::vector<Certificate>& anchors,
                                                   Instant now);
 

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include "codec/der.h"
 #include "crypto/cms.h"
 #include "proto/est/messages.h"
 #include "proto/est/rules.h"
@@ -23,6 +24,7 @@ struct Case {
   UpstreamTrust trust{{ca}, {}};
   Grant grant;
   RequestTemplate asked;
+  std::vector<Extension> wanted;
   CertificateTemplate given;
 
   Case() {
@@ -56,7 +58,7 @@ struct Case {
     return *Certificate::parse(*sign_certificate(key, t));
   }
   Certificate make() const { return *Certificate::parse(*sign_certificate(ca_key, given)); }
-  Status can_go() const { return can_hand_on({grant, *make_request(key, asked)}); }
+  Status can_go() const { return can_hand_on({grant, *make_request(key, asked)}, wanted); }
   Result<Bytes> take() const { return granted_certificate({make()}, grant, trust, kNow); }
 };
 
@@ -95,10 +97,47 @@ TEST(Relay, names_that_the_request_does_not_have_cannot_be_given) {
 
 TEST(Relay, a_key_that_the_request_does_not_prove_is_not_asked_for) {
   Case c;
-  expect_rule(can_hand_on({c.grant, {}}), Fault::refused, kUpstreamRequest);
-  expect_rule(can_hand_on({c.grant, {0x30, 0x00}}), Fault::refused, kUpstreamRequest);
+  expect_rule(can_hand_on({c.grant, {}}, {}), Fault::refused, kUpstreamRequest);
+  expect_rule(can_hand_on({c.grant, {0x30, 0x00}}, {}), Fault::refused, kUpstreamRequest);
   c.grant.spki = PrivateKey::generate(KeyType::p256)->public_key().spki;
   expect_rule(c.can_go(), Fault::refused, kUpstreamRequest);
+}
+
+TEST(Relay, an_extension_that_the_profile_does_not_wish_is_not_handed_on) {
+  const Extension account{"1.3.6.1.4.1.311.25.2", false, {0x30, 0x00}};  // whom Windows takes the holder for
+  Case c;
+  c.asked.other_extensions = {account};
+  expect_rule(c.can_go(), Fault::refused, kUpstreamRequest);
+  c.wanted = {account};
+  EXPECT_TRUE(c.can_go());
+  c.asked.other_extensions = {{account.oid, false, {0x30, 0x02, 0x05, 0x00}}};
+  expect_rule(c.can_go(), Fault::refused, kUpstreamRequest);  // not with this value
+  c.asked.other_extensions = {account, {"2.5.29.32", false, {0x30, 0x00}}};
+  expect_rule(c.can_go(), Fault::refused, kUpstreamRequest);
+  c.asked.other_extensions = {{"2.5.29.19", true, {0x30, 0x00}}, {"2.5.29.14", false, {0x04, 0x01, 0x07}}};
+  EXPECT_TRUE(c.can_go()) << "no CA, and an identifier of its own key";
+}
+
+// Extensions in the attribute that Microsoft has for them (1.3.6.1.4.1.311.2.1.14).
+TEST(Relay, nor_one_that_is_asked_for_elsewhere) {
+  const Case c;
+  const Bytes attribute = der::sequence(
+      {der::oid("1.3.6.1.4.1.311.2.1.14"),
+       der::set_of(
+           {der::sequence({der::sequence({der::oid("2.5.29.32"), der::item(der::kOctetString, Bytes{0x30, 0})})})})});
+  const Bytes plain = der::sequence({der::oid("1.2.3.4"), der::set_of({der::item(der::kNull, {})})});
+  const auto request = [&c](const Bytes& with) {
+    const Bytes body =
+        der::sequence({der::integer(0), c.asked.subject.der, c.grant.spki, der::item(der::context(0), with)});
+    Bytes bits{0};
+    const Bytes signature = *c.key.sign(body);
+    bits.insert(bits.end(), signature.begin(), signature.end());
+    return der::sequence({body, c.key.signature_algorithm(), der::item(der::kBitString, bits)});
+  };
+  Grant grant = c.grant;
+  grant.names.alt_names.clear();
+  EXPECT_TRUE(can_hand_on({grant, request(plain)}, {}));
+  expect_rule(can_hand_on({grant, request(attribute)}, {}), Fault::refused, kUpstreamRequest);
 }
 
 // ---- who is upstream ----
@@ -128,6 +167,10 @@ Response status(int code, std::optional<std::int64_t> retry_after = std::nullopt
 TEST(Relay, statuses_have_a_meaning_each) {
   expect_rule(read_upstream_answer(status(500)), Fault::unreachable, kUpstreamAway);
   expect_rule(read_upstream_answer(status(503, 7)), Fault::unreachable, kUpstreamAway);
+  for (const int code : {408, 425, 429}) {
+    expect_rule(read_upstream_answer(status(code)), Fault::unreachable, kUpstreamAway);
+    expect_rule(read_upstream_ca(status(code), {}, kNow), Fault::unreachable, kUpstreamAway);
+  }
   expect_rule(read_upstream_answer(status(401)), Fault::unauthentic, kUpstreamCredentials);
   for (const int code : {204, 302, 307, 404, 405, 501}) {
     expect_rule(read_upstream_answer(status(code)), Fault::unsupported, kUpstreamPath);
@@ -225,8 +268,10 @@ TEST(Relay, one_that_allows_more_than_was_granted_is_refused) {
   c.given.extended = c.grant.extended;
   c.given.usage = key_usage::kDigitalSignature | key_usage::kKeyAgreement;
   expect_rule(c.take(), Fault::refused, kUpstreamUsages);
-  c.given.usage.reset();
-  EXPECT_TRUE(c.take()) << "key usage may be absent: it says nothing then";
+  c.given.usage.reset();  // any use
+  expect_rule(c.take(), Fault::refused, kUpstreamUsages);
+  c.grant.usage.reset();
+  EXPECT_TRUE(c.take()) << "a profile without key usages allows all";
   c.grant.extended.clear();
   c.given.extended = {std::string(eku::kServerAuth)};
   EXPECT_TRUE(c.take()) << "a profile without extended usages allows all";
@@ -265,6 +310,47 @@ TEST(Relay, ca_certificates_lead_to_the_anchors_that_were_given) {
   expect_rule(read_upstream_ca(r, {c.ca}, kNow), Fault::malformed, kUpstreamCa);
   expect_rule(read_upstream_ca(status(500), {c.ca}, kNow), Fault::unreachable, kUpstreamAway);
   expect_rule(read_upstream_ca(status(404), {c.ca}, kNow), Fault::unsupported, kUpstreamPath);
+  expect_rule(read_upstream_ca(status(501), {c.ca}, kNow), Fault::unsupported, kUpstreamPath);
+}
+
+// The key and name of the one, signed by the other.
+Certificate crossed(const Certificate& of, const PrivateKey& by, const Certificate& issuer) {
+  CertificateTemplate t;
+  t.serial = {9};
+  t.issuer = issuer.subject;
+  t.subject = of.subject;
+  t.not_before = kNow - kDay;
+  t.not_after = kNow + kDay * 300;
+  t.spki = of.key.spki;
+  t.is_ca = true;
+  t.usage = key_usage::kCertSign;
+  t.authority_key_id = issuer.key_id;
+  return *Certificate::parse(*sign_certificate(by, t));
+}
+
+TEST(Relay, links_to_the_root_of_before_are_kept) {
+  const Case first;
+  for (const std::string_view name : {"CN=Upstream G2", "CN=Upstream"}) {  // a root may keep its name
+    const PrivateKey key = *PrivateKey::generate(KeyType::p256);
+    const Certificate second = Case::root(key, name), link = crossed(second, first.ca_key, first.ca);
+    Response r = status(200);
+    r.body = encode_body(encode_certs_only({link.der, second.der}));
+    const auto read = read_upstream_ca(r, {first.ca}, kNow);
+    ASSERT_TRUE(read) << name;
+    EXPECT_EQ(*read, (std::vector<Certificate>{second, link})) << name;
+  }
+}
+
+TEST(Relay, and_those_to_the_roots_before_that) {
+  const Case first;
+  const PrivateKey key = *PrivateKey::generate(KeyType::p256), last_key = *PrivateKey::generate(KeyType::p256);
+  const Certificate second = Case::root(key, "CN=Upstream G2"), third = Case::root(last_key, "CN=Upstream G3");
+  const Certificate one = crossed(second, first.ca_key, first.ca), two = crossed(third, key, second);
+  Response r = status(200);
+  r.body = encode_body(encode_certs_only({one.der, two.der, third.der}));
+  const auto read = read_upstream_ca(r, {first.ca}, kNow);
+  ASSERT_TRUE(read);
+  EXPECT_EQ(*read, (std::vector<Certificate>{third, two, one}));
 }
 
 }  // namespace

@@ -125,7 +125,9 @@ inline constexpr Rule kUpstreamCa{
     "EST-UPSTREAM-CACERTS", "the CA certificates from upstream cannot be read, or do not lead to upstream.anchors",
     "RFC 7030 section 4.1.3", "give upstream.anchors the root of the CA that signs there"};
 inline constexpr Rule kUpstreamRequest{"EST-UPSTREAM-REQUEST", "this request cannot be handed on as it was signed",
-                                       "RFC 7030 section 3.7", "ask with PKCS#10 for a key of the device's own"};
+                                       "RFC 7030 section 3.7",
+                                       "ask with PKCS#10 for a key of the device's own, and for no extensions but "
+                                       "those in wanted_extensions of the profile"};
 inline constexpr Rule kUpstreamNames{
     "EST-UPSTREAM-NAMES", "the names that the device would get are not those that its request asks for",
     "RFC 2986 section 4.2", "let the device ask for the very names that the profile gives it: CN={id}"};

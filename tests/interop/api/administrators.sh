@@ -198,4 +198,33 @@ is "to an administrator it is" 200 "$status"
 status=$(curl -s -m 10 -o /dev/null -w '%{http_code}' "http://${api#https://}/v1/devices" 2>/dev/null) || true
 is "plain HTTP gets no answer" 000 "$status"
 stop_imprint
+
+# --- our CA comes below a root of administrators: its devices are none --------------------------------------------------
+
+config "'$work/admins/ca.pem', '$work/others/ca.pem'" ""
+sed -i '/revocation_lists/d' "$work/imprint.toml"
+start_imprint --config "$work/imprint.toml"
+api=$(json_text api <"$data/endpoints.json")
+cat "$work/others/ca.pem" >>"$anchors"
+# shellcheck disable=SC2046
+asks /v1/devices $(by mallory)
+is "two CAs of administrators" 200 "$status"
+imprint ca request --data "$data" --out "$work/ours.csr" >"$work/install.log" 2>&1
+openssl x509 -req -in "$work/ours.csr" -CA "$work/others/ca.pem" -CAkey "$work/others/key.pem" -CAcreateserial -days 20 \
+  -copy_extensions copy -out "$work/ours.pem" 2>/dev/null
+runs "while the server runs, our CA comes below one of them" imprint ca install --data "$data" --cert "$work/ours.pem" --chain "$work/others/ca.pem"
+# shellcheck disable=SC2046
+wait_for 20 now_is 403 $(by mallory)
+refused "which is none of administrators any more" 403 API-CERTIFICATE
+# shellcheck disable=SC2046
+asks /v1/devices $(by alice)
+is "the other one stays" 200 "$status"
+add_device lamp-2 --one-time >"$work/lamp-2.token"
+chmod 600 "$work/lamp-2.token"
+runs "a device gets a certificate below that root" imprint onboard est --server "$est" --anchors "$work/others/ca.pem" --user lamp-2 \
+  --password-file "$work/lamp-2.token" --out "$work/lamp-2"
+asks /v1/devices --cert "$work/lamp-2/chain.pem" --key "$work/lamp-2/key.pem"
+refused "and is no administrator" 403 API-CERTIFICATE
+stop_imprint
+exits "the next start wants another configuration" 2 "$IMPRINT" --config "$work/imprint.toml" serve --data "$data"
 finish

@@ -222,6 +222,41 @@ is "it is the one that was signed before" 1 "$(certificates_of "$far" "CN=$id")"
 is "and it is on record" 1 "$(certificates_of "$gate" "CN=$id")"
 runs "the audit log is whole" imprint audit verify --data "$gate"
 
+# --- a new root upstream: devices know the old one ----------------------------------------------------------------------------------
+
+runs "a new root upstream" imprint ca rollover --data "$far"
+imprint ca show --data "$far" --pem >"$work/far-new.pem" 2>"$work/ca.log"
+shows_both() {
+  curl -sS -m 20 --cacert "$far_anchors" "$far_est/.well-known/est/cacerts" -o "$work/both" && certs_only_to_pem "$work/both" "$work/both.pem" &&
+    [ "$(grep -c BEGIN "$work/both.pem")" -gt 1 ]
+}
+wait_for 20 shows_both && ok "it shows both" || not_ok "it shows both" "$work/serve.log"
+id=WIDGET-0008
+request "$id"
+comes_again() {
+  post simpleenroll "$work/$id.csr" $(idevid "$id")
+  [ "$status" = 200 ]
+}
+comes_again
+is "a certificate of a CA that the gateway has not met: 503" 503 "$status"
+wait_for 60 comes_again
+upstream_anchors=$work/far-new.pem
+issued "the device comes again: its certificate" "$work/$id.key"
+is "it was never refused" 0 "$(imprint audit list --data "$gate" --json | grep -c EST-UPSTREAM-CHAIN)"
+runs "a device of before renews" onboard three --server "$est" --renew
+held_by "$work/three" "renewed below the new root: key, certificate and anchors"
+
+runs "the gateway renews its own certificate" imprint onboard est --server "$far_est" --label gateway --renew --out "$work/ra"
+below_new() {
+  openssl s_client -connect "${est#https://}" -showcerts </dev/null 2>/dev/null | openssl x509 >"$work/gate.pem" 2>/dev/null &&
+    openssl verify -CAfile "$work/far-new.pem" "$work/gate.pem"
+}
+wait_for 20 below_new && ok "and serves with it" || not_ok "and serves with it" "$work/serve.log"
+is "who knows the old root alone verifies it" 200 \
+  "$(curl -sS -m 20 --cacert "$far_anchors" "$est/.well-known/est/cacerts" -o "$work/body" -w '%{http_code}' 2>"$work/curl.log")"
+runs "a device that does renews" onboard four --server "$est" --renew
+held_by "$work/four" "renewed from the old root: key, certificate and anchors"
+
 # --- upstream refuses us -----------------------------------------------------------------------------------------------------
 
 runs "the gateway is not wanted upstream any more" imprint device retire --data "$far" gateway-1
