@@ -7,13 +7,6 @@
 namespace imprint::site {
 namespace {
 
-Secret part_key(const Secret& pepper, std::string_view part) {
-  Sha256 mac = hmac_sha256(pepper, view(part));
-  Secret out{BytesView(mac)};
-  wipe(mac);
-  return out;
-}
-
 Secret digest_key(const Secret& pepper) { return part_key(pepper, "imprint digest"); }
 
 // The secret that made this answer to a challenge. One that is right but for its nonce is stale.
@@ -38,6 +31,13 @@ Result<std::optional<DeviceSecret>> answering_secret(const Policy& policy, store
 }
 
 }  // namespace
+
+Secret part_key(const Secret& pepper, std::string_view part) {
+  Sha256 mac = hmac_sha256(pepper, view(part));
+  Secret out{BytesView(mac)};
+  wipe(mac);
+  return out;
+}
 
 Sha256 secret_mac(const Secret& pepper, std::string_view user, const Secret& secret) {
   Bytes input = to_bytes(user);

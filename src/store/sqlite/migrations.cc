@@ -46,7 +46,7 @@ Status fill_certificates(Database& database) {
 
 // Steps are only ever added at the end. Times are milliseconds since 1970, enumerations their names, STRICT holds the
 // column types. `spent` and `revoked` are NULL until it happens.
-constexpr std::array<Migration, 7> kMigrations{{{R"sql(
+constexpr std::array<Migration, 8> kMigrations{{{R"sql(
 CREATE TABLE devices (
   id TEXT NOT NULL PRIMARY KEY,
   model TEXT NOT NULL,
@@ -245,7 +245,18 @@ CREATE INDEX answers_at ON answers (at);
 ALTER TABLE secrets ADD COLUMN digest BLOB NOT NULL DEFAULT x'';
 CREATE INDEX secrets_user ON secrets (user) WHERE digest <> x'';
 )sql",
-                                                 "PRAGMA user_version=7"}}};
+                                                 "PRAGMA user_version=7"},
+                                                // Shared keys under which keys are wrapped.
+                                                {R"sql(
+CREATE TABLE wrap_keys (
+  device TEXT NOT NULL REFERENCES devices (id),
+  id BLOB NOT NULL,
+  mac BLOB NOT NULL UNIQUE,
+  sealed BLOB NOT NULL,
+  PRIMARY KEY (device, id)
+) STRICT, WITHOUT ROWID;
+)sql",
+                                                 "PRAGMA user_version=8"}}};
 
 Status take_steps(Database& database) {
   std::int64_t version = 0;
