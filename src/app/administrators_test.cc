@@ -43,7 +43,7 @@ Party made(const char* name, const Party* by, std::uint8_t serial, std::vector<s
 class AdministratorsTest : public testing::Test {
  protected:
   std::string file(const std::string& name, BytesView bytes) const {
-    const std::string path = folder_.file() + "-" + name;
+    std::string path = folder_.file() + "-" + name;
     EXPECT_TRUE(io::write_file(path, bytes));
     return path;
   }

@@ -50,7 +50,10 @@ void add_options(Command command, OnboardOptions& o) {
   command.option("--key", o.key, "Its key: file or URI. Without --cert, the key in a token that is to be certified")
       .type("URI");
   command.option("--user", o.user, "User name of a password or one-time token");
-  command.flag("--digest", o.digest, "Prove the password by HTTP Digest (SHA-256), and never send it");
+  const Arg digest =
+      command.flag("--digest", o.digest, "Prove the password by HTTP Digest (SHA-256), and never send it");
+  command.flag("--srp", o.srp, "Prove it by TLS-SRP, and have the server prove that it knows it; no anchors are needed")
+      .excludes(digest);
   command.option("--password-file", o.password_file, "File with the password or token, - for standard input")
       .type("FILE");
   const Arg profile =
@@ -126,6 +129,7 @@ void add_onboard(Command top) {
       "imprint onboard est --server https://localhost:8443 --out dev-1 --renew --same-key\n"
       "imprint onboard est --server https://localhost:8443 --out dev-1 --anchors ca.pem --user dev-1 --password-file "
       "token --key 'pkcs11:token=dev;object=own?pin-source=file:pin'\n"
+      "imprint onboard est --server https://localhost:8443 --out dev-1 --srp --user dev-1 --password-file token\n"
       "imprint onboard est --server https://localhost:8443 --out dev-1 --anchors ca.pem --user dev-1 --password-file "
       "token --server-key clear\n"
       "imprint onboard est --server https://localhost:8443 --out dev-1 --renew --server-key wrapped --wrap-key key.hex "

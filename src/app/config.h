@@ -46,25 +46,27 @@ struct Config {
   std::size_t max_associations = 20000;           // est.max_associations
   std::size_t associations_per_certificate = 16;  // est.associations_per_certificate
   Listen api{"127.0.0.1", 8480};                  // api.listen; loopback only without api.tls
-  bool api_tls = false;                           // api.tls: with the site's certificate
   std::vector<std::string> administrators;        // api.administrators: PEM files of the CAs of administrators
   std::vector<std::string> administrator_pins;    // api.pins: SHA-256 of administrators' certificates, 64 hex digits
   std::vector<std::string> administrator_lists;   // api.revocation_lists: files of those CAs, PEM or DER
   std::vector<std::string> names{"localhost", "127.0.0.1", "::1"};  // est.names: of the server's certificate
   std::uint32_t threads = 0;                                        // est.threads; 0: one a core
+  std::uint32_t ca_days = 3650;                                     // ca.days
   bool basic = true;                                                // est.basic: HTTP Basic is offered
   bool digest = false;                                              // est.digest: HTTP Digest is offered
   bool tls12 = true;                                                // est.tls12
+  bool srp = false;                                                 // est.srp: TLS-SRP is taken, on TLS 1.2
   bool accept_expired_idevid = false;                               // est.accept_expired_idevid
+  bool api_tls = false;                                             // api.tls: with the site's certificate
+  KeyType ca_key = KeyType::p256;                                   // ca.key: for a new CA
+  site::Unknown unknown = site::Unknown::queue;                     // policy.unknown = "refuse" | "queue"
+  bool log_json = true;                                             // log.json
   std::size_t max_body_bytes = 16 * 1024;                           // est.max_body_bytes
   std::size_t max_connections = 10000;                              // est.max_connections
-  KeyType ca_key = KeyType::p256;                                   // ca.key: for a new CA
   std::optional<Listen> status;                                     // ca.listen; none: not served
   std::string ocsp_uri, crl_uri;                                    // ca.ocsp_uri, ca.crl_uri
   std::string ca_name = "CN=Imprint Owner CA";                      // ca.name
-  std::uint32_t ca_days = 3650;                                     // ca.days
   UpstreamConfig upstream;                                          // [upstream]
-  site::Unknown unknown = site::Unknown::queue;                     // policy.unknown = "refuse" | "queue"
   Duration retry_after{std::chrono::seconds(30)};                   // policy.retry_after_s
   std::int64_t certificates_per_device = 64;                        // policy.certificates_per_device
   Duration renewed_grace{std::chrono::hours(24)};                   // policy.renewed_grace_s
@@ -72,7 +74,6 @@ struct Config {
   std::map<std::string, ProfileConfig> profiles;                    // [profiles.NAME]; "default" is always there
   std::size_t runs_keep = 10000;                                    // runs.keep: the oldest beyond are removed
   std::string log_level = "info";                                   // log.level
-  bool log_json = true;                                             // log.json
 };
 
 // What is wrong with a configuration, for people: "imprint.toml:12: est.lsten: unknown key; did you mean est.listen?"

@@ -18,6 +18,9 @@ std::optional<std::string> check_together(const Config& c) {
   if (!c.basic && !c.digest) {
     return "est.basic: must be true without est.digest: who is not known by certificate is asked for one of them";
   }
+  if (c.srp && !c.tls12) {
+    return "est.srp: needs est.tls12: TLS 1.3 has no SRP";
+  }
   if (!c.administrator_lists.empty() && c.administrators.empty()) {
     return "api.revocation_lists: must be lists of the CAs in api.administrators";
   }

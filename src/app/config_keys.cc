@@ -242,7 +242,7 @@ Wrong set_uri(std::string& out, const std::string& value) {
 }
 
 // A text that means whatever is found there: a file name, a user.
-ConfigKey<Config> path_key(std::string_view name, std::string_view comment, std::function<std::string&(Config&)> at) {
+ConfigKey<Config> path_key(std::string_view name, std::string_view comment, const std::function<std::string&(Config&)>& at) {
   return text<Config>(
       name, comment,
       [at](Config& c, const std::string& v) -> Wrong {
@@ -284,6 +284,10 @@ std::vector<ConfigKey<Config>> make_config_keys() {
               "Whether passwords and tokens are taken by HTTP Digest (SHA-256), which does not send them.",
               [](C& c) -> bool& { return c.digest; }),
       flag<C>("est.tls12", "Whether TLS 1.2 is spoken besides TLS 1.3.", [](C& c) -> bool& { return c.tls12; }),
+      flag<C>("est.srp",
+              "Whether a token may be proven in the handshake of TLS 1.2, by both sides and without certificates "
+              "(TLS-SRP).",
+              [](C& c) -> bool& { return c.srp; }),
       flag<C>("est.accept_expired_idevid", "Whether a maker's certificate still counts after its end.",
               [](C& c) -> bool& { return c.accept_expired_idevid; }),
       number<C>(

@@ -361,7 +361,7 @@ Result<std::shared_ptr<const EstSite>> make_site(const Config& config, const Dat
   out->policy.basic = out->est.basic = config.basic;
   if (config.digest && lasting.nonces) {
     out->policy.nonces = lasting.nonces;
-    out->est.nonce_key = site::nonce_key(folder.pepper);
+    out->est.nonce_key = lasting.nonces->key();
   }
   std::vector<Bytes> ders;
   std::vector<Certificate> shown;

@@ -316,7 +316,7 @@ OrProblem<Onboarding> prepare(const OnboardOptions& given) {
   if (!options.password_file.empty()) {
     TRY(Secret password, read_secret(options.password_file));
     out.plan->login = Login{options.user, std::move(password)};
-    out.plan->digest_only = options.digest;
+    out.plan->login_by = options.srp ? est::LoginBy::srp : options.digest ? est::LoginBy::digest : est::LoginBy::http;
   }
   TRY(Ok{}, take_names(options, out.device, *out.plan));
   TRY(Ok{}, take_server_key(options, out));
@@ -325,7 +325,8 @@ OrProblem<Onboarding> prepare(const OnboardOptions& given) {
 }
 
 OrProblem<Ok> check_trust(const est::Plan& plan) {
-  const bool nobody_to_trust = plan.explicit_anchors.empty() && plan.implicit_anchors.empty();
+  const bool nobody_to_trust =
+      plan.explicit_anchors.empty() && plan.implicit_anchors.empty() && plan.login_by != est::LoginBy::srp;
   if (nobody_to_trust && !plan.expected && ::isatty(STDIN_FILENO) != 1) {
     return Problem(Error{Fault::refused, est::kNoAnchors});
   }

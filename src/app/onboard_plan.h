@@ -10,6 +10,7 @@ namespace imprint::app {
 struct OnboardOptions {
   std::string server, out, label, device;  // device: folder as the factory wrote it
   bool digest = false;                     // the password is proven by HTTP Digest alone
+  bool srp = false;                        // the password is proven by TLS-SRP
   std::string anchors, implicit_anchors, certificate, key, user, password_file, fingerprint, subject;
   std::string profile, credential;                // file of a profile with several credentials; one of them
   std::string server_key, wrap_key, wrap_key_id;  // server_key: clear or wrapped; empty: the device makes its key

@@ -118,7 +118,7 @@ class RunningServer final : public Server {
     const std::size_t connections = connections_a_thread(config);
     Ports ports{config.est.port, config.coaps ? config.coaps->port : std::uint16_t{0}};
     for (std::uint32_t i = 0; i < thread_count(config); ++i) {
-      TRY(auto contexts, make_contexts(config, folder_));
+      TRY(auto contexts, make_contexts(config, folder_, *store_));
       workers_.push_back(std::make_unique<Worker>(*store_, *hub_, site_));
       TRY(Ok{}, workers_.back()->listen(config, connections, ports, std::move(contexts)));
       ports = workers_.back()->ports();
@@ -175,15 +175,15 @@ class RunningServer final : public Server {
       control_.stop();
       control_thread_.join();
     }
+    if (upstream_) {
+      upstream_->end();  // it answers nobody whose loop is gone
+    }
+    keys_->end();
     // What the store still owes its askers is told while their loops are there.
     const Status settled = store_->write([](store::Writer&) -> Status { return Ok{}; });
     if (!settled) {
       io::log(io::LogLevel::warning, "server.store", {{"why", settled.error().what}});
     }
-    if (upstream_) {
-      upstream_->end();  // it answers nobody whose loop is gone
-    }
-    keys_->end();  // likewise
     workers_.clear();
     status_.reset();
     api_.reset();
@@ -266,7 +266,7 @@ class RunningServer final : public Server {
     }
     std::vector<Contexts> contexts(workers_.size());
     for (std::size_t i = 0; i < workers_.size() && !same_contexts(config_, folder_, next, folder); ++i) {
-      TRY(contexts[i], make_contexts(next, folder));
+      TRY(contexts[i], make_contexts(next, folder, *store_));
     }
     for (std::size_t i = 0; i < workers_.size(); ++i) {
       workers_[i]->take(site, std::move(contexts[i]));
@@ -442,7 +442,7 @@ class RunningServer final : public Server {
   std::shared_ptr<UpstreamSigner> upstream_;  // of a gateway
   Instant fetched_;                           // when its CA certificates were asked for, whatever came of it
   std::shared_ptr<const EstSite> site_;
-  const std::shared_ptr<site::NonceBook> nonces_ = std::make_shared<site::NonceBook>(io::wall_clock());
+  const std::shared_ptr<site::NonceBook> nonces_ = std::make_shared<site::NonceBook>(random_secret(rng_, 32));
   const std::shared_ptr<KeyThread> keys_ = std::make_shared<KeyThread>();
   Sha256 revoked_ = digest_of({});  // digest of what the list on offer says
   Instant signed_;

@@ -34,7 +34,7 @@ Status listen_coaps(EstServer& server, io::Loop& loop, const Config& config, std
 
 }  // namespace
 
-Result<Contexts> make_contexts(const Config& config, const DataFolder& folder) {
+Result<Contexts> make_contexts(const Config& config, const DataFolder& folder, store::Store& store) {
   std::vector<Certificate> anchors = folder.makers;
   anchors.push_back(folder.ca.certificate);  // no CA above it: what its siblings sign is not ours
   std::ranges::copy(former_cas(folder.path), std::back_inserter(anchors));
@@ -49,6 +49,13 @@ Result<Contexts> make_contexts(const Config& config, const DataFolder& folder) {
   tls.allow_tls12 = config.tls12;
   if (config.accept_expired_idevid) {
     tls.expired_counts_below = folder.makers;
+  }
+  if (config.srp) {
+    tls.find_srp = [&store, pepper = folder.pepper](const std::string& user) -> std::optional<SrpSecret> {
+      const auto reader = store.read();
+      auto found = reader ? site::find_srp(pepper, **reader, user) : Result<SrpSecret>(reader.error());
+      return found ? std::optional(*std::move(found)) : std::nullopt;
+    };
   }
   TRY(out.tls, io::TlsContext::server(tls));
   if (config.coaps) {
@@ -65,7 +72,7 @@ Result<Contexts> make_contexts(const Config& config, const DataFolder& folder) {
 bool same_contexts(const Config& a, const DataFolder& in_a, const Config& b, const DataFolder& in_b) {
   return in_a.tls_chain == in_b.tls_chain && in_a.makers == in_b.makers && in_a.ca.chain() == in_b.ca.chain() &&
          same_upstream(in_a.upstream, in_b.upstream) && a.accept_expired_idevid == b.accept_expired_idevid &&
-         a.tls12 == b.tls12;
+         a.tls12 == b.tls12 && a.srp == b.srp;
 }
 
 Worker::~Worker() {

@@ -19,7 +19,8 @@ struct Contexts {
   std::shared_ptr<io::TlsContext> tls;
   std::shared_ptr<io::DtlsContext> dtls;
 };
-Result<Contexts> make_contexts(const Config& config, const DataFolder& folder);
+// The store must outlive them: users of TLS-SRP are looked up in it.
+Result<Contexts> make_contexts(const Config& config, const DataFolder& folder, store::Store& store);
 // Whether make_contexts() would make the same of both.
 bool same_contexts(const Config& a, const DataFolder& in_a, const Config& b, const DataFolder& in_b);
 

@@ -156,13 +156,18 @@ struct Anchors::Impl {
   std::vector<Received> loaded;
   StorePtr store{X509_STORE_new()};
 
-  Result<CertificateChain> find_path(const std::vector<Received>& sent, const ChainRules& rules,
-                                     bool check_time) const {
+  // `dead_end` gets the last certificate of a path that led nowhere.
+  Result<CertificateChain> find_path(const std::vector<Received>& sent, const ChainRules& rules, bool check_time,
+                                     const X509** dead_end = nullptr) const {
     Search s;
     TRY([[maybe_unused]] const Ok ready, prepare(s, sent, store.get()));
     set_rules(s.context.get(), rules, check_time);
     if (!holds(X509_verify_cert(s.context.get()) == 1)) {
       const Error why = fault_of(X509_STORE_CTX_get_error(s.context.get()));
+      const STACK_OF(X509)* const tried = X509_STORE_CTX_get0_chain(s.context.get());
+      if (dead_end != nullptr && why.fault == Fault::unauthentic && sk_X509_num(tried) > 1) {
+        *dead_end = sk_X509_value(tried, sk_X509_num(tried) - 1);
+      }
       return ossl::failed(why.fault, why.what);
     }
     return collect(s.context.get(), sent, loaded);
@@ -192,8 +197,8 @@ Result<Anchors> Anchors::load(std::vector<Certificate> certificates) {
 template <>
 struct Checker<CertificateChain> {
   static Result<Verified<CertificateChain>> check(const std::vector<Received>& sent, const Anchors& anchors,
-                                                  const ChainRules& rules) {
-    Result<CertificateChain> path = anchors.impl_->find_path(sent, rules, rules.check_time);
+                                                  const ChainRules& rules, const X509** dead_end = nullptr) {
+    Result<CertificateChain> path = anchors.impl_->find_path(sent, rules, rules.check_time, dead_end);
     if (!path && path.error().fault == Fault::expired) {
       // "Expired" promises that all else holds; OpenSSL stops at the first failure.
       TRY([[maybe_unused]] const CertificateChain otherwise, anchors.impl_->find_path(sent, rules, false));
@@ -223,7 +228,17 @@ Result<Verified<CertificateChain>> verify_chain(const Certificate& leaf, const s
       owned.push_back(std::move(raw));
     }
   }
-  return verify_received(sent, loaded, rules);
+  // OpenSSL takes the first issuer that fits and never goes back; after a change of roots one key has several
+  // certificates. What a path ended at is left out, and the next one tried: as often as there are certificates.
+  while (true) {
+    const X509* dead_end = nullptr;
+    auto path = Checker<CertificateChain>::check(sent, loaded, rules, &dead_end);
+    const auto at = std::find_if(sent.begin() + 1, sent.end(), [=](const Received& r) { return r.openssl == dead_end; });
+    if (path || dead_end == nullptr || at == sent.end()) {
+      return path;
+    }
+    sent.erase(at);
+  }
 }
 
 bool self_signed(const Certificate& certificate) {

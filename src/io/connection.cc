@@ -13,6 +13,8 @@
 #include <atomic>
 #include <cerrno>
 
+#include "io/tls_srp.h"
+
 namespace imprint::io {
 namespace {
 
@@ -213,6 +215,10 @@ void Connection::become_open() {
     s.presented = std::move(check_->presented);
     s.proven = std::move(check_->proven);
     s.channel_binding = channel_binding(ssl_);
+    s.srp_user = srp_user(ssl_);
+    if (!s.srp_user.empty()) {
+      s.srp_record = std::move(check_->srp_record);
+    }
     s.protocol = SSL_get_version(ssl_);
     check_.reset();
     watch_peer(ssl_, nullptr);

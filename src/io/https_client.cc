@@ -137,6 +137,9 @@ class Client final : public HttpsClient, public ConnectionOwner {
 
   Result<std::shared_ptr<TlsContext>> context(const Open& what) {
     CHECK_OR(what.to.scheme == "https", Error{Fault::unsupported, "connect: https only"});
+    if (what.srp) {
+      return TlsContext::srp_client(*what.srp);
+    }
     PrivateKey key;
     std::vector<Certificate> chain;
     if (what.as) {

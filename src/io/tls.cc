@@ -6,25 +6,28 @@
 #include <array>
 
 #include "crypto/openssl_bridge.h"
+#include "io/tls_srp.h"
 
 namespace imprint::io {
 namespace {
 
 // TLS 1.2 suites with forward secrecy and an AEAD only.
 constexpr const char* kSuites12 = "ECDHE+AESGCM:ECDHE+CHACHA20:ECDHE-ECDSA-AES128-CCM:@SECLEVEL=2";
+const std::string kSuitesWithSrp = std::string(kSuites12) + ":" + kSrpSuites;
 constexpr const char* kGroups = "X25519:P-256:P-384";
 constexpr long kMaxPeerChainBytes = 32 * 1024;
 constexpr std::string_view kAlpn = "\x08http/1.1";
 
 // Resumption is only for clients without a certificate. A ticket holds the client's own certificate but not the
 // intermediate ones, so its path could not be verified again, and a proof from an earlier connection may be out of
-// date: anchors change. A client with a certificate gets a full handshake each time.
+// date: anchors change. A client with a certificate gets a full handshake each time, as does one that proved a secret:
+// the secret may have been withdrawn.
 SSL_TICKET_RETURN on_ticket(SSL* /*ssl*/, SSL_SESSION* session, const unsigned char* /*name*/, size_t /*size*/,
                             SSL_TICKET_STATUS status, void* /*arg*/) {
   if (status == SSL_TICKET_EMPTY || status == SSL_TICKET_NO_DECRYPT) {
     return SSL_TICKET_RETURN_IGNORE_RENEW;
   }
-  if (SSL_SESSION_get0_peer(session) != nullptr) {
+  if (SSL_SESSION_get0_peer(session) != nullptr || is_srp(SSL_SESSION_get0_cipher(session))) {
     return SSL_TICKET_RETURN_IGNORE;
   }
   return status == SSL_TICKET_SUCCESS_RENEW ? SSL_TICKET_RETURN_USE_RENEW : SSL_TICKET_RETURN_USE;
@@ -77,7 +80,10 @@ Result<std::shared_ptr<TlsContext>> TlsContext::server(const TlsServerOptions& o
   SSL_CTX* ctx = SSL_CTX_new(TLS_server_method());
   CHECK_OR(ctx != nullptr, Error{Fault::internal, "tls: no context"});
   std::shared_ptr<TlsContext> out(new TlsContext(ctx, std::move(peers)));
-  const bool good = set_common(ctx) && set_server(ctx, options);
+  out->find_srp_ = options.find_srp;
+  const bool good = set_common(ctx) && set_server(ctx, options) &&
+                    (!options.find_srp ||
+                     (SSL_CTX_set_cipher_list(ctx, kSuitesWithSrp.c_str()) == 1 && take_srp(ctx, out->find_srp_)));
   ERR_clear_error();
   CHECK_OR(good, Error{Fault::internal, "tls: the server's key and certificates cannot be used"});
   check_peers(ctx, out->peers_);
@@ -95,6 +101,20 @@ Result<std::shared_ptr<TlsContext>> TlsContext::client(Trust trust, const std::v
                     (!names_anchors || name_anchors(ctx, anchors, out->peers_.told));
   ERR_clear_error();
   CHECK_OR(good, Error{Fault::internal, "tls: the client's key and certificates cannot be used"});
+  SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER, nullptr);
+  check_peers(ctx, out->peers_);
+  return out;
+}
+
+Result<std::shared_ptr<TlsContext>> TlsContext::srp_client(const Login& login) {
+  TRY(PeerRules peers, PeerRules::load({}, true, {}));
+  SSL_CTX* ctx = SSL_CTX_new(TLS_client_method());
+  CHECK_OR(ctx != nullptr, Error{Fault::internal, "tls: no context"});
+  std::shared_ptr<TlsContext> out(new TlsContext(ctx, std::move(peers)));
+  out->srp_ = login;
+  const bool good = set_common(ctx) && use_srp(ctx, out->srp_);
+  ERR_clear_error();
+  CHECK_OR(good, Error{Fault::internal, "tls: the secret cannot be used"});
   SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER, nullptr);
   check_peers(ctx, out->peers_);
   return out;

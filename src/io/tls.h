@@ -5,6 +5,7 @@
 #include <optional>
 #include <vector>
 
+#include "crypto/srp.h"
 #include "crypto/x509.h"
 #include "io/tls_peer.h"
 #include "role/session.h"
@@ -27,6 +28,7 @@ struct TlsServerOptions {
   // never does, nor one of our own CAs'.
   std::vector<Certificate> expired_counts_below;
   bool allow_tls12 = true;
+  FindSrpSecret find_srp = {};  // users of TLS-SRP are taken, on TLS 1.2; empty: they are not
 };
 
 // An SSL_CTX with everything that is fixed for its connections. One per loop: OpenSSL's locks do not travel well.
@@ -39,6 +41,8 @@ class TlsContext {
   static Result<std::shared_ptr<TlsContext>> client(Trust trust, const std::vector<Certificate>& anchors,
                                                     const std::vector<Certificate>& chain, const PrivateKey& key,
                                                     bool names_anchors = false);
+  // For one outgoing connection on which both sides prove this secret to each other by TLS-SRP, and no certificates.
+  static Result<std::shared_ptr<TlsContext>> srp_client(const Login& login);
   TlsContext(const TlsContext&) = delete;
   TlsContext& operator=(const TlsContext&) = delete;
   ~TlsContext();
@@ -48,6 +52,8 @@ class TlsContext {
   TlsContext(ssl_ctx_st* ctx, PeerRules peers);
   ssl_ctx_st* ctx_;
   PeerRules peers_;
+  FindSrpSecret find_srp_;  // of a server
+  Login srp_;               // of a client
 };
 
 }  // namespace imprint::io

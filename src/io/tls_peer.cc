@@ -86,7 +86,7 @@ Status check_peer(X509_STORE_CTX* store, const SSL* ssl, const PeerRules& peers,
 // Replaces OpenSSL's own path validation by crypto::verify_chain.
 int on_peer_chain(X509_STORE_CTX* store, void* arg) {
   auto* ssl = static_cast<SSL*>(X509_STORE_CTX_get_ex_data(store, SSL_get_ex_data_X509_STORE_CTX_idx()));
-  auto* check = static_cast<PeerCheck*>(SSL_get_ex_data(ssl, check_index()));
+  auto* const check = watched_peer(ssl);
   assert(check != nullptr);
   const Status status = check_peer(store, ssl, *static_cast<const PeerRules*>(arg), *check);
   if (!status) {
@@ -190,6 +190,8 @@ bool set_identity(ssl_ctx_st* ctx, const std::vector<Certificate>& chain, const 
 }
 
 void watch_peer(ssl_st* ssl, PeerCheck* check) { SSL_set_ex_data(ssl, check_index(), check); }
+
+PeerCheck* watched_peer(const ssl_st* ssl) { return static_cast<PeerCheck*>(SSL_get_ex_data(ssl, check_index())); }
 
 Bytes channel_binding(ssl_st* ssl) {
   static constexpr std::string_view kLabel = "EXPORTER-Channel-Binding";

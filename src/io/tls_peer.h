@@ -45,10 +45,13 @@ struct PeerCheck {
   std::vector<Certificate> presented;  // own certificate first
   std::optional<Verified<CertificateChain>> proven;
   std::optional<Error> refusal;  // why the handshake was ended by us
+  Bytes srp_record;              // of the secret that was asked for by TLS-SRP
 };
 
 // Has the handshake of this connection write its findings there. `check` must stay until the handshake is over.
 void watch_peer(ssl_st* ssl, PeerCheck* check);
+// Where they are written; null without watch_peer().
+PeerCheck* watched_peer(const ssl_st* ssl);
 
 // What ties a message to this connection, once its handshake is complete: tls-unique on TLS 1.2 (RFC 5929 section 3.1),
 // and that only with the extended master secret, without which it is not unique (RFC 7627); tls-exporter on TLS 1.3

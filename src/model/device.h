@@ -59,6 +59,7 @@ struct DeviceSecret {
   Sha256 mac{};        // HMAC-SHA256(the site's pepper, user NUL secret): the store never sees the secret
   bool spent = false;  // a one-time secret that a certificate has used up
   Bytes digest = {};   // what HTTP Digest needs of it, sealed; empty: it is good for HTTP Basic alone
+  Bytes srp = {};      // what TLS-SRP needs of it, sealed; empty: kept by a version that knew no TLS-SRP
 };
 
 // One line of a factory manifest: the initial beliefs of a device that its owner is told. Public values, but for the

@@ -66,6 +66,7 @@ struct Grant {
   std::optional<std::uint16_t> usage;
   std::vector<std::string> extended;
   Duration lifetime{};
+  bool sole = false;  // one of several credentials: no other profile of the device's may have its key
   bool operator==(const Grant&) const = default;
 };
 

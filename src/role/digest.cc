@@ -79,9 +79,22 @@ bool take_parameter(std::string_view& text, Parameters& into, bool& broken) {
   return !broken;
 }
 
+// The credentials of a scheme that has no parameters (token68, RFC 9110 section 11.2): "Negotiate YWJj==".
+void skip_token68(std::string_view& text) {
+  skip(text, " \t");
+  std::string_view rest = text;
+  const auto end = std::ranges::find_if_not(rest, [](char c) { return is_token_character(c) || c == '/'; });
+  rest.remove_prefix(static_cast<std::size_t>(end - rest.begin()));
+  skip(rest, "=");
+  skip(rest, " \t");
+  const bool whole = rest.size() < text.size() && (rest.empty() || rest.front() == ',');
+  text = whole ? rest : text;
+}
+
 // The parameters up to the end or to the next scheme's name.
 Parameters take_parameters(std::string_view& text, bool& broken) {
   Parameters out;
+  skip_token68(text);
   skip(text, " \t,");
   while (!text.empty() && take_parameter(text, out, broken)) {
     skip(text, " \t,");

@@ -92,6 +92,8 @@ TEST(Digest, the_challenge_that_can_be_answered_is_found) {
   EXPECT_EQ(find_challenge({"Basic realm=\"x\"", sha}), wanted);
   EXPECT_EQ(find_challenge({"Basic realm=\"x, y\", " + sha}), wanted);
   EXPECT_EQ(find_challenge({"Negotiate, " + sha}), wanted);
+  EXPECT_EQ(find_challenge({"Negotiate YWJj==, " + sha}), wanted);
+  EXPECT_EQ(find_challenge({"NTLM a/b+c , " + sha}), wanted);
   EXPECT_EQ(find_challenge({"Digest realm=\"m\", qop=\"auth\", nonce=\"n\"", sha}), wanted);
   EXPECT_EQ(find_challenge({sha + ", Basic realm=\"x\""}), wanted);
   EXPECT_TRUE(find_challenge({sha + ", stale=TRUE"})->stale);

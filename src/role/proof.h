@@ -120,6 +120,18 @@ struct ProofTraits<Verified<KnownSecret>> {
   static Bytes bytes(const Verified<KnownSecret>& p) { return to_bytes(p->user); }
 };
 
+// Whoever proved our secret to us while we proved it to them (TLS-SRP, RFC 5054).
+struct SecretPeer {
+  std::string user;
+};
+template <>
+struct ProofTraits<Verified<SecretPeer>> {
+  static constexpr Strength kStrength = Strength::label;
+  static constexpr Ground kGround = Ground::check;
+  static constexpr std::string_view kCheck = "the other side knows the secret, too (TLS-SRP, RFC 7030 section 3.3.3)";
+  static Bytes bytes(const Verified<SecretPeer>& p) { return to_bytes(p->user); }
+};
+
 // Configured by the operator of the device, by hand.
 template <class T>
 struct Configured {

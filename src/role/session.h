@@ -33,6 +33,8 @@ struct Session {
   Bytes channel_binding;  // tls-unique on TLS 1.2 (RFC 5929 section 3.1), tls-exporter on TLS 1.3 (RFC 9266 section 2)
   std::string protocol;   // "TLSv1.3", for people
   std::string psk_identity = {};  // identity of a pre-shared key that the peer has proven; empty: none
+  std::string srp_user = {};      // whose secret was proven on both sides by TLS-SRP (RFC 5054); empty: nobody's
+  Bytes srp_record = {};          // where the accepting side has that secret on record
   bool by_message = false;  // `proven` stands on a signed message that is linked to this channel, not the handshake
   bool operator==(const Session&) const = default;
 };
@@ -52,6 +54,12 @@ struct Login {
   Secret password;
   std::optional<DigestAnswer> digest = {};
 };
+
+// Whether a request names anybody: by certificate, by a secret that was proven in the handshake, or by a login, which
+// is still to be checked.
+inline bool names_somebody(const Session& session, const std::optional<Login>& login) {
+  return session.proven || login || !session.srp_user.empty();
+}
 
 enum class Method : std::uint8_t { get, post, put, del, other };
 std::string_view name(Method method);

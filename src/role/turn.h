@@ -61,7 +61,8 @@ struct Open {
   Trust trust = Trust::anchors;
   std::vector<Certificate> anchors;
   std::optional<Credential> as;
-  bool names_anchors = false;  // the server is told by which CAs it will be judged
+  bool names_anchors = false;     // the server is told by which CAs it will be judged
+  std::optional<Login> srp = {};  // in place of anchors and certificate: both sides prove this secret by TLS-SRP
 };
 struct Close {
   std::uint64_t session = 0;
@@ -123,6 +124,11 @@ class TurnOf<Asks<Q...>, Records<R...>, Facts<F...>> {
   Ticket<SessionRef> open(Uri to, Trust trust, std::vector<Certificate> anchors, std::optional<Credential> as,
                           bool names_anchors = false) {
     leave(Open{next_, std::move(to), trust, std::move(anchors), std::move(as), names_anchors});
+    return {next_++};
+  }
+  // Opens a connection on which both sides prove this secret to each other, without certificates (TLS-SRP, RFC 5054).
+  Ticket<SessionRef> open_by_secret(Uri to, Login login) {
+    leave(Open{next_, std::move(to), Trust::anchors, {}, {}, false, std::move(login)});
     return {next_++};
   }
   void close(const Session& session) { leave(Close{session.id}); }

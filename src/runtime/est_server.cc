@@ -22,7 +22,7 @@ std::string mode_of(const est::Server::Enrol& m) {
   if (m.session->protocol.starts_with("DTLS")) {
     return "coaps";
   }
-  return m.session->proven ? "certificate" : m.login ? "secret" : "nobody";
+  return m.session->proven ? "certificate" : names_somebody(*m.session, m.login) ? "secret" : "nobody";
 }
 
 // Which device it is about, as far as that is proven: the policy names it only when it goes on with it.
@@ -53,7 +53,9 @@ std::size_t size_of(const Response& r) {
 }
 
 std::string mode_of(const est::Server::GenerateKey& m) {
-  return m.session->proven ? "server key, certificate" : m.login ? "server key, secret" : "nobody";
+  return m.session->proven                     ? "server key, certificate"
+         : names_somebody(*m.session, m.login) ? "server key, secret"
+                                               : "nobody";
 }
 
 }  // namespace
@@ -117,14 +119,14 @@ class EstServer::Conversation : public std::enable_shared_from_this<Conversation
     }
     // Not kept alive by the thread: a client that leaves wants no key any more.
     const std::weak_ptr<Conversation> weak = weak_from_this();
-    io::Schedule& schedule = server_.schedule_;
-    site_->keys->make({delivery, means, now(), weak}, [weak, &schedule, ticket = ask.ticket](Result<MadeKey> made) {
-      schedule.post([weak, ticket, made = std::move(made)] {
-        if (const auto self = weak.lock()) {
-          self->key_made(ticket, made);
-        }
-      });
-    });
+    site_->keys->make({delivery, means, now(), weak},
+                      [weak, gate = server_.gate_, ticket = ask.ticket](Result<MadeKey> made) {
+                        gate->post([weak, ticket, made = std::move(made)] {
+                          if (const auto self = weak.lock()) {
+                            self->key_made(ticket, made);
+                          }
+                        });
+                      });
   }
   void perform(const Ask<Issue>& ask) {
     if (!site_->signer) {
@@ -133,9 +135,8 @@ class EstServer::Conversation : public std::enable_shared_from_this<Conversation
       return;
     }
     auto self = shared_from_this();
-    io::Schedule& schedule = server_.schedule_;
-    site_->signer->issue(ask.question, now(), [self, &schedule, ticket = ask.ticket](Result<Signed> answer) {
-      schedule.post([self, ticket, answer = std::move(answer)] { self->signed_by_ca(ticket, answer); });
+    site_->signer->issue(ask.question, now(), [self, gate = server_.gate_, ticket = ask.ticket](Result<Signed> answer) {
+      gate->post([self, ticket, answer = std::move(answer)] { self->signed_by_ca(ticket, answer); });
     });
   }
   void perform(const SendRequest&) { assert(false && "the EST server asks nobody"); }
@@ -279,9 +280,8 @@ class EstServer::Conversation : public std::enable_shared_from_this<Conversation
   }
   void submit(store::Store::Change change, std::function<void(Status)> done) {
     auto self = shared_from_this();
-    io::Schedule& schedule = server_.schedule_;
-    server_.store_.submit(std::move(change), [self, &schedule, done = std::move(done)](Status kept) {
-      schedule.post([self, kept, done] { done(kept); });
+    server_.store_.submit(std::move(change), [self, gate = server_.gate_, done = std::move(done)](Status kept) {
+      gate->post([self, kept, done] { done(kept); });
     });
   }
   void result_of(int status) {
@@ -309,9 +309,14 @@ class EstServer::Conversation : public std::enable_shared_from_this<Conversation
 
 EstServer::EstServer(io::Schedule& schedule, store::Store& store, Rng& rng, Journal& journal,
                      std::shared_ptr<const EstSite> site)
-    : schedule_(schedule), store_(store), rng_(rng), journal_(journal), site_(std::move(site)) {}
+    : schedule_(schedule),
+      gate_(std::make_shared<io::Gate>(schedule)),
+      store_(store),
+      rng_(rng),
+      journal_(journal),
+      site_(std::move(site)) {}
 
-EstServer::~EstServer() = default;
+EstServer::~EstServer() { gate_->close(); }
 
 io::HttpsServer::Handlers EstServer::handlers() {
   io::HttpsServer::Handlers out;

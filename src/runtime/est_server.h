@@ -6,6 +6,7 @@
 
 #include "crypto/enveloped.h"
 #include "io/coaps_server.h"
+#include "io/gate.h"
 #include "io/https_server.h"
 #include "proto/est/coap.h"
 #include "proto/est/fullcmc.h"
@@ -71,6 +72,7 @@ class EstServer {
   void finished(std::uint64_t exchange);
 
   io::Schedule& schedule_;
+  const std::shared_ptr<io::Gate> gate_;  // for the store's and the CA's answers, which may come after we are gone
   store::Store& store_;
   Rng& rng_;
   Journal& journal_;

@@ -212,6 +212,7 @@ class DistantSigner final : public site::Signer {
   void issue(const Issue& question, Instant now, std::function<void(Result<Signed>)> done) override {
     ++asked;
     if (silent) {
+      kept = std::move(done);
       return;
     }
     const Result<Bytes> der =
@@ -224,6 +225,7 @@ class DistantSigner final : public site::Signer {
   Fault fault = Fault::unreachable;
   int fault_times = 0, asked = 0;
   bool silent = false;
+  std::function<void(Result<Signed>)> kept;  // whom it never answers
 
  private:
   io::Loop& loop_;
@@ -314,6 +316,27 @@ TEST_F(DistantCa, one_that_never_answers_stops_nobody_else) {
   plan->credential = idevid("dev-other", other);
   register_device("dev-other", &plan->credential->chain[0]);
   EXPECT_EQ(onboard(other, plan).result, "operational");
+}
+
+// A token that lets go once the server has stopped: nobody is there any more, and nothing happens.
+TEST_F(DistantCa, an_answer_after_the_server_has_gone_is_dropped) {
+  signer_->silent = true;
+  std::optional<EstDevice> device;
+  device.emplace(loop_, rng_, over_sockets(loop_, guard_, rng_), storage_, nullptr, "dev", EstDevice::Hooks{});
+  loop_.post([&] { device->start(plan_); });
+  const std::function<void()> go_on = [&] {
+    signer_->asked == 0 ? (void)loop_.after(Duration(10), go_on) : loop_.stop();
+  };
+  loop_.post(go_on);
+  loop_.run();
+  device.reset();
+  server_.reset();
+  ASSERT_TRUE(signer_->kept);
+  signer_->kept(Error{Fault::unreachable, "too late"});
+  signer_->kept = nullptr;
+  loop_.after(Duration(20), [&] { loop_.stop(); });
+  loop_.run();
+  EXPECT_EQ(on_record(), 0);
 }
 
 }  // namespace

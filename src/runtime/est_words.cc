@@ -132,6 +132,9 @@ std::string applicant_words(const Session& session, const std::optional<Login>& 
     return "asked with the certificate " + chain.leaf.subject.text + " of " + chain.leaf.issuer.text +
            (session.by_message ? ", which signed the request, linked to this TLS session" : " in the handshake");
   }
+  if (!session.srp_user.empty()) {
+    return "asked as user " + session.srp_user + ", whose secret the handshake proved (TLS-SRP)";
+  }
   const std::string scheme = login && login->digest ? "Digest" : "Basic";
   return login ? "asked as user " + login->user + " by HTTP " + scheme : "asked without certificate and password";
 }

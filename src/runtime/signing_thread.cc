@@ -64,6 +64,7 @@ struct SigningThread::Shared {
       auto der = site::issue(ca, job.grant, job.asked, rng);
       complain(der);
       job.done(der ? Result<Signed>(Signed{*std::move(der)}) : der.error());
+      job = {};  // who waited may hold the last of us, and its end takes the mutex
       lock.lock();
     }
     const std::deque<Job> left = std::exchange(waiting, {});

@@ -62,9 +62,10 @@ Result<Applicant> identify(const Policy& policy, store::Reader& store, const Adm
     out = {};
     d.device_identity.clear();
   }
-  if (q.login) {
-    TRY(const auto found, presented_secret(policy, store, *q.login, now, d));
-    d.secret = Checker<KnownSecret>::check(found, q.login->user);
+  if (!q.session->srp_user.empty() || q.login) {
+    const std::string& user = q.session->srp_user.empty() ? q.login->user : q.session->srp_user;
+    TRY(const auto found, presented_secret(policy, store, q, now, d));
+    d.secret = Checker<KnownSecret>::check(found, user);
     if (d.secret) {
       d.identity = std::string((*d.secret)->one_time ? "one-time token of " : "password of ") + (*d.secret)->device;
       out.spent = found->spent;

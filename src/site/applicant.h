@@ -24,9 +24,9 @@ inline constexpr std::string_view kHandedOnMark = " (handed on)";
 // decision what was proven.
 Result<Applicant> identify(const Policy& policy, store::Reader& store, const Admit& q, Instant now, Decision& d);
 
-// The secret on record that was presented, in HTTP Basic or by HTTP Digest, if the policy takes that. Says in the
-// decision whether the nonce was all that was wrong.
-Result<std::optional<DeviceSecret>> presented_secret(const Policy& policy, store::Reader& store, const Login& login,
+// The secret on record that was presented: proven in the handshake, in HTTP Basic or by HTTP Digest, if the policy
+// takes that. Says in the decision whether the nonce was all that was wrong.
+Result<std::optional<DeviceSecret>> presented_secret(const Policy& policy, store::Reader& store, const Admit& q,
                                                      Instant now, Decision& d);
 
 }  // namespace imprint::site

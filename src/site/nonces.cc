@@ -9,13 +9,11 @@ constexpr std::size_t kMostNonces = 4096;
 
 }  // namespace
 
-bool NonceBook::take(const Secret& key, const std::string& nonce, std::uint32_t count, Instant now) {
-  const std::optional<Instant> made = nonce_made(key, nonce);
+bool NonceBook::take(const std::string& nonce, std::uint32_t count, Instant now) {
+  const std::optional<Instant> made = nonce_made(key_, nonce);
   const std::scoped_lock lock(mutex_);
-  if (now + kNonceLife < since_) {
-    since_ = now;  // the clock went back: nothing of before it counts, and what comes does
-  }
-  if (!made || *made < since_ || now < *made || now - *made > kNonceLife) {
+  since_ = std::min(since_, now);  // the clock went back: what comes does count
+  if (count == 0 || !made || *made < since_ || now < *made || now - *made > kNonceLife) {
     return false;
   }
   std::uint32_t& last = last_[{made->ms, nonce}];

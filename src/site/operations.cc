@@ -50,8 +50,9 @@ Status keep_one_time(store::Writer& store, const Secret& pepper, const std::stri
   TRY(const std::optional<DeviceSecret> known, store.secret(mac));
   CHECK_OR(!known, Error{Fault::conflict, kTokenTaken});
   TRY(const Bytes digest, sealed_digest(pepper, device, token));
+  TRY(const Bytes srp, sealed_srp(pepper, device, token));
   TRY([[maybe_unused]] const Ok added,
-      store.add_secret({device, device, /*one_time=*/true, mac, /*spent=*/false, digest}));
+      store.add_secret({device, device, /*one_time=*/true, mac, /*spent=*/false, digest, srp}));
   AuditEntry entry;
   entry.at = act.at;
   entry.actor = act.by;

@@ -79,8 +79,8 @@ Status grant(const Profile& profile, store::Reader& store, const Applicant& who,
   d.verdict = Verdict::issue;
   const bool held = q.request.possession() != nullptr;
   const std::string recorded = profile.name + std::string(who.for_another ? kHandedOnMark : "");
-  d.grant = {device.id,     recorded,         *names,          held ? request.key.spki : Bytes{},
-             profile.usage, profile.extended, profile.lifetime};
+  d.grant = {device.id,     recorded,         *names,           held ? request.key.spki : Bytes{},
+             profile.usage, profile.extended, profile.lifetime, !profile.group.empty()};
   if (!held) {
     TRY(Ok{}, choose_delivery(profile, store, device, q, now, d));
   }

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "crypto/srp.h"
 #include "role/questions.h"
 #include "site/nonces.h"
 #include "store/store.h"
@@ -71,8 +72,12 @@ Sha256 secret_mac(const Secret& pepper, std::string_view user, const Secret& sec
 // What the store keeps of a secret for HTTP Digest, sealed with the MAC to which it belongs. Fault::internal if OpenSSL
 // fails.
 Result<Bytes> sealed_digest(const Secret& pepper, std::string_view user, const Secret& secret);
-// The key of the nonces that we make.
-Secret nonce_key(const Secret& pepper);
+// The same for TLS-SRP. Fault::malformed if a byte 0 is in the secret.
+Result<Bytes> sealed_srp(const Secret& pepper, std::string_view user, const Secret& secret);
+// What a handshake by TLS-SRP under this user name has to prove: of the token that is not spent, else of the one spent
+// last, whose answer may have been lost. The record is its MAC. For a name that nobody has it is made up, with an empty
+// record, and no handshake succeeds.
+Result<SrpSecret> find_srp(const Secret& pepper, store::Reader& store, const std::string& user);
 
 // Decides. Reads the store; writes nothing: what follows from the decision is written with its outcome.
 Result<Decision> admit(const Policy& policy, store::Reader& store, const Admit& question, Instant now);

@@ -21,7 +21,7 @@ class PolicyDigest : public testing::Test {
     store_ = *store::open_sqlite((folder_ / "db").string());
     policy_.profiles[""] = Profile{};
     policy_.pepper = random_secret(rng_, 32);
-    policy_.nonces = std::make_shared<NonceBook>(kNow);
+    policy_.nonces = std::make_shared<NonceBook>(Secret("key of nonces"));
     register_with_token("dev-1", token_);
     register_with_token("dev-2", Secret("another token, long enough to be taken for one"));
   }
@@ -40,7 +40,7 @@ class PolicyDigest : public testing::Test {
 
   // What a device sends that answers a challenge of ours.
   Login answer(const std::string& user, const Secret& password, std::uint32_t count = 1) {
-    const std::string nonce = make_nonce(nonce_key(policy_.pepper), kNow, Bytes{1, 2, 3});
+    const std::string nonce = make_nonce(policy_.nonces->key(), kNow, Bytes{1, 2, 3});
     Request request;
     request.method = Method::post;
     request.path = "/.well-known/est/simpleenroll";
@@ -111,8 +111,9 @@ TEST_F(PolicyDigest, digest_and_basic_count_where_they_are_wanted) {
   const Decision basic = decide({"dev-1", token_});
   EXPECT_EQ(basic.verdict, Verdict::unauthenticated);
   EXPECT_EQ(basic.reason, "a password in HTTP Basic is not taken here");
+  const Login digest = answer("dev-1", token_);
   policy_.nonces = nullptr;
-  EXPECT_EQ(decide(answer("dev-1", token_)).verdict, Verdict::unauthenticated);
+  EXPECT_EQ(decide(digest).verdict, Verdict::unauthenticated);
 }
 
 TEST_F(PolicyDigest, a_token_that_was_replaced_answers_nothing) {
@@ -126,7 +127,7 @@ TEST_F(PolicyDigest, a_token_that_was_replaced_answers_nothing) {
 
 // Whoever copies the database without the pepper has nothing to answer with.
 TEST_F(PolicyDigest, what_is_stored_is_sealed) {
-  const auto kept = *(*store_->read())->digests("dev-1");
+  const auto kept = *(*store_->read())->secrets_of("dev-1");
   ASSERT_EQ(kept.size(), 1U);
   const Secret plain = digest_secret("dev-1", kDeviceRealm, token_);
   const auto has = [&](BytesView part) {

@@ -13,6 +13,21 @@ Status check_sole(Reader& store, const Issued& fact, const Certificate& certific
   return Ok{};
 }
 
+// The policy has looked, and so may have another thread for another of the device's requests.
+Status check_own_key(Reader& store, const Issued& fact, const Certificate& certificate, Instant at) {
+  CertificateFilter live;
+  live.device = fact.grant.device;
+  live.state = CertificateState::good;
+  live.now = at;
+  TRY(const std::vector<CertificateRow> rows, store.certificates(live));
+  for (const CertificateRow& row : rows) {
+    TRY(const Certificate other, Certificate::parse(row.der));
+    CHECK_OR(row.profile == fact.grant.profile || other.key.spki != certificate.key.spki,
+             Error{Fault::conflict, "certificate: another credential of the device has this key"});
+  }
+  return Ok{};
+}
+
 Status check_wanted(Reader& store, const Issued& fact) {
   const Error changed{Fault::conflict, "certificate: the owner has decided otherwise meanwhile"};
   if (!fact.renews.empty()) {
@@ -36,6 +51,9 @@ Status check_wanted(Reader& store, const Issued& fact) {
 
 Status check_issue(Reader& store, const Issued& fact, const Certificate& certificate, Instant at) {
   TRY([[maybe_unused]] const Ok sole, check_sole(store, fact, certificate, at));
+  if (fact.grant.sole) {
+    TRY([[maybe_unused]] const Ok own, check_own_key(store, fact, certificate, at));
+  }
   return check_wanted(store, fact);
 }
 

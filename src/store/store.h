@@ -107,8 +107,8 @@ class Reader {
   virtual Result<std::vector<Device>> devices(std::string_view after_id, std::int64_t limit) = 0;
   // The secret with this MAC; `spent` says whether a one-time secret has been used up.
   virtual Result<std::optional<DeviceSecret>> secret(const Sha256& mac) = 0;
-  // Those of this user name that have a digest: who are not spent first, then the latest; at most eight.
-  virtual Result<std::vector<DeviceSecret>> digests(std::string_view user) = 0;
+  // Those of this user name that have a digest: those not spent first, then those spent last; at most eight.
+  virtual Result<std::vector<DeviceSecret>> secrets_of(std::string_view user) = 0;
   // The device's shared keys, in order of their identifiers.
   virtual Result<std::vector<WrapKeyRow>> wrap_keys(std::string_view device) = 0;
   // The shared key with this MAC, whosever it is.

@@ -110,17 +110,17 @@ TEST_F(SecretTest, digests_of_a_user_are_found_what_is_not_spent_first) {
   ASSERT_TRUE(add_with_digest("dev-1", 2, {2, 2}));
   ASSERT_TRUE(add_with_digest("dev-1", 3, {}));
   ASSERT_TRUE(add_with_digest("dev-2", 4, {4}));
-  const auto found = *read()->digests("dev-1");
+  const auto found = *read()->secrets_of("dev-1");
   ASSERT_EQ(found.size(), 2U);
   EXPECT_EQ(found[0].digest, (Bytes{2, 2}));
   EXPECT_FALSE(found[0].spent);
   EXPECT_EQ(found[1].digest, (Bytes{1, 1}));
   EXPECT_TRUE(found[1].spent);
-  EXPECT_TRUE(read()->digests("dev-3")->empty());
+  EXPECT_TRUE(read()->secrets_of("dev-3")->empty());
   for (std::uint8_t mac = 10; mac < 30; ++mac) {
     ASSERT_TRUE(add_with_digest("dev-1", mac, {mac}));
   }
-  EXPECT_EQ(read()->digests("dev-1")->size(), 8U);
+  EXPECT_EQ(read()->secrets_of("dev-1")->size(), 8U);
 }
 
 // ---- the owner's own server ----

@@ -62,6 +62,11 @@ void learn_initials(const Plan& plan, Turn& t) {
   }
 }
 
+// Neither anchors nor a secret tell the owner's server from another one.
+bool knows_nobody(const Progress& p) {
+  return p.anchors.empty() && p.plan->implicit_anchors.empty() && p.plan->login_by != LoginBy::srp;
+}
+
 // What a person confirmed before the restart need not be asked again.
 void recall_anchors(Progress& p, const std::vector<Certificate>& anchors, Turn& t) {
   for (const Certificate& anchor : anchors) {
@@ -92,6 +97,10 @@ Result<OneOf<Client::Opening, Client::Meeting, Client::Failed>> Client::on(const
   if (!holds(m.plan->server.scheme != "coaps" || !m.plan->full_cmc)) {
     return Next(fail(Fault::refused, kCoapsNoFullCmc));
   }
+  const bool srp = m.plan->login_by == LoginBy::srp;
+  if (!holds(!srp || (m.plan->server.scheme == "https" && m.plan->login && !m.plan->login->user.empty()))) {
+    return Next(fail(Fault::refused, kSrpNeeds));
+  }
   Progress p;
   p.plan = m.plan;
   p.server = m.plan->server;
@@ -99,11 +108,11 @@ Result<OneOf<Client::Opening, Client::Meeting, Client::Failed>> Client::on(const
   p.key = m.plan->keep_key;
   if (m.before && m.before->purpose == purpose_of(*m.plan)) {
     p.key = m.before->key;  // the key that a certificate may be on its way for
-    if (p.anchors.empty() && p.plan->implicit_anchors.empty()) {
+    if (knows_nobody(p)) {
       recall_anchors(p, m.before->anchors, t);
     }
   }
-  if (p.anchors.empty() && p.plan->implicit_anchors.empty()) {
+  if (knows_nobody(p)) {
     const auto ticket = t.open(p.server, Trust::provisional, {}, {});
     return Next(Meeting{std::move(p), ticket});
   }
@@ -165,7 +174,7 @@ Result<Client::Opening> Client::on(const Waiting& s, const Timeout&, Turn& t) co
 
 Result<OneOf<Client::Opening, Client::Meeting>> Client::on(const Resting& s, const Timeout&, Turn& t) const {
   using Next = OneOf<Opening, Meeting>;
-  if (s.p.anchors.empty() && s.p.plan->implicit_anchors.empty()) {
+  if (knows_nobody(s.p)) {
     const auto ticket = t.open(s.p.server, Trust::provisional, {}, {});
     return Next(Meeting{s.p, ticket});
   }

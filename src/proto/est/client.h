@@ -30,6 +30,13 @@ struct WrapKey {
   Bytes identifier;  // how the server knows it: any octets for a shared key, the subject key identifier of a key pair
 };
 
+// How the login of a plan is proven.
+enum class LoginBy : std::uint8_t {
+  http,    // HTTP Basic, or Digest if the server asks for that
+  digest,  // HTTP Digest: the password never leaves
+  srp,     // TLS-SRP: in the handshake, by both sides, in place of certificates (RFC 7030 section 3.3.3)
+};
+
 // What the device is told to do, and what it holds at the start. Fixed during a run.
 struct Plan {
   Uri server;         // https://HOST:PORT[/base]; the base is /.well-known/est if none is given
@@ -43,7 +50,7 @@ struct Plan {
   std::optional<Sha256> expected;
   std::optional<Credential> credential;  // IDevID, or the certificate to be renewed
   std::optional<Login> login;            // one-time token or password, sent only to `server`'s origin, verified
-  bool digest_only = false;              // the password is proven by HTTP Digest and never sent
+  LoginBy login_by = LoginBy::http;      // with srp the server needs no anchors: the secret vouches for it
 
   RequestedNames names;
   KeyType key_type = KeyType::p256;  // unless the server's csrattrs say otherwise

@@ -15,7 +15,7 @@ using Progress = Client::Progress;
 using Turn = Client::Turn;
 
 constexpr std::int64_t kMaxRetryAfter_s = 24 * 60 * 60;
-constexpr std::uint32_t kMaxChallenges = 3;  // of one connection's run: a server that calls each nonce stale
+constexpr std::uint32_t kMaxChallenges = 3;  // in a row: a server that calls each nonce stale
 
 Operation operation_of(const Plan& plan) {
   if (plan.server_key || plan.full_cmc) {
@@ -33,7 +33,7 @@ Request enrol_request(Progress& p, std::string base, BytesView csr, Turn& t) {
   if (p.plan->login && p.challenge) {
     p.answers += 1;
     out.login = answer_challenge(*p.challenge, *p.plan->login, out, p.answers, t.random<16>());
-  } else if (!p.plan->digest_only) {
+  } else if (p.plan->login_by == LoginBy::http) {
     out.login = p.plan->login;
   }
   return out;
@@ -42,12 +42,13 @@ Request enrol_request(Progress& p, std::string base, BytesView csr, Turn& t) {
 // Whether this answer asks for the password by HTTP Digest and we have not shown it yet, or by a nonce that is too old:
 // then the challenge is taken.
 bool take_challenge(Progress& p, const Response& answer) {
-  if (answer.status != 401 || !p.plan->login || p.challenges >= kMaxChallenges) {
+  if (answer.status != 401 || !p.plan->login || p.plan->login_by == LoginBy::srp || p.challenges >= kMaxChallenges) {
     return false;
   }
   const std::optional<DigestChallenge> found = find_challenge(answer.authenticate);
   // With Basic on offer, too, what we sent in Basic was wrong.
-  const bool shown = p.challenge ? !(found && found->stale) : !p.plan->digest_only && offers_basic(answer.authenticate);
+  const bool shown =
+      p.challenge ? !(found && found->stale) : p.plan->login_by == LoginBy::http && offers_basic(answer.authenticate);
   if (!found || shown) {
     return false;
   }
@@ -172,6 +173,7 @@ Client::on(const Enrolling& s, const Done<Response>& d, Turn& t) const {
     if (!holds(p.polls < p.plan->polls)) {
       return Next(fail(Fault::expired, kGaveUp, sentence_of(answer)));
     }
+    p.challenges = 0;  // it took our answer
     t.arm(std::chrono::seconds(std::clamp<std::int64_t>(*answer.retry_after_s, 1, kMaxRetryAfter_s)));
     return Next(Waiting{std::move(p)});
   }
@@ -184,7 +186,7 @@ Client::on(const Enrolling& s, const Done<Response>& d, Turn& t) const {
   if (!holds(answer.status == 200)) {
     const std::string in_envelope = p.plan->full_cmc ? full_refusal(answer) : std::string();
     const std::string said = sentence_of(answer) + (in_envelope.empty() ? "" : " " + shown(in_envelope));
-    const bool asks_clear = p.plan->login && p.plan->digest_only && !p.challenge;
+    const bool asks_clear = p.plan->login && p.plan->login_by == LoginBy::digest && !p.challenge;
     return Next(answer.status == 401 ? fail(Fault::unauthentic, asks_clear ? kNoDigest : kUnauthorized, said)
                                      : fail(Fault::refused, kRefused, said));
   }

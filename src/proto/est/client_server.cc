@@ -5,16 +5,38 @@
 #include "proto/est/client_steps.h"
 #include "proto/est/coap.h"
 
-namespace imprint::est {
+namespace imprint {
+
+// The one place that takes a handshake for the proof.
+template <>
+struct Checker<SecretPeer> {
+  static std::optional<Verified<SecretPeer>> check(const Session& tls, const std::optional<Login>& login) {
+    if (!holds(login && !tls.srp_user.empty() && tls.srp_user == login->user)) {
+      return std::nullopt;
+    }
+    return Verified<SecretPeer>(SecretPeer{login->user});
+  }
+};
+
+namespace est {
 namespace {
 
 using namespace steps;
 using Progress = Client::Progress;
 using Turn = Client::Turn;
 
+std::optional<Verified<SecretPeer>> secret_peer(const Progress& p, const Session& tls) {
+  return Checker<SecretPeer>::check(tls, p.plan->login);
+}
+
 // Names: an explicit anchor's server may carry id-kp-cmcRA in place of the name; an implicit one's must carry the name
 // (RFC 7030 sections 3.6.1 and 3.6.2).
+// Who proved our secret needs no further name (section 3.6).
 Status check_server(const Progress& p, const Session& tls) {
+  if (p.plan->login_by == LoginBy::srp) {
+    CHECK_OR(secret_peer(p, tls), Error{Fault::unauthentic, kSrpFailed});
+    return Ok{};
+  }
   CHECK_OR(tls.proven, Error{Fault::unauthentic, kServerUntrusted});
   const Certificate& leaf = (*tls.proven)->leaf;
   const bool ra = !p.anchors.empty() && std::ranges::find(leaf.extended, eku::kCmcRa) != leaf.extended.end();
@@ -29,26 +51,44 @@ bool reaches(const Session& tls, const CaBag& bag, Instant now) {
   return static_cast<bool>(verify_chain(sent.front(), sent, bag.anchors, {Purpose::tls_server, now, true}));
 }
 
+Belief server_by_anchors(const Progress& p, const CertificateChain& chain) {
+  return {"server:" + p.server.authority() + ":" + hex(chain.leaf.fingerprint()).substr(0, 16), Topic::peer,
+          "the server at " + p.server.authority() + " is whom my anchors name: " + chain.leaf.subject.text,
+          chain.leaf.not_after};
+}
+
+Belief server_by_secret(const Progress& p) {
+  return {"server:" + p.server.authority() + ":secret", Topic::peer,
+          "the server at " + p.server.authority() + " knows my secret", kNoEnd};
+}
+
 void learn_server(Progress& p, const Session& tls, Turn& t) {
-  const CertificateChain& chain = **tls.proven;
-  Belief server{"server:" + p.server.authority() + ":" + hex(chain.leaf.fingerprint()).substr(0, 16), Topic::peer,
-                "the server at " + p.server.authority() + " is whom my anchors name: " + chain.leaf.subject.text,
-                chain.leaf.not_after};
+  const auto by_secret = tls.proven ? std::nullopt : secret_peer(p, tls);
+  Belief server = by_secret ? server_by_secret(p) : server_by_anchors(p, **tls.proven);
   p.server_belief = server.id;
   if (std::ranges::find(p.servers_met, server.id) != p.servers_met.end()) {
     return;
   }
   p.servers_met.push_back(server.id);
-  t.learn(std::move(server), *tls.proven, {anchor_belief(chain.anchor)});
+  if (by_secret) {
+    t.learn(std::move(server), *by_secret, {"secret"});
+  } else {
+    t.learn(std::move(server), *tls.proven, {anchor_belief((*tls.proven)->anchor)});
+  }
 }
 
 void learn_anchors(Progress& p, const CaBag& bag, const Session& tls, Turn& t) {
   for (const Certificate& anchor : bag.anchors) {
     const bool known = std::ranges::find(p.anchors, anchor) != p.anchors.end() ||
                        std::ranges::find(p.plan->implicit_anchors, anchor) != p.plan->implicit_anchors.end();
-    if (!known) {
-      t.learn({anchor_belief(anchor), Topic::anchor, anchor.subject.text + " is my owner's CA", anchor.not_after},
-              *tls.proven, {p.server_belief});
+    if (known) {
+      continue;
+    }
+    Belief belief{anchor_belief(anchor), Topic::anchor, anchor.subject.text + " is my owner's CA", anchor.not_after};
+    if (tls.proven) {
+      t.learn(std::move(belief), *tls.proven, {p.server_belief});
+    } else {
+      t.learn(std::move(belief), *secret_peer(p, tls), {p.server_belief});
     }
   }
   p.anchors = bag.anchors;
@@ -67,6 +107,9 @@ Result<OneOf<Client::Fetching, Client::Signing, Client::Resting, Client::Failed>
       return unanswered<Next>(s.p, d.answer.error(), t);
     }
     const Error& why = d.answer.error();
+    if (s.p.plan->login_by == LoginBy::srp) {
+      return Next(fail(why.fault, kSrpFailed, std::string(why.what)));
+    }
     const bool alert = why.fault == Fault::malformed;  // what arrived was no handshake, or an alert in place of one
     return Next(fail(why.fault, alert ? kServerAlert : kServerUntrusted, std::string(why.what)));
   }
@@ -167,4 +210,5 @@ Result<OneOf<Client::Fetching, Client::Opening, Client::Resting, Client::Failed>
   return Next(open_verified(std::move(p), t));
 }
 
-}  // namespace imprint::est
+}  // namespace est
+}  // namespace imprint

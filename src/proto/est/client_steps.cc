@@ -37,6 +37,10 @@ bool speaks_for_owner(const Certificate& signer, const std::vector<Certificate>&
 }
 
 Client::Opening open_verified(Client::Progress p, Client::Turn& t) {
+  if (p.plan->login_by == LoginBy::srp) {
+    const auto ticket = t.open_by_secret(p.server, *p.plan->login);
+    return {std::move(p), ticket};
+  }
   // Explicit anchors replace the implicit ones once they are there (RFC 7030 section 4.1.3).
   std::vector<Certificate> anchors = p.anchors.empty() ? p.plan->implicit_anchors : p.anchors;
   // Who was a third party's to vouch for has to be told that this is over (section 4.1.3: trusted_ca_keys).

@@ -58,7 +58,7 @@ std::string shown(std::string_view text);
 bool speaks_for_owner(const Certificate& signer, const std::vector<Certificate>& along, const Client::Progress& p,
                       const Session& tls, Instant now);
 
-// By anchors; the next state.
+// By anchors, or by the secret if the plan says so; the next state.
 Client::Opening open_verified(Client::Progress p, Client::Turn& t);
 
 // Asks for a certification request by the key that there is; the next state.

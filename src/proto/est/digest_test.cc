@@ -19,7 +19,7 @@ struct DigestPair : Pair {
   explicit DigestPair(bool only = true) {
     plan.credential.reset();
     plan.login = Login{user, Secret(password)};
-    plan.digest_only = only;
+    plan.login_by = only ? LoginBy::digest : LoginBy::http;
     on_response = [this](Response& r, const Request& request) { judge(r, request); };
   }
 
@@ -66,6 +66,31 @@ struct DigestPair : Pair {
   std::vector<std::string> counts;
   bool believed = false;
 };
+
+// Who waits for a person's word comes back for hours, with a nonce that has become too old each time.
+TEST(EstDigest, stale_nonces_between_answers_are_no_end) {
+  Pair p;
+  p.plan.credential.reset();
+  p.plan.login = Login{p.user, Secret(p.password)};
+  p.plan.login_by = LoginBy::digest;
+  int posts = 0;
+  p.on_response = [&](Response& r, const Request& request) {
+    if (request.method != Method::post) {
+      return;
+    }
+    ++posts;
+    r = {};
+    r.status = posts % 2 == 1 ? 401 : 202;
+    r.retry_after_s = 1;
+    r.authenticate.push_back(challenge_text({"imprint", "n" + std::to_string(posts), {}, posts > 1}));
+    if (posts == 20) {
+      r.status = 404;
+    }
+  };
+  p.run();
+  EXPECT_EQ(posts, 20);
+  EXPECT_EQ(p.rule(), kRefused.id);
+}
 
 TEST(EstDigest, told_to_the_client_sends_no_password_and_answers_the_challenge) {
   DigestPair p;
@@ -118,7 +143,7 @@ TEST(EstDigest, told_to_the_client_sends_no_password_to_a_server_that_wants_it) 
   Pair p;
   p.plan.credential.reset();
   p.plan.login = Login{p.user, Secret(p.password)};
-  p.plan.digest_only = true;
+  p.plan.login_by = LoginBy::digest;
   p.run();
   EXPECT_EQ(p.rule(), kNoDigest.id);
   for (const Request& each : p.requests) {

@@ -79,7 +79,7 @@ Result<Server::Enrol> read_message(Exchange from, const Request& request, BytesV
   const Session& session = *request.session;
   if (content->signers.empty()) {
     CHECK_OR(names_own_key(*content, out.request), Error{Fault::unauthentic, kCmcOwnKey});
-    const bool somebody = session.proven || request.login;  // the role challenges nobody, before any signature
+    const bool somebody = names_somebody(session, request.login);  // the role challenges nobody, before any signature
     CHECK_OR(!somebody || verify_signed(body, out.request.key), Error{Fault::unauthentic, kCmcSignature});
     return out;
   }

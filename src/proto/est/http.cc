@@ -34,7 +34,7 @@ Result<const Row*> find_row(std::string_view operation) {
 // Clients of HTTP Digest keep their body until they have a challenge (curl): the role answers a stranger before it
 // looks at the request.
 bool asks_for_challenge(const Request& request) {
-  return request.body.empty() && !request.login && request.session && !request.session->proven;
+  return request.body.empty() && request.session && !names_somebody(*request.session, request.login);
 }
 
 }  // namespace

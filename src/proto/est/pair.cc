@@ -208,14 +208,21 @@ void Pair::open(const Open& action) {
   const std::uint64_t id = ++last_session;
   Session client{id, action.trust, action.to.host, {server.certificate}, {}, {}, "TLSv1.3"};
   client.channel_binding = to_bytes("binding of session " + std::to_string(id));
-  if (action.trust == Trust::anchors) {
+  Session accepted{id, Trust::anchors, {}, {}, {}, client.channel_binding, client.protocol};
+  if (action.srp) {
+    if (action.srp->user != user || !same(action.srp->password, Secret(password))) {
+      return answer(Error{Fault::malformed, "bad record mac"});
+    }
+    client.presented.clear();
+    client.srp_user = accepted.srp_user = user;
+    accepted.srp_record = to_bytes(user);
+  } else if (action.trust == Trust::anchors) {
     const auto proven = verify_chain(server.certificate, {}, action.anchors, {Purpose::tls_server, now, true});
     if (!proven) {
       return answer(proven.error());
     }
     client.proven = *proven;
   }
-  Session accepted{id, Trust::anchors, {}, {}, {}, client.channel_binding, client.protocol};
   if (action.as) {
     accepted.presented = action.as->chain;
     const auto proven =
@@ -363,6 +370,10 @@ Decision Pair::decide(const Admit& q) {
   d.verdict = Verdict::unauthenticated;
   if (q.session->proven) {
     d.identity = "certificate";
+    d.verdict = Verdict::issue;
+  } else if (!q.session->srp_record.empty()) {
+    d.secret = Checker<KnownSecret>::check({"dev-1", user, true});
+    d.spent = user;
     d.verdict = Verdict::issue;
   } else if (q.login && q.login->user == user && same(q.login->password, Secret(password))) {
     d.secret = Checker<KnownSecret>::check({"dev-1", user, true});

@@ -43,6 +43,7 @@ Sha256 purpose_of(const Plan& plan) {
   parts.put(plan.explicit_anchors.empty() ? std::optional(plan.server.text()) : std::nullopt);
   parts.put(plan.label);
   parts.put(plan.login ? std::optional(std::string_view(plan.login->user)) : std::nullopt);
+  parts.put(plan.login_by == LoginBy::srp);
   parts.put(plan.credential ? std::optional(BytesView(plan.credential->chain.front().der)) : std::nullopt);
   parts.put(plan.names.subject);
   parts.put(plan.names.alt_names);

@@ -160,6 +160,11 @@ inline constexpr Rule kServerNotUnderCa{
 inline constexpr Rule kCoapsNeeds{"EST-COAPS-CREDENTIAL",
                                   "EST over CoAPS wants a certificate and anchors from the start", "RFC 9148 section 3",
                                   "give the device both (--cert, --key, --anchors), or onboard it over https"};
+inline constexpr Rule kSrpNeeds{"EST-SRP-LOGIN", "TLS-SRP wants a user name, a secret and an https server",
+                                "RFC 7030 section 3.3.3", "give --user and --password-file, and an https URI"};
+inline constexpr Rule kSrpFailed{"EST-SRP", "device and server did not prove the same secret to each other",
+                                 "RFC 7030 section 3.3.3",
+                                 "check user name and secret; the server has to take TLS-SRP (est.srp), on TLS 1.2"};
 inline constexpr Rule kDiscovery{"EST-DISCOVERY", "the server does not say where it has EST", "RFC 9148 section 4.1",
                                  "name the base path in the server's URI (coaps://host/est)"};
 inline constexpr Rule kServerAlert{"EST-SERVER-ALERT", "the server ended the handshake", "RFC 8446 section 6",
@@ -261,6 +266,8 @@ inline constexpr std::array kRules{&kNoSuchOperation,
                                    &kServerUntrusted,
                                    &kServerNotUnderCa,
                                    &kCoapsNeeds,
+                                   &kSrpNeeds,
+                                   &kSrpFailed,
                                    &kDiscovery,
                                    &kCmcUnreadable,
                                    &kCmcUnsupported,

@@ -193,7 +193,7 @@ Bytes request_key(const Session& session, const std::optional<Login>& login, std
     part((*session.proven)->leaf.key.spki);
   } else {
     part({});
-    part(view(login ? login->user : std::string_view{}));
+    part(view(!session.srp_user.empty() ? session.srp_user : login ? login->user : std::string_view{}));
   }
   part(view(label));
   part(keyless ? view("made by the server: ") : BytesView(request.key.spki));
@@ -235,7 +235,7 @@ Result<OneOf<Server::Admitting, Server::Idle>> Server::on(const Idle&, const Enr
   CHECK_OR(label != config_->labels.end(), Error{Fault::unsupported, kNoSuchLabel});
   // The handshake's certificate is the one to be renewed; a password proves no certificate (ours: est.md 7.4).
   CHECK_OR(!m.renewal || m.session->proven, Error{Fault::unauthentic, kRenewalUnproven});
-  if (!holds(m.session->proven || m.login)) {
+  if (!holds(names_somebody(*m.session, m.login))) {
     tell(t, m.from, challenge(*config_, t));  // before any signature of a stranger's is looked at
     return OneOf<Admitting, Idle>(Idle{});
   }
@@ -254,7 +254,7 @@ Result<OneOf<Server::Admitting, Server::Idle>> Server::on(const Idle&, const Gen
   const auto label = config_->labels.find(m.label);
   CHECK_OR(label != config_->labels.end(), Error{Fault::unsupported, kNoSuchLabel});
   CHECK_OR(label->second.server_keys, Error{Fault::unsupported, kKeysNotMade});
-  if (!holds(m.session->proven || m.login)) {
+  if (!holds(names_somebody(*m.session, m.login))) {
     tell(t, m.from, challenge(*config_, t));
     return OneOf<Admitting, Idle>(Idle{});
   }

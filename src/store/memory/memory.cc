@@ -60,7 +60,7 @@ Result<std::optional<DeviceSecret>> MemoryReads<I>::secret(const Sha256& mac) {
 }
 
 template <class I>
-Result<std::vector<DeviceSecret>> MemoryReads<I>::digests(std::string_view user) {
+Result<std::vector<DeviceSecret>> MemoryReads<I>::secrets_of(std::string_view user) {
   return select(
       tables_.secrets, [&](const DeviceSecret& s) { return s.user == user && !s.digest.empty(); },
       [](const DeviceSecret& s) { return std::pair(s.spent, s.mac); }, 8);

@@ -27,7 +27,7 @@ class MemoryReads : public Interface {
   Result<std::optional<Device>> device_by_identity(std::string_view identity) override;
   Result<std::vector<Device>> devices(std::string_view after_id, std::int64_t limit) override;
   Result<std::optional<DeviceSecret>> secret(const Sha256& mac) override;
-  Result<std::vector<DeviceSecret>> digests(std::string_view user) override;
+  Result<std::vector<DeviceSecret>> secrets_of(std::string_view user) override;
   Result<std::vector<WrapKeyRow>> wrap_keys(std::string_view device) override;
   Result<std::optional<WrapKeyRow>> wrap_key(const Sha256& mac) override;
   Result<std::optional<CertificateRow>> certificate(BytesView serial) override;

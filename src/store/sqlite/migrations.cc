@@ -46,7 +46,8 @@ Status fill_certificates(Database& database) {
 
 // Steps are only ever added at the end. Times are milliseconds since 1970, enumerations their names, STRICT holds the
 // column types. `spent` and `revoked` are NULL until it happens.
-constexpr std::array<Migration, 8> kMigrations{{{R"sql(
+constexpr std::array<Migration, 9> kMigrations{
+    {{R"sql(
 CREATE TABLE devices (
   id TEXT NOT NULL PRIMARY KEY,
   model TEXT NOT NULL,
@@ -142,8 +143,8 @@ CREATE TABLE runs (
 ) STRICT;
 CREATE INDEX runs_started ON runs (started, id);
 )sql",
-                                                 "PRAGMA user_version=1"},
-                                                {R"sql(
+      "PRAGMA user_version=1"},
+     {R"sql(
 CREATE TABLE denials (
   digest BLOB NOT NULL PRIMARY KEY,
   request_key BLOB NOT NULL,
@@ -153,9 +154,9 @@ CREATE TABLE denials (
 ) STRICT;
 CREATE INDEX pending_device ON pending (device, state);
 )sql",
-                                                 "PRAGMA user_version=2"},
-                                                // A certificate of the owner's own server has no device.
-                                                {R"sql(
+      "PRAGMA user_version=2"},
+     // A certificate of the owner's own server has no device.
+     {R"sql(
 CREATE TABLE certificates_with_server (
   sequence INTEGER PRIMARY KEY,
   serial BLOB NOT NULL UNIQUE,
@@ -193,15 +194,15 @@ CREATE TABLE numbers (
   last INTEGER NOT NULL
 ) STRICT;
 )sql",
-                                                 "PRAGMA user_version=3"},
-                                                // Pages of lists.
-                                                {R"sql(
+      "PRAGMA user_version=3"},
+     // Pages of lists.
+     {R"sql(
 CREATE INDEX IF NOT EXISTS runs_device ON runs (device, started, id);
 CREATE INDEX IF NOT EXISTS pending_first ON pending (first, request_key);
 )sql",
-                                                 "PRAGMA user_version=4"},
-                                                // Where a certificate came from, and what it is searched by.
-                                                {R"sql(
+      "PRAGMA user_version=4"},
+     // Where a certificate came from, and what it is searched by.
+     {R"sql(
 ALTER TABLE certificates ADD COLUMN sha256 BLOB NOT NULL DEFAULT x'';
 ALTER TABLE certificates ADD COLUMN names TEXT NOT NULL DEFAULT '';
 ALTER TABLE certificates ADD COLUMN basis TEXT NOT NULL DEFAULT 'none';
@@ -222,9 +223,9 @@ WITH entry (sequence, serial) AS MATERIALIZED (
 UPDATE certificates SET revoked_entry = entry.sequence FROM entry
 WHERE entry.serial = lower(hex(certificates.serial));
 )sql",
-                                                 "PRAGMA user_version=5", fill_certificates},
-                                                // Answers to requests with an Idempotency-Key.
-                                                {R"sql(
+      "PRAGMA user_version=5", fill_certificates},
+     // Answers to requests with an Idempotency-Key.
+     {R"sql(
 CREATE TABLE answers (
   sequence INTEGER PRIMARY KEY,
   key BLOB NOT NULL UNIQUE,
@@ -239,15 +240,17 @@ CREATE TABLE answers (
 ) STRICT;
 CREATE INDEX answers_at ON answers (at);
 )sql",
-                                                 "PRAGMA user_version=6"},
-                                                // What HTTP Digest needs of a secret.
-                                                {R"sql(
+      "PRAGMA user_version=6"},
+     // What HTTP Digest needs of a secret.
+     {R"sql(
 ALTER TABLE secrets ADD COLUMN digest BLOB NOT NULL DEFAULT x'';
 CREATE INDEX secrets_user ON secrets (user) WHERE digest <> x'';
 )sql",
-                                                 "PRAGMA user_version=7"},
-                                                // Shared keys under which keys are wrapped.
-                                                {R"sql(
+      "PRAGMA user_version=7"},
+     // What TLS-SRP needs of a secret.
+     {"ALTER TABLE secrets ADD COLUMN srp BLOB NOT NULL DEFAULT x'';", "PRAGMA user_version=8"},
+     // Shared keys under which keys are wrapped.
+     {R"sql(
 CREATE TABLE wrap_keys (
   device TEXT NOT NULL REFERENCES devices (id),
   id BLOB NOT NULL,
@@ -256,7 +259,7 @@ CREATE TABLE wrap_keys (
   PRIMARY KEY (device, id)
 ) STRICT, WITHOUT ROWID;
 )sql",
-                                                 "PRAGMA user_version=8"}}};
+      "PRAGMA user_version=9"}}};
 
 Status take_steps(Database& database) {
   std::int64_t version = 0;

@@ -118,7 +118,7 @@ Result<std::optional<DeviceSecret>> Reads<I>::secret(const Sha256& mac) {
 }
 
 template <class I>
-Result<std::vector<DeviceSecret>> Reads<I>::digests(std::string_view user) {
+Result<std::vector<DeviceSecret>> Reads<I>::secrets_of(std::string_view user) {
   Query query = database_.query("SELECT " IMPRINT_SECRET_COLUMNS
                                 " FROM secrets WHERE user = ? AND digest <> x''"
                                 " ORDER BY spent IS NOT NULL, spent DESC, mac LIMIT 8",

@@ -84,7 +84,7 @@ Result<PendingRow> pending_row(const Query& row) {
 }
 
 Result<DeviceSecret> secret_row(const Query& row) {
-  DeviceSecret out{row.text(0), row.text(1), row.number(2) != 0, {}, !row.is_null(4), row.bytes(5)};
+  DeviceSecret out{row.text(0), row.text(1), row.number(2) != 0, {}, !row.is_null(4), row.bytes(5), row.bytes(6)};
   TRY([[maybe_unused]] const Ok read, read_hash(row, 3, out.mac));
   return out;
 }

@@ -16,7 +16,7 @@ namespace imprint::store {
 #define IMPRINT_PENDING_COLUMNS                                                                       \
   "request_key, device, identity, device_identity, label, subject, csr, reason, first, last, asked, " \
   "state, decided_by, decided"
-#define IMPRINT_SECRET_COLUMNS "device, user, one_time, mac, spent, digest"
+#define IMPRINT_SECRET_COLUMNS "device, user, one_time, mac, spent, digest, srp"
 #define IMPRINT_WRAP_KEY_COLUMNS "device, id, mac, sealed"
 #define IMPRINT_AUDIT_COLUMNS "sequence, at, actor, action, subject, detail, previous, hash"
 #define IMPRINT_RUN_COLUMNS "id, protocol, mode, role, device, started, ended, result, rule, summary"

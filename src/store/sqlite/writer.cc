@@ -125,8 +125,8 @@ Status SqliteWriter::add_secret(const DeviceSecret& secret) {
   TRY(const std::optional<Device> device, this->device(secret.device));
   CHECK_OR(device.has_value(), Error{Fault::refused, kNoDevice});
   return database_
-      .query("INSERT INTO secrets (mac, device, user, one_time, digest) VALUES (?, ?, ?, ?, ?)", secret.mac,
-             secret.device, secret.user, std::int64_t{secret.one_time}, secret.digest)
+      .query("INSERT INTO secrets (mac, device, user, one_time, digest, srp) VALUES (?, ?, ?, ?, ?, ?)", secret.mac,
+             secret.device, secret.user, std::int64_t{secret.one_time}, secret.digest, secret.srp)
       .run();
 }
 

@@ -2,6 +2,7 @@
 # HTTP Digest (RFC 7616, SHA-256): curl asks our server, and our client asks lighttpd, which has its own implementation.
 . "$(dirname "$0")/common.sh"
 
+PATH=$PATH:/usr/sbin  # where Debian has lighttpd; an ordinary user's path ends before
 needs curl curl openssl
 make_site
 

