@@ -67,6 +67,13 @@ Result<Outcome> add_device(const Env& env, const Call& call) {
     }
     entry.idevid = std::move(certificates->front());
   }
+  if (const std::string key = call.text("wrap_key"), id = call.text("wrap_key_id"); !key.empty() || !id.empty()) {
+    auto shared = parse_shared_key(id, key);
+    if (!shared) {
+      return problem(Error{Fault::malformed, kApiBody}, "wrap_key: " + std::string(shared.error().what));
+    }
+    entry.wrap_key = *std::move(shared);
+  }
   if (call.flag("one_time")) {
     entry.one_time = site::new_one_time(env.rng);
   }
@@ -158,6 +165,9 @@ constexpr std::array kNewDevice{
     Field{"serial", Kind::text, "the maker's serial number"},
     Field{"label", Kind::text, "the profile that it belongs to; default: the default profile"},
     Field{"idevid", Kind::text, "its IDevID certificate, PEM"},
+    Field{"wrap_key", Kind::text,
+          "a key that it shares with its owner, hexadecimal or base64; keys made for it may be wrapped with it"},
+    Field{"wrap_key_id", Kind::text, "how the device names that key, hexadecimal; given with it"},
     Field{"one_time", Kind::flag, "make a one-time token; the answer is the only place that shows it"}};
 
 const std::array kRoutes{

@@ -57,6 +57,23 @@ TEST(AdminDevices, a_device_is_registered_and_shown) {
   EXPECT_TRUE(audited(api).contains("admin device.added lamp-7"));
 }
 
+TEST(AdminDevices, a_shared_key_is_kept_and_never_shown) {
+  const Api api;
+  const std::string key = "d90c1f5a6be28347f1a0b3c45e7d9168";
+  const Answer added = api.post("/v1/devices", R"({"id":"lamp-8","wrap_key_id":"0a1b","wrap_key":")" + key + "\"}");
+  ASSERT_EQ(added.status, 201) << added.body;
+  EXPECT_EQ(added.body.find(key), std::string::npos);
+  EXPECT_EQ(api.get("/v1/devices/lamp-8").body.find(key), std::string::npos);
+  const auto rows = *api.read()->wrap_keys("lamp-8");
+  ASSERT_EQ(rows.size(), 1U);
+  EXPECT_EQ(rows[0].id, (Bytes{0x0a, 0x1b}));
+  EXPECT_TRUE(audited(api).contains("admin device.wrap_key lamp-8"));
+  EXPECT_EQ(api.post("/v1/devices", R"({"id":"lamp-9","wrap_key_id":"0c","wrap_key":")" + key + "\"}").status, 409);
+  EXPECT_EQ(api.post("/v1/devices", R"({"id":"lamp-9","wrap_key_id":"0c","wrap_key":"0000"})").status, 400);
+  EXPECT_EQ(api.post("/v1/devices", R"({"id":"lamp-9","wrap_key":")" + key + "\"}").status, 400);
+  EXPECT_EQ(api.get("/v1/devices/lamp-9").status, 404);
+}
+
 TEST(AdminDevices, a_one_time_token_is_shown_once_and_stored_as_its_mac) {
   const Api api;
   const Answer added = api.post("/v1/devices", R"({"id":"lamp-7","one_time":true})");

@@ -85,6 +85,7 @@ OrProblem<Ok> show(const Context& context, const std::string& id) {
   filter.device = id;
   TRY(const auto certificates, reader->certificates(filter));
   TRY(const auto waiting, find_waiting(*reader, id));
+  TRY(const auto wrap_keys, reader->wrap_keys(id));
   Json json = admin::device_json(device);
   json["certificates"] = Json::array();
   std::vector<std::vector<std::string>> rows;
@@ -94,7 +95,11 @@ OrProblem<Ok> show(const Context& context, const std::string& id) {
                     row.revoked ? "revoked " + utc_text(*row.revoked) : "good"});
   }
   json["pending"] = pending_list(waiting);
+  json["wrap_keys"] = wrap_key_ids(wrap_keys);
   std::string text = device_text(device);
+  for (const store::WrapKeyRow& row : wrap_keys) {
+    text += "shares key " + hex(row.id) + "\n";
+  }
   text += rows.empty() ? "" : "\ncertificates:\n" + table({"SERIAL", "SUBJECT", "UNTIL", "STATE"}, rows);
   text += waiting.empty() ? "" : "\nwaiting for approval:\n" + pending_table(waiting);
   context.print(json, text);
@@ -174,6 +179,7 @@ void add_device(Command top) {
            "imprint device pending\nimprint device pending --json")
       .runs(pending);
   add_device_words(device);
+  add_device_wrap_key(device);
 }
 
 }  // namespace imprint::app

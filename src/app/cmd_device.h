@@ -11,6 +11,12 @@ std::string device_table(const std::vector<Device>& devices);
 std::string pending_table(const std::vector<store::PendingRow>& rows);
 std::string device_text(const Device& device);
 
+// Identifiers of shared keys, in hexadecimal.
+Json wrap_key_ids(const std::vector<store::WrapKeyRow>& rows);
+inline constexpr const char* kWrapKeyFile =
+    "File with a key that the device shares with its owner, under which keys made for it are wrapped";
+inline constexpr const char* kWrapKeyId = "How the device names that key, unless the file says it";
+
 // By the command line, now.
 site::Act by_cli();
 
@@ -20,5 +26,6 @@ OrProblem<Device> find_device(store::Reader& reader, const std::string& id);
 void add_device_add(Command device);    // add, token
 void add_device_words(Command device);  // approve, refuse, retire
 void add_device_import(Command device);
+void add_device_wrap_key(Command device);
 
 }  // namespace imprint::app

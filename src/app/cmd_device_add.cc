@@ -4,6 +4,7 @@
 #include "app/admin_routes.h"
 #include "app/cmd_device.h"
 #include "app/token_file.h"
+#include "app/wrap_key_file.h"
 #include "crypto/random.h"
 
 namespace imprint::app {
@@ -12,7 +13,7 @@ namespace {
 constexpr const char* kTokenFile = "Write a one-time token into this new file (0600) in place of showing it";
 
 struct AddOptions {
-  std::string id, model, serial, label, idevid, token_file;
+  std::string id, model, serial, label, idevid, token_file, wrap_key, wrap_key_id;
   bool one_time = false, manual = false;
 };
 
@@ -54,6 +55,9 @@ OrProblem<ManifestEntry> entry_of(const AddOptions& options) {
   if (options.one_time || !options.token_file.empty()) {
     SystemRng rng;
     out.one_time = site::new_one_time(rng);
+  }
+  if (!options.wrap_key.empty()) {
+    TRY(out.wrap_key, read_wrap_key(options.wrap_key, options.wrap_key_id));
   }
   return out;
 }
@@ -110,7 +114,8 @@ void add_device_add(Command device) {
       device.sub("add", "Take a device into the inventory.",
                  "imprint device add dev-1 --one-time\nimprint device add dev-1 --token-file token\n"
                  "imprint device add pump-7 --idevid pump-7.pem --label pumps\n"
-                 "imprint device add guest-1 --one-time --manual");
+                 "imprint device add guest-1 --one-time --manual\n"
+                 "imprint device add lamp-9 --token-file token --wrap-key key.hex --wrap-key-id 0a1b");
   command.option("ID", options->id, "Inventory id: [A-Za-z0-9][A-Za-z0-9._:-]{0,63}").required();
   command.option("--model", options->model, "The maker's model");
   command.option("--serial", options->serial, "The maker's serial number");
@@ -118,6 +123,8 @@ void add_device_add(Command device) {
   command.option("--idevid", options->idevid, "The maker's certificate by which it is recognised (PEM)").type("FILE");
   command.flag("--one-time", options->one_time, "Make a one-time token and show it once");
   command.option("--token-file", options->token_file, kTokenFile).type("FILE");
+  const Arg wrap_key = command.option("--wrap-key", options->wrap_key, kWrapKeyFile).type("FILE");
+  command.option("--wrap-key-id", options->wrap_key_id, kWrapKeyId).type("HEX").needs(wrap_key);
   command.flag("--manual", options->manual, "Its first request waits for `imprint device approve`");
   command.runs([options](const Context& c) { return add(c, *options); });
 

@@ -98,6 +98,7 @@ void add_factory(Command top) {
       "from then on.",
       "imprint factory make --model acme --count 10 --out acme\n"
       "imprint factory make --model acme --count 3 --one-time --out tokens\n"
+      "imprint factory make --model acme --count 3 --wrap-key --out sharers\n"
       "imprint factory make --model acme --out ready --server https://localhost:8443 --with-anchors");
   command.option("--model", options->order.model, "Model, [A-Za-z0-9-]{1,32}; ids are MODEL-0001 and so on").required();
   command.option("--count", options->order.count, "How many").between(1, 100000);
@@ -109,7 +110,14 @@ void add_factory(Command top) {
   command.option("--key-type", options->key, "Type of the devices' keys");
   command.option("--server", options->order.server_uri, "Where the devices find their owner").type("URL");
   command.option("--label", options->order.label, "EST label (profile) that they ask for");
-  command.flag("--one-time", options->one_time, "Born with a one-time token in place of a key and an IDevID");
+  const Arg one_time =
+      command.flag("--one-time", options->one_time, "Born with a one-time token in place of a key and an IDevID");
+  command
+      .flag("--key-agreement", options->order.key_agreement,
+            "IDevIDs whose keys may unwrap keys of the server's, too: keyAgreement, or keyEncipherment (RSA)")
+      .excludes(one_time);
+  command.flag("--wrap-key", options->order.wrap_key,
+               "Born with a shared key, too, under which the owner's server wraps keys that it makes");
   command.flag("--with-anchors", options->with_anchors, "Born with this owner's CA as trust anchor");
   command.runs([options](const Context& c) { return make(c, *options); });
 }

@@ -69,11 +69,15 @@ void add_options(Command command, OnboardOptions& o) {
   const Arg server_key =
       command.option("--server-key", o.server_key, "Let the server make the key: clear (under TLS alone) or wrapped")
           .type("clear|wrapped");
-  const Arg wrap_id = command.option("--wrap-key-id", o.wrap_key_id, "How the server knows that key").type("HEX");
-  command.option("--wrap-key", o.wrap_key, "File with the shared key that unwraps it, in place of --key's")
-      .type("FILE")
-      .needs(server_key)
-      .needs(wrap_id);
+  const Arg wrap_key = command
+                           .option("--wrap-key", o.wrap_key,
+                                   "File with the shared key that unwraps it, in place of --key's; a device folder may "
+                                   "have one, too")
+                           .type("FILE")
+                           .needs(server_key);
+  command.option("--wrap-key-id", o.wrap_key_id, "How the server knows that key, unless the file says it")
+      .type("HEX")
+      .needs(wrap_key);
   command.flag("--fullcmc", o.full_cmc, "Send a signed Full PKI Request (RFC 5272) in place of a simple one")
       .excludes(server_key);
   command.flag("--renew", o.renew, "Renew the certificate that is in --out");
@@ -128,6 +132,8 @@ void add_onboard(Command top) {
       "imprint onboard est --server https://localhost:8443 --out dev-1 --srp --user dev-1 --password-file token\n"
       "imprint onboard est --server https://localhost:8443 --out dev-1 --anchors ca.pem --user dev-1 --password-file "
       "token --server-key clear\n"
+      "imprint onboard est --server https://localhost:8443 --out dev-1 --renew --server-key wrapped --wrap-key key.hex "
+      "--wrap-key-id 0a1b\n"
       "imprint onboard est --server https://localhost:8443 --out dev-1 --anchors ca.pem --user dev-1 --password-file "
       "token --profile lamp.toml\n"
       "imprint onboard est --server https://localhost:8443 --out dev-1 --profile lamp.toml --credential broker "

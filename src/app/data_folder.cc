@@ -349,6 +349,7 @@ Result<std::shared_ptr<const EstSite>> make_site(const Config& config, const Dat
   } else if (in_token(folder.ca.key)) {
     out->signer = std::make_shared<SigningThread>(folder.ca);
   }
+  out->keys = lasting.keys;
   out->key_signer = {folder.tls_key, folder.tls_chain};
   out->policy.unknown = config.unknown;
   out->policy.retry_after = config.retry_after;

@@ -8,6 +8,7 @@
 
 #include "app/cli_rules.h"
 #include "app/run_file.h"
+#include "app/wrap_key_file.h"
 #include "crypto/issue.h"
 #include "crypto/key_rules.h"
 #include "crypto/key_uri.h"
@@ -70,6 +71,9 @@ OrProblem<Ok> take_device_folder(OnboardOptions& options, std::string& id, est::
     options.certificate = exists(chain) ? chain : folder + "/idevid.pem";
     options.key = folder + "/idevid-key.pem";
     origins.credential = est::Origin::factory;
+  }
+  if (options.server_key == "wrapped" && options.wrap_key.empty() && exists(folder + "/wrap-key")) {
+    options.wrap_key = folder + "/wrap-key";
   }
   const bool own_anchors = options.anchors.empty() && options.implicit_anchors.empty() && options.fingerprint.empty();
   if (own_anchors && exists(folder + "/anchors.pem")) {
@@ -172,15 +176,9 @@ OrProblem<Ok> take_server_key(const OnboardOptions& options, Onboarding& out) {
     return Ok{};
   }
   if (!options.wrap_key.empty()) {
-    const auto id = from_hex(options.wrap_key_id);
-    TRY(const Secret text, read_secret(options.wrap_key));
-    const auto octets = from_hex(as_text(text.expose()));
-    if (!octets || (octets->size() != 16 && octets->size() != 24 && octets->size() != 32) || !id || id->empty()) {
-      return wrong_option("--wrap-key and --wrap-key-id",
-                          "give a file with 32, 48 or 64 hexadecimal digits, and the key's identifier in hexadecimal");
-    }
-    out.storage->set_shared_key({*id, Secret(BytesView(*octets))});
-    plan.wrap = est::WrapKey{"shared", true, *id};
+    TRY(SharedKey key, read_wrap_key(options.wrap_key, options.wrap_key_id));
+    plan.wrap = est::WrapKey{"shared", true, key.id};
+    out.storage->set_shared_key(std::move(key));
     return Ok{};
   }
   if (!plan.credential) {

@@ -114,7 +114,7 @@ class RunningServer final : public Server {
     TRY(store_, open_store(config));
     hub_ = std::make_unique<Hub>(store_.get(), config.runs_keep);
     TRY(Ok{}, start_upstream());
-    TRY(site_, make_site(config, folder_, *store_, now(), {upstream_, nonces_}));
+    TRY(site_, make_site(config, folder_, *store_, now(), {upstream_, nonces_, keys_}));
     tell_given(folder_);
     const std::size_t connections = connections_a_thread(config);
     Ports ports{config.est.port, config.coaps ? config.coaps->port : std::uint16_t{0}};
@@ -185,6 +185,7 @@ class RunningServer final : public Server {
     if (upstream_) {
       upstream_->end();  // it answers nobody whose loop is gone
     }
+    keys_->end();
     // What the store still owes its askers is told while their loops are there.
     const Status settled = store_->write([](store::Writer&) -> Status { return Ok{}; });
     if (!settled) {
@@ -280,7 +281,7 @@ class RunningServer final : public Server {
     if (config_.api_tls && (folder.tls_chain != folder_.tls_chain || next.tls12 != config_.tls12)) {
       TRY(access.tls, api_context(next, folder));  // a new one ends the connections of before
     }
-    TRY(auto site, make_site(next, folder, *store_, now(), {upstream_, nonces_}));
+    TRY(auto site, make_site(next, folder, *store_, now(), {upstream_, nonces_, keys_}));
     if (upstream_) {
       upstream_->take(folder.upstream->site);
     }
@@ -465,6 +466,7 @@ class RunningServer final : public Server {
   Instant fetched_;  // when its CA certificates were asked for, whatever came of it; by the steady clock
   std::shared_ptr<const EstSite> site_;
   const std::shared_ptr<site::NonceBook> nonces_ = std::make_shared<site::NonceBook>(random_secret(rng_, 32));
+  const std::shared_ptr<KeyThread> keys_ = std::make_shared<KeyThread>();
   Sha256 revoked_ = digest_of({});  // digest of what the list on offer says
   Instant signed_;
   std::string stamp_;  // of the folder when it was last read

@@ -53,6 +53,14 @@ Status make_new_folder(const std::string& path) {
   return Ok{};
 }
 
+// Identifier and key, as `imprint device` and `imprint onboard` read them.
+Status put_wrap_key(const std::string& path, const SharedKey& key) {
+  std::string text = hex(key.id) + " " + hex(key.key.expose()) + "\n";
+  const Status written = put(path, view(text));
+  wipe({reinterpret_cast<std::uint8_t*>(text.data()), text.size()});
+  return written;
+}
+
 // The public facts that a device knows of itself.
 std::string device_json(const ManifestEntry& entry) {
   const Json out{{"id", entry.id},
@@ -68,6 +76,9 @@ Status write_device(const std::string& folder, const Born& device, const std::ve
   TRY(Ok{}, put(folder + "/device.json", view(device_json(device.entry))));
   if (!anchors.empty()) {
     TRY(Ok{}, put(folder + "/anchors.pem", view(pem_of(anchors))));
+  }
+  if (device.entry.wrap_key) {
+    TRY(Ok{}, put_wrap_key(folder + "/wrap-key", *device.entry.wrap_key));
   }
   if (!device.entry.idevid) {
     return put(folder + "/token", device.entry.one_time.expose());
@@ -88,7 +99,7 @@ Status write_all(const std::string& folder, const std::vector<Born>& devices, co
     manifest += manifest_line(device.entry);
   }
   const Status written = put(folder + "/manifest.jsonl", view(manifest));
-  wipe({reinterpret_cast<std::uint8_t*>(manifest.data()), manifest.size()});  // may hold tokens
+  wipe({reinterpret_cast<std::uint8_t*>(manifest.data()), manifest.size()});  // may hold secrets
   TRY(Ok{}, written);
   TRY(Ok{}, put(folder + "/maker-root.pem", view(to_pem(maker_root))));
   return sync_all(folder);

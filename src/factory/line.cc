@@ -10,6 +10,7 @@ namespace {
 constexpr std::uint32_t kMaxDevices = 100000;
 constexpr std::size_t kMaxModel = 32;
 constexpr std::size_t kTokenBytes = 20;
+constexpr std::size_t kWrapKeyBytes = 32, kWrapKeyIdBytes = 8;
 
 bool valid_model(std::string_view model) {
   const auto allowed = [](char c) {
@@ -25,6 +26,18 @@ std::string numbered(const std::string& model, std::uint32_t number) {
   return model + "-" + digits;
 }
 
+// For signatures, unless the maker wants more of it (IEEE 802.1AR leaves that to the maker).
+Result<std::uint16_t> usage_of(const Order& order) {
+  if (!order.key_agreement) {
+    return key_usage::kDigitalSignature;
+  }
+  const bool rsa = order.key == KeyType::rsa2048 || order.key == KeyType::rsa3072 || order.key == KeyType::rsa4096;
+  CHECK_OR(rsa || order.key != KeyType::ed25519,
+           Error{Fault::unsupported, "order: a key of this type unwraps nothing"});
+  const std::uint16_t more = rsa ? key_usage::kKeyEncipherment : key_usage::kKeyAgreement;
+  return static_cast<std::uint16_t>(key_usage::kDigitalSignature | more);
+}
+
 // An IDevID without an end (IEEE 802.1AR section 8.6), signed by the maker's CA.
 Status give_idevid(const Order& order, const site::Ca& maker, Instant now, Rng& rng, Born& device) {
   TRY(device.key, PrivateKey::generate(order.key));
@@ -35,7 +48,7 @@ Status give_idevid(const Order& order, const site::Ca& maker, Instant now, Rng& 
   t.not_before = now - std::chrono::minutes(5);
   t.not_after = kNoEnd;
   t.spki = device.key.public_key().spki;
-  t.usage = key_usage::kDigitalSignature;
+  TRY(t.usage, usage_of(order));
   t.authority_key_id = key_identifier(maker.certificate.key);
   TRY(const Bytes der, sign_certificate(maker.key, t));
   TRY(device.entry.idevid, Certificate::parse(der));
@@ -56,6 +69,12 @@ Status give_token(Rng& rng, Born& device) {
   return check_secret_strength(device.entry.one_time);
 }
 
+Status give_wrap_key(Rng& rng, Born& device) {
+  device.entry.wrap_key =
+      SharedKey{to_bytes(random_secret(rng, kWrapKeyIdBytes).expose()), random_secret(rng, kWrapKeyBytes)};
+  return check_shared_key(*device.entry.wrap_key);
+}
+
 }  // namespace
 
 Result<std::vector<Born>> make(const Order& order, const site::Ca& maker, Instant now, Rng& rng) {
@@ -71,6 +90,7 @@ Result<std::vector<Born>> make(const Order& order, const site::Ca& maker, Instan
     entry.label = order.label;
     entry.server_uri = order.server_uri;
     TRY(Ok{}, order.birth == Birth::idevid ? give_idevid(order, maker, now, rng, out[i]) : give_token(rng, out[i]));
+    TRY(Ok{}, order.wrap_key ? give_wrap_key(rng, out[i]) : Status(Ok{}));
   }
   return out;
 }

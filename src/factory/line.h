@@ -19,8 +19,10 @@ struct Order {
   std::uint32_t count = 1;  // 1..100,000
   Birth birth = Birth::idevid;
   KeyType key = KeyType::p256;
-  std::string server_uri;            // where the device finds its owner; empty: told later
-  std::string label;                 // EST label
+  bool key_agreement = false;  // their IDevIDs' keys may unwrap others, too: keyAgreement, or keyEncipherment (RSA)
+  bool wrap_key = false;       // and with a shared key, under which its owner wraps keys made for it
+  std::string server_uri;      // where the device finds its owner; empty: told later
+  std::string label;           // EST label
   std::vector<Certificate> anchors;  // the owner's CA, if it is known at the factory
 };
 
@@ -32,10 +34,12 @@ struct Born {
 };
 
 // Makes the devices of an order with the maker's CA. Ids are MODEL-0001, MODEL-0002, …; IDevIDs (IEEE 802.1AR) carry
-// serialNumber and CN and do not end. Refused if a secret is weak (check_secret_strength).
+// serialNumber and CN and do not end. Refused if a secret is weak (check_secret_strength, check_shared_key),
+// unsupported if keys of this type cannot unwrap and should.
 Result<std::vector<Born>> make(const Order& order, const site::Ca& maker, Instant now, Rng& rng);
 
-// One line of JSON a device (JSON Lines): id, model, serial, label, server, idevid (PEM) or token.
+// One line of JSON a device (JSON Lines): id, model, serial, label, server, idevid (PEM) or token, and wrap_key with
+// wrap_key_id (hexadecimal).
 std::string manifest_line(const ManifestEntry& entry);
 // Reads a manifest: every line, or the first that is wrong, with its number in the error list.
 struct ManifestProblem {
@@ -46,8 +50,9 @@ struct ManifestProblem {
 std::vector<ManifestEntry> parse_manifest(std::string_view text, std::vector<ManifestProblem>& problems);
 
 // Writes the folder OUT: manifest.jsonl, maker-root.pem, and a folder for each device (0700) with idevid-key.pem,
-// idevid.pem, idevid-chain.pem, anchors.pem and device.json (or token in place of the IDevID). Refused with
-// Fault::conflict if the folder has a manifest already. Complete or not there: written beside and renamed.
+// idevid.pem, idevid-chain.pem, anchors.pem and device.json (or token in place of the IDevID), and wrap-key if it has
+// one: identifier and key in hexadecimal, with a blank between. Refused with Fault::conflict if the folder has a
+// manifest already. Complete or not there: written beside and renamed.
 Status write_folder(const std::string& out, const std::vector<Born>& devices, const Certificate& maker_root,
                     const std::vector<Certificate>& anchors);
 

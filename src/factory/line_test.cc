@@ -183,6 +183,58 @@ TEST(Manifest, what_two_devices_share_is_a_conflict) {
   EXPECT_EQ(shared.text, "acme-0002: another device of this manifest has this token");
 }
 
+TEST(Line, an_idevid_is_for_signatures_alone_unless_the_order_says_more) {
+  Order what = order(1);
+  EXPECT_EQ(born(what, maker())[0].entry.idevid->usage, key_usage::kDigitalSignature);
+  what.key_agreement = true;
+  EXPECT_EQ(born(what, maker())[0].entry.idevid->usage, key_usage::kDigitalSignature | key_usage::kKeyAgreement);
+  what.key = KeyType::rsa2048;
+  EXPECT_EQ(born(what, maker())[0].entry.idevid->usage, key_usage::kDigitalSignature | key_usage::kKeyEncipherment);
+  what.key = KeyType::ed25519;
+  SystemRng rng;
+  const auto none = make(what, maker(), kNow, rng);
+  ASSERT_FALSE(none);
+  EXPECT_EQ(none.error().fault, Fault::unsupported);
+}
+
+TEST(Line, a_shared_key_is_each_devices_own) {
+  Order what = order(2);
+  EXPECT_FALSE(born(what, maker())[0].entry.wrap_key);
+  what.wrap_key = true;
+  const auto devices = born(what, maker());
+  ASSERT_TRUE(devices[0].entry.wrap_key && devices[1].entry.wrap_key);
+  EXPECT_EQ(devices[0].entry.wrap_key->key.size(), 32U);
+  EXPECT_NE(devices[0].entry.wrap_key->id, devices[1].entry.wrap_key->id);
+  EXPECT_FALSE(same(devices[0].entry.wrap_key->key, devices[1].entry.wrap_key->key));
+  NoLuck rng;
+  const auto weak = make(what, maker(), kNow, rng);
+  ASSERT_FALSE(weak);
+  EXPECT_EQ(weak.error().what, "shared key: somebody could guess it");
+}
+
+TEST(Manifest, says_the_shared_key_and_refuses_a_wrong_one) {
+  Order what = order(2);
+  what.wrap_key = true;
+  auto devices = born(what, maker());
+  std::vector<ManifestProblem> problems;
+  const auto read = parse_manifest(manifest_of(devices), problems);
+  ASSERT_EQ(read.size(), 2U);
+  ASSERT_TRUE(read[1].wrap_key);
+  EXPECT_EQ(read[1].wrap_key->id, devices[1].entry.wrap_key->id);
+  EXPECT_TRUE(same(read[1].wrap_key->key, devices[1].entry.wrap_key->key));
+  const SharedKey good = *devices[1].entry.wrap_key;
+  devices[1].entry.wrap_key = SharedKey{{9}, devices[0].entry.wrap_key->key};
+  const ManifestProblem shared = problem_of(manifest_of(devices));
+  EXPECT_EQ(shared.fault, Fault::conflict);
+  EXPECT_EQ(shared.text, "acme-0002: another device of this manifest has this shared key");
+  devices[1].entry.wrap_key = SharedKey{good.id, Secret(BytesView(Bytes(16, 0x5a)))};
+  EXPECT_EQ(problem_of(manifest_line(devices[1].entry)).fault, Fault::refused);
+  devices[1].entry.wrap_key = SharedKey{{}, good.key};
+  EXPECT_EQ(problem_of(manifest_line(devices[1].entry)).fault, Fault::malformed);
+  devices[1].entry.wrap_key = SharedKey{good.id, {}};
+  EXPECT_EQ(problem_of(manifest_line(devices[1].entry)).fault, Fault::malformed);
+}
+
 TEST(Manifest, two_identities_with_one_key_are_a_conflict) {
   const site::Ca ca = maker();
   auto devices = born(order(2), ca);
@@ -231,6 +283,19 @@ TEST_F(Folder, gets_a_token_in_place_of_a_key) {
   const auto token = io::read_file(path_ + "/t/acme-0001/token");
   ASSERT_TRUE(token);
   EXPECT_TRUE(same(Secret(*token), devices[0].entry.one_time));
+}
+
+TEST_F(Folder, has_the_shared_key_for_the_device_alone) {
+  const site::Ca ca = maker();
+  Order what = order(1);
+  what.wrap_key = true;
+  const auto devices = born(what, ca);
+  ASSERT_TRUE(write_folder(path_ + "/w", devices, ca.certificate, {}));
+  const auto text = io::read_file(path_ + "/w/acme-0001/wrap-key");
+  ASSERT_TRUE(text);
+  const SharedKey& key = *devices[0].entry.wrap_key;
+  EXPECT_EQ(as_text(*text), hex(key.id) + " " + hex(key.key.expose()) + "\n");
+  EXPECT_EQ(fs::status(path_ + "/w/acme-0001/wrap-key").permissions(), fs::perms::owner_read | fs::perms::owner_write);
 }
 
 TEST_F(Folder, that_is_there_already_is_not_touched) {

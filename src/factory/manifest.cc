@@ -36,12 +36,14 @@ class Line {
         return std::nullopt;
       }
     }
-    return complete(out, found) ? std::optional(std::move(out)) : std::nullopt;
+    return complete(out, found) && take_wrap_key(out, found) ? std::optional(std::move(out)) : std::nullopt;
   }
 
  private:
   struct Secrets {
-    bool idevid = false, token = false;
+    bool idevid = false, token = false, wrap_key_given = false;
+    std::string wrap_key_id;
+    Secret wrap_key;
   };
 
   std::nullopt_t wrong(Fault fault, std::string text) {
@@ -69,6 +71,12 @@ class Line {
     if (key == "token") {
       found.token = true;
       out.one_time = Secret(value);
+    } else if (key == "wrap_key") {
+      found.wrap_key_given = true;
+      found.wrap_key = Secret(value);
+    } else if (key == "wrap_key_id") {
+      found.wrap_key_given = true;
+      found.wrap_key_id = value;
     } else if (key == "server") {
       out.server_uri = value;
     } else if (key == "id") {
@@ -103,6 +111,21 @@ class Line {
     return true;
   }
 
+  bool take_wrap_key(ManifestEntry& entry, const Secrets& found) {
+    if (!found.wrap_key_given) {
+      return true;
+    }
+    auto key = parse_shared_key(found.wrap_key_id, as_text(found.wrap_key.expose()));
+    if (!key) {
+      return bad(key.error().fault, entry.id + ": " + std::string(key.error().what));
+    }
+    if (const Status strong = check_shared_key(*key); !strong) {
+      return bad(strong.error().fault, entry.id + ": " + std::string(strong.error().what));
+    }
+    entry.wrap_key = *std::move(key);
+    return true;
+  }
+
   std::size_t number_;
   std::vector<ManifestProblem>& problems_;
 };
@@ -125,13 +148,16 @@ class Seen {
     if (!entry.one_time.empty() && !tokens_.insert(sha256(entry.one_time.expose())).second) {
       return "another device of this manifest has this token";
     }
+    if (entry.wrap_key && !wrap_keys_.insert(sha256(entry.wrap_key->key.expose())).second) {
+      return "another device of this manifest has this shared key";
+    }
     return {};
   }
 
  private:
   std::set<std::string> ids_, identities_;
   std::set<Bytes> keys_;
-  std::set<Sha256> tokens_;
+  std::set<Sha256> tokens_, wrap_keys_;
 };
 
 }  // namespace
@@ -152,6 +178,10 @@ std::string manifest_line(const ManifestEntry& entry) {
     out["idevid"] = to_pem(*entry.idevid);
   } else {
     out["token"] = as_text(entry.one_time.expose());
+  }
+  if (entry.wrap_key) {
+    out["wrap_key_id"] = hex(entry.wrap_key->id);
+    out["wrap_key"] = hex(entry.wrap_key->key.expose());
   }
   return out.dump() + "\n";
 }

@@ -8,6 +8,7 @@
 #include "base/instant.h"
 #include "base/secret.h"
 #include "crypto/x509.h"
+#include "model/shared_key.h"
 
 namespace imprint {
 
@@ -62,11 +63,12 @@ struct DeviceSecret {
 };
 
 // One line of a factory manifest: the initial beliefs of a device that its owner is told. Public values, but for the
-// one-time secret.
+// secrets.
 struct ManifestEntry {
   std::string id, model, serial, label, server_uri;
   std::optional<Certificate> idevid;
-  Secret one_time;  // empty if the device has an IDevID
+  Secret one_time;                         // empty if the device has an IDevID
+  std::optional<SharedKey> wrap_key = {};  // unwraps keys that are made for it (RFC 7030 section 4.4.1.1)
 };
 
 // Refuses secrets that somebody could guess: under 128 bits by length and alphabet, repeated patterns, known defaults.

@@ -41,8 +41,10 @@ class Application {
 // How a key that the owner makes gets to its device (RFC 7030 section 4.4.2). In clear only where somebody says so:
 // what nobody has filled in is wrapped under a shared key that nobody holds.
 struct KeyDelivery {
-  struct SharedKeyId {  // wrapped under the symmetric key of this identifier
+  struct SharedKeyId {  // wrapped under the symmetric key of this identifier that the device has
     Bytes id;
+    std::string device = {};  // inventory id
+    Bytes sealed = {};        // the key, as the owner keeps it
     bool operator==(const SharedKeyId&) const = default;
   };
   struct InClear {  // under TLS alone

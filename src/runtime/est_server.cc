@@ -11,6 +11,7 @@ namespace {
 
 constexpr std::string_view kActor = "est";
 constexpr const char* kLeft = "the client has left; the certificate is signed and recorded all the same";
+constexpr const char* kLeftKeyless = "the client has left before its key was made; nothing is signed";
 constexpr std::string_view kRevocationListPath = "/.well-known/imprint/crl";
 constexpr std::string_view kDiscoveryPath = "/.well-known/core";
 
@@ -107,15 +108,25 @@ class EstServer::Conversation : public std::enable_shared_from_this<Conversation
     feed(Done<Decision>{{ask.ticket}, std::move(answer)});
   }
   void perform(const Ask<MakeKeyFor>& ask) {
-    std::vector<Signer> signers{site_->key_signer};
+    const KeyDelivery& delivery = ask.question.delivery;
+    site::WrapMeans means{{site_->key_signer}, site_->policy.pepper};
     if (!site_->signer) {  // this loop waits for no token
-      signers.push_back({site_->ca.key, site_->ca.chain()});
+      means.signers.push_back({site_->ca.key, site_->ca.chain()});
     }
-    auto made = site::make_key_for(ask.question.delivery, signers);
-    if (!made) {
-      trouble_ = made.error();
+    if (!site_->keys || !takes_long(delivery.type)) {
+      key_made(ask.ticket, site::make_key_for(delivery, means));
+      return;
     }
-    feed(Done<MadeKey>{{ask.ticket}, std::move(made)});
+    // Not kept alive by the thread: a client that leaves wants no key any more.
+    const std::weak_ptr<Conversation> weak = weak_from_this();
+    site_->keys->make({delivery, means, now(), weak},
+                      [weak, gate = server_.gate_, ticket = ask.ticket](Result<MadeKey> made) {
+                        gate->post([weak, ticket, made = std::move(made)] {
+                          if (const auto self = weak.lock()) {
+                            self->key_made(ticket, made);
+                          }
+                        });
+                      });
   }
   void perform(const Ask<Issue>& ask) {
     if (!site_->signer) {
@@ -194,6 +205,15 @@ class EstServer::Conversation : public std::enable_shared_from_this<Conversation
   }
 
  private:
+  void key_made(std::uint64_t ticket, Result<MadeKey> made) {
+    if (!std::holds_alternative<est::Server::Keying>(engine_.state())) {
+      return;  // the client has left meanwhile
+    }
+    if (!made) {
+      trouble_ = made.error();
+    }
+    feed(Done<MadeKey>{{ticket}, std::move(made)});
+  }
   void signed_by_ca(std::uint64_t ticket, Result<Signed> answer) {
     if (answer && answer->handed_on && !answer->certificate.empty()) {
       answer = against_record(*std::move(answer));
@@ -228,6 +248,9 @@ class EstServer::Conversation : public std::enable_shared_from_this<Conversation
                         std::string(est::kUpstreamWaits.next));
     } else if (!decision_) {  // a question that was answered, or a client that left
       recorder_.entered(state, {}, now());
+    } else if (decision_->verdict == Verdict::issue) {
+      result_ = "failed";
+      recorder_.entered(state, kLeftKeyless, now());
     } else if (decision_->verdict == Verdict::already) {
       recorder_.entered(
           state,

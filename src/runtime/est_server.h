@@ -10,6 +10,7 @@
 #include "io/https_server.h"
 #include "proto/est/coap.h"
 #include "proto/est/fullcmc.h"
+#include "runtime/key_thread.h"
 #include "runtime/recorder.h"
 #include "site/ca.h"
 #include "site/policy.h"
@@ -24,6 +25,7 @@ struct EstSite {
   site::Ca ca;
   std::shared_ptr<site::Signer> signer;  // null: the CA's own key, at once
   Signer key_signer = {};                // of keys that we make and wrap; if it cannot, the CA signs itself
+  std::shared_ptr<KeyThread> keys;       // of types that take long; null: every key is made on the loop
   Bytes revocation_list;                 // DER, served at /.well-known/imprint/crl; empty if it is too long
   Bytes distributed_list;                // DER, the same with ca.crl_uri in it; empty without one
   Instant list_signed, list_ends;        // of both

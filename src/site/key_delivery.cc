@@ -4,6 +4,7 @@
 
 #include "crypto/enveloped.h"
 #include "site/rules.h"
+#include "site/wrap_keys.h"
 
 namespace imprint::site {
 namespace {
@@ -37,6 +38,32 @@ Result<std::optional<Certificate>> find_certificate(store::Reader& store, const 
   return std::optional<Certificate>{};
 }
 
+// The device's own key of this identifier; what it wraps is found out when it is opened, by whoever makes the key.
+Result<std::optional<KeyDelivery::SharedKeyId>> find_shared(store::Reader& store, const Device& device, BytesView id) {
+  TRY(const std::vector<store::WrapKeyRow> rows, store.wrap_keys(device.id));
+  for (const store::WrapKeyRow& row : rows) {
+    if (equal(row.id, id)) {
+      return std::optional(KeyDelivery::SharedKeyId{row.id, row.device, row.sealed});
+    }
+  }
+  return std::optional<KeyDelivery::SharedKeyId>{};
+}
+
+// Who opens what a key travels in; nobody if it travels in clear.
+Result<std::optional<Recipient>> recipient_of(const KeyDelivery& delivery, const Secret& pepper) {
+  if (const auto* const certificate = std::get_if<Certificate>(&delivery.form)) {
+    return std::optional<Recipient>(*certificate);
+  }
+  const auto* const shared = std::get_if<KeyDelivery::SharedKeyId>(&delivery.form);
+  if (shared == nullptr) {
+    return std::optional<Recipient>();
+  }
+  CHECK_OR(!shared->sealed.empty(), Error{Fault::refused, kNoWrapKey});
+  auto key = open_wrap_key(pepper, shared->device, shared->id, shared->sealed);
+  CHECK_OR(key, Error{Fault::refused, kWrapKeyUnreadable});
+  return std::optional<Recipient>(*std::move(key));
+}
+
 bool may_unwrap(const Certificate& certificate) {
   const bool rsa = certificate.key.type == KeyType::rsa2048 || certificate.key.type == KeyType::rsa3072 ||
                    certificate.key.type == KeyType::rsa4096;
@@ -55,10 +82,13 @@ Status choose_delivery(const Profile& profile, store::Reader& store, const Devic
     return Ok{};
   }
   if (asked.shared_key_id) {
-    refuse(d, kNoWrapKey, "shared key " + hex(*asked.shared_key_id));
-    return Ok{};
-  }
-  if (asked.own_key_id) {
+    TRY(const auto shared, find_shared(store, device, *asked.shared_key_id));
+    if (!shared) {
+      refuse(d, kNoWrapKey, "shared key " + hex(*asked.shared_key_id));
+      return Ok{};
+    }
+    out.form = *shared;
+  } else if (asked.own_key_id) {
     TRY(const auto recipient, find_certificate(store, device, q, *asked.own_key_id, now));
     if (!recipient) {
       refuse(d, kNoWrapKey, "key " + hex(*asked.own_key_id));
@@ -83,25 +113,22 @@ Status choose_delivery(const Profile& profile, store::Reader& store, const Devic
   return Ok{};
 }
 
-Result<MadeKey> make_key_for(const KeyDelivery& delivery, const std::vector<imprint::Signer>& signers) {
-  CHECK_OR(!std::holds_alternative<KeyDelivery::SharedKeyId>(delivery.form), Error{Fault::refused, kNoWrapKey});
-  const auto* const recipient = std::get_if<Certificate>(&delivery.form);
-  const auto by = std::ranges::find_if(signers, [](const imprint::Signer& s) {
+Result<MadeKey> make_key_for(const KeyDelivery& delivery, const WrapMeans& means) {
+  TRY(const std::optional<Recipient> recipient, recipient_of(delivery, means.pepper));
+  const auto by = std::ranges::find_if(means.signers, [](const imprint::Signer& s) {
     return s.key && !s.chain.empty() && signs_cms(s.key.public_key().type);
   });
-  CHECK_OR(recipient == nullptr || by != signers.end(), Error{Fault::refused, kKeySigner});
+  CHECK_OR(!recipient || by != means.signers.end(), Error{Fault::refused, kKeySigner});
+  CHECK_OR(!recipient || choose_algorithms(delivery.capabilities, *recipient, strength_bits(delivery.type)),
+           Error{Fault::refused, kNoCommonCipher});
   TRY(const PrivateKey key, PrivateKey::generate(delivery.type));
-  MadeKey out{key.public_key(), recipient != nullptr, {}};
-  if (recipient == nullptr) {
+  MadeKey out{key.public_key(), recipient.has_value(), {}};
+  if (!recipient) {
     TRY(out.body, encode_pkcs8(key));
     return out;
   }
-  const auto sealed = seal_key(key, *recipient, delivery.capabilities, *by);
-  if (!sealed && sealed.error().fault == Fault::unsupported) {
-    return Error{Fault::refused, kNoCommonCipher};
-  }
-  CHECK_OR(sealed, sealed.error());
-  out.body = Secret(BytesView(*sealed));
+  TRY(const Bytes sealed, seal_key(key, *recipient, delivery.capabilities, *by));
+  out.body = Secret(BytesView(sealed));
   return out;
 }
 

@@ -8,7 +8,9 @@
 #include "crypto/enveloped.h"
 #include "crypto/random.h"
 #include "site/ca.h"
+#include "site/operations.h"
 #include "site/rules.h"
+#include "site/wrap_keys.h"
 
 namespace imprint::site {
 namespace {
@@ -83,6 +85,26 @@ class ServerKeyPolicy : public testing::Test {
     return Certificate::parse(certificate)->serial;
   }
   bool revoked(const Bytes& serial) { return (*(*(*store_->read())->certificate(serial))).revoked.has_value(); }
+  WrapMeans means_of(std::vector<imprint::Signer> signers) const { return {std::move(signers), policy_.pepper}; }
+  WrapMeans means() const { return means_of({{owner_.key, owner_.chain()}}); }
+
+  // A shared key of this device's, on record.
+  SharedKey give_shared(const std::string& device, Bytes id, std::size_t octets) {
+    SharedKey key{std::move(id), random_secret(rng_, octets)};
+    EXPECT_TRUE(store_->write([&](store::Writer& w) -> Status {
+      TRY(const auto there, w.device(device));
+      if (!there) {
+        Device other;
+        other.id = device;
+        TRY(Ok{}, w.add_device(other, "test"));
+      }
+      TRY(const store::WrapKeyRow row, sealed_wrap_key(policy_.pepper, device, key));
+      return w.add_wrap_key(row);
+    }));
+    return key;
+  }
+  static KeyWrapping shared(const Bytes& id) { return {id, std::nullopt, cms_capabilities()}; }
+
   KeyWrapping own_key() const { return {std::nullopt, key_identifier(key_.public_key()), cms_capabilities()}; }
 
   SystemRng rng_;
@@ -127,22 +149,82 @@ TEST_F(ServerKeyPolicy, the_key_of_the_certificate_presented_may_unwrap) {
 
 // What the server makes of a decision: never a key in clear unless the decision says so.
 TEST_F(ServerKeyPolicy, a_shared_key_that_is_not_held_gets_no_key) {
-  const std::vector<imprint::Signer> signers{{owner_.key, owner_.chain()}};
   for (const Bytes& id : {Bytes{}, Bytes{1, 2, 3}}) {
-    const auto made = make_key_for({KeyType::p256, KeyDelivery::SharedKeyId{id}, cms_capabilities()}, signers);
+    const auto made = make_key_for({KeyType::p256, KeyDelivery::SharedKeyId{id}, cms_capabilities()}, means());
     ASSERT_FALSE(made);
     EXPECT_EQ(made.error().rule, &kNoWrapKey);
   }
-  EXPECT_FALSE(make_key_for(KeyDelivery{}, signers)) << "a delivery that nobody has filled in";
+  EXPECT_FALSE(make_key_for(KeyDelivery{}, means())) << "a delivery that nobody has filled in";
+}
+
+TEST_F(ServerKeyPolicy, the_devices_shared_key_unwraps_and_no_other) {
+  policy_.profiles[""].server_keys = ServerKeys::wrapped;
+  for (const std::uint8_t octets : {16, 24, 32}) {
+    const SharedKey key = give_shared("dev-1", {octets}, octets);
+    const Decision d = decide(shared(key.id));
+    ASSERT_EQ(d.verdict, Verdict::issue) << d.reason;
+    const auto made = make_key_for(*d.delivery, means());
+    ASSERT_TRUE(made) << made.error().what;
+    EXPECT_TRUE(made->wrapped);
+    const auto inside = open_signed_key(*open_envelope(made->body.expose(), key));
+    ASSERT_TRUE(inside);
+    EXPECT_EQ(inside->key.public_key(), made->key);
+    EXPECT_FALSE(open_envelope(made->body.expose(), SharedKey{key.id, random_secret(rng_, octets)}));
+    EXPECT_FALSE(open_envelope(made->body.expose(), SharedKey{{0xee}, key.key})) << "an identifier that was replaced";
+    for (std::size_t length = 0; length < made->body.size(); length += 23) {
+      EXPECT_FALSE(open_envelope(made->body.expose().first(length), key)) << length;
+    }
+  }
+}
+
+TEST_F(ServerKeyPolicy, a_shared_key_of_another_device_is_nobodys) {
+  give_shared("dev-2", {1, 2, 3}, 32);
+  const Decision foreign = decide(shared({1, 2, 3}));
+  EXPECT_EQ(foreign.verdict, Verdict::refused);
+  EXPECT_EQ(foreign.rule, &kNoWrapKey);
+  const SharedKey own = give_shared("dev-1", {1, 2, 3}, 32);
+  const auto made = make_key_for(*decide(shared({1, 2, 3})).delivery, means());
+  ASSERT_TRUE(made);
+  EXPECT_TRUE(open_envelope(made->body.expose(), own)) << "the same identifier, each device's own key";
+  EXPECT_EQ(decide(shared({1, 2})).rule, &kNoWrapKey);
+}
+
+TEST_F(ServerKeyPolicy, a_retired_device_gets_no_key_wrapped) {
+  const SharedKey key = give_shared("dev-1", {1}, 32);
+  EXPECT_TRUE(store_->write([&](store::Writer& w) { return retire_device(w, {"dev-1", {}}, {"test", kNow}); }));
+  EXPECT_EQ(decide(shared(key.id)).rule, &kRetired);
+}
+
+TEST_F(ServerKeyPolicy, a_shared_key_that_cannot_be_opened_gets_none) {
+  give_shared("dev-1", {1}, 32);
+  KeyDelivery delivery = *decide(shared({1})).delivery;
+  const WrapMeans other{means().signers, random_secret(rng_, 32)};
+  EXPECT_EQ(make_key_for(delivery, other).error().rule, &kWrapKeyUnreadable) << "another pepper";
+  std::get<KeyDelivery::SharedKeyId>(delivery.form).id = {2};
+  EXPECT_EQ(make_key_for(delivery, means()).error().rule, &kWrapKeyUnreadable) << "another identifier";
+  delivery = *decide(shared({1})).delivery;
+  std::get<KeyDelivery::SharedKeyId>(delivery.form).device = "dev-2";
+  EXPECT_EQ(make_key_for(delivery, means()).error().rule, &kWrapKeyUnreadable) << "another device";
+}
+
+TEST_F(ServerKeyPolicy, a_shared_key_wraps_none_that_is_stronger_nor_by_what_is_not_listed) {
+  give_shared("dev-1", {1}, 16);
+  KeyDelivery delivery = *decide(shared({1})).delivery;
+  delivery.type = KeyType::p384;
+  EXPECT_EQ(make_key_for(delivery, means()).error().rule, &kNoCommonCipher);
+  delivery = *decide(shared({1})).delivery;
+  delivery.capabilities = {std::string(cms_algorithm::kAes256Cbc), std::string(cms_algorithm::kAes256Wrap)};
+  EXPECT_EQ(make_key_for(delivery, means()).error().rule, &kNoCommonCipher) << "no wrap of 128 bits";
+  delivery.capabilities = {"1.2.840.113549.3.7"};
+  EXPECT_EQ(make_key_for(delivery, means()).error().rule, &kNoCommonCipher);
 }
 
 TEST_F(ServerKeyPolicy, a_key_is_made_as_decided) {
-  const std::vector<imprint::Signer> signers{{owner_.key, owner_.chain()}};
-  const auto clear = make_key_for(*decide({}).delivery, signers);
+  const auto clear = make_key_for(*decide({}).delivery, means());
   ASSERT_TRUE(clear);
   EXPECT_FALSE(clear->wrapped);
   EXPECT_EQ(parse_pkcs8(clear->body)->public_key(), clear->key);
-  const auto wrapped = make_key_for(*decide(own_key()).delivery, signers);
+  const auto wrapped = make_key_for(*decide(own_key()).delivery, means());
   ASSERT_TRUE(wrapped);
   EXPECT_TRUE(wrapped->wrapped);
   EXPECT_FALSE(parse_pkcs8(wrapped->body));
@@ -156,19 +238,19 @@ TEST_F(ServerKeyPolicy, a_key_that_signs_no_cms_leaves_it_to_the_ca) {
   const Ca quiet = *make_root(KeyType::ed25519, *Name::from_text("CN=Quiet"), kNow, kYear, rng_);
   const imprint::Signer ed25519{quiet.key, quiet.chain()};
   const KeyDelivery wrapped = *decide(own_key()).delivery;
-  const auto by_ca = make_key_for(wrapped, {ed25519, {owner_.key, owner_.chain()}});
+  const auto by_ca = make_key_for(wrapped, means_of({ed25519, {owner_.key, owner_.chain()}}));
   ASSERT_TRUE(by_ca);
   EXPECT_EQ(open_signed_key(*open_envelope(by_ca->body.expose(), key_))->signer, owner_.certificate);
-  const auto by_none = make_key_for(wrapped, {{}, ed25519});
+  const auto by_none = make_key_for(wrapped, means_of({{}, ed25519}));
   ASSERT_FALSE(by_none);
   EXPECT_EQ(by_none.error().rule, &kKeySigner);
-  EXPECT_TRUE(make_key_for(*decide({}).delivery, {ed25519})) << "nothing to sign in clear";
+  EXPECT_TRUE(make_key_for(*decide({}).delivery, means_of({ed25519}))) << "nothing to sign in clear";
 }
 
 TEST_F(ServerKeyPolicy, what_cannot_be_wrapped_is_not_sent_in_clear) {
   KeyDelivery delivery = *decide(own_key()).delivery;
   delivery.capabilities = {"1.2.840.113549.3.7"};
-  const auto made = make_key_for(delivery, {{owner_.key, owner_.chain()}});
+  const auto made = make_key_for(delivery, means());
   ASSERT_FALSE(made);
   EXPECT_EQ(made.error().rule, &kNoCommonCipher);
 }

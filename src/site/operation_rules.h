@@ -26,6 +26,22 @@ inline constexpr Rule kTokenWeak{"DEVICE-TOKEN-WEAK", "somebody could guess this
                                  "let `imprint device token` make one"};
 inline constexpr Rule kTokenTaken{"DEVICE-TOKEN-TAKEN", "the device has had this token before", "RFC 7030 section 6",
                                   "make a fresh one with `imprint device token`"};
+inline constexpr Rule kWrapKeyForm{"DEVICE-WRAP-KEY-FORM", "not a shared key with its identifier",
+                                   "RFC 7030 section 4.4.1.1",
+                                   "a key of 16, 24 or 32 octets, an identifier of 1 to 64"};
+inline constexpr Rule kWrapKeyWeak{"DEVICE-WRAP-KEY-WEAK", "somebody could guess this shared key",
+                                   "ours: docs/threats.md", "take random octets: `openssl rand -hex 32`"};
+inline constexpr Rule kWrapKeyTaken{"DEVICE-WRAP-KEY-TAKEN", "a device has this shared key already",
+                                    "ours: docs/threats.md", "give each device a key of its own"};
+inline constexpr Rule kWrapKeyId{"DEVICE-WRAP-KEY-ID", "the device has another shared key of this identifier",
+                                 "RFC 7030 section 4.4.1.1",
+                                 "take another identifier, or forget that key with `imprint device wrap-key`"};
+inline constexpr Rule kWrapKeysMany{"DEVICE-WRAP-KEYS-MANY", "the device has as many shared keys as one may have",
+                                    "ours: docs/guide.md, a key that the server makes",
+                                    "forget those that are not in use with `imprint device wrap-key`"};
+inline constexpr Rule kWrapKeyUnknown{"DEVICE-WRAP-KEY-UNKNOWN", "the device has no shared key of this identifier",
+                                      "ours: docs/guide.md, a key that the server makes",
+                                      "look it up with `imprint device show`"};
 inline constexpr Rule kManifestRefused{"MANIFEST-REFUSED",
                                        "at least one line of the manifest is wrong; nothing was taken",
                                        "ours: docs/guide.md, import", "mend the lines named, then import again"};
@@ -39,8 +55,9 @@ inline constexpr Rule kCertificateRevoked{"CERTIFICATE-REVOKED", "the certificat
                                           "RFC 5280 section 5.3", "nothing is left to do"};
 
 inline constexpr std::array kOperationRules{
-    &kDeviceUnknown,  &kDeviceId,       &kDeviceField,        &kDeviceExists,      &kDeviceIdentity,
-    &kDeviceChanged,  &kDeviceRetired,  &kTokenWeak,          &kTokenTaken,        &kManifestRefused,
-    &kRequestUnknown, &kRequestDecided, &kCertificateUnknown, &kCertificateRevoked};
+    &kDeviceUnknown,  &kDeviceId,       &kDeviceField,        &kDeviceExists,       &kDeviceIdentity,
+    &kDeviceChanged,  &kDeviceRetired,  &kTokenWeak,          &kTokenTaken,         &kManifestRefused,
+    &kRequestUnknown, &kRequestDecided, &kCertificateUnknown, &kCertificateRevoked, &kWrapKeyForm,
+    &kWrapKeyWeak,    &kWrapKeyTaken,   &kWrapKeyId,          &kWrapKeysMany,       &kWrapKeyUnknown};
 
 }  // namespace imprint::site

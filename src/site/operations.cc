@@ -6,6 +6,7 @@
 
 #include "site/operation_rules.h"
 #include "site/policy.h"
+#include "site/wrap_keys.h"
 
 namespace imprint::site {
 namespace {
@@ -61,6 +62,40 @@ Status keep_one_time(store::Writer& store, const Secret& pepper, const std::stri
   return store.append_audit(std::move(entry));
 }
 
+Status tell_wrap_key(store::Writer& store, const std::string& action, const std::string& device, BytesView id,
+                     const Act& act) {
+  AuditEntry entry;
+  entry.at = act.at;
+  entry.actor = act.by;
+  entry.action = action;
+  entry.subject = device;
+  entry.detail = "{\"id\":\"" + hex(id) + "\"}";
+  return store.append_audit(std::move(entry));
+}
+
+Status keep_wrap_key(store::Writer& store, const Secret& pepper, const std::string& device, const SharedKey& key,
+                     const Act& act) {
+  const Status good = check_shared_key(key);
+  CHECK_OR(good || good.error().fault != Fault::malformed, Error{Fault::malformed, kWrapKeyForm});
+  CHECK_OR(good, Error{Fault::refused, kWrapKeyWeak});
+  TRY(const store::WrapKeyRow row, sealed_wrap_key(pepper, device, key));
+  TRY(const auto known, store.wrap_key(row.mac));
+  CHECK_OR(!known, Error{Fault::conflict, kWrapKeyTaken});
+  TRY(const std::vector<store::WrapKeyRow> others, store.wrap_keys(device));
+  CHECK_OR(std::ranges::find(others, key.id, &store::WrapKeyRow::id) == others.end(),
+           Error{Fault::conflict, kWrapKeyId});
+  CHECK_OR(others.size() < kMostWrapKeys, Error{Fault::refused, kWrapKeysMany});
+  TRY([[maybe_unused]] const Ok added, store.add_wrap_key(row));
+  return tell_wrap_key(store, "device.wrap_key", device, key.id, act);
+}
+
+// Whether the device has this very key under this identifier.
+Result<bool> has_wrap_key(store::Reader& store, const Secret& pepper, const std::string& device, const SharedKey& key) {
+  TRY(const store::WrapKeyRow wanted, sealed_wrap_key(pepper, device, key));
+  TRY(const std::optional<store::WrapKeyRow> known, store.wrap_key(wanted.mac));
+  return known && known->device == device && known->id == key.id;
+}
+
 // Whether the inventory says of this device just what the manifest says, so that an import may pass over it.
 Result<bool> is_there(store::Writer& store, const Secret& pepper, const ManifestEntry& entry) {
   TRY(const std::optional<Device> device, store.device(entry.id));
@@ -70,6 +105,12 @@ Result<bool> is_there(store::Writer& store, const Secret& pepper, const Manifest
   const std::vector<std::string> identities = identities_of(entry);
   const bool same_device = device->model == entry.model && device->serial == entry.serial &&
                            device->label == entry.label && device->identities == identities;
+  if (same_device && entry.wrap_key) {
+    TRY(const bool has_key, has_wrap_key(store, pepper, entry.id, *entry.wrap_key));
+    if (!has_key) {
+      return false;
+    }
+  }
   if (!same_device || entry.one_time.empty()) {
     return same_device;
   }
@@ -176,6 +217,9 @@ Status register_device(store::Writer& store, const Secret& pepper, const Manifes
     TRY([[maybe_unused]] const Ok free, release_identity(store, identity, act));
   }
   TRY([[maybe_unused]] const Ok added, store.add_device(device, act.by));
+  if (entry.wrap_key) {
+    TRY([[maybe_unused]] const Ok kept, keep_wrap_key(store, pepper, entry.id, *entry.wrap_key, act));
+  }
   return entry.one_time.empty() ? Status(Ok{}) : keep_one_time(store, pepper, entry.id, entry.one_time, act);
 }
 
@@ -214,6 +258,7 @@ Status retire_device(store::Writer& store, const Word& word, const Act& act) {
   device.lifecycle = Lifecycle::decommissioned;
   TRY([[maybe_unused]] const Ok retired, set_admission(store, std::move(device), Admission::retired, act));
   TRY([[maybe_unused]] const Ok decided, decide_waiting(store, word.id, Admission::refused, act));
+  TRY([[maybe_unused]] const Ok forgotten, store.forget_wrap_keys(word.id, {}));
   return revoke_those(store, word.id, RevocationReason::cessation, act,
                       [](const store::CertificateRow&) { return true; });
 }
@@ -224,6 +269,22 @@ Status add_one_time(store::Writer& store, const Secret& pepper, const Word& word
   CHECK_OR(check_secret_strength(token), Error{Fault::refused, kTokenWeak});
   TRY([[maybe_unused]] const Ok replaced, store.spend_one_time(word.id, act.at));
   return keep_one_time(store, pepper, word.id, token, act);
+}
+
+Status add_wrap_key(store::Writer& store, const Secret& pepper, const Word& word, const SharedKey& key,
+                    const Act& act) {
+  TRY(const Device device, read_device(store, word));
+  CHECK_OR(device.admission != Admission::retired, Error{Fault::conflict, kDeviceRetired});
+  return keep_wrap_key(store, pepper, word.id, key, act);
+}
+
+Status forget_wrap_key(store::Writer& store, const Word& word, BytesView id, const Act& act) {
+  TRY([[maybe_unused]] const Device device, read_device(store, word));
+  TRY(const std::vector<store::WrapKeyRow> held, store.wrap_keys(word.id));
+  const bool known = std::ranges::any_of(held, [&](const store::WrapKeyRow& row) { return equal(row.id, id); });
+  CHECK_OR(known, Error{Fault::refused, kWrapKeyUnknown});
+  TRY([[maybe_unused]] const Ok forgotten, store.forget_wrap_keys(word.id, id));
+  return tell_wrap_key(store, "device.wrap_key_forgotten", word.id, id, act);
 }
 
 Status decide_request(store::Writer& store, BytesView request_key, Admission verdict, const Act& act) {

@@ -27,7 +27,7 @@ Secret new_one_time(Rng& rng);
 // Takes a device into the inventory, approved, with its IDevID and its one-time token as far as it has them; the
 // token's user name is the device's id. An IDevID of a retired device goes over to the new one; the retired
 // device's id does not come back. Rules: DEVICE-ID, DEVICE-EXISTS, DEVICE-RETIRED, DEVICE-IDENTITY-TAKEN,
-// DEVICE-TOKEN-WEAK.
+// DEVICE-TOKEN-WEAK, and those of add_wrap_key().
 Status register_device(store::Writer& store, const Secret& pepper, const ManifestEntry& entry, const Act& act);
 
 // What became of one entry of a manifest.
@@ -52,11 +52,19 @@ struct Word {
 Status approve_device(store::Writer& store, const Word& word, const Act& act);
 // Not wanted; requests of it that wait are refused with it. DEVICE-RETIRED.
 Status refuse_device(store::Writer& store, const Word& word, const Act& act);
-// Out of use for good: decommissioned, and its certificates are revoked (cessation of operation).
+// Out of use for good: decommissioned, its certificates are revoked (cessation of operation), and its shared keys
+// forgotten.
 Status retire_device(store::Writer& store, const Word& word, const Act& act);
 // A fresh one-time token for a device that is there; tokens of it that are not used yet are of no use any more.
 // DEVICE-RETIRED, DEVICE-TOKEN-WEAK, DEVICE-TOKEN-TAKEN.
 Status add_one_time(store::Writer& store, const Secret& pepper, const Word& word, const Secret& token, const Act& act);
+
+// A shared key of the device's, under which keys that are made for it may be wrapped; at most kMostWrapKeys.
+// DEVICE-RETIRED, DEVICE-WRAP-KEY-FORM, -WEAK, -TAKEN and -ID, DEVICE-WRAP-KEYS-MANY.
+inline constexpr std::size_t kMostWrapKeys = 16;
+Status add_wrap_key(store::Writer& store, const Secret& pepper, const Word& word, const SharedKey& key, const Act& act);
+// DEVICE-WRAP-KEY-UNKNOWN.
+Status forget_wrap_key(store::Writer& store, const Word& word, BytesView id, const Act& act);
 
 // A person's word on one request that waits; a device that waits for it is approved or refused with it.
 // REQUEST-UNKNOWN, REQUEST-DECIDED. `verdict` is approved or refused.

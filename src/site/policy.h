@@ -64,6 +64,8 @@ struct Policy {
   std::shared_ptr<NonceBook> nonces = {};          // of HTTP Digest; null: it does not count
 };
 
+// The key of one use of the pepper.
+Secret part_key(const Secret& pepper, std::string_view part);
 // The MAC under which the store knows a secret.
 Sha256 secret_mac(const Secret& pepper, std::string_view user, const Secret& secret);
 

@@ -59,13 +59,19 @@ inline constexpr Rule kMustWrap{"SITE-SERVER-KEYS-WRAPPED", "the profile sends k
                                 "name a key to wrap with in the request, or set server_keys = \"clear\""};
 inline constexpr Rule kNoWrapKey{
     "SITE-SERVER-KEYS-UNKNOWN", "no key of this device has the identifier that the request names",
-    "RFC 7030 section 4.4.1", "name the key of the certificate presented or of one on record"};
+    "RFC 7030 section 4.4.1",
+    "name the key of the certificate presented, of one on record, or a shared key that the owner has registered for "
+    "this device (imprint device wrap-key)"};
+inline constexpr Rule kWrapKeyUnreadable{
+    "SITE-SERVER-KEYS-UNREADABLE", "the device's shared key on record cannot be opened",
+    "ours: docs/guide.md, a key that the server makes",
+    "see that the folder's pepper is the one of this database; else forget the key and register it again"};
 inline constexpr Rule kWrapUsage{"SITE-SERVER-KEYS-USAGE", "the certificate of the key that is to unwrap forbids it",
                                  "RFC 7030 section 4.4.1",
                                  "its key usage must allow keyEncipherment (RSA) or keyAgreement (EC), or be absent"};
-inline constexpr Rule kNoCommonCipher{"SITE-SERVER-KEYS-CIPHER",
-                                      "no algorithm that the request lists wraps this key strongly enough",
-                                      "RFC 7030 section 4.4.2", "list AES-CBC as strong as the key asked for"};
+inline constexpr Rule kNoCommonCipher{
+    "SITE-SERVER-KEYS-CIPHER", "no algorithm that the request lists wraps this key strongly enough",
+    "RFC 7030 section 4.4.2", "list AES-CBC as strong as the key asked for; a shared key has to be, too"};
 inline constexpr Rule kKeySigner{"SITE-SERVER-KEYS-SIGNER", "no key of ours can sign what a wrapped key travels in",
                                  "RFC 7030 section 4.4.2",
                                  "give the server's certificate or the CA an RSA or NIST curve key: Ed25519 signs no "
@@ -75,6 +81,6 @@ inline constexpr std::array kRules{
     &kUnknown,  &kWaiting,   &kUnwanted,  &kRetired,        &kRevoked,       &kSpent,
     &kNotOurs,  &kHandedOn,  &kSharedKey, &kCompromised,    &kRenewedBefore, &kTooManyCertificates,
     &kKeyType,  &kNames,     &kUsages,    &kLabel,          &kCaRequest,     &kNoServerKeys,
-    &kMustWrap, &kNoWrapKey, &kWrapUsage, &kNoCommonCipher, &kKeySigner};
+    &kMustWrap, &kNoWrapKey, &kWrapUsage, &kNoCommonCipher, &kKeySigner,     &kWrapKeyUnreadable};
 
 }  // namespace imprint::site

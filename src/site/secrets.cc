@@ -10,13 +10,6 @@
 namespace imprint::site {
 namespace {
 
-Secret part_key(const Secret& pepper, std::string_view part) {
-  Sha256 mac = hmac_sha256(pepper, view(part));
-  Secret out{BytesView(mac)};
-  wipe(mac);
-  return out;
-}
-
 Secret digest_key(const Secret& pepper) { return part_key(pepper, "imprint digest"); }
 
 Secret srp_key(const Secret& pepper) { return part_key(pepper, "imprint srp"); }
@@ -71,6 +64,13 @@ Result<std::optional<DeviceSecret>> answering_secret(const Policy& policy, store
 }
 
 }  // namespace
+
+Secret part_key(const Secret& pepper, std::string_view part) {
+  Sha256 mac = hmac_sha256(pepper, view(part));
+  Secret out{BytesView(mac)};
+  wipe(mac);
+  return out;
+}
 
 Sha256 secret_mac(const Secret& pepper, std::string_view user, const Secret& secret) {
   Bytes input = to_bytes(user);

@@ -59,6 +59,15 @@ struct PendingRow {
   Instant decided;
 };
 
+// A shared key of a device's, under which keys that are made for it are wrapped (RFC 7030 section 4.4.1.1).
+struct WrapKeyRow {
+  std::string device;
+  Bytes id;      // by which the device names it; another device may have another key of the same one
+  Sha256 mac{};  // finds a key that was given twice
+  Bytes sealed;  // the key: the store never sees it
+  bool operator==(const WrapKeyRow&) const = default;
+};
+
 // Which certificates are wanted: those that fit every part that is filled in.
 struct CertificateFilter {
   std::string device;                     // inventory id or kServer
@@ -100,6 +109,10 @@ class Reader {
   virtual Result<std::optional<DeviceSecret>> secret(const Sha256& mac) = 0;
   // Those of this user name that have a digest: those not spent first, then those spent last; at most eight.
   virtual Result<std::vector<DeviceSecret>> secrets_of(std::string_view user) = 0;
+  // The device's shared keys, in order of their identifiers.
+  virtual Result<std::vector<WrapKeyRow>> wrap_keys(std::string_view device) = 0;
+  // The shared key with this MAC, whosever it is.
+  virtual Result<std::optional<WrapKeyRow>> wrap_key(const Sha256& mac) = 0;
   virtual Result<std::optional<CertificateRow>> certificate(BytesView serial) = 0;
   // The latest unrevoked certificate issued for this request key.
   virtual Result<std::optional<CertificateRow>> certificate_for(BytesView request_key) = 0;
@@ -139,6 +152,11 @@ class Writer : public Reader {
   virtual Status add_secret(const DeviceSecret& secret) = 0;  // conflict if the MAC exists
   // Uses up every one-time secret that the device has left. No audit entry: it is part of an act that has one.
   virtual Status spend_one_time(std::string_view device, Instant at) = 0;
+  // Conflict if the device has one of this identifier, or anybody has this key. No audit entry, nor for the next one:
+  // they are parts of acts that have one.
+  virtual Status add_wrap_key(const WrapKeyRow& row) = 0;
+  // The device's key of this identifier; all of them if that is empty. None to forget is no error.
+  virtual Status forget_wrap_keys(std::string_view device, BytesView id) = 0;
   // Spends the one-time secret that the fact names, and no other. Conflict if that is spent, if a fresh certificate for
   // the same request is on record that this one does not renew, or if another device holds the key: two requests at
   // once get one certificate.

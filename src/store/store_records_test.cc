@@ -72,6 +72,33 @@ TEST_F(SecretTest, secret_exists_once_and_for_a_known_device) {
 }
 
 // What HTTP Digest needs is found by user name: what may still be used first.
+TEST_F(SecretTest, a_wrap_key_is_found_by_device_and_by_mac) {
+  const auto add_key = [&](const std::string& device, Bytes id, std::uint8_t mac) {
+    Sha256 value{};
+    value.fill(mac);
+    return write([&](Writer& w) { return w.add_wrap_key({device, id, value, {mac, mac}}); });
+  };
+  ASSERT_TRUE(add(device_named("dev-2")));
+  ASSERT_TRUE(add_key("dev-1", {2}, 0xaa));
+  ASSERT_TRUE(add_key("dev-1", {1}, 0xbb));
+  ASSERT_TRUE(add_key("dev-2", {1}, 0xcc));
+  EXPECT_EQ(fault_of(add_key("dev-1", {1}, 0xdd)), Fault::conflict);
+  EXPECT_EQ(fault_of(add_key("dev-2", {3}, 0xaa)), Fault::conflict);
+  EXPECT_EQ(fault_of(add_key("dev-3", {1}, 0xee)), Fault::refused);
+  const auto found = *read()->wrap_keys("dev-1");
+  ASSERT_EQ(found.size(), 2U);
+  EXPECT_EQ(found[0].id, Bytes{1});
+  EXPECT_EQ(found[0].sealed, (Bytes{0xbb, 0xbb}));
+  EXPECT_EQ(found[1].id, Bytes{2});
+  EXPECT_EQ(*read()->wrap_key(found[1].mac), found[1]);
+  EXPECT_FALSE(*read()->wrap_key(Sha256{}));
+  ASSERT_TRUE(write([](Writer& w) { return w.forget_wrap_keys("dev-1", Bytes{1}); }));
+  EXPECT_EQ(read()->wrap_keys("dev-1")->size(), 1U);
+  ASSERT_TRUE(write([](Writer& w) { return w.forget_wrap_keys("dev-1", {}); }));
+  EXPECT_TRUE(read()->wrap_keys("dev-1")->empty());
+  EXPECT_EQ(read()->wrap_keys("dev-2")->size(), 1U);
+}
+
 TEST_F(SecretTest, digests_of_a_user_are_found_what_is_not_spent_first) {
   const auto add_with_digest = [&](const std::string& user, std::uint8_t mac, Bytes digest) {
     Sha256 value{};

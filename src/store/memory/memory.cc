@@ -67,6 +67,17 @@ Result<std::vector<DeviceSecret>> MemoryReads<I>::secrets_of(std::string_view us
 }
 
 template <class I>
+Result<std::vector<WrapKeyRow>> MemoryReads<I>::wrap_keys(std::string_view device) {
+  return select(
+      tables_.wrap_keys, [&](const WrapKeyRow& k) { return k.device == device; }, &WrapKeyRow::id, INT32_MAX);
+}
+
+template <class I>
+Result<std::optional<WrapKeyRow>> MemoryReads<I>::wrap_key(const Sha256& mac) {
+  return first(tables_.wrap_keys, [&](const WrapKeyRow& k) { return k.mac == mac; });
+}
+
+template <class I>
 Result<std::optional<CertificateRow>> MemoryReads<I>::certificate(BytesView serial) {
   return first(tables_.certificates, [&](const CertificateRow& c) { return equal(c.serial, serial); });
 }

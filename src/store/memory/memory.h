@@ -10,6 +10,7 @@ namespace imprint::store {
 struct Tables {
   std::vector<Device> devices;
   std::vector<DeviceSecret> secrets;
+  std::vector<WrapKeyRow> wrap_keys;
   std::vector<CertificateRow> certificates;  // in order of issue
   std::vector<PendingRow> pending;           // in order of arrival
   std::vector<AuditEntry> audit;             // without details and chain: who did what to what
@@ -27,6 +28,8 @@ class MemoryReads : public Interface {
   Result<std::vector<Device>> devices(std::string_view after_id, std::int64_t limit) override;
   Result<std::optional<DeviceSecret>> secret(const Sha256& mac) override;
   Result<std::vector<DeviceSecret>> secrets_of(std::string_view user) override;
+  Result<std::vector<WrapKeyRow>> wrap_keys(std::string_view device) override;
+  Result<std::optional<WrapKeyRow>> wrap_key(const Sha256& mac) override;
   Result<std::optional<CertificateRow>> certificate(BytesView serial) override;
   Result<std::optional<CertificateRow>> certificate_for(BytesView request_key) override;
   Result<std::optional<std::string>> other_holder(BytesView spki_sha256, std::string_view device) override;
@@ -59,6 +62,8 @@ class MemoryWriter final : public MemoryReads<Writer> {
   Status update_device(const Device& device, std::string_view actor, std::string_view action) override;
   Status add_secret(const DeviceSecret& secret) override;
   Status spend_one_time(std::string_view device, Instant at) override;
+  Status add_wrap_key(const WrapKeyRow& row) override;
+  Status forget_wrap_keys(std::string_view device, BytesView id) override;
   Status issued(const Issued& fact, Instant at, std::string_view actor) override;
   Status issued_to_server(BytesView certificate, std::string_view reason, Instant at, std::string_view actor) override;
   Status pended(const Pended& fact, Instant at, std::string_view actor) override;

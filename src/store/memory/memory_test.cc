@@ -80,7 +80,7 @@ class Walk : public StoreTest {
 
   // One act, the same on both.
   Store::Change act() {
-    switch (pick(12)) {
+    switch (pick(14)) {
       case 0:
         return [d = some_newcomer()](Writer& w) { return w.add_device(d, "cli"); };
       case 1:
@@ -105,6 +105,14 @@ class Walk : public StoreTest {
       case 9:
         return [der = signers_.at(pick(2)).certificate(some_serial()), at = now_](Writer& w) {
           return w.issued_to_server(der, "made", at, "server");
+        };
+      case 12:
+        return [k = WrapKeyRow{some_device(), numbered(pick(2)), some_mac(), numbered(pick(9))}](Writer& w) {
+          return w.add_wrap_key(k);
+        };
+      case 13:
+        return [device = some_device(), id = pick(2) == 0 ? Bytes{} : numbered(pick(2))](Writer& w) {
+          return w.forget_wrap_keys(device, id);
         };
       case 10:
         return [a = some_answer()](Writer& w) { return w.keep_answer(a); };
@@ -170,6 +178,8 @@ class Walk : public StoreTest {
       Sha256 value{};
       value.fill(mac);
       const auto secret = *from.secret(value);
+      const auto wrap_key = *from.wrap_key(value);
+      out.push_back(wrap_key ? "wrap key of " + wrap_key->device + hex(wrap_key->sealed) : "no wrap key");
       out.push_back(secret ? "secret of " + secret->device + (secret->spent ? " spent" : "") : "no secret");
     }
     for (const AuditEntry& e : *from.audit(0, 10'000)) {
@@ -184,6 +194,9 @@ class Walk : public StoreTest {
       out.push_back(row ? "renewed by " + hex(row->serial) : "not renewed");
     }
     for (const char* device : kDevices) {
+      for (const WrapKeyRow& row : *from.wrap_keys(device)) {
+        out.push_back("wrap key " + hex(row.id) + " of " + row.device);
+      }
       out.push_back(std::to_string(*from.live_certificates(device, now_)) + " live");
       out.push_back(std::to_string(*from.live_certificates(device, kNoEnd)) + " live at the end");
     }

@@ -46,7 +46,7 @@ Status fill_certificates(Database& database) {
 
 // Steps are only ever added at the end. Times are milliseconds since 1970, enumerations their names, STRICT holds the
 // column types. `spent` and `revoked` are NULL until it happens.
-constexpr std::array<Migration, 8> kMigrations{
+constexpr std::array<Migration, 9> kMigrations{
     {{R"sql(
 CREATE TABLE devices (
   id TEXT NOT NULL PRIMARY KEY,
@@ -248,7 +248,18 @@ CREATE INDEX secrets_user ON secrets (user) WHERE digest <> x'';
 )sql",
       "PRAGMA user_version=7"},
      // What TLS-SRP needs of a secret.
-     {"ALTER TABLE secrets ADD COLUMN srp BLOB NOT NULL DEFAULT x'';", "PRAGMA user_version=8"}}};
+     {"ALTER TABLE secrets ADD COLUMN srp BLOB NOT NULL DEFAULT x'';", "PRAGMA user_version=8"},
+     // Shared keys under which keys are wrapped.
+     {R"sql(
+CREATE TABLE wrap_keys (
+  device TEXT NOT NULL REFERENCES devices (id),
+  id BLOB NOT NULL,
+  mac BLOB NOT NULL UNIQUE,
+  sealed BLOB NOT NULL,
+  PRIMARY KEY (device, id)
+) STRICT, WITHOUT ROWID;
+)sql",
+      "PRAGMA user_version=9"}}};
 
 Status take_steps(Database& database) {
   std::int64_t version = 0;

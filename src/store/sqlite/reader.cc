@@ -127,6 +127,19 @@ Result<std::vector<DeviceSecret>> Reads<I>::secrets_of(std::string_view user) {
 }
 
 template <class I>
+Result<std::vector<WrapKeyRow>> Reads<I>::wrap_keys(std::string_view device) {
+  Query query =
+      database_.query("SELECT " IMPRINT_WRAP_KEY_COLUMNS " FROM wrap_keys WHERE device = ? ORDER BY id", device);
+  return all(query, wrap_key_row);
+}
+
+template <class I>
+Result<std::optional<WrapKeyRow>> Reads<I>::wrap_key(const Sha256& mac) {
+  Query query = database_.query("SELECT " IMPRINT_WRAP_KEY_COLUMNS " FROM wrap_keys WHERE mac = ?", mac);
+  return one(query, wrap_key_row);
+}
+
+template <class I>
 Result<std::optional<CertificateRow>> Reads<I>::certificate(BytesView serial) {
   Query query = database_.query("SELECT " IMPRINT_CERTIFICATE_COLUMNS " FROM certificates WHERE serial = ?", serial);
   return one(query, certificate_row);

@@ -17,6 +17,8 @@ class Reads : public Interface {
   Result<std::vector<Device>> devices(std::string_view after_id, std::int64_t limit) override;
   Result<std::optional<DeviceSecret>> secret(const Sha256& mac) override;
   Result<std::vector<DeviceSecret>> secrets_of(std::string_view user) override;
+  Result<std::vector<WrapKeyRow>> wrap_keys(std::string_view device) override;
+  Result<std::optional<WrapKeyRow>> wrap_key(const Sha256& mac) override;
   Result<std::optional<CertificateRow>> certificate(BytesView serial) override;
   Result<std::optional<CertificateRow>> certificate_for(BytesView request_key) override;
   Result<std::optional<std::string>> other_holder(BytesView spki_sha256, std::string_view device) override;

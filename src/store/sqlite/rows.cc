@@ -89,6 +89,12 @@ Result<DeviceSecret> secret_row(const Query& row) {
   return out;
 }
 
+Result<WrapKeyRow> wrap_key_row(const Query& row) {
+  WrapKeyRow out{row.text(0), row.bytes(1), {}, row.bytes(3)};
+  TRY([[maybe_unused]] const Ok read, read_hash(row, 2, out.mac));
+  return out;
+}
+
 Result<AuditEntry> audit_row(const Query& row) {
   AuditEntry out;
   out.sequence = row.number(0);

@@ -17,6 +17,7 @@ namespace imprint::store {
   "request_key, device, identity, device_identity, label, subject, csr, reason, first, last, asked, " \
   "state, decided_by, decided"
 #define IMPRINT_SECRET_COLUMNS "device, user, one_time, mac, spent, digest, srp"
+#define IMPRINT_WRAP_KEY_COLUMNS "device, id, mac, sealed"
 #define IMPRINT_AUDIT_COLUMNS "sequence, at, actor, action, subject, detail, previous, hash"
 #define IMPRINT_RUN_COLUMNS "id, protocol, mode, role, device, started, ended, result, rule, summary"
 
@@ -25,6 +26,7 @@ Result<Device> device_row(const Query& row);  // without identities
 Result<CertificateRow> certificate_row(const Query& row);
 Result<PendingRow> pending_row(const Query& row);
 Result<DeviceSecret> secret_row(const Query& row);
+Result<WrapKeyRow> wrap_key_row(const Query& row);
 Result<AuditEntry> audit_row(const Query& row);
 Result<Run> run_row(const Query& row);  // without steps and beliefs
 

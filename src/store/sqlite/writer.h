@@ -22,6 +22,8 @@ class SqliteWriter final : public Reads<Writer> {
   Status update_device(const Device& device, std::string_view actor, std::string_view action) override;
   Status add_secret(const DeviceSecret& secret) override;
   Status spend_one_time(std::string_view device, Instant at) override;
+  Status add_wrap_key(const WrapKeyRow& row) override;
+  Status forget_wrap_keys(std::string_view device, BytesView id) override;
   Status issued(const Issued& fact, Instant at, std::string_view actor) override;
   Status issued_to_server(BytesView certificate, std::string_view reason, Instant at, std::string_view actor) override;
   Status pended(const Pended& fact, Instant at, std::string_view actor) override;

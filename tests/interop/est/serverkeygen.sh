@@ -75,4 +75,9 @@ is "and is another one" different "$(same_key "$work/SK-4/cert.pem" "$work/own.p
 imprint onboard est --server "$est" --anchors "$anchors" --device "$idevids/WIDGET-0001" --server-key wrapped \
   --out "$work/widget" >"$work/refused.log" 2>&1
 runs "an IDevID for signatures alone unwraps nothing" grep -q SITE-SERVER-KEYS-USAGE "$work/refused.log"
+imprint factory make --data "$data" --model AGREE --key-agreement --label careful --out "$work/agree" >/dev/null
+imprint device import "$work/agree/manifest.jsonl" --data "$data" >/dev/null
+runs "one that is for key agreement, too, does" imprint onboard est --server "$est" --anchors "$anchors" --device "$work/agree/AGREE-0001" \
+  --server-key wrapped --out "$work/agreed"
+runs "the key that it unwraps fits its certificate" same_key "$work/agreed/cert.pem" "$work/agreed/key.pem"
 finish
