@@ -182,9 +182,6 @@ class RunningServer final : public Server {
       control_.stop();
       control_thread_.join();
     }
-    if (upstream_) {
-      upstream_->end();  // it answers nobody whose loop is gone
-    }
     keys_->end();
     // What the store still owes its askers is told while their loops are there.
     const Status settled = store_->write([](store::Writer&) -> Status { return Ok{}; });
