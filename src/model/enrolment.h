@@ -43,8 +43,8 @@ class Application {
 struct KeyDelivery {
   struct SharedKeyId {  // wrapped under the symmetric key of this identifier that the device has
     Bytes id;
-    std::string device = {};  // inventory id
-    Bytes sealed = {};        // the key, as the owner keeps it
+    std::string device;  // inventory id
+    Bytes sealed;        // the key, as the owner keeps it
     bool operator==(const SharedKeyId&) const = default;
   };
   struct InClear {  // under TLS alone

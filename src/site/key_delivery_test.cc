@@ -159,7 +159,7 @@ TEST_F(ServerKeyPolicy, a_shared_key_that_is_not_held_gets_no_key) {
 
 TEST_F(ServerKeyPolicy, the_devices_shared_key_unwraps_and_no_other) {
   policy_.profiles[""].server_keys = ServerKeys::wrapped;
-  for (const std::uint8_t octets : {16, 24, 32}) {
+  for (const std::uint8_t octets : Bytes{16, 24, 32}) {
     const SharedKey key = give_shared("dev-1", {octets}, octets);
     const Decision d = decide(shared(key.id));
     ASSERT_EQ(d.verdict, Verdict::issue) << d.reason;
