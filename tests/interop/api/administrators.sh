@@ -226,5 +226,5 @@ runs "a device gets a certificate below that root" imprint onboard est --server 
 asks /v1/devices --cert "$work/lamp-2/chain.pem" --key "$work/lamp-2/key.pem"
 refused "and is no administrator" 403 API-CERTIFICATE
 stop_imprint
-exits "the next start wants another configuration" 2 "$IMPRINT" --config "$work/imprint.toml" serve --data "$data"
+exits "the next start wants another configuration" 4 "$IMPRINT" --config "$work/imprint.toml" serve --data "$data"
 finish
