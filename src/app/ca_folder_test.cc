@@ -142,6 +142,19 @@ TEST_F(CaFolder, who_slept_through_a_root_finds_the_one_after_it) {
   EXPECT_TRUE(site::reaches(first_, now, ca_links(data_, now), kNow, rng_));
 }
 
+TEST_F(CaFolder, many_roots_later_the_latest_links_are_what_is_sent) {
+  std::vector<site::Ca> roots{first_};
+  for (int n = 2; n <= 12; ++n) {
+    const Name name = *Name::from_text("CN=Owner G" + std::to_string(n));
+    roots.push_back(*make_next_root(data_, {KeyType::p256, name, kDay * 300}, kNow, rng_));
+    ASSERT_TRUE(install_ca(data_, roots.back(), {}, kNow, rng_)) << n;
+  }
+  const auto sent = ca_links(data_, roots.back());
+  EXPECT_EQ(sent.size(), kMostLinks);
+  EXPECT_TRUE(site::reaches(roots[11 - kMostLinks], roots.back(), sent, kNow, rng_));
+  EXPECT_FALSE(site::reaches(roots[10 - kMostLinks], roots.back(), sent, kNow, rng_));
+}
+
 TEST_F(CaFolder, a_new_root_has_a_name_of_its_own_and_no_root_above) {
   const auto rule = [&](KeyType type, const char* name, Duration lifetime) {
     const auto out = make_next_root(data_, {type, *Name::from_text(name), lifetime}, kNow, rng_);

@@ -40,7 +40,8 @@ std::vector<Certificate> ca_links(const std::string& data, const site::Ca& ca) {
   for (std::size_t i = 0; i < met.size(); ++i) {
     const Name of = met[i];
     for (const Certificate& link : all) {
-      const bool leads = link.subject == of && !self_signed(link) && (i > 0 || link.key == ca.root().key);
+      const bool leads =
+          out.size() < kMostLinks && link.subject == of && !self_signed(link) && (i > 0 || link.key == ca.root().key);
       if (leads && std::ranges::find(met, link.issuer) == met.end()) {
         out.push_back(link);
         met.push_back(link.issuer);

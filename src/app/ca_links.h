@@ -11,7 +11,12 @@ namespace imprint::app {
 // Adds them to the folder's, durably.
 Status add_links(const std::string& data, const std::vector<Certificate>& links);
 
-// Those that lead from this CA's root back to the roots of before it, one after the other: what TLS sends.
+// How many roots a device may have slept through. TLS sends the links above the server's certificate, and peers take
+// no more than ten certificates, and paths of no more than eight.
+inline constexpr std::size_t kMostLinks = 6;
+
+// Those that lead from this CA's root back to the roots of before it, one after the other, the latest kMostLinks: what
+// TLS sends.
 std::vector<Certificate> ca_links(const std::string& data, const site::Ca& ca);
 
 // What else the list of CA certificates shows: the roots of before that the new one vouches for, and OldWithNew.
