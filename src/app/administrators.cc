@@ -27,8 +27,7 @@ std::vector<Bytes> keys_of(const std::vector<Certificate>& cas) {
   std::vector<Bytes> out;
   std::ranges::transform(cas, std::back_inserter(out), [](const Certificate& each) { return each.key.spki; });
   std::ranges::sort(out);
-  const auto rest = std::ranges::unique(out);
-  out.erase(rest.begin(), rest.end());
+  out.erase(std::unique(out.begin(), out.end()), out.end());
   return out;
 }
 

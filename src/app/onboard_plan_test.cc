@@ -75,11 +75,11 @@ TEST_F(OnboardPlan, a_shared_key_comes_from_the_folder_where_the_server_makes_th
   const est::Plan got = plan();
   ASSERT_TRUE(got.wrap);
   EXPECT_TRUE(got.wrap->shared);
-  EXPECT_EQ(got.wrap->id, (Bytes{0x0a, 0x1b}));
+  EXPECT_EQ(got.wrap->identifier, (Bytes{0x0a, 0x1b}));
   put("other", "d90c1f5a6be28347f1a0b3c45e7d9169");
   options_.wrap_key = folder_ + "/other";
   options_.wrap_key_id = "77";
-  EXPECT_EQ(plan().wrap->id, Bytes{0x77}) << "the command line's comes first";
+  EXPECT_EQ(plan().wrap->identifier, Bytes{0x77}) << "the command line's comes first";
 }
 
 TEST_F(OnboardPlan, a_run_file_of_somebody_else_is_named_and_stays) {

@@ -29,16 +29,16 @@ class WrapKeyFile : public testing::Test {
 
 TEST_F(WrapKeyFile, says_the_key_and_perhaps_its_identifier) {
   for (const std::string& text : {std::string(kKey) + "\n", std::string("2QwfWmvig0fxoLPEXn2RaA==")}) {
-    const auto key = read(text, "0a1b");
+    auto key = read(text, "0a1b");
     ASSERT_TRUE(key) << text;
-    EXPECT_EQ(key->id, (Bytes{0x0a, 0x1b}));
-    EXPECT_EQ(hex(key->key.expose()), kKey);
+    EXPECT_EQ((*key).id, (Bytes{0x0a, 0x1b}));
+    EXPECT_EQ(hex((*key).key.expose()), kKey);
   }
   for (const std::string& id : {std::string(), std::string("0A:1B")}) {
-    const auto key = read(std::string("0a1b  ") + kKey + "\n", id);
+    auto key = read(std::string("0a1b  ") + kKey + "\n", id);
     ASSERT_TRUE(key) << id;
-    EXPECT_EQ(key->id, (Bytes{0x0a, 0x1b}));
-    EXPECT_EQ(hex(key->key.expose()), kKey);
+    EXPECT_EQ((*key).id, (Bytes{0x0a, 0x1b}));
+    EXPECT_EQ(hex((*key).key.expose()), kKey);
   }
 }
 

@@ -244,6 +244,10 @@ class DistantCa : public Wire {
     plan_->credential = idevid("dev-ca", storage_);
     register_device("dev-ca", &plan_->credential->chain[0]);
   }
+  void TearDown() override {
+    signer_->kept = nullptr;  // it holds the conversation, which holds the site, which holds the signer
+    Wire::TearDown();
+  }
   std::int64_t on_record() { return *(*store_->read())->count("certificates"); }
   std::shared_ptr<DistantSigner> signer_;
   MemoryStorage storage_;
