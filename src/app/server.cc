@@ -225,10 +225,10 @@ class RunningServer final : public Server {
     return Ok{};
   }
 
-  // A change is found by the next refresh(), in its file.
+  // A change is put in force at once: what the new CA signs is handed on from now, and devices need its certificate.
   void look_upstream() {
-    if (io::steady_clock() - fetched_ > kLookAgain) {
-      static_cast<void>(fetch_upstream_ca());
+    if (io::steady_clock() - fetched_ > kLookAgain && fetch_upstream_ca()) {
+      look();
     }
   }
 
@@ -413,6 +413,11 @@ class RunningServer final : public Server {
   // The command line works on the same folder: a new maker, a revocation and an old list or certificate are noticed
   // here.
   void refresh() {
+    look();
+    upkeep_.after(kRefresh, [this] { refresh(); });
+  }
+
+  void look() {
     if (upstream_ && io::steady_clock() - fetched_ > kReadAgain) {
       static_cast<void>(fetch_upstream_ca());  // a change is found below, in its file
     }
@@ -430,7 +435,6 @@ class RunningServer final : public Server {
     } else {
       complain(revoked.error());
     }
-    upkeep_.after(kRefresh, [this] { refresh(); });
   }
 
   Status write_endpoints() const {
