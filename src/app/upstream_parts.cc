@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <filesystem>
 
+#include "app/ca_links.h"
 #include "app/cli_rules.h"
 #include "app/command.h"
 #include "app/pem_file.h"
@@ -60,7 +61,8 @@ std::vector<Certificate> links_back(const Certificate& top, const std::vector<Ce
     for (const Certificate& link : ca) {
       const bool of_root = link.key == ca.front().key;  // its names may be those of the root before it
       const bool leads = of_root || (i > 0 && std::ranges::find(met, link.issuer) == met.end());
-      if (link.subject == of && leads && !self_signed(link) && std::ranges::find(out, link) == out.end()) {
+      if (out.size() < kMostLinks && link.subject == of && leads && !self_signed(link) &&
+          std::ranges::find(out, link) == out.end()) {
         out.push_back(link);
         met.push_back(link.issuer);
       }
