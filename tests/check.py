@@ -5,6 +5,7 @@ format   every source is as clang-format-14 writes it
 links    every include is of a folder in the library's USES list, every outside header of a folder or file that may see it
 docs     what is printed from the code is as it is printed now
 sources  where a rule names a part of our documents as its source, that part is there
+seeds    tests/seeds.py knows every fuzz target, and how many kinds of input its first byte chooses from
 tidy     clang-tidy-14 on the sources that differ from the last commit (--tidy), or on all (--tidy-all: half an hour)
 """
 import argparse
@@ -14,6 +15,8 @@ import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+
+import seeds
 
 ROOT = Path(__file__).resolve().parent.parent
 SRC = ROOT / "src"
@@ -29,7 +32,7 @@ OUTSIDE = {
     "toml++/": {"app"},
     "prometheus/": {"app"},
     "cbor.h": {"codec/cbor.cc"},
-    "nlohmann/": {"codec", "store", "app", "factory", "survey", "io", "bench"},
+    "nlohmann/": {"codec", "store", "app", "factory", "survey", "io", "bench", "crypto/jws.cc"},
 }
 
 
@@ -117,6 +120,33 @@ def check_sources():
                 yield f"docs/errors.md:{number}: {name} has no heading with '{part}'"
 
 
+def fuzz_targets():
+    """Every fuzz target with the text of its source."""
+    for cmake in SRC.glob("**/CMakeLists.txt"):
+        for name, source in re.findall(r"imprint_fuzz\((\w+) SOURCES (\w+\.cc)", cmake.read_text()):
+            yield name, (cmake.parent / source).read_text()
+
+
+def kinds_of_input(source):
+    """How many the first byte chooses from, or why that cannot be told."""
+    sizes = {int(n) for n in re.findall(r"data\[0\] % (\d+)", source)}
+    if not sizes:
+        return 0
+    body = re.search(r"switch \(data\[0\] % \d+\) \{(.*)", source, re.S)
+    cases = [int(n) for n in re.findall(r"^    case (\d+):", body.group(1), re.M)] if body else []
+    size = sizes.pop()
+    whole = not sizes and cases == list(range(size - 1)) and "\n    default:" in body.group(1)
+    return size if whole else f"no switch over 'data[0] % {size}' with case 0 to {size - 2} and default"
+
+
+def check_seeds():
+    targets = dict(fuzz_targets())
+    for name in sorted(targets.keys() | seeds.CHOICES.keys()):
+        there = kinds_of_input(targets[name]) if name in targets else "no such target"
+        if there != seeds.CHOICES.get(name, "nothing"):
+            yield f"tests/seeds.py: {name}: the table says {seeds.CHOICES.get(name, 'nothing')}, the source {there}"
+
+
 def tidy(file):
     out = subprocess.run(["clang-tidy-14", "--quiet", "-p", "build", file], capture_output=True, text=True, cwd=ROOT)
     return [line for line in out.stdout.splitlines() if "warning:" in line or "error:" in line]
@@ -145,7 +175,7 @@ def main():
         for path, wanted in documents():
             path.write_text(wanted)
         return 0
-    checks = {"format": check_format, "links": check_links, "docs": check_docs, "sources": check_sources}
+    checks = {"format": check_format, "links": check_links, "docs": check_docs, "sources": check_sources, "seeds": check_seeds}
     if args.tidy or args.tidy_all:
         checks["tidy"] = lambda: check_tidy(args.tidy_all)
     bad = 0

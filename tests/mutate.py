@@ -5,12 +5,14 @@ usage: mutate.py [--build FOLDER] [--protocol est] [--only FILE:LINE] [--tap]
 
 FOLDER (build-asan) is a build folder configured with -DIMPRINT_MUTATE=ON that holds the protocol's tests (PROTOCOL_tests)
 and its explorer (explore_PROTOCOL). Every CHECK_OR and holds() of src/proto/PROTOCOL is switched off once, every save() and
-note() once delayed behind the next thing that leaves. A place is killed if a program fails, crashes or does not end.
+note() once delayed behind the next thing that leaves. A place is killed if a program fails or crashes. One that does not
+end in its time is run again at the end, with nothing beside it: if it does not end then either, that counts, and is said.
 What survives, and what no test reaches, is a missing test or a useless check: exit code 1.
 """
 
 import argparse
 import concurrent.futures
+import enum
 import os
 import pathlib
 import re
@@ -22,6 +24,13 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 CHECK = re.compile(r"\bCHECK_OR\(|\bholds\(|\bt\.(?:save|note)\(")
 NOT_THE_PROTOCOL = re.compile(r"(_test|_fuzz)\.cc$|^(pair\.(cc|h)|misbehave\.h)$")
 TIME_LIMIT_S = 60
+
+
+class End(enum.Enum):
+    """How a program ended."""
+    WELL = enum.auto()
+    FAILED = enum.auto()
+    LATE = enum.auto()  # it was stopped
 
 
 def programs(build, protocol):
@@ -44,14 +53,14 @@ def check_fresh(commands, protocol):
 
 
 def run(command, **environment):
-    """Whether the program ended well."""
+    """How the program ended."""
     try:
         done = subprocess.run(
             command, env=os.environ | environment, timeout=TIME_LIMIT_S,
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False)
     except subprocess.TimeoutExpired:
-        return False
-    return done.returncode == 0
+        return End.LATE
+    return End.WELL if done.returncode == 0 else End.FAILED
 
 
 def statement_end(lines, start):
@@ -84,8 +93,9 @@ def places_reached(commands, protocol):
     with tempfile.TemporaryDirectory() as folder:
         listing = pathlib.Path(folder) / "places"
         for command in commands:
-            if not run(command, IMPRINT_MUTATE_LIST=str(listing)):
-                sys.exit(f"{command[0]} fails as it is")
+            end = run(command, IMPRINT_MUTATE_LIST=str(listing))
+            if end != End.WELL:
+                sys.exit(f"{command[0]} {'does not end in time' if end == End.LATE else 'fails'} as it is")
         if not listing.exists():
             sys.exit("no place was met: is the build configured with -DIMPRINT_MUTATE=ON?")
         return {p for p in listing.read_text().split() if p.startswith(f"src/proto/{protocol}/")}
@@ -100,11 +110,26 @@ def reached_within(reached, file, first, last):
 
 
 def killer(commands, place):
-    """The program that notices, or None."""
+    """The first program that does not end well, and how it ended; (None, End.WELL) if all do."""
     for command in commands:
-        if not run(command, IMPRINT_MUTATE_AT=place):
-            return pathlib.Path(command[0]).name
-    return None
+        end = run(command, IMPRINT_MUTATE_AT=place)
+        if end != End.WELL:
+            return pathlib.Path(command[0]).name, end
+    return None, End.WELL
+
+
+def verdicts(commands, places, jobs):
+    """For each place its killer and how that ended, as they become known: those that took too long at the end."""
+    late = []
+    with concurrent.futures.ThreadPoolExecutor(jobs) as pool:
+        ends = pool.map(lambda one: killer(commands, one[0]) if one[0] else (None, End.WELL), places)
+        for one, (by, end) in zip(places, ends):
+            if end == End.LATE:
+                late.append(one)
+            else:
+                yield one, by, end
+    for one in late:
+        yield one, *killer(commands, one[0])
 
 
 def main():
@@ -123,17 +148,19 @@ def main():
         place = reached_within(reached, file, first, last)
         if not options.only or options.only in (place, f"{file}:{first}"):
             places.append((place, f"{file}:{first}", text))
-    survived = 0
-    with concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:
-        killers = pool.map(lambda one: killer(commands, one[0]) if one[0] else None, places)
-        for number, ((place, where, text), by) in enumerate(zip(places, killers), 1):
-            verdict = f"killed by {by}" if by else "SURVIVED" if place else "NOT REACHED"
-            survived += by is None
-            if options.tap:
-                print(f"{'ok' if by else 'not ok'} {number} - {where} {verdict}", flush=True)
-            else:
-                print(f"{verdict:25} {where}  {text[:100]}", flush=True)
-    print(f"1..{len(places)}" if options.tap else f"{len(places) - survived} killed, {survived} survived")
+    survived = late = 0
+    for number, ((place, where, text), by, end) in enumerate(verdicts(commands, places, options.jobs), 1):
+        verdict = f"killed by {by}" if by else "SURVIVED" if place else "NOT REACHED"
+        if end == End.LATE:
+            verdict += f", which did not end in {TIME_LIMIT_S} s with nothing beside it"
+        survived += by is None
+        late += end == End.LATE
+        if options.tap:
+            print(f"{'ok' if by else 'not ok'} {number} - {where} {verdict}", flush=True)
+        else:
+            print(f"{verdict:25} {where}  {text[:100]}", flush=True)
+    print(f"1..{len(places)}" if options.tap else
+          f"{len(places) - survived} killed, {late} of them by not ending; {survived} survived")
     return 1 if survived or not places else 0
 
 

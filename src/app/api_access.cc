@@ -1,33 +1,17 @@
 #include "app/api_access.h"
 
 #include <algorithm>
-#include <filesystem>
 
-#include "app/pem_file.h"
+#include "app/ca_former.h"
 
 namespace imprint::app {
-namespace {
-
-// With those above them. What cannot be read is left out.
-std::vector<Certificate> former_chains(const std::string& data) {
-  std::vector<Certificate> out;
-  std::error_code ignored;
-  for (const auto& entry : std::filesystem::directory_iterator(data + "/ca/former", ignored)) {
-    const std::string file = entry.path().string();
-    const auto chain = file.ends_with("-key.pem") ? std::vector<Certificate>() : read_certificate_file(file);
-    if (chain) {
-      out.insert(out.end(), chain->begin(), chain->end());
-    }
-  }
-  return out;
-}
-
-}  // namespace
 
 std::vector<Certificate> cas_of_devices(const DataFolder& folder) {
   std::vector<Certificate> out = folder.makers;
   std::ranges::copy(folder.ca.chain(), std::back_inserter(out));
-  std::ranges::copy(former_chains(folder.path), std::back_inserter(out));
+  for (const std::vector<Certificate>& chain : former_chains(folder.path)) {
+    std::ranges::copy(chain, std::back_inserter(out));
+  }
   if (folder.upstream) {
     std::ranges::copy(folder.upstream->ca, std::back_inserter(out));
     std::ranges::copy(folder.upstream->site.trust.anchors, std::back_inserter(out));

@@ -6,6 +6,7 @@
 #include <array>
 #include <filesystem>
 
+#include "app/ca_former.h"
 #include "app/ca_links.h"
 #include "app/ca_rules.h"
 #include "app/cli_rules.h"
@@ -167,11 +168,12 @@ Status try_out(const site::Ca& ca, Instant now, Rng& rng) {
 // A key of before, so that the way back is open. The names in former/ begin with the key's digest.
 Result<std::optional<KeyFile>> find_former_key(const std::string& data, const PublicKey& wanted) {
   const std::string folder = data + "/ca/former";
-  const std::string begin = short_name(sha256(wanted.spki)) + "-";
+  const std::string begin = folder + "/" + short_name(sha256(wanted.spki)) + "-";
   for (const std::string_view file : kKeyFiles) {
-    const std::string name = begin + std::string(file);
-    if (is_there(folder + "/" + name)) {
-      TRY(KeyFile found, read_key_file_of(folder + "/" + name, file));
+    std::string path = begin;
+    path += file;
+    if (is_there(path)) {
+      TRY(KeyFile found, read_key_file_of(path, file));
       if (found.digest == sha256(wanted.spki)) {
         if (!found.uri.empty()) {
           TRY(found.key, io::known_key(found.uri, wanted));
@@ -197,12 +199,8 @@ Status check_certificate(const Certificate& c, Instant now) {
 // Whether the CA of now or one of before, or a root of theirs, has this name: paths and lists tell them apart by it.
 bool was_named(const std::string& data, const site::Ca& now, const Name& name) {
   std::vector<Certificate> all = now.chain();
-  std::error_code ignored;
-  for (const auto& entry : fs::directory_iterator(data + "/ca/former", ignored)) {
-    const auto chain = read_certificate_file(entry.path().string());
-    if (chain) {
-      all.insert(all.end(), chain->begin(), chain->end());
-    }
+  for (const std::vector<Certificate>& chain : former_chains(data)) {
+    all.insert(all.end(), chain.begin(), chain.end());
   }
   return std::ranges::find(all, name, &Certificate::subject) != all.end();
 }
@@ -231,27 +229,6 @@ Result<site::Ca> read_ca(const std::string& data) {
   return out;
 }
 
-std::vector<Certificate> former_cas(const std::string& data) {
-  std::vector<std::string> files;
-  std::error_code ignored;
-  for (const auto& entry : fs::directory_iterator(data + "/ca/former", ignored)) {
-    const std::string path = entry.path().string();
-    if (path.ends_with(".pem") && !path.ends_with("-key.pem")) {
-      files.push_back(path);
-    }
-  }
-  std::ranges::sort(files);
-  std::vector<Certificate> out;
-  const auto now = read_certificate_file(data + "/ca/chain.pem");
-  for (const std::string& file : files) {
-    const auto chain = read_certificate_file(file);
-    if (chain && !chain->empty() && (!now || now->empty() || now->front() != chain->front())) {
-      out.push_back(chain->front());
-    }
-  }
-  return out;
-}
-
 bool signed_by_ours(const std::string& data, const site::Ca& ca, const Certificate& certificate) {
   std::vector<Certificate> ours = former_cas(data);
   ours.push_back(ca.certificate);
@@ -266,6 +243,11 @@ std::string shown_uri(const std::string& uri) {
 
 std::string key_uri_text(const PrivateKey& key) {
   return key_uri(key) + "\n" + hex(sha256(key.public_key().spki)) + "\n";
+}
+
+Result<std::optional<PrivateKey>> former_key(const std::string& data, const PublicKey& wanted) {
+  TRY(auto found, find_former_key(data, wanted));
+  return found ? std::optional(std::move(found->key)) : std::optional<PrivateKey>();
 }
 
 Result<std::optional<PrivateKey>> next_key(const std::string& data) {

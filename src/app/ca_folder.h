@@ -4,7 +4,7 @@
 //   next/key.pem, .uri   a key that waits for its certificate; once chain.pem is for it, it takes key.pem's place
 //   links.pem            roots as other roots of the owner's vouch for them (ca_links.h)
 //   former/*.pem         certificates of before: what they signed is the owner's all the same
-//   former/*-key.pem, .uri   their keys, if another has come: for the way back
+//   former/*-key.pem, .uri   their keys, if another has come: for the way back, and for the status of what they signed
 #pragma once
 
 #include <optional>
@@ -19,9 +19,6 @@ namespace imprint::app {
 // DATA-PART.
 Result<site::Ca> read_ca(const std::string& data);
 
-// The CAs of before, without the one of now. What cannot be read is left out.
-std::vector<Certificate> former_cas(const std::string& data);
-
 // Whether one of these signed it, the CA of now or one of before: also when its time, or its use, is over. At a gateway
 // another CA may have signed what is on record.
 bool signed_by_ours(const std::string& data, const site::Ca& ca, const Certificate& certificate);
@@ -30,6 +27,9 @@ bool signed_by_ours(const std::string& data, const site::Ca& ca, const Certifica
 std::string shown_uri(const std::string& uri);
 // What key.uri holds for this key.
 std::string key_uri_text(const PrivateKey& key);
+
+// The key of before with this public half, if it is in former/; one in a token is not opened yet.
+Result<std::optional<PrivateKey>> former_key(const std::string& data, const PublicKey& wanted);
 
 // The key that waits for a certificate, if there is one.
 Result<std::optional<PrivateKey>> next_key(const std::string& data);

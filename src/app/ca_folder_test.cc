@@ -4,6 +4,7 @@
 
 #include <filesystem>
 
+#include "app/ca_former.h"
 #include "app/ca_links.h"
 #include "app/ca_rules.h"
 #include "app/pem_file.h"
@@ -140,6 +141,16 @@ TEST_F(CaFolder, who_slept_through_a_root_finds_the_one_after_it) {
   }
   EXPECT_EQ(ca_links(data_, now).size(), 2U);
   EXPECT_TRUE(site::reaches(first_, now, ca_links(data_, now), kNow, rng_));
+}
+
+// What a plain OpenSSL takes first leads nowhere, and it does not go back.
+TEST_F(CaFolder, a_link_behind_a_dead_end_leads_nobody) {
+  const site::Ca stranger = *site::make_root(KeyType::p256, *Name::from_text("CN=Stranger"), kNow, kDay * 300, rng_);
+  const site::Ca next = *site::make_root(KeyType::p256, *Name::from_text("CN=Owner G2"), kNow, kDay * 300, rng_);
+  const Certificate good = site::make_links(first_, next, rng_)->front(),
+                    dead_end = site::make_links(stranger, next, rng_)->front();
+  EXPECT_TRUE(site::reaches(first_, next, {good, dead_end}, kNow, rng_));
+  EXPECT_FALSE(site::reaches(first_, next, {dead_end, good}, kNow, rng_));
 }
 
 TEST_F(CaFolder, many_roots_later_the_latest_links_are_what_is_sent) {

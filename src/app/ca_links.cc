@@ -1,21 +1,24 @@
 #include "app/ca_links.h"
 
 #include <algorithm>
-#include <filesystem>
 
+#include "app/ca_former.h"
 #include "app/pem_file.h"
 #include "io/file.h"
 
 namespace imprint::app {
 namespace {
 
-namespace fs = std::filesystem;
-
 std::string links_file(const std::string& data) { return data + "/ca/links.pem"; }
 
 std::vector<Certificate> all_links(const std::string& data) {
   const auto read = read_certificate_file(links_file(data));
   return read ? *read : std::vector<Certificate>();
+}
+
+// By name and signature, whenever that was.
+bool signed_by(const Certificate& c, const Certificate& issuer) {
+  return c.issuer == issuer.subject && verify_chain(c, {}, {issuer}, {Purpose::any, c.not_before, false});
 }
 
 bool same_subject(const Certificate& a, const Certificate& b) { return a.key == b.key && a.subject == b.subject; }
@@ -33,22 +36,26 @@ Status add_links(const std::string& data, const std::vector<Certificate>& links)
   return all.size() == before ? Status(Ok{}) : io::write_file(links_file(data), view(pem_of(all)), 0644);
 }
 
-std::vector<Certificate> ca_links(const std::string& data, const site::Ca& ca) {
-  const std::vector<Certificate> all = all_links(data);
-  std::vector<Certificate> out;
-  std::vector<Name> met{ca.root().subject};
+std::vector<Certificate> links_back(const Certificate& root, const std::vector<Certificate>& all) {
+  std::vector<Certificate> out, met{root};
+  const auto is_met = [&met](const Certificate& link) {
+    return std::ranges::any_of(met, [&](const Certificate& one) { return signed_by(link, one); });
+  };
   for (std::size_t i = 0; i < met.size(); ++i) {
-    const Name of = met[i];
+    const Certificate from = met[i];
     for (const Certificate& link : all) {
-      const bool leads =
-          out.size() < kMostLinks && link.subject == of && !self_signed(link) && (i > 0 || link.key == ca.root().key);
-      if (leads && std::ranges::find(met, link.issuer) == met.end()) {
+      const bool leads = i == 0 ? same_subject(link, root) : signed_by(from, link);
+      if (out.size() < kMostLinks && leads && !self_signed(link) && !is_met(link)) {
         out.push_back(link);
-        met.push_back(link.issuer);
+        met.push_back(link);
       }
     }
   }
   return out;
+}
+
+std::vector<Certificate> ca_links(const std::string& data, const site::Ca& ca) {
+  return links_back(ca.root(), all_links(data));
 }
 
 std::vector<Certificate> ca_history(const std::string& data, const site::Ca& ca) {
@@ -60,16 +67,15 @@ std::vector<Certificate> ca_history(const std::string& data, const site::Ca& ca)
     }
   }
   const std::size_t links = out.size();
-  std::error_code ignored;
-  for (const auto& entry : fs::directory_iterator(data + "/ca/former", ignored)) {
-    const auto chain = read_certificate_file(entry.path().string());
-    if (!chain || chain->empty() || !self_signed(chain->back()) || chain->back() == ca.root()) {
+  for (const std::vector<Certificate>& chain : former_chains(data)) {
+    const Certificate& root = chain.back();
+    if (!self_signed(root) || root == ca.root()) {
       continue;
     }
     const bool vouched = std::any_of(out.begin(), out.begin() + static_cast<std::ptrdiff_t>(links),
-                                     [&](const Certificate& link) { return same_subject(link, chain->back()); });
-    if (vouched && std::ranges::find(out, chain->back()) == out.end()) {
-      out.push_back(chain->back());
+                                     [&](const Certificate& link) { return same_subject(link, root); });
+    if (vouched && std::ranges::find(out, root) == out.end()) {
+      out.push_back(root);
     }
   }
   return out;

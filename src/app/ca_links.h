@@ -8,14 +8,18 @@
 
 namespace imprint::app {
 
-// Adds them to the folder's, durably.
-Status add_links(const std::string& data, const std::vector<Certificate>& links);
-
 // How many roots a device may have slept through. TLS sends the links above the server's certificate, and peers take
 // no more than ten certificates, and paths of no more than eight.
 inline constexpr std::size_t kMostLinks = 6;
 
-// Those that lead from this CA's root back to the roots of before it, one after the other, the latest kMostLinks: what
+// Those of `all` that lead from this root back to the roots of before it, one after the other, at most kMostLinks: by
+// name and signature, since a root may have the name of the one before it.
+std::vector<Certificate> links_back(const Certificate& root, const std::vector<Certificate>& all);
+
+// Adds them to the folder's, durably.
+Status add_links(const std::string& data, const std::vector<Certificate>& links);
+
+// Those that lead from this CA's root back to the roots of before it, the latest kMostLinks: what
 // TLS sends.
 std::vector<Certificate> ca_links(const std::string& data, const site::Ca& ca);
 

@@ -1,16 +1,20 @@
 #include "app/cmd_ca.h"
 
+#include <algorithm>
 #include <iostream>
 #include <nlohmann/json.hpp>
 
 #include "app/admin_routes.h"
 #include "app/ca_folder.h"
+#include "app/ca_former.h"
 #include "app/cli_rules.h"
 #include "app/cmd_ca_request.h"
 #include "app/cmd_device.h"
+#include "app/revocation_lists.h"
 #include "codec/base64.h"
 #include "io/file.h"
 #include "io/loop.h"
+#include "site/operation_rules.h"
 
 namespace imprint::app {
 namespace {
@@ -19,6 +23,49 @@ struct ShowOptions {
   std::string serial;
   bool pem = false, fingerprint = false;
 };
+
+// A CA of before, and whether it still says what its certificates are worth.
+struct Before {
+  Certificate certificate;
+  std::string_view status;
+};
+
+std::vector<Before> cas_of_before(const DataFolder& folder) {
+  std::vector<Before> out;
+  for (const Certificate& one : former_cas(folder.path)) {
+    const bool signs = std::ranges::any_of(folder.former, [&](const site::Ca& f) {
+      return f.certificate.subject == one.subject && f.certificate.key == one.key;
+    });
+    const bool same = one.subject == folder.ca.certificate.subject && one.key == folder.ca.certificate.key;
+    out.push_back({one, io::wall_clock() >= one.not_after ? "over"
+                        : same                            ? "renewed"
+                        : signs                           ? "signs lists and OCSP answers"
+                                                          : "its key is not here"});
+  }
+  return out;
+}
+
+Json before_json(const std::vector<Before>& before) {
+  Json out = Json::array();
+  for (const Before& one : before) {
+    out.push_back({{"id", site::issuer_id(one.certificate)},
+                   {"subject", one.certificate.subject.text},
+                   {"not_after", utc_text(one.certificate.not_after)},
+                   {"status", one.status}});
+  }
+  return out;
+}
+
+std::string before_text(const std::vector<Before>& before) {
+  std::string out;
+  for (const Before& one : before) {
+    out += "before       " + site::issuer_id(one.certificate) + "  " + one.certificate.subject.text + ", until " +
+           utc_text(one.certificate.not_after) + ": ";
+    out += one.status;
+    out += '\n';
+  }
+  return out;
+}
 
 OrProblem<Ok> show(const Context& context, const ShowOptions& options) {
   if (!options.serial.empty()) {
@@ -32,6 +79,7 @@ OrProblem<Ok> show(const Context& context, const ShowOptions& options) {
     pem += to_pem(c);
   }
   const std::string fingerprint = fingerprint_text(ca.fingerprint());
+  const std::vector<Before> before = cas_of_before(data.folder);
   const Json json{{"subject", ca.subject.text},
                   {"issuer", ca.issuer.text},
                   {"serial", hex(ca.serial)},
@@ -39,12 +87,15 @@ OrProblem<Ok> show(const Context& context, const ShowOptions& options) {
                   {"not_after", utc_text(ca.not_after)},
                   {"key", imprint::name(ca.key.type)},
                   {"sha256", fingerprint},
+                  {"id", site::issuer_id(ca)},
+                  {"before", before_json(before)},
                   {"file", data.folder.path + "/ca/chain.pem"},
                   {"pem", pem}};
   std::string text = "subject      " + ca.subject.text + "\nissuer       " + ca.issuer.text + "\nserial       " +
                      hex(ca.serial) + "\nvalid        " + utc_text(ca.not_before) + " to " + utc_text(ca.not_after) +
                      "\nkey          " + std::string(imprint::name(ca.key.type)) + "\nfingerprint  SHA-256 " +
-                     fingerprint + "\nfile         " + data.folder.path + "/ca/chain.pem\n";
+                     fingerprint + "\nid           " + site::issuer_id(ca) + "\nfile         " + data.folder.path +
+                     "/ca/chain.pem\n" + before_text(before);
   context.print(json, options.pem ? pem : options.fingerprint ? fingerprint + "\n" : text);
   return Ok{};
 }
@@ -86,7 +137,7 @@ OrProblem<Ok> revoke(const Context& context, const RevokeOptions& options) {
 }
 
 struct CrlOptions {
-  std::string out, format = "pem";
+  std::string out, format = "pem", issuer;
   bool distributed = false;
 };
 
@@ -100,24 +151,42 @@ std::string pem_of_crl(BytesView der) {
   return out + "-----END X509 CRL-----\n";
 }
 
+// The CA of now, or the one of before with this id.
+OrProblem<FormerCa> issuer_of_list(const EstSite& site, const std::string& id) {
+  if (id.empty() || id == site::issuer_id(site.ca.certificate)) {
+    return FormerCa{site.ca, site.revocation_list, site.distributed_list};
+  }
+  const auto at =
+      std::ranges::find(site.former, id, [](const FormerCa& f) { return site::issuer_id(f.ca.certificate); });
+  if (at == site.former.end()) {
+    Problem problem(Error{Fault::refused, site::kCertificateUnknown}, "--issuer " + id);
+    problem.next = "`imprint ca show` has the ids of the CAs of before that still sign lists";
+    return problem;
+  }
+  return *at;
+}
+
 // Signed now, over what is on record now, as the server does it.
 OrProblem<Ok> crl(const Context& context, const CrlOptions& options) {
   TRY(const Offline data, context.offline());
   TRY(const auto site, about(make_site(data.config, data.folder, *data.store, io::wall_clock()), data.config.data));
-  if (site->revocation_list.empty()) {
-    return Problem(
-        Error{Fault::limit, "ca: more revoked certificates than a list can have; relying parties need OCSP"});
+  TRY(const FormerCa from, issuer_of_list(*site, options.issuer));
+  if (from.revocation_list.empty()) {
+    return Problem(Error{Fault::limit,
+                         "ca: more revoked certificates than a list can have, or a CA of before whose key cannot be "
+                         "had; relying parties need OCSP"});
   }
-  if (options.distributed && site->distributed_list.empty()) {
+  if (options.distributed && from.distributed_list.empty()) {
     Problem problem(Error{Fault::refused, kOption}, "--distributed");
     problem.next = "set ca.crl_uri: the place that the list is to name";
     return problem;
   }
-  const Bytes& der = options.distributed ? site->distributed_list : site->revocation_list;
+  const Bytes& der = options.distributed ? from.distributed_list : from.revocation_list;
   const std::string pem = pem_of_crl(der);
   const BytesView content = options.format == "der" ? BytesView(der) : view(pem);
   TRY(const auto reader, data.store->read());
-  TRY(const auto revoked, about(revoked_of_ours(*reader, data.folder, io::wall_clock()), data.config.data));
+  TRY(auto by_issuer, about(revoked_by_issuer(*reader, data.folder, io::wall_clock()), data.config.data));
+  const std::vector<Revoked>& revoked = by_issuer[from.ca.certificate.subject.der];
   if (!options.out.empty()) {
     TRY(Ok{}, about(io::write_file(options.out, content, 0644), options.out));
   } else if (!context.globals.json && options.format == "der") {
@@ -169,10 +238,13 @@ void add_ca(Command top) {
   auto crl_options = std::make_shared<CrlOptions>();
   const Command crl_command = ca.sub("crl", "Print the certificate revocation list, signed anew.",
                                      "imprint ca crl --out crl.pem\nimprint ca crl --format der --out crl.der\n"
-                                     "imprint ca crl | openssl crl -noout -text");
+                                     "imprint ca crl | openssl crl -noout -text\n"
+                                     "imprint ca crl --issuer 5f0c2a9e11d47b63 --out before.pem");
   crl_command.option("--out", crl_options->out, "File to write in place of printing").type("FILE");
   crl_command.option("--format", crl_options->format, "pem or der").one_of({"pem", "der"}).shows_default();
   crl_command.flag("--distributed", crl_options->distributed, "As it is served at ca.crl_uri, which it then names");
+  crl_command.option("--issuer", crl_options->issuer, "The list of a CA of before, by its id in `imprint ca show`")
+      .type("ID");
   crl_command.runs([crl_options](const Context& c) { return crl(c, *crl_options); });
 
   auto revoke_options = std::make_shared<RevokeOptions>();

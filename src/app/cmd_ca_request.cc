@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "app/ca_folder.h"
+#include "app/ca_former.h"
 #include "app/ca_rules.h"
 #include "app/cli_rules.h"
 #include "app/cmd_device.h"

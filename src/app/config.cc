@@ -234,6 +234,12 @@ std::string print(const Config& config, bool commented) {
 
 }  // namespace
 
+std::variant<Config, std::vector<ConfigProblem>> parse_config(const std::string& path, std::string_view text) {
+  Loader loader;
+  loader.read_text(path, text);
+  return loader.finish();
+}
+
 std::variant<Config, std::vector<ConfigProblem>> load_config(const std::string& path) {
   Loader loader;
   if (!path.empty()) {

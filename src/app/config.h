@@ -81,6 +81,8 @@ struct ConfigProblem {
   std::string text;
 };
 
+// Reads the text of a file; `path` is for problems. The environment says nothing here.
+std::variant<Config, std::vector<ConfigProblem>> parse_config(const std::string& path, std::string_view text);
 // Reads the file (an empty path: defaults only), then the environment (IMPRINT_EST_LISTEN=… for est.listen). Nothing is
 // taken if anything is wrong.
 std::variant<Config, std::vector<ConfigProblem>> load_config(const std::string& path);

@@ -249,6 +249,10 @@ TEST_F(ConfigTest, places_of_certificate_status_are_http_uris) {
     EXPECT_FALSE(wrong("[ca]\nocsp_uri = '" + bad + "'\n").empty()) << bad;
   }
   EXPECT_FALSE(wrong("[ca]\ncrl_uri = 'http://x/" + std::string(250, 'a') + "'\n").empty());
+  EXPECT_EQ(good("[ca]\ncrl_uri = 'http://x/crl/{issuer}'\n").crl_uri, "http://x/crl/{issuer}");
+  EXPECT_FALSE(wrong("[ca]\ncrl_uri = 'http://x/crl/{isuer}'\n").empty());
+  EXPECT_FALSE(wrong("[ca]\ncrl_uri = 'http://x/{issuer}" + std::string(235, 'a') + "'\n").empty())
+      << "too long once the id is in it";
 }
 
 TEST_F(ConfigTest, what_only_a_restart_changes_is_told) {

@@ -10,9 +10,11 @@
 #include <set>
 
 #include "app/ca_folder.h"
+#include "app/ca_former.h"
 #include "app/ca_links.h"
 #include "app/cli_rules.h"
 #include "app/pem_file.h"
+#include "app/revocation_lists.h"
 #include "app/tls_pair.h"
 #include "codec/base64.h"
 #include "crypto/cms.h"
@@ -29,17 +31,6 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr Duration kDay = std::chrono::hours(24);
-constexpr Duration kRevocationListLifetime = kDay * 7;
-
-std::string base64url(BytesView bytes) {
-  std::string out = base64(bytes);
-  std::ranges::replace(out, '+', '-');
-  std::ranges::replace(out, '/', '_');
-  while (!out.empty() && out.back() == '=') {
-    out.pop_back();
-  }
-  return out;
-}
 
 // What cannot be made a second time: certificates on record, devices' trust and their secrets hang on it.
 struct Part {
@@ -177,6 +168,11 @@ void read_profiles(const Config& config, DataFolder& out) {
   }
 }
 
+void tell_places(const Config& config, site::Ca& ca) {
+  ca.ocsp_uri = config.ocsp_uri;
+  ca.crl_uri = site::uri_of_issuer(config.crl_uri, ca.certificate);
+}
+
 // Everything but the TLS pair.
 Result<DataFolder> read_parts(const Config& config) {
   DataFolder out;
@@ -184,8 +180,11 @@ Result<DataFolder> read_parts(const Config& config) {
   TRY(const bool made, was_made(config.data));
   CHECK_OR(made, Error{Fault::unreachable, kNoData});
   TRY(out.ca, read_ca(config.data));
-  out.ca.ocsp_uri = config.ocsp_uri;
-  out.ca.crl_uri = config.crl_uri;
+  out.former = former_issuers(config.data, out.ca);
+  tell_places(config, out.ca);
+  for (site::Ca& former : out.former) {
+    tell_places(config, former);
+  }
   TRY(out.pepper, read_secret_file(config.data + "/pepper", "data folder: pepper is damaged"));
   TRY(out.admin_token,
       read_secret_file(config.data + "/admin.token", "data folder: admin.token is missing or damaged"));
@@ -228,39 +227,7 @@ est::Label make_label(const ProfileConfig& profile, const Bytes& ca_certificates
   return out;
 }
 
-// The time in milliseconds, as long as the clock does not go back.
-Result<std::uint64_t> next_list_number(store::Store& store, Instant now) {
-  std::int64_t number = 0;
-  TRY(Ok{}, store.write([&](store::Writer& w) -> Status {
-    TRY(number, w.next_list_number(now.ms));
-    return Ok{};
-  }));
-  return static_cast<std::uint64_t>(number);
-}
-
-// A list with a part of the entries would say of the others that they are good: then there is none, and OCSP goes on.
-Status add_lists(const DataFolder& folder, store::Store& store, Instant now, EstSite& out) {
-  site::ListTimes times{0, now, kRevocationListLifetime};
-  TRY(times.number, next_list_number(store, now));
-  TRY(const auto reader, store.read());
-  TRY(const std::vector<Revoked> revoked, revoked_of_ours(*reader, folder, now));
-  out.list_signed = now;
-  out.list_ends = now + kRevocationListLifetime;
-  auto list = site::sign_list(folder.ca, revoked, times, /*distribution=*/false);
-  if (!list && list.error().fault == Fault::limit) {
-    io::log(io::LogLevel::error, "crl.too_long", {{"revoked", std::to_string(revoked.size())}});
-    return Ok{};
-  }
-  TRY(out.revocation_list, std::move(list));
-  if (!folder.ca.crl_uri.empty()) {
-    TRY(out.distributed_list, site::sign_list(folder.ca, revoked, times, /*distribution=*/true));
-  }
-  return Ok{};
-}
-
 }  // namespace
-
-Instant least_end_on_list(Instant now) { return now - kRevocationListLifetime; }
 
 std::string in_the_way(const Config& config, const std::vector<DeviceProfile>& taken, const DeviceProfile& profile) {
   std::set<std::string> labels;
@@ -319,23 +286,6 @@ Status add_maker(const std::string& data, const Certificate& root) {
   return io::write_file(data + "/makers/" + hex(root.fingerprint()).substr(0, 16) + ".pem", view(to_pem(root)), 0644);
 }
 
-Result<std::vector<Revoked>> revoked_of_ours(store::Reader& reader, const DataFolder& folder, Instant now) {
-  TRY(std::vector<Revoked> out, reader.revoked(least_end_on_list(now)));
-  std::error_code ignored;
-  if (!fs::exists(folder.path + "/upstream", ignored)) {
-    return out;
-  }
-  std::vector<Revoked> kept;
-  for (const Revoked& one : out) {
-    TRY(const auto row, reader.certificate(one.serial));
-    const auto certificate = row ? Certificate::parse(row->der) : Result<Certificate>(Error{Fault::internal, "row"});
-    if (certificate && signed_by_ours(folder.path, folder.ca, *certificate)) {
-      kept.push_back(one);
-    }
-  }
-  return kept;
-}
-
 std::string profile_file(const std::string& data, std::string_view name) {
   return data + "/profiles/" + std::string(name) + ".toml";
 }
@@ -368,7 +318,7 @@ Result<std::shared_ptr<const EstSite>> make_site(const Config& config, const Dat
   std::vector<Certificate> shown;
   if (folder.upstream) {
     shown = folder.upstream->ca;
-    std::ranges::copy(shown, std::back_inserter(out->policy.owner_anchors));  // not its registration authorities
+    std::ranges::copy(cas_upstream(*folder.upstream), std::back_inserter(out->policy.owner_anchors));  // not its RAs
   } else {
     shown = folder.ca.chain();
     std::ranges::copy(ca_links(folder.path, folder.ca), std::back_inserter(shown));

@@ -21,6 +21,7 @@ namespace imprint::app {
 struct DataFolder {
   std::string path;
   site::Ca ca;
+  std::vector<site::Ca> former;        // those of before that go on to sign the status of what they have signed
   std::vector<Certificate> tls_chain;  // own certificate first
   PrivateKey tls_key;
   bool tls_given = false;  // another CA than ours signed it: the administrator put the pair there
@@ -55,15 +56,8 @@ std::string in_the_way(const Config& config, const std::vector<DeviceProfile>& t
 // Where a profile of this name lies.
 std::string profile_file(const std::string& data, std::string_view name);
 
-// What belongs on the revocation list: not what another CA signed for a device of a gateway.
-Result<std::vector<Revoked>> revoked_of_ours(store::Reader& reader, const DataFolder& folder, Instant now);
-
-// Certificates whose time ended before this are on no list any more: they have been on one that was made after their
-// end (RFC 5280 section 3.3).
-Instant least_end_on_list(Instant now);
-
 // The site as the EST server wants it, with fresh revocation lists whose number is above that of every one before;
-// without lists if there are more revoked certificates than one can have (200,000), which is logged.
+// see revocation_lists.h.
 // `lasting` are those of the site that it replaces.
 struct Lasting {
   std::shared_ptr<site::Signer> gateway;    // of a gateway: who signs in the place of the CA

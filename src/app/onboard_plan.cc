@@ -75,7 +75,9 @@ OrProblem<Ok> take_device_folder(OnboardOptions& options, std::string& id, est::
   if (options.server_key == "wrapped" && options.wrap_key.empty() && exists(folder + "/wrap-key")) {
     options.wrap_key = folder + "/wrap-key";
   }
-  const bool own_anchors = options.anchors.empty() && options.implicit_anchors.empty() && options.fingerprint.empty();
+  // A renewal has what came with the certificate, which may be newer than the factory's.
+  const bool own_anchors =
+      !options.renew && options.anchors.empty() && options.implicit_anchors.empty() && options.fingerprint.empty();
   if (own_anchors && exists(folder + "/anchors.pem")) {
     options.anchors = folder + "/anchors.pem";
     origins.anchors = est::Origin::factory;
@@ -313,6 +315,9 @@ OrProblem<Onboarding> prepare(const OnboardOptions& given) {
     return out;
   }
   TRY(Ok{}, take_credential(options, out));
+  if ((options.srp || options.digest) && options.password_file.empty()) {
+    return wrong_option(options.srp ? "--srp" : "--digest", "give --user and --password-file: the secret to prove");
+  }
   if (!options.password_file.empty()) {
     TRY(Secret password, read_secret(options.password_file));
     out.plan->login = Login{options.user, std::move(password)};

@@ -73,8 +73,7 @@ class Set {
     OnboardOptions out = common(one, folder);
     if (!one.server.empty()) {
       // Our owner's secret is nobody else's business.
-      out.user.clear();
-      out.password_file.clear();
+      forget_login(out);
       if (!one.anchors.empty()) {
         trust(out, (fs::path(given_.profile).parent_path() / one.anchors).string());
       }
@@ -92,8 +91,7 @@ class Set {
     if (given_.certificate.empty() && exists(own + "/current") && !fresh_secret) {
       out.certificate = own + "/chain.pem";
       out.key = own + "/key.pem";
-      out.user.clear();
-      out.password_file.clear();
+      forget_login(out);
     }
     if (one.server.empty() && exists(own + "/current")) {
       trust(out, own + "/anchors.pem");
@@ -106,13 +104,22 @@ class Set {
     out.renew = true;
     out.certificate.clear();
     out.key.clear();
-    out.user.clear();
-    out.password_file.clear();
+    forget_login(out);
     out.server_key.clear();
+    // Each has the anchors that came with it.
+    out.anchors.clear();
+    out.implicit_anchors.clear();
+    out.fingerprint.clear();
     return out;
   }
 
  private:
+  static void forget_login(OnboardOptions& options) {
+    options.user.clear();
+    options.password_file.clear();
+    options.srp = options.digest = false;
+  }
+
   // A device that was onboarded before may leave out who it is.
   OrProblem<Ok> find_id() {
     const std::string own = credentials() + "/" + profile_.identity + "/cert.pem";

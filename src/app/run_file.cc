@@ -34,8 +34,8 @@ Result<Run> parse(std::string_view text) {
     for (const TextName& each : kTexts) {
       out.*each.text = json.at(each.name).get<std::string>();
     }
-    out.started.ms = json.at("started_ms").get<std::int64_t>();
-    out.ended.ms = json.at("ended_ms").get<std::int64_t>();
+    out.started.ms = json.at("started_ms").get_ref<const std::int64_t&>();  // by reference: no float is cast
+    out.ended.ms = json.at("ended_ms").get_ref<const std::int64_t&>();
     TRY(Ok{}, store::read_summary(json.at("summary").dump(), out));
     TRY(Ok{}, store::read_steps(json.at("steps").dump(), out));
     TRY(Ok{}, store::read_beliefs(json.at("beliefs").dump(), out));

@@ -1,9 +1,9 @@
 #include "app/server.h"
 
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <filesystem>
 #include <future>
 #include <mutex>
@@ -13,12 +13,12 @@
 #include "app/admin_api.h"
 #include "app/api_access.h"
 #include "app/cli_rules.h"
+#include "app/folder_changes.h"
 #include "app/folder_lock.h"
+#include "app/revocation_lists.h"
 #include "app/status_server.h"
 #include "app/worker.h"
-#include "base/reader.h"
 #include "codec/json.h"
-#include "crypto/hash.h"
 #include "crypto/random.h"
 #include "io/descriptors.h"
 #include "io/file.h"
@@ -33,50 +33,6 @@ constexpr Duration kLookAgain = std::chrono::seconds(10);  // at the CA certific
 constexpr Duration kRevocationListRefresh = std::chrono::hours(24);
 constexpr std::size_t kReservedDescriptors = 64;  // for the store and for files
 constexpr std::size_t kDescriptorsOfThread = 8;   // of its loop and its listener
-
-// Tells any change of the folder's keys, certificates and profiles: their names with inode, size and time. Reading them
-// costs as much as two enrolments (docs/measured.md).
-std::string stamp_of(const Config& config) {
-  std::vector<std::string> files = config.maker_anchors;
-  files.insert(files.end(), config.administrators.begin(), config.administrators.end());
-  files.insert(files.end(), config.administrator_lists.begin(), config.administrator_lists.end());
-  std::error_code ignored;
-  for (const std::string& file :
-       {config.upstream.anchors, config.upstream.certificate, config.upstream.key, config.upstream.password_file}) {
-    files.push_back(file);
-  }
-  for (const char* part : {"ca", "tls", "makers", "profiles", "upstream"}) {
-    for (const auto& file : std::filesystem::directory_iterator(config.data + "/" + part, ignored)) {
-      files.push_back(file.path().string());
-    }
-  }
-  std::ranges::sort(files);
-  std::string out;
-  for (const std::string& file : files) {
-    struct stat s {};
-    if (::stat(file.c_str(), &s) == 0) {
-      out += file + " " + std::to_string(s.st_ino) + " " + std::to_string(s.st_size) + " " +
-             std::to_string(s.st_mtim.tv_sec) + "." + std::to_string(s.st_mtim.tv_nsec) + "\n";
-    }
-  }
-  return out;
-}
-
-// Tells any change of the revocations on record.
-Sha256 digest_of(const std::vector<Revoked>& revoked) {
-  Writer w;
-  for (const Revoked& one : revoked) {
-    w.u64(one.serial.size());
-    w.bytes(one.serial);
-    w.u64(static_cast<std::uint64_t>(one.at.ms));
-    w.u8(static_cast<std::uint8_t>(one.reason));
-  }
-  return sha256(w.out());
-}
-
-bool same_profiles(const DataFolder& a, const DataFolder& b) {
-  return std::ranges::equal(a.profiles, b.profiles, {}, &DeviceProfile::text, &DeviceProfile::text);
-}
 
 std::uint32_t thread_count(const Config& config) {
   return config.threads != 0 ? config.threads : std::max(1U, std::thread::hardware_concurrency());
@@ -103,6 +59,13 @@ std::size_t connections_a_thread(const Config& config) {
 
 std::string host_in_uri(const std::string& address) {
   return address.find(':') == std::string::npos ? address : "[" + address + "]";
+}
+
+// Everything that was sealed or derived with it is of no use from then on, some of it in memory.
+Error pepper_changed() {
+  Error out{Fault::conflict, kDataPart};
+  out.what = "data folder: pepper was replaced: start the server anew";
+  return out;
 }
 
 class RunningServer final : public Server {
@@ -215,7 +178,11 @@ class RunningServer final : public Server {
       return Ok{};
     }
     upstream_ = std::make_shared<UpstreamSigner>(folder_.upstream->site);
-    upstream_->when_outdated([this] { upkeep_.post([this] { look_upstream(); }); });
+    upstream_->when_outdated([this] {
+      if (!look_is_due_.exchange(true)) {  // one look for all who ask meanwhile
+        upkeep_.post([this] { look_upstream(); });
+      }
+    });
     const auto fetched = fetch_upstream_ca();
     CHECK_OR(fetched || !folder_.upstream->ca.empty(), fetched.error());
     if (fetched) {
@@ -230,19 +197,21 @@ class RunningServer final : public Server {
     if (io::steady_clock() - fetched_ > kLookAgain && fetch_upstream_ca()) {
       look();
     }
+    look_is_due_ = false;
   }
 
   // What cannot be had now is had later: devices are given what was fetched before.
   Result<std::vector<Certificate>> fetch_upstream_ca() {
-    fetched_ = io::steady_clock();
     const Config config = config_now();  // a reload may be at work
     auto ca = upstream_->ca_certificates();
     const Status kept = ca ? keep_upstream_ca(config, *ca) : Status(ca.error());
+    fetched_ = io::steady_clock();  // at its end: what takes long leaves time for the rest
     if (!kept) {
       io::log(io::LogLevel::warning, "upstream.cacerts",
               {{"server", config.upstream.uri}, {"why", std::string(kept.error().what)}});
       return kept.error();
     }
+    upstream_->know(*ca);
     return ca;
   }
 
@@ -278,13 +247,14 @@ class RunningServer final : public Server {
     if (config_.api_tls && (folder.tls_chain != folder_.tls_chain || next.tls12 != config_.tls12)) {
       TRY(access.tls, api_context(next, folder));  // a new one ends the connections of before
     }
+    CHECK_OR(same(folder.pepper, folder_.pepper), pepper_changed());
     TRY(auto site, make_site(next, folder, *store_, now(), {upstream_, nonces_, keys_}));
-    if (upstream_) {
-      upstream_->take(folder.upstream->site);
-    }
     std::vector<Contexts> contexts(workers_.size());
     for (std::size_t i = 0; i < workers_.size() && !same_contexts(config_, folder_, next, folder); ++i) {
       TRY(contexts[i], make_contexts(next, folder, *store_));
+    }
+    if (upstream_) {
+      upstream_->take(folder.upstream->site);
     }
     administrators_ = std::move(administrators);
     api_->take(std::move(access));  // before a new CA gives anybody a certificate
@@ -394,10 +364,8 @@ class RunningServer final : public Server {
     const auto administrators =
         read_anew ? *read_anew
                   : std::make_shared<const Administrators>(administrators_->beside(cas_of_devices(folder)));
-    const bool changed = *administrators != *administrators_ || folder.makers != folder_.makers ||
-                         folder.tls_chain != folder_.tls_chain || folder.ca.chain() != folder_.ca.chain() ||
-                         revoked != revoked_ || !same_profiles(folder, folder_) ||
-                         !same_upstream(folder.upstream, folder_.upstream) || now() - signed_ > kRevocationListRefresh;
+    const bool changed = *administrators != *administrators_ || !same_to_devices(folder, folder_) ||
+                         revoked != revoked_ || now() - signed_ > kRevocationListRefresh;
     if (!changed) {
       return;
     }
@@ -464,6 +432,7 @@ class RunningServer final : public Server {
   std::mutex upkeep_mutex_;
   mutable std::mutex mutex_;
   std::shared_ptr<UpstreamSigner> upstream_;  // of a gateway
+  std::atomic<bool> look_is_due_ = false;
   Instant fetched_;  // when its CA certificates were asked for, whatever came of it; by the steady clock
   std::shared_ptr<const EstSite> site_;
   const std::shared_ptr<site::NonceBook> nonces_ = std::make_shared<site::NonceBook>(random_secret(rng_, 32));

@@ -113,7 +113,7 @@ class StatusServer::Impl : public std::enable_shared_from_this<Impl> {
           server->kept_.clear();
         }
         server->site_ = site;
-        server->list_etag_.clear();
+        server->list_etags_.clear();
       }
     });
   }
@@ -122,8 +122,8 @@ class StatusServer::Impl : public std::enable_shared_from_this<Impl> {
 
  private:
   void take(Exchange from, const Request& request) {
-    if (request.path == kListPath) {
-      server_->reply(from, request.method == Method::get ? list(request) : not_allowed("GET, HEAD"));
+    if (const Bytes* const asked = list_at(request.path)) {
+      server_->reply(from, request.method == Method::get ? list(request, *asked) : not_allowed("GET, HEAD"));
       return;
     }
     const std::string prefix = std::string(kOcspPath) + "/";
@@ -153,23 +153,36 @@ class StatusServer::Impl : public std::enable_shared_from_this<Impl> {
     return out;
   }
 
-  static const Bytes& list_of(const EstSite& site) {
-    return site.distributed_list.empty() ? site.revocation_list : site.distributed_list;
+  // The list of the CA of now, or of the one whose id the path ends with; null: nothing is there.
+  const Bytes* list_at(std::string_view path) const {
+    const auto distributed = [](const auto& of) {
+      return of.distributed_list.empty() ? &of.revocation_list : &of.distributed_list;
+    };
+    if (!path.starts_with(kListPath)) {
+      return nullptr;
+    }
+    path.remove_prefix(kListPath.size());
+    if (path.empty() || path == "/" + site::issuer_id(site_->ca.certificate)) {
+      return distributed(*site_);
+    }
+    const auto at = std::ranges::find_if(
+        site_->former, [&](const FormerCa& f) { return path == "/" + site::issuer_id(f.ca.certificate); });
+    return at == site_->former.end() ? nullptr : distributed(*at);
   }
 
-  Response list(const Request& request) {
-    const Bytes& der = list_of(*site_);
+  Response list(const Request& request, const Bytes& der) {
     if (der.empty()) {
       return later();
     }
-    if (list_etag_.empty()) {
-      list_etag_ = etag_of(der);
+    std::string& etag = list_etags_[&der];
+    if (etag.empty()) {
+      etag = etag_of(der);
     }
     const Instant until = std::min(loop_.now() + kListFresh, site_->list_ends);
-    if (request.if_none_match == list_etag_) {
-      return fresh(with_status(304), list_etag_, site_->list_signed, until);
+    if (request.if_none_match == etag) {
+      return fresh(with_status(304), etag, site_->list_signed, until);
     }
-    return may_give_list(der.size()) ? fresh({200, std::string(kListType), der}, list_etag_, site_->list_signed, until)
+    return may_give_list(der.size()) ? fresh({200, std::string(kListType), der}, etag, site_->list_signed, until)
                                      : later();
   }
 
@@ -214,8 +227,9 @@ class StatusServer::Impl : public std::enable_shared_from_this<Impl> {
       refuse(to, request.error());
       return;
     }
+    const std::shared_ptr<const site::Ca> issuer = asked_about(*request);
     auto reader = store_.read();
-    auto statuses = reader ? site::statuses_of(site_->ca.certificate, **reader, *request)
+    auto statuses = reader ? site::statuses_of(issuer->certificate, **reader, *request)
                            : Result<std::vector<CertificateStatus>>(reader.error());
     if (!statuses) {
       refuse(to, statuses.error());
@@ -229,7 +243,20 @@ class StatusServer::Impl : public std::enable_shared_from_this<Impl> {
       reply(to, kept->answer, /*cacheable=*/true, held);
       return;
     }
-    sign(to, *std::move(statuses), request->nonce, keeps, held);
+    sign(to, issuer, *std::move(statuses), request->nonce, keeps, held);
+  }
+
+  // The CA of now, or the first of those before it that the question names.
+  std::shared_ptr<const site::Ca> asked_about(const OcspRequest& request) const {
+    const auto is_named = [&](const site::Ca& ca) {
+      return std::ranges::any_of(request.asked, [&](const CertId& id) { return id.names_issuer(ca.certificate); });
+    };
+    const site::Ca* out = &site_->ca;
+    if (!is_named(*out)) {
+      const auto at = std::ranges::find_if(site_->former, is_named, &FormerCa::ca);
+      out = at == site_->former.end() ? out : &at->ca;
+    }
+    return {site_, out};
   }
 
   void refuse(Exchange to, const Error& error) {
@@ -249,9 +276,8 @@ class StatusServer::Impl : public std::enable_shared_from_this<Impl> {
     return lasts ? &at->second : nullptr;
   }
 
-  void sign(Exchange to, std::vector<CertificateStatus> statuses, const Bytes& nonce, bool keeps,
-            const std::string& held) {
-    const auto ca = std::shared_ptr<const site::Ca>(site_, &site_->ca);
+  void sign(Exchange to, const std::shared_ptr<const site::Ca>& issuer, std::vector<CertificateStatus> statuses,
+            const Bytes& nonce, bool keeps, const std::string& held) {
     const CertificateStatus first = statuses.front();
     auto done = [self = weak_from_this(), &loop = loop_, to, first, keeps, held](Result<site::OcspAnswer> answer) {
       loop.post([self, to, first, keeps, held, answer = std::move(answer)] {
@@ -260,7 +286,7 @@ class StatusServer::Impl : public std::enable_shared_from_this<Impl> {
         }
       });
     };
-    if (!signer_->submit(ca, std::move(statuses), nonce, std::move(done))) {
+    if (!signer_->submit(issuer, std::move(statuses), nonce, std::move(done))) {
       ++turned_away_;
       Response later = failure(OcspFailure::try_later);
       later.retry_after_s = kComeBackSoon_s;
@@ -292,8 +318,8 @@ class StatusServer::Impl : public std::enable_shared_from_this<Impl> {
   store::Store& store_;
   std::shared_ptr<const EstSite> site_;  // of the loop's thread
   std::unordered_map<std::string, Kept> kept_;
-  std::string list_etag_;             // empty: not reckoned yet
-  std::vector<Instant> lists_given_;  // within the time that their readers have
+  std::unordered_map<const Bytes*, std::string> list_etags_;  // of lists of site_
+  std::vector<Instant> lists_given_;                          // within the time that their readers have
   std::atomic<std::uint64_t> asked_ = 0, refused_ = 0, reused_ = 0, signed_ = 0, turned_away_ = 0;
   io::Loop loop_;
   std::unique_ptr<io::HttpsServer> server_;

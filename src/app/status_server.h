@@ -19,7 +19,7 @@ struct StatusStats {
 class StatusServer {
  public:
   static constexpr std::size_t kMaxConnections = 1024;
-  static constexpr std::string_view kOcspPath = "/ocsp", kListPath = "/crl";
+  static constexpr std::string_view kOcspPath = "/ocsp", kListPath = "/crl";  // and /crl/ID
 
   // The store outlives the server.
   StatusServer(store::Store& store, std::shared_ptr<const EstSite> site);

@@ -29,7 +29,8 @@ class StatusServerTest : public store::StoreTest {
     EXPECT_TRUE(add(store::device_named("dev-1")));
   }
 
-  Bytes issued() {
+  Bytes issued() { return issued_by(site_->ca); }
+  Bytes issued_by(const site::Ca& ca) {
     Grant grant;
     grant.device = "dev-1";
     grant.names.subject = *Name::from_text("CN=dev-1");
@@ -37,7 +38,7 @@ class StatusServerTest : public store::StoreTest {
     grant.lifetime = kYear;
     Issued fact;
     fact.grant = grant;
-    fact.certificate = *site::issue(site_->ca, grant, io::wall_clock(), rng_);
+    fact.certificate = *site::issue(ca, grant, io::wall_clock(), rng_);
     Bytes serial = Certificate::parse(fact.certificate)->serial;
     fact.request_key = serial;
     EXPECT_TRUE(issue(fact, io::wall_clock()));
@@ -196,6 +197,47 @@ TEST_F(StatusServerTest, another_list_and_another_ca_are_taken_while_it_runs) {
   EXPECT_EQ(ocsp_status(view(post(about({serial})).body)), 6) << "the CA of before is not ours any more";
   EXPECT_EQ(get("/crl").body, as_text(next->revocation_list)) << "without a place of its own";
   EXPECT_EQ(ocsp_status(view(post(ocsp_question(next->ca.certificate, {Bytes{1, 1}})).body)), 0);
+}
+
+// The one of before has a key, a list and answers of its own; a question about both is the one's of now to answer.
+TEST_F(StatusServerTest, a_CA_of_before_goes_on_to_answer) {
+  const Bytes serial = issued();
+  const site::Ca first = site_->ca;
+  auto next = std::make_shared<EstSite>(*site_);
+  next->ca = *site::make_root(KeyType::p384, *Name::from_text("CN=Next"), io::wall_clock(), kYear, rng_);
+  const site::ListTimes times{2, site_->list_signed, kYear};
+  next->revocation_list = *site::sign_list(next->ca, {}, times, false);
+  next->distributed_list.clear();
+  next->former.push_back({first, site_->revocation_list, site_->distributed_list});
+  server_->take(next);
+  const Bytes second = issued_by(next->ca);
+
+  EXPECT_EQ(ocsp_status(view(post(about({serial})).body)), 0);
+  EXPECT_EQ(ocsp_status(view(post(ocsp_question(next->ca.certificate, {second})).body)), 0);
+  EXPECT_EQ(server_->stats().signed_anew, 2U);
+  EXPECT_EQ(*read()->count("certificates"), 4) << "each has a delegate";
+  EXPECT_EQ(ocsp_status(view(post(about({serial})).body)), 0);
+  EXPECT_EQ(server_->stats().signed_anew, 2U) << "the answer is kept";
+
+  EXPECT_EQ(get("/crl/" + site::issuer_id(first.certificate)).body, as_text(site_->distributed_list));
+  EXPECT_EQ(get("/crl/" + site::issuer_id(next->ca.certificate)).body, as_text(next->revocation_list));
+  EXPECT_EQ(get("/crl").body, as_text(next->revocation_list));
+  EXPECT_EQ(get("/crl/0123456789abcdef").status, 404);
+  EXPECT_EQ(get("/crl/").status, 404);
+  EXPECT_EQ(get("/crlx").status, 404);
+  const std::string etag = value_of(get("/crl/" + site::issuer_id(first.certificate)), "ETag");
+  EXPECT_NE(etag, value_of(get("/crl"), "ETag"));
+
+  auto gone = std::make_shared<EstSite>(*next);
+  gone->former.front().revocation_list.clear();
+  gone->former.front().distributed_list.clear();
+  server_->take(gone);
+  EXPECT_EQ(get("/crl/" + site::issuer_id(first.certificate)).status, 503) << "its key cannot be had";
+  gone = std::make_shared<EstSite>(*gone);
+  gone->former.clear();
+  server_->take(gone);
+  EXPECT_EQ(ocsp_status(view(post(about({serial})).body)), 6);
+  EXPECT_EQ(get("/crl/" + site::issuer_id(first.certificate)).status, 404);
 }
 
 TEST_F(StatusServerTest, a_ca_that_is_over_answers_nothing) {

@@ -8,6 +8,7 @@ namespace imprint::app {
 namespace {
 
 constexpr Duration kLookAgain = std::chrono::seconds(10);
+constexpr std::size_t kMostDelegates = 64;  // of CAs that came and went while the program ran
 
 }  // namespace
 
@@ -57,46 +58,50 @@ void StatusSigner::run() {
 
 Result<site::OcspAnswer> StatusSigner::sign(Job& job) {
   const Instant now = io::wall_clock();
-  TRY(Ok{}, renew(*job.ca, now));
-  return site::sign_statuses(*signer_, std::move(job.statuses), job.nonce, now);
+  const Sha256 of = job.ca->certificate.fingerprint();
+  if (delegates_.size() >= kMostDelegates && !delegates_.contains(of)) {
+    delegates_.clear();
+  }
+  Delegate& delegate = delegates_[of];
+  TRY(Ok{}, renew(delegate, *job.ca, now));
+  return site::sign_statuses(*delegate.signer, std::move(job.statuses), job.nonce, now);
 }
 
 // A clock that was set back is a reason to look as well.
-Status StatusSigner::renew(const site::Ca& ca, Instant now) {
-  const bool recent = looked_ <= now && now - looked_ < kLookAgain;
-  if (recent && of_ == ca.certificate) {
-    return state_;
+Status StatusSigner::renew(Delegate& delegate, const site::Ca& ca, Instant now) {
+  if (delegate.looked <= now && now - delegate.looked < kLookAgain) {
+    return delegate.state;
   }
-  looked_ = now;
-  of_ = ca.certificate;
+  delegate.looked = now;
   bool usable = false;
-  if (signer_) {
+  if (delegate.signer) {
     TRY(const auto reader, store_.read());
-    usable = site::may_sign(*signer_, ca, *reader, now);
-    if (usable && !site::is_due(*signer_, now)) {
-      return state_ = Ok{};
+    usable = site::may_sign(*delegate.signer, ca, *reader, now);
+    if (usable && !site::is_due(*delegate.signer, now)) {
+      return delegate.state = Ok{};
     }
   }
   SystemRng rng;
   auto made = site::make_ocsp_signer(ca, store_, now, rng);
   if (!made) {
-    complain(made.error());
-    return state_ = usable ? Status(Ok{}) : Status(made.error());
+    complain(delegate, made.error());
+    return delegate.state = usable ? Status(Ok{}) : Status(made.error());
   }
-  signer_ = *std::move(made);
-  state_ = Ok{};
-  trouble_ = {};
+  delegate.signer = *std::move(made);
+  delegate.state = Ok{};
+  delegate.trouble = {};
+  const Certificate& own = delegate.signer->certificate;
   io::log(io::LogLevel::info, "status.signer",
-          {{"serial", hex(signer_->certificate.serial)}, {"not_after", utc_text(signer_->certificate.not_after)}});
+          {{"issuer", own.issuer.text}, {"serial", hex(own.serial)}, {"not_after", utc_text(own.not_after)}});
   return Ok{};
 }
 
 // Once for each trouble, not for each question.
-void StatusSigner::complain(const Error& error) {
-  if (trouble_ != error.what) {
+void StatusSigner::complain(Delegate& delegate, const Error& error) {
+  if (delegate.trouble != error.what) {
     io::log(io::LogLevel::error, "status.no_signer", {{"why", error.what}});
   }
-  trouble_ = error.what;
+  delegate.trouble = error.what;
 }
 
 }  // namespace imprint::app

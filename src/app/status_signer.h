@@ -4,6 +4,7 @@
 #include <condition_variable>
 #include <deque>
 #include <functional>
+#include <map>
 #include <mutex>
 #include <thread>
 
@@ -35,22 +36,23 @@ class StatusSigner {
   };
   void run();
   Result<site::OcspAnswer> sign(Job& job);
+  struct Delegate {
+    std::optional<site::OcspSigner> signer;
+    Instant looked;  // when it was last held against the record, or one was to be made
+    Status state = Error{Fault::unreachable, "status: no signer yet"};  // as found then
+    std::string trouble;
+  };
   // Looks at most every ten seconds, also after a failure: strangers' questions do not drive the CA's key. A delegate
   // that may still sign goes on if another one cannot be made.
-  Status renew(const site::Ca& ca, Instant now);
-  void complain(const Error& error);
+  Status renew(Delegate& delegate, const site::Ca& ca, Instant now);
+  static void complain(Delegate& delegate, const Error& error);
 
   store::Store& store_;
   std::mutex mutex_;
   std::condition_variable changed_;
   std::deque<Job> jobs_;
   bool stopping_ = false;
-  // Of the thread alone.
-  std::optional<site::OcspSigner> signer_;
-  Certificate of_;  // the CA in whose stead it was to sign then
-  Instant looked_;  // when the signer was last held against the record, or one was to be made
-  Status state_ = Error{Fault::unreachable, "status: no signer yet"};  // as found then
-  std::string trouble_;
+  std::map<Sha256, Delegate> delegates_;  // of the thread alone; by the certificate of the CA in whose stead each signs
   std::thread thread_;
 };
 

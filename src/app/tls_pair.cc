@@ -4,6 +4,7 @@
 #include <filesystem>
 
 #include "app/ca_folder.h"
+#include "app/ca_former.h"
 #include "app/ca_links.h"
 #include "app/cli_rules.h"
 #include "app/pem_file.h"

@@ -48,29 +48,6 @@ Status read_login(const UpstreamConfig& config, UpstreamSite& out) {
   return Ok{};
 }
 
-// What leads from the root upstream back to the roots of before it, for a certificate below that root: who knows one of
-// those alone verifies it.
-std::vector<Certificate> links_back(const Certificate& top, const std::vector<Certificate>& ca) {
-  if (ca.empty() || !verify_chain(top, {}, {ca.front()}, {Purpose::any, top.not_before, false})) {
-    return {};
-  }
-  std::vector<Certificate> out;
-  std::vector<Name> met{ca.front().subject};
-  for (std::size_t i = 0; i < met.size(); ++i) {
-    const Name of = met[i];
-    for (const Certificate& link : ca) {
-      const bool of_root = link.key == ca.front().key;  // its names may be those of the root before it
-      const bool leads = of_root || (i > 0 && std::ranges::find(met, link.issuer) == met.end());
-      if (out.size() < kMostLinks && link.subject == of && leads && !self_signed(link) &&
-          std::ranges::find(out, link) == out.end()) {
-        out.push_back(link);
-        met.push_back(link.issuer);
-      }
-    }
-  }
-  return out;
-}
-
 }  // namespace
 
 bool is_gateway(const Config& config) { return !config.upstream.uri.empty(); }
@@ -122,6 +99,19 @@ bool same_upstream(const std::optional<UpstreamParts>& a, const std::optional<Up
          a->site.credential == b->site.credential;
 }
 
+std::vector<Certificate> cas_upstream(const UpstreamParts& upstream) {
+  std::vector<Certificate> out = upstream.ca;
+  for (const Certificate& anchor : upstream.site.trust.anchors) {
+    const bool vouches = std::ranges::any_of(upstream.ca, [&](const Certificate& c) {
+      return c.issuer == anchor.subject && verify_chain(c, {}, {anchor}, {Purpose::any, c.not_before, false});
+    });
+    if (vouches && std::ranges::find(out, anchor) == out.end()) {
+      out.push_back(anchor);
+    }
+  }
+  return out;
+}
+
 Status keep_upstream_ca(const Config& config, const std::vector<Certificate>& ca) {
   TRY(Ok{}, io::make_folder(config.data + "/upstream"));
   return io::write_file(ca_file(config), view(pem_of(ca)), 0644);
@@ -142,7 +132,11 @@ Result<TlsPair> gateway_tls_pair(const Config& config, const UpstreamParts& upst
   out.key = upstream.site.key;
   std::ranges::copy_if(own->chain, std::back_inserter(out.chain),
                        [&](const Certificate& c) { return c == own->chain.front() || !c.self_issued(); });
-  std::ranges::copy(links_back(out.chain.back(), upstream.ca), std::back_inserter(out.chain));
+  // Below the root of now: who knows one of before alone verifies it.
+  const Certificate top = out.chain.back();
+  if (!upstream.ca.empty() && verify_chain(top, {}, {upstream.ca.front()}, {Purpose::any, top.not_before, false})) {
+    std::ranges::copy(links_back(upstream.ca.front(), upstream.ca), std::back_inserter(out.chain));
+  }
   return out;
 }
 

@@ -25,6 +25,9 @@ Result<UpstreamParts> read_upstream(const Config& config);
 WantedExtensions wanted_extensions(const Config& config, const std::vector<DeviceProfile>& profiles);
 // Whether devices and the server upstream would see the same of both.
 bool same_upstream(const std::optional<UpstreamParts>& a, const std::optional<UpstreamParts>& b);
+// Whose certificates devices may come with: the CA's upstream, and the roots of before that have signed one of those,
+// though upstream may show them no more. No other anchors: one may be there for upstream's TLS certificate alone.
+std::vector<Certificate> cas_upstream(const UpstreamParts& upstream);
 // Keeps the CA certificates that were fetched, so that a start needs nobody.
 Status keep_upstream_ca(const Config& config, const std::vector<Certificate>& ca);
 // What a gateway serves with: the pair in tls/ that another CA signed, else its certificate for the server upstream if

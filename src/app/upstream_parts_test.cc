@@ -6,9 +6,11 @@
 #include <algorithm>
 #include <filesystem>
 
+#include "app/ca_links.h"
 #include "app/cli_rules.h"
 #include "app/data_folder.h"
 #include "app/pem_file.h"
+#include "app/revocation_lists.h"
 #include "crypto/cms.h"
 #include "crypto/random.h"
 #include "io/file.h"
@@ -125,6 +127,32 @@ TEST_F(UpstreamPartsTest, below_a_new_root_it_shows_the_way_from_the_old_one) {
   EXPECT_TRUE(verify_chain(own_, {links[0]}, {old.certificate}, {Purpose::tls_server, kNow, true}));
 }
 
+TEST_F(UpstreamPartsTest, roots_that_keep_their_name_are_told_apart_by_their_keys) {
+  std::vector<site::Ca> roots{far_};
+  std::vector<Certificate> new_with_old;
+  for (int i = 0; i < 2; ++i) {
+    roots.push_back(*site::make_root(KeyType::p256, far_.certificate.subject, kNow, kDay * 4000, rng_));
+    new_with_old.push_back(site::make_links(roots[roots.size() - 2], roots.back(), rng_)->front());
+  }
+  const Certificate& now = roots.back().certificate;
+  EXPECT_EQ(links_back(now, {now, new_with_old[0], new_with_old[1]}),
+            (std::vector<Certificate>{new_with_old[1], new_with_old[0]}));
+  EXPECT_TRUE(links_back(now, {now, new_with_old[0]}).empty()) << "nothing leads there";
+}
+
+// Devices renew with certificates of the root before, though the server upstream shows it no more.
+TEST_F(UpstreamPartsTest, an_anchor_that_vouches_for_the_CA_of_now_counts_for_devices) {
+  const site::Ca next = *site::make_root(KeyType::p256, *Name::from_text("CN=Upstream G2"), kNow, kDay * 4000, rng_);
+  const site::Ca web = *site::make_root(KeyType::p256, *Name::from_text("CN=Web"), kNow, kDay * 4000, rng_);
+  UpstreamParts parts;
+  parts.ca = {next.certificate, site::make_links(far_, next, rng_)->front()};
+  parts.site.trust.anchors = {far_.certificate, web.certificate};
+  const std::vector<Certificate> counts = cas_upstream(parts);
+  EXPECT_NE(std::ranges::find(counts, far_.certificate), counts.end());
+  EXPECT_EQ(std::ranges::find(counts, web.certificate), counts.end()) << "it is there for upstream's TLS";
+  EXPECT_EQ(counts.size(), 3U);
+}
+
 TEST_F(UpstreamPartsTest, a_certificate_that_is_no_servers_is_not_served_with) {
   give({std::string(eku::kClientAuth)});
   const auto folder = open_data_folder(config_, kNow, rng_);
@@ -169,10 +197,12 @@ TEST_F(UpstreamPartsTest, what_another_ca_signed_is_not_on_our_list) {
     ASSERT_TRUE(store->write(
         [&](store::Writer& w) { return w.revoke(one.serial, RevocationReason::superseded, "test", kNow); }));
   }
-  const auto listed = revoked_of_ours(**store->read(), folder, kNow);
+  const auto listed = revoked_by_issuer(**store->read(), folder, kNow);
   ASSERT_TRUE(listed);
   ASSERT_EQ(listed->size(), 1U);
-  EXPECT_EQ(listed->front().serial, ours.serial);
+  const std::vector<Revoked>& own = listed->at(folder.ca.certificate.subject.der);
+  ASSERT_EQ(own.size(), 1U);
+  EXPECT_EQ(own.front().serial, ours.serial);
 }
 
 TEST_F(UpstreamPartsTest, requests_may_ask_for_what_their_profile_wishes) {

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "app/ca_folder.h"
+#include "app/ca_former.h"
 #include "app/cli_rules.h"
 #include "io/dtls_openssl.h"
 
@@ -39,7 +39,7 @@ Result<Contexts> make_contexts(const Config& config, const DataFolder& folder, s
   anchors.push_back(folder.ca.certificate);  // no CA above it: what its siblings sign is not ours
   std::ranges::copy(former_cas(folder.path), std::back_inserter(anchors));
   if (folder.upstream) {
-    std::ranges::copy(folder.upstream->ca, std::back_inserter(anchors));
+    std::ranges::copy(cas_upstream(*folder.upstream), std::back_inserter(anchors));
   }
   Contexts out;
   io::TlsServerOptions tls;
@@ -51,10 +51,9 @@ Result<Contexts> make_contexts(const Config& config, const DataFolder& folder, s
     tls.expired_counts_below = folder.makers;
   }
   if (config.srp) {
-    tls.find_srp = [&store, pepper = folder.pepper](const std::string& user) -> std::optional<SrpSecret> {
-      const auto reader = store.read();
-      auto found = reader ? site::find_srp(pepper, **reader, user) : Result<SrpSecret>(reader.error());
-      return found ? std::optional(*std::move(found)) : std::nullopt;
+    tls.find_srp = [&store, pepper = folder.pepper](const std::string& user) -> Result<SrpSecret> {
+      TRY(const auto reader, store.read());
+      return site::find_srp(pepper, *reader, user);
     };
   }
   TRY(out.tls, io::TlsContext::server(tls));

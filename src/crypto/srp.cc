@@ -21,7 +21,7 @@ bool has_nul(BytesView text) { return std::ranges::find(text, 0) != text.end(); 
 
 // OpenSSL takes it as a C string, which is wiped here.
 struct Text {
-  explicit Text(const Secret& secret) : bytes(secret.expose().begin(), secret.expose().end()) { bytes.push_back(0); }
+  explicit Text(const Secret& secret) : bytes(secret.size() + 1) { std::ranges::copy(secret.expose(), bytes.begin()); }
   Text(const Text&) = delete;
   Text& operator=(const Text&) = delete;
   ~Text() { wipe(bytes); }

@@ -3,7 +3,6 @@
 #pragma once
 
 #include <functional>
-#include <optional>
 #include <string>
 
 #include "base/result.h"
@@ -34,7 +33,8 @@ struct SrpSecret {
   SrpVerifier verifier;
   Bytes record;
 };
-// Called during a handshake. None: the handshake ends, which tells a stranger that nobody has this name.
-using FindSrpSecret = std::function<std::optional<SrpSecret>(const std::string& user)>;
+// Called during a handshake. A name of nobody gets a secret, too, which nobody can prove: an error means that the
+// server cannot look now, and the handshake ends with internal_error.
+using FindSrpSecret = std::function<Result<SrpSecret>(const std::string& user)>;
 
 }  // namespace imprint

@@ -96,6 +96,7 @@ struct ChainRules {
   Purpose purpose = Purpose::any;
   Instant at;
   bool check_time = true;  // off only for an IDevID on a device without a clock, or by policy for an expired IDevID
+  bool goes_back = true;   // off: only the path that a plain OpenSSL finds, which ends at the first dead end
 };
 
 // RFC 5280 section 6 path validation: signatures, validity, basic constraints, key usage, name constraints, unknown

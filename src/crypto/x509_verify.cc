@@ -208,9 +208,21 @@ struct Checker<CertificateChain> {
   }
 };
 
+// OpenSSL takes the first issuer that fits and never goes back; after a change of roots one key has several
+// certificates. What a path ended at is left out, and the next one tried: as often as there are certificates.
 Result<Verified<CertificateChain>> verify_received(const std::vector<Received>& sent, const Anchors& anchors,
                                                    const ChainRules& rules) {
-  return Checker<CertificateChain>::check(sent, anchors, rules);
+  std::vector<Received> left = sent;
+  while (true) {
+    const X509* dead_end = nullptr;
+    auto path = Checker<CertificateChain>::check(left, anchors, rules, &dead_end);
+    const auto at =
+        std::find_if(left.begin() + 1, left.end(), [=](const Received& r) { return r.openssl == dead_end; });
+    if (path || !rules.goes_back || dead_end == nullptr || at == left.end()) {
+      return path;
+    }
+    left.erase(at);
+  }
 }
 
 Result<Verified<CertificateChain>> verify_chain(const Certificate& leaf, const std::vector<Certificate>& pool,
@@ -228,18 +240,7 @@ Result<Verified<CertificateChain>> verify_chain(const Certificate& leaf, const s
       owned.push_back(std::move(raw));
     }
   }
-  // OpenSSL takes the first issuer that fits and never goes back; after a change of roots one key has several
-  // certificates. What a path ended at is left out, and the next one tried: as often as there are certificates.
-  while (true) {
-    const X509* dead_end = nullptr;
-    auto path = Checker<CertificateChain>::check(sent, loaded, rules, &dead_end);
-    const auto at =
-        std::find_if(sent.begin() + 1, sent.end(), [=](const Received& r) { return r.openssl == dead_end; });
-    if (path || dead_end == nullptr || at == sent.end()) {
-      return path;
-    }
-    sent.erase(at);
-  }
+  return verify_received(sent, loaded, rules);
 }
 
 bool self_signed(const Certificate& certificate) {

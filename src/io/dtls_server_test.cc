@@ -7,6 +7,7 @@
 
 #include "io/deadlines.h"
 #include "io/dtls_client.h"
+#include "io/dtls_record.h"
 #include "io/dtls_test.h"
 #include "io/udp.h"
 
@@ -81,6 +82,7 @@ class ByHand {
     socket_ = *UdpSocket::connect(rig.loop, *to,
                                   {[this](const Address&, BytesView d) {
                                      ++datagrams;
+                                     last = to_bytes(d);
                                      if (dtls != nullptr && datagrams <= hears) {
                                        dtls->receive(d);
                                        flush();
@@ -96,9 +98,13 @@ class ByHand {
   bool is_open() const { return dtls->state() == DtlsConnection::State::open; }
   void flush() {
     while (const auto datagram = dtls->take_datagram()) {
-      ASSERT_TRUE(socket_->send(*datagram));
+      if (const auto head = client_hello(*datagram); head && head->has_cookie) {
+        hello = *datagram;
+      }
+      send(*datagram);
     }
   }
+  void send(BytesView datagram) { ASSERT_TRUE(socket_->send(datagram)); }
   bool say(std::string_view words) {
     const bool done = static_cast<bool>(dtls->send(view(words)));
     flush();
@@ -108,6 +114,8 @@ class ByHand {
   std::unique_ptr<DtlsConnection> dtls;
   int datagrams = 0;
   int hears = 1000000;  // of the datagrams that come
+  Bytes last;           // of them
+  Bytes hello;          // the latest of its own that showed a cookie
 
  private:
   std::shared_ptr<DtlsContext> context_;
@@ -315,6 +323,94 @@ TEST(DtlsServer, ten_thousand_hellos_from_nowhere_leave_no_association) {
   ASSERT_TRUE(rig.until([&] { return rig.server->stats().cookies >= 5000; }));
   EXPECT_EQ(rig.server->stats().open, 0U);
   EXPECT_EQ(rig.server->stats().accepted, 0U);
+}
+
+// What somebody recorded, so often, until the server has read all of it. In portions, so that no buffer runs over.
+bool replay(DtlsRig& rig, ByHand& from, const Bytes& recorded, int times) {
+  for (int sent = 0; sent < times; sent += 20) {
+    const std::uint64_t seen = rig.server->stats().datagrams_in;
+    for (int i = 0; i < 20; ++i) {
+      from.send(recorded);
+    }
+    if (!rig.until([&] { return rig.server->stats().datagrams_in >= seen + 20; })) {
+      return false;
+    }
+  }
+  return true;
+}
+
+constexpr int kReplays = 500;
+constexpr std::size_t kNoise = 4096;  // less than 10 bytes for each replay
+
+// A cookie is good for a minute or two: who has heard a hello that shows one can send it as the client itself could.
+TEST(DtlsServer, a_hello_with_a_good_cookie_that_is_sent_again_and_again_begins_one_handshake) {
+  DtlsRig rig;
+  ByHand client(rig);
+  client.begin();
+  ASSERT_TRUE(rig.until([&] { return rig.opened.size() == 1 && client.is_open(); }));
+  const Bytes recorded = client.hello;
+  ASSERT_FALSE(recorded.empty());
+
+  ASSERT_TRUE(replay(rig, client, recorded, kReplays));  // beside the association that it began
+  EXPECT_EQ(rig.server->stats().accepted, 1U);
+  EXPECT_EQ(rig.server->stats().open, 1U);
+  ASSERT_TRUE(client.say("still here"));
+  ASSERT_TRUE(rig.until([&] { return rig.received.size() == 1; }));
+
+  client.dtls->close();
+  client.flush();
+  ASSERT_TRUE(rig.until([&] { return rig.closed.size() == 1; }));
+  ASSERT_TRUE(replay(rig, client, recorded, 20));  // nobody goes on with the handshake that this begins
+  const DtlsServerStats before = rig.server->stats();
+  const std::size_t held = allocated_bytes();
+  ASSERT_TRUE(replay(rig, client, recorded, kReplays));
+  const DtlsServerStats after = rig.server->stats();
+  EXPECT_LT(allocated_bytes(), held + kNoise);
+  EXPECT_EQ(after.accepted, 2U);
+  EXPECT_EQ(after.handshakes, 1U);
+  EXPECT_EQ(after.open, 1U);
+  EXPECT_LT(after.bytes_out - before.bytes_out, after.bytes_in - before.bytes_in);
+}
+
+TEST(DtlsServer, an_old_hello_beside_a_newer_association_does_not_harm_it) {
+  DtlsListenOptions options;
+  options.handshake_timeout = Duration(500);
+  DtlsRig rig(options);
+  ByHand client(rig);
+  client.begin();
+  ASSERT_TRUE(rig.until([&] { return rig.opened.size() == 1 && client.is_open(); }));
+  const Bytes recorded = client.hello;
+  client.begin();
+  ASSERT_TRUE(rig.until([&] { return rig.opened.size() == 2 && client.is_open(); }));
+  client.hears = client.datagrams;  // what the server says from here on is not for this association
+  ASSERT_TRUE(replay(rig, client, recorded, 100));
+  EXPECT_LE(rig.server->stats().open, 2U);
+  ASSERT_TRUE(client.say("still here"));
+  ASSERT_TRUE(rig.until([&] { return rig.received.size() == 1; }));
+  ASSERT_TRUE(rig.until([&] { return rig.server->stats().open == 1; }));
+  EXPECT_EQ(rig.closed.size(), 1U);  // the first one, by the second
+  ASSERT_TRUE(client.say("and now"));
+  ASSERT_TRUE(rig.until([&] { return rig.received.size() == 2; }));
+}
+
+TEST(DtlsServer, a_recorded_hello_from_another_address_gets_a_cookie_and_no_more) {
+  DtlsRig rig;
+  ByHand client(rig), other(rig);
+  client.begin();
+  ASSERT_TRUE(rig.until([&] { return rig.opened.size() == 1 && client.is_open(); }));
+  ASSERT_TRUE(replay(rig, other, client.hello, 20));
+  const DtlsServerStats before = rig.server->stats();
+  const std::size_t held = allocated_bytes();
+  ASSERT_TRUE(replay(rig, other, client.hello, kReplays));
+  EXPECT_LT(allocated_bytes(), held + kNoise);
+  const DtlsServerStats after = rig.server->stats();
+  EXPECT_EQ(after.cookies - before.cookies, std::uint64_t{kReplays});
+  EXPECT_LT(after.bytes_out - before.bytes_out, after.bytes_in - before.bytes_in);
+  EXPECT_EQ(after.accepted, 1U);
+  EXPECT_EQ(after.open, 1U);
+  ASSERT_TRUE(rig.until([&] { return other.datagrams > 0; }));
+  ASSERT_GT(other.last.size(), 13U);
+  EXPECT_EQ(other.last[13], 3) << "HelloVerifyRequest";
 }
 
 TEST(DtlsServer, uses_a_new_context_for_later_handshakes_only) {

@@ -1,6 +1,19 @@
 // What the tests of DTLS share: two ends in one process, with a link between them that a test can spoil.
 #pragma once
 
+#if defined(__SANITIZE_ADDRESS__)
+#define IMPRINT_ASAN
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define IMPRINT_ASAN
+#endif
+#endif
+#ifdef IMPRINT_ASAN
+#include <sanitizer/allocator_interface.h>
+#else
+#include <malloc.h>
+#endif
+
 #include <thread>
 
 #include "base/rng.h"
@@ -43,6 +56,16 @@ inline DtlsClientOptions psk_client_options(std::string identity = "urn:dev:1",
   out.psk_identity = std::move(identity);
   out.psk = Secret(key);
   return out;
+}
+
+// Memory that this process holds at the moment. The sanitizer brings an allocator of its own, which mallinfo2() does
+// not know.
+inline std::size_t allocated_bytes() {
+#ifdef IMPRINT_ASAN
+  return __sanitizer_get_current_allocated_bytes();
+#else
+  return mallinfo2().uordblks;
+#endif
 }
 
 inline Address address_of(std::uint16_t port) { return *Address::parse("192.0.2.1", port); }

@@ -1,8 +1,10 @@
-// Requests and responses in random pieces. The first byte chooses the reader, the second seeds the pieces.
+// Requests and responses in random pieces, and the header fields of HTTP Digest. The first byte chooses the reader, the
+// second seeds the pieces.
 #include <cstdlib>
 
 #include "base/rng.h"
 #include "io/http.h"
+#include "role/digest.h"
 
 namespace {
 
@@ -40,6 +42,33 @@ bool take_response(HttpResponseParser& parser) {
   return response.has_value();
 }
 
+// What of a line was understood is said again, and understood alike.
+void read_authorization(std::string_view line) {
+  const auto login = parse_digest(line, "POST", "/x");
+  if (!login) {
+    return;
+  }
+  const std::string text = digest_text(*login);
+  const auto again = parse_digest(std::string_view(text).substr(std::string_view("Digest ").size()), "POST", "/x");
+  if (!again || digest_text(*again) != text) {
+    std::abort();
+  }
+}
+
+void read_challenges(std::string_view lines) {
+  std::vector<std::string> fields;
+  while (!lines.empty()) {
+    const std::size_t end = std::min(lines.find('\n'), lines.size());
+    fields.emplace_back(lines.substr(0, end));
+    lines.remove_prefix(std::min(end + 1, lines.size()));
+  }
+  (void)offers_basic(fields);
+  const auto challenge = find_challenge(fields);
+  if (challenge && find_challenge({challenge_text(*challenge)}) != challenge) {
+    std::abort();
+  }
+}
+
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
@@ -47,14 +76,25 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     return 0;
   }
   const BytesView in(data + 2, size - 2);
-  if (data[0] % 2 == 0) {
-    HttpRequestParser parser(kLimits);
-    feed_in_pieces(parser, in, data[1], take_request);
-  } else {
-    HttpResponseParser parser(kLimits);
-    feed_in_pieces(parser, in, data[1], take_response);
-    parser.end();
-    take_response(parser);
+  switch (data[0] % 4) {
+    case 0: {
+      HttpRequestParser parser(kLimits);
+      feed_in_pieces(parser, in, data[1], take_request);
+      break;
+    }
+    case 1: {
+      HttpResponseParser parser(kLimits);
+      feed_in_pieces(parser, in, data[1], take_response);
+      parser.end();
+      take_response(parser);
+      break;
+    }
+    case 2:
+      read_authorization(as_text(in));
+      break;
+    default:
+      read_challenges(as_text(in));
+      break;
   }
   return 0;
 }

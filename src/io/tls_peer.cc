@@ -113,6 +113,8 @@ Fault alert_fault(int alert) {
       return Fault::unauthentic;
     case SSL_AD_CERTIFICATE_EXPIRED:
       return Fault::expired;
+    case SSL_AD_INTERNAL_ERROR:
+      return Fault::unreachable;  // the other side's trouble, which may be over soon
     default:
       return Fault::malformed;
   }

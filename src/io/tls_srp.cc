@@ -33,13 +33,13 @@ bool set_verifier(SSL* ssl, const SrpVerifier& verifier) {
 int on_user(SSL* ssl, int* alert, void* arg) {
   const auto& find = *static_cast<const FindSrpSecret*>(arg);
   const char* const user = SSL_get_srp_username(ssl);
-  const auto found = user == nullptr ? std::nullopt : find(user);
   PeerCheck* const check = watched_peer(ssl);
-  if (!found || check == nullptr) {
-    *alert = SSL_AD_UNKNOWN_PSK_IDENTITY;  // RFC 5054 section 2.5.1.3
+  if (user == nullptr) {
+    *alert = SSL_AD_UNKNOWN_PSK_IDENTITY;  // RFC 5054 section 2.5.1.2
     return SSL3_AL_FATAL;
   }
-  if (!set_verifier(ssl, found->verifier)) {
+  const Result<SrpSecret> found = find(user);
+  if (!found || check == nullptr || !set_verifier(ssl, found->verifier)) {
     *alert = SSL_AD_INTERNAL_ERROR;
     return SSL3_AL_FATAL;
   }

@@ -184,14 +184,6 @@ TEST(Device, identity_is_both_names_and_the_key_and_nothing_else) {
 
 // ---- secrets ----
 
-std::string base64url(BytesView bytes) {
-  std::string out = base64(bytes);
-  std::ranges::replace(out, '+', '-');
-  std::ranges::replace(out, '/', '_');
-  out.resize(std::min(out.find('='), out.size()));
-  return out;
-}
-
 std::string decimal(SeededRng& rng, std::size_t digits) {
   std::string out;
   while (out.size() < digits) {

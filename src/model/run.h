@@ -31,7 +31,7 @@ struct RunCounts {
 struct Run {
   std::string id;        // 16 hex digits
   std::string protocol;  // "est"
-  std::string mode;      // "idevid", "token", "bootstrap", "renewal"
+  std::string mode;      // "certificate", "bootstrap"; after a comma how it began: "server key, certificate"
   std::string role;      // "client", "server"
   std::string device;    // as far as known
   Instant started, ended;

@@ -48,7 +48,7 @@ struct ActFacts {
 
 // One way of running the protocol that changes what is believed and why.
 struct ModeFacts {
-  std::string name;   // as Run::mode has it
+  std::string name;   // as Run::mode has it, up to a comma
   std::string title;  // for people
   std::vector<AssumptionFacts> assumes;
   std::vector<Sourced> initial_beliefs, imparted_beliefs;

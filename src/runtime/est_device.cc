@@ -7,9 +7,13 @@
 namespace imprint {
 namespace {
 
-std::string mode_of(const est::Plan& plan) {
+// How device and server know each other.
+std::string_view known_by(const est::Plan& plan) {
   if (plan.renew) {
     return "renewal";
+  }
+  if (plan.login_by == est::LoginBy::srp) {  // without anchors, too, nobody is asked
+    return "srp";
   }
   if (plan.explicit_anchors.empty() && plan.implicit_anchors.empty()) {
     return "bootstrap";
@@ -18,6 +22,11 @@ std::string mode_of(const est::Plan& plan) {
     return "coaps";
   }
   return plan.credential ? "certificate" : plan.login ? "secret" : "nobody";
+}
+
+std::string mode_of(const est::Plan& plan) {
+  const std::string_view asks = plan.server_key ? "server key, " : plan.full_cmc ? "fullcmc, " : "";
+  return std::string(asks).append(known_by(plan));
 }
 
 }  // namespace

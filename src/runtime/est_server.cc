@@ -15,15 +15,17 @@ constexpr const char* kLeftKeyless = "the client has left before its key was mad
 constexpr std::string_view kRevocationListPath = "/.well-known/imprint/crl";
 constexpr std::string_view kDiscoveryPath = "/.well-known/core";
 
-std::string mode_of(const est::Server::Enrol& m) {
-  if (m.renewal) {
-    return "renewal";
-  }
-  if (m.session->protocol.starts_with("DTLS")) {
+// How device and server know each other.
+std::string known_by(const Session& session, const std::optional<Login>& login) {
+  if (session.protocol.starts_with("DTLS")) {
     return "coaps";
   }
-  return m.session->proven ? "certificate" : names_somebody(*m.session, m.login) ? "secret" : "nobody";
+  return session.proven ? "certificate" : !session.srp_user.empty() ? "srp" : login ? "secret" : "nobody";
 }
+
+std::string mode_of(const est::Server::Enrol& m) { return m.renewal ? "renewal" : known_by(*m.session, m.login); }
+
+std::string mode_of(const est::Server::GenerateKey& m) { return "server key, " + known_by(*m.session, m.login); }
 
 // Which device it is about, as far as that is proven: the policy names it only when it goes on with it.
 std::string device_of(const Decision& decision, const Session& session, store::Reader& reader) {
@@ -50,12 +52,6 @@ std::size_t size_of(const Response& r) {
     out += part.body.size();
   }
   return out;
-}
-
-std::string mode_of(const est::Server::GenerateKey& m) {
-  return m.session->proven                     ? "server key, certificate"
-         : names_somebody(*m.session, m.login) ? "server key, secret"
-                                               : "nobody";
 }
 
 }  // namespace
@@ -119,7 +115,7 @@ class EstServer::Conversation : public std::enable_shared_from_this<Conversation
     }
     // Not kept alive by the thread: a client that leaves wants no key any more.
     const std::weak_ptr<Conversation> weak = weak_from_this();
-    site_->keys->make({delivery, means, now(), weak},
+    site_->keys->make({delivery, means, decision_ ? decision_->grant.device : std::string(), now(), weak},
                       [weak, gate = server_.gate_, ticket = ask.ticket](Result<MadeKey> made) {
                         gate->post([weak, ticket, made = std::move(made)] {
                           if (const auto self = weak.lock()) {
@@ -209,10 +205,19 @@ class EstServer::Conversation : public std::enable_shared_from_this<Conversation
     if (!std::holds_alternative<est::Server::Keying>(engine_.state())) {
       return;  // the client has left meanwhile
     }
+    if (made) {
+      made = still_wanted(*std::move(made));
+    }
     if (!made) {
       trouble_ = made.error();
     }
     feed(Done<MadeKey>{{ticket}, std::move(made)});
+  }
+  // A shared key may have been forgotten while the key that it wraps waited to be made: it may be in other hands.
+  Result<MadeKey> still_wanted(MadeKey made) {
+    TRY(const auto reader, server_.store_.read());
+    TRY(Ok{}, site::check_wrap_key(*reader, *decision_->delivery));
+    return made;
   }
   void signed_by_ca(std::uint64_t ticket, Result<Signed> answer) {
     if (answer && answer->handed_on && !answer->certificate.empty()) {
@@ -374,6 +379,9 @@ void EstServer::take(Exchange from, Request request) {
   const auto* generate = std::get_if<est::Server::GenerateKey>(&*message);
   const SessionRef session = enrol != nullptr ? enrol->session : generate != nullptr ? generate->session : nullptr;
   std::string mode = enrol != nullptr ? mode_of(*enrol) : generate != nullptr ? mode_of(*generate) : "question";
+  if (full) {
+    mode = "fullcmc, " + mode;
+  }
   auto conversation = std::make_shared<Conversation>(*this, from, std::move(request), std::move(full), std::move(mode),
                                                      session != nullptr, session && session->proven.has_value());
   conversations_.emplace(from.id, conversation);

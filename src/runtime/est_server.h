@@ -19,6 +19,12 @@
 namespace imprint {
 
 // Everything that may be exchanged while the server runs (SIGHUP); shared by all loops, never changed in place.
+// A CA of before that goes on to say what its certificates are worth.
+struct FormerCa {
+  site::Ca ca;
+  Bytes revocation_list, distributed_list;  // as in EstSite; empty, too, if its key cannot be had
+};
+
 struct EstSite {
   est::ServerConfig est;
   site::Policy policy;
@@ -28,7 +34,8 @@ struct EstSite {
   std::shared_ptr<KeyThread> keys;       // of types that take long; null: every key is made on the loop
   Bytes revocation_list;                 // DER, served at /.well-known/imprint/crl; empty if it is too long
   Bytes distributed_list;                // DER, the same with ca.crl_uri in it; empty without one
-  Instant list_signed, list_ends;        // of both
+  std::vector<FormerCa> former;          // those whose time is not over
+  Instant list_signed, list_ends;        // of all lists
 };
 
 class EstServer {

@@ -222,7 +222,7 @@ TEST_F(ServerKeyWire, for_a_client_that_has_left_nothing_is_signed) {
   EXPECT_EQ(journal_.runs[0].steps.back().check, "the client has left before its key was made; nothing is signed");
   // The late answer is there once that of the next order is.
   const auto asker = std::make_shared<int>(0);
-  site_->keys->make({KeyDelivery{KeyType::p256, KeyDelivery::InClear{}, {}}, {}, loop_.now(), asker},
+  site_->keys->make({KeyDelivery{KeyType::p256, KeyDelivery::InClear{}, {}}, {}, "dev-9", loop_.now(), asker},
                     [&](const Result<MadeKey>&) { loop_.post([&] { loop_.stop(); }); });
   held.tell();
   loop_.run();

@@ -1,19 +1,28 @@
 #include "runtime/key_thread.h"
 
+#include <algorithm>
 #include <condition_variable>
 #include <deque>
 #include <mutex>
 #include <thread>
 
+#include "site/rules.h"
+
 namespace imprint {
 namespace {
 
-const Error kBusy{Fault::unreachable, "keys: too many are to be made"};
+const Error kBusy{Fault::unreachable, site::kKeysBusy};
 
 struct Job {
   KeyThread::Order order;
   KeyThread::Answered done;
 };
+
+// With the mutex held.
+bool is_busy(const std::deque<Job>& waiting, const std::string& making, const std::string& device) {
+  return waiting.size() >= KeyThread::kMostWaiting || making == device ||
+         std::ranges::any_of(waiting, [&](const Job& job) { return job.order.device == device; });
+}
 
 }  // namespace
 
@@ -22,6 +31,7 @@ struct KeyThread::Shared {
   std::mutex mutex;
   std::condition_variable changed;
   std::deque<Job> waiting;
+  std::string making;  // for whom a key is made just now; empty: for nobody
   bool ended = false;
   std::thread thread;
 
@@ -37,9 +47,11 @@ struct KeyThread::Shared {
       if (job.order.asker.expired()) {
         continue;
       }
+      making = job.order.device;
       lock.unlock();
       auto made = maker(job.order.delivery, job.order.means);
       lock.lock();
+      making.clear();
       const bool tell = !ended;
       lock.unlock();
       if (tell) {
@@ -65,7 +77,10 @@ bool takes_long(KeyType type) {
   return type == KeyType::rsa2048 || type == KeyType::rsa3072 || type == KeyType::rsa4096;
 }
 
-KeyThread::KeyThread(Make make) : shared_(std::make_unique<Shared>()) { shared_->maker = std::move(make); }
+KeyThread::KeyThread(Make make) : shared_(std::make_unique<Shared>()) {
+  shared_->maker = std::move(make);
+  shared_->thread = std::thread([shared = shared_.get()] { shared->run(); });
+}
 
 KeyThread::~KeyThread() { end(); }
 
@@ -89,13 +104,10 @@ void KeyThread::make(Order order, Answered done) {
       return;
     }
     turned_away = shared_->take_tired(order.asked);
-    if (shared_->waiting.size() >= kMostWaiting) {
+    if (is_busy(shared_->waiting, shared_->making, order.device)) {
       turned_away.push_back({std::move(order), std::move(done)});
     } else {
       shared_->waiting.push_back({std::move(order), std::move(done)});
-    }
-    if (!shared_->thread.joinable()) {
-      shared_->thread = std::thread([shared = shared_.get()] { shared->run(); });
     }
   }
   shared_->changed.notify_one();

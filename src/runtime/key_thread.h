@@ -3,6 +3,7 @@
 
 #include <functional>
 #include <memory>
+#include <string>
 
 #include "base/instant.h"
 #include "site/key_delivery.h"
@@ -12,7 +13,7 @@ namespace imprint {
 // Whether making a key of this type would hold up a loop.
 bool takes_long(KeyType type);
 
-// Makes one key after the other on a thread of its own, which begins with the first.
+// Makes one key after the other on a thread of its own.
 class KeyThread {
  public:
   static constexpr std::size_t kMostWaiting = 64;
@@ -23,6 +24,7 @@ class KeyThread {
   struct Order {
     KeyDelivery delivery;
     site::WrapMeans means;
+    std::string device;  // who gets it: one after the other, so that no device keeps the others waiting
     Instant asked;
     std::weak_ptr<const void> asker;  // once it is gone the key is not made, and nobody is told
   };
@@ -32,10 +34,11 @@ class KeyThread {
   KeyThread& operator=(const KeyThread&) = delete;
   ~KeyThread();  // end()
 
-  // Answers once, from the thread; Fault::unreachable at once, from this one, while kMostWaiting others wait, and for
-  // whoever has waited for kPatience when the next one comes: the client is told to come again (503).
+  // Answers once, from the thread; Fault::unreachable with SITE-SERVER-KEYS-BUSY at once, from this one, while
+  // kMostWaiting others wait or a key for the same device is under way, and for whoever has waited for kPatience when
+  // the next one comes: the client is told to come again (503).
   void make(Order order, Answered done);
-  // Once it is back nobody is answered any more, and the thread is over: it waits for the key that is being made.
+  // Once it is back the thread is over and answers nobody any more: it waits for the key that is being made.
   void end();
 
  private:

@@ -7,6 +7,8 @@
 #include <mutex>
 #include <thread>
 
+#include "site/rules.h"
+
 namespace imprint {
 namespace {
 
@@ -29,6 +31,7 @@ class Bench {
       const std::scoped_lock lock(mutex_);
       ++(made ? good_ : bad_);
       fault_ = made ? fault_ : made.error().fault;
+      rule_ = made ? rule_ : made.error().rule;
       changed_.notify_all();
     };
   }
@@ -59,6 +62,10 @@ class Bench {
     const std::scoped_lock lock(mutex_);
     return fault_;
   }
+  const Rule* rule() {
+    const std::scoped_lock lock(mutex_);
+    return rule_;
+  }
 
  private:
   template <class Until>
@@ -70,12 +77,17 @@ class Bench {
   bool told_ = false;
   std::size_t begun_ = 0, good_ = 0, bad_ = 0;
   Fault fault_ = Fault::internal;
+  const Rule* rule_ = nullptr;
 };
 
 class KeyThreadTest : public testing::Test {
  protected:
-  KeyThread::Order order(Instant asked = kNow) const { return {KeyDelivery{}, {}, asked, asker_}; }
+  // Of another device each time.
+  KeyThread::Order order(Instant asked = kNow) {
+    return {KeyDelivery{}, {}, "dev-" + std::to_string(++devices_), asked, asker_};
+  }
 
+  std::size_t devices_ = 0;
   std::shared_ptr<int> asker_ = std::make_shared<int>(0);
   Bench bench_;
 };
@@ -133,12 +145,40 @@ TEST_F(KeyThreadTest, no_key_is_made_for_whoever_has_left_and_takes_no_place) {
   bench_.await_begun(1);
   for (std::size_t i = 0; i < KeyThread::kMostWaiting; ++i) {
     const auto leaves = std::make_shared<int>(0);
-    keys.make({KeyDelivery{}, {}, kNow, leaves}, bench_.answer());
+    KeyThread::Order of_one_who_leaves = order();
+    of_one_who_leaves.asker = leaves;
+    keys.make(std::move(of_one_who_leaves), bench_.answer());
   }
   keys.make(order(), bench_.answer());
   bench_.tell();
   bench_.await_answers(2, 0);
   EXPECT_EQ(bench_.begun(), 2U);
+}
+
+// Else one device could have its orders made, and leave, until nobody else's turn comes.
+TEST_F(KeyThreadTest, one_device_has_one_order_at_a_time) {
+  KeyThread keys(bench_.maker());
+  const auto of = [&](const char* device, const std::shared_ptr<int>& asker) {
+    KeyThread::Order out = order();
+    out.device = device;
+    out.asker = asker;
+    return out;
+  };
+  keys.make(of("dev-a", asker_), bench_.answer());
+  bench_.await_begun(1);
+  keys.make(of("dev-a", asker_), bench_.answer());  // one is being made
+  bench_.await_answers(0, 1);
+  EXPECT_EQ(bench_.rule(), &site::kKeysBusy);
+  auto another = std::make_shared<int>(0);
+  keys.make(of("dev-b", another), bench_.answer());
+  keys.make(of("dev-b", asker_), bench_.answer());  // one waits
+  bench_.await_answers(0, 2);
+  another.reset();
+  keys.make(of("dev-b", asker_), bench_.answer());  // who has left is in nobody's way
+  bench_.tell();
+  bench_.await_answers(2, 2);
+  keys.make(of("dev-a", asker_), bench_.answer());
+  bench_.await_answers(3, 2);
 }
 
 TEST_F(KeyThreadTest, once_it_has_ended_nobody_is_told) {

@@ -286,13 +286,15 @@ Result<std::vector<Certificate>> UpstreamSigner::ca_certificates() {
   CHECK_OR(answer.wait_for(site->patience * 2) == std::future_status::ready,
            Error{Fault::unreachable, est::kUpstreamAway});
   TRY(const Response got, answer.get());
-  TRY(std::vector<Certificate> out, est::read_upstream_ca(got, site->trust.anchors, io::wall_clock()));
+  return est::read_upstream_ca(got, site->trust.anchors, io::wall_clock());
+}
+
+void UpstreamSigner::know(const std::vector<Certificate>& ca) {
   const std::scoped_lock lock(impl_->mutex);
   UpstreamSite known = *impl_->site;
-  known.trust.issuers = out;
+  known.trust.issuers = ca;
   impl_->site = std::make_shared<const UpstreamSite>(std::move(known));
   impl_->listed = io::steady_clock();
-  return out;
 }
 
 void UpstreamSigner::when_outdated(std::function<void()> tell) { impl_->outdated = std::move(tell); }

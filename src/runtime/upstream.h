@@ -41,9 +41,10 @@ class UpstreamSigner final : public site::Signer {
   explicit UpstreamSigner(UpstreamSite site);
   ~UpstreamSigner() override;  // end()
   void issue(const Issue& question, Instant now, std::function<void(Result<Signed>)> done) override;
-  // Asks for the CA certificates and waits for them, `patience` at most; not from an answer of ours. Later answers are
-  // held against them.
+  // Asks for the CA certificates and waits for them, `patience` at most; not from an answer of ours.
   Result<std::vector<Certificate>> ca_certificates();
+  // Later answers are held against these.
+  void know(const std::vector<Certificate>& ca);
   // Before anything is asked. `tell` is called, on a thread of ours, when a certificate has no path to the anchors by
   // way of the CA certificates that we have, unless those were asked for since, within kFresh: somebody should ask.
   void when_outdated(std::function<void()> tell);

@@ -356,6 +356,9 @@ class NewCa : public Gateway {
   Result<std::vector<Certificate>> fetch() {
     auto out = std::async(std::launch::async, [this] {
       auto got = signer_->ca_certificates();
+      if (got) {
+        signer_->know(*got);
+      }
       loop_.post([this] { loop_.stop(); });
       return got;
     });

@@ -50,12 +50,13 @@ class Wire : public testing::Test {
     std::filesystem::remove_all(folder_);
   }
 
-  void listen(io::HttpsServerOptions options = {}) {
+  void listen(io::HttpsServerOptions options = {}, FindSrpSecret find_srp = {}) {
     io::TlsServerOptions tls;
     tls.key = *PrivateKey::generate(KeyType::p256);
     tls.chain = {*site::issue_server(site_->ca, tls.key.public_key(), {*GeneralName::from_text("ip:127.0.0.1")},
                                      loop_.now(), kYear, rng_)};
     tls.anchors = {site_->ca.certificate, maker_.certificate};
+    tls.find_srp = std::move(find_srp);
     server_ = std::make_unique<EstServer>(loop_, *store_, rng_, journal_, site_);
     options.tls = *io::TlsContext::server(tls);
     ASSERT_TRUE(server_->listen(loop_, std::move(options)));

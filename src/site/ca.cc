@@ -33,6 +33,22 @@ Result<Bytes> issue_with(const Ca& ca, const Grant& grant, std::vector<Extension
 // Whoever made the CA's certificate may have chosen another identifier than ours (RFC 5280 section 4.2.1.1).
 Bytes identifier_of(const Certificate& ca) { return ca.key_id.empty() ? key_identifier(ca.key) : ca.key_id; }
 
+std::string issuer_id(const Certificate& ca) {
+  Bytes both = ca.subject.der;
+  both.insert(both.end(), ca.key.spki.begin(), ca.key.spki.end());
+  constexpr std::size_t kOctets = 8;
+  return hex(BytesView(sha256(both)).first(kOctets));
+}
+
+std::string uri_of_issuer(std::string uri, const Certificate& ca) {
+  constexpr std::string_view kHere = "{issuer}";
+  const std::string id = issuer_id(ca);
+  for (std::size_t at = uri.find(kHere); at != std::string::npos; at = uri.find(kHere, at + id.size())) {
+    uri.replace(at, kHere.size(), id);
+  }
+  return uri;
+}
+
 std::vector<Certificate> Ca::chain() const {
   std::vector<Certificate> out{certificate};
   out.insert(out.end(), above.begin(), above.end());

@@ -26,6 +26,12 @@ struct Ca {
 // What certificates and lists of this CA name it by: its subject key identifier.
 Bytes identifier_of(const Certificate& ca);
 
+// What tells it from the owner's other CAs, also when its certificate is renewed: the first eight octets of SHA-256
+// over subject and public key, in hexadecimal.
+std::string issuer_id(const Certificate& ca);
+// The URI with that in place of each "{issuer}".
+std::string uri_of_issuer(std::string uri, const Certificate& ca);
+
 // A self-signed root, good for `lifetime` from an hour before now.
 Result<Ca> make_root(KeyType type, const Name& name, Instant now, Duration lifetime, Rng& rng);
 

@@ -132,6 +132,19 @@ Result<MadeKey> make_key_for(const KeyDelivery& delivery, const WrapMeans& means
   return out;
 }
 
+Status check_wrap_key(store::Reader& store, const KeyDelivery& delivery) {
+  const auto* const shared = std::get_if<KeyDelivery::SharedKeyId>(&delivery.form);
+  if (shared == nullptr) {
+    return Ok{};
+  }
+  TRY(const std::vector<store::WrapKeyRow> rows, store.wrap_keys(shared->device));
+  const bool there = std::ranges::any_of(rows, [&](const store::WrapKeyRow& row) {
+    return equal(row.id, shared->id) && equal(row.sealed, shared->sealed);
+  });
+  CHECK_OR(there, Error{Fault::refused, kNoWrapKey});
+  return Ok{};
+}
+
 Result<std::optional<LostAnswer>> lost_answer(const Policy& policy, store::Reader& store, const Admit& q, Instant now) {
   TRY(const auto answered, store.certificate_for(q.request_key));
   if (!answered || !store::is_fresh(*answered, now)) {

@@ -22,6 +22,9 @@ struct WrapMeans {
 // looked up), -UNREADABLE, -SIGNER or -CIPHER; internal.
 Result<MadeKey> make_key_for(const KeyDelivery& delivery, const WrapMeans& means);
 
+// Whether the shared key that wraps is on record still, if one does. SITE-SERVER-KEYS-UNKNOWN.
+Status check_wrap_key(store::Reader& store, const KeyDelivery& delivery);
+
 // The answer that a retry puts in the place of: its key was not kept, so it is of no use to anybody else. Nothing if
 // there is none. A used one-time token gets this for a while only, counted from its first certificate.
 struct LostAnswer {

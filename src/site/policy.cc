@@ -40,13 +40,16 @@ bool asks_for_ca(const Extension& extension) {
   return !(no && fields.done() && outer.done());
 }
 
+// "dev-1." is the host dev-1.
+std::string_view without_dot(std::string_view id) { return id.ends_with('.') ? id.substr(0, id.size() - 1) : id; }
+
 // Ids of other devices among the names asked for.
 Result<std::vector<std::string>> others_named(store::Reader& store, const CertificateRequest& request,
                                               const Device& device) {
   std::vector<std::string> out;
   for (const std::string& id : ids_named(request)) {
-    TRY(const std::optional<Device> other, store.device(id));
-    if (other && other->id != device.id) {
+    TRY(const std::optional<std::string> other, store.other_called(without_dot(id), device.id));
+    if (other) {
       out.push_back(id);
     }
   }

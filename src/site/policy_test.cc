@@ -498,6 +498,17 @@ TEST_F(RegistrationAuthority, asks_under_the_label_that_is_there_for_it_alone) {
   EXPECT_EQ(d.rule, &kLabel);
 }
 
+// Whoever reads names in certificates reads upper and lower case alike, and a dot at the end as none.
+TEST_F(RegistrationAuthority, names_no_device_of_the_inventory_in_whatever_case) {
+  add_device("lamp-7", Admission::approved, {});
+  policy_.profiles["devices"].common_names = {"*"};
+  policy_.profiles["devices"].alt_names = {"dns:*"};
+  EXPECT_EQ(hand_on("CN=lamp-8").verdict, Verdict::issue);
+  for (const char* const name : {"CN=lamp-7", "CN=LAMP-7", "CN=Lamp-7.", "CN=lamp-7."}) {
+    EXPECT_EQ(hand_on(name).rule, &kNames) << name;
+  }
+}
+
 TEST_F(RegistrationAuthority, is_none_without_the_use) {
   session_ = with_uses({std::string(eku::kClientAuth)});
   const Decision d = hand_on("CN=sensor-1");

@@ -54,7 +54,8 @@ bool reaches(const Ca& old, const Ca& next, const std::vector<Certificate>& link
   std::vector<Certificate> sent = next.chain();
   std::erase_if(sent, [](const Certificate& c) { return self_signed(c); });  // nor does TLS send a root
   sent.insert(sent.end(), links.begin(), links.end());
-  return trial && verify_chain(*trial, sent, {old.root()}, {Purpose::any, now, true});
+  // Peers that are not ours do not go back from a dead end.
+  return trial && verify_chain(*trial, sent, {old.root()}, {Purpose::any, now, true, /*goes_back=*/false});
 }
 
 }  // namespace imprint::site

@@ -116,6 +116,8 @@ class Reader {
   virtual Result<std::optional<CertificateRow>> certificate(BytesView serial) = 0;
   // The latest unrevoked certificate issued for this request key.
   virtual Result<std::optional<CertificateRow>> certificate_for(BytesView request_key) = 0;
+  // A device other than `own` whose id this is, upper and lower case alike: names in certificates are read like that.
+  virtual Result<std::optional<std::string>> other_called(std::string_view id, std::string_view own) = 0;
   // The device that holds this public key in an unrevoked certificate, other than `device`: two devices with one key.
   // kServer if the owner's own server does.
   virtual Result<std::optional<std::string>> other_holder(BytesView spki_sha256, std::string_view device) = 0;

@@ -211,7 +211,7 @@ TEST_F(StoreTest, newcomer_joins_with_the_first_request_only) {
 
 TEST_F(StoreTest, request_is_decided_once) {
   ASSERT_TRUE(write([](Writer& w) { return w.pended(pended_fact(), Instant{1}, "est"); }));
-  const auto decide = [&](Bytes key, Admission verdict) {
+  const auto decide = [&](const Bytes& key, Admission verdict) {
     return write([=](Writer& w) { return w.decide(key, verdict, "anna", Instant{9}); });
   };
   EXPECT_EQ(fault_of(decide(numbered(5), Admission::waiting)), Fault::malformed);

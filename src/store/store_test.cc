@@ -101,6 +101,16 @@ TEST_F(StoreTest, certificate_is_found_by_serial_request_and_key_after_reopening
   EXPECT_FALSE(read()->certificate(numbered(2))->has_value());
 }
 
+TEST_F(StoreTest, an_id_is_found_whatever_its_case) {
+  ASSERT_TRUE(add(device_named("dev-1")));
+  ASSERT_TRUE(add(device_named("DEV-2")));
+  EXPECT_EQ(*read()->other_called("DEV-1", "dev-9"), "dev-1");
+  EXPECT_EQ(*read()->other_called("dev-2", "dev-9"), "DEV-2");
+  EXPECT_EQ(*read()->other_called("dev-1", "dev-9"), "dev-1");
+  EXPECT_EQ(*read()->other_called("Dev-1", "dev-1"), std::nullopt) << "its own";
+  EXPECT_EQ(*read()->other_called("dev-3", "dev-9"), std::nullopt);
+}
+
 TEST_F(StoreTest, latest_certificate_answers_a_repeated_request) {
   ASSERT_TRUE(add(device_named("dev-1")));
   Issued fact = issued_fact(signer_, 9);

@@ -18,7 +18,10 @@ struct Subject {
   const Run* run = nullptr;
 };
 
-bool same_kind(const Run& a, const Run& b) { return a.protocol == b.protocol && a.mode == b.mode; }
+// Of "server key, certificate" that is "server key": how the run began makes no column of its own.
+std::string_view mode_of(const Run& run) { return std::string_view(run.mode).substr(0, run.mode.find(',')); }
+
+bool same_kind(const Run& a, const Run& b) { return a.protocol == b.protocol && mode_of(a) == mode_of(b); }
 
 // Whether the run started from this belief rather than came to it: the factory, or an operator beforehand, put it in.
 bool is_initial(const BeliefChange& change) {
@@ -222,8 +225,8 @@ std::vector<Subject> subjects(const Facts& facts, const std::vector<Run>& runs) 
       continue;
     }
     for (const ModeFacts& mode : protocol.modes) {
-      const auto run =
-          std::ranges::find_if(runs, [&](const Run& r) { return r.protocol == protocol.name && r.mode == mode.name; });
+      const auto run = std::ranges::find_if(
+          runs, [&](const Run& r) { return r.protocol == protocol.name && mode_of(r) == mode.name; });
       out.push_back({protocol, &mode, run == runs.end() ? nullptr : &*run});
     }
   }
@@ -256,9 +259,10 @@ Result<std::vector<Run>> latest_runs(store::Reader& reader) {
 }
 
 Table compare(const Facts& facts, const std::vector<Run>& runs) {
-  static constexpr std::array<std::string_view, 11> kScales{
-      "umbrella term", "belief category", "initial trust",    "knowledge class", "maker's role", "maker needed online",
-      "persons' acts", "authorization",   "reset and resale", "privacy",         "discovery"};
+  static constexpr std::array<std::string_view, 13> kScales{
+      "umbrella term",       "belief category", "initial trust", "knowledge class", "maker's role",
+      "maker needed online", "user's role",     "persons' acts", "locality",        "authorization",
+      "reset and resale",    "privacy",         "discovery"};
   Table out;
   out.sources = facts.sources;
   const std::vector<Subject> all = subjects(facts, runs);

@@ -42,8 +42,8 @@ struct Table {
   std::vector<Sourced> sources;  // what the short names of sources stand for
 };
 
-// The latest successful run of every protocol and mode, with steps and beliefs: the device's own story if there is one,
-// else the server's. Looks at the latest 1,000 runs.
+// The latest successful run of every protocol and mode (its name up to a comma), with steps and beliefs: the device's
+// own story if there is one, else the server's. Looks at the latest 1,000 runs.
 Result<std::vector<Run>> latest_runs(store::Reader& reader);
 
 // `runs`: at most one of each protocol and mode counts, the first.

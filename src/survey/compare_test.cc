@@ -41,7 +41,7 @@ Cell cell(const Table& table, std::string_view area, std::string_view name, std:
 
 TEST_F(Compare, without_runs_every_cell_names_a_source) {
   const Table table = compare(all_facts(), {});
-  ASSERT_EQ(table.columns.size(), 15U);  // five modes of EST, ten other protocols
+  ASSERT_EQ(table.columns.size(), 18U);  // eight modes of EST, ten other protocols
   for (const Row& row : table.rows) {
     ASSERT_EQ(row.cells.size(), table.columns.size());
     for (const Cell& each : row.cells) {
@@ -101,8 +101,57 @@ TEST_F(Compare, processes_of_a_run_are_its_own_states_in_their_order) {
   save(onboarding_.certificate());
   const Cell steps = cell(compare(all_facts(), latest()), "processes", "", "est", "certificate");
   ASSERT_EQ(steps.measured.size(), 7U);
-  EXPECT_EQ(steps.measured.front(), "server authenticated by an anchor (Opening)");
+  EXPECT_EQ(steps.measured.front(), "server authenticated by an anchor, or by the secret of both (TLS-SRP) (Opening)");
   EXPECT_EQ(steps.measured.back(), "certificate checked and installed (Enrolled)");
+}
+
+TEST_F(Compare, a_run_backs_the_column_that_its_mode_begins_with) {
+  const std::vector<std::pair<std::string, std::string>> kModes{
+      {"srp", "srp"}, {"server key, srp", "server key"}, {"fullcmc, renewal", "fullcmc"}, {"renewal", "renewal"}};
+  for (const auto& [mode, column] : kModes) {
+    imprint::Run run = onboarding_.certificate();
+    run.mode = mode;
+    save(run);
+    const Table table = compare(all_facts(), latest());
+    const auto at = std::ranges::find(table.columns, run.id, &Column::run);
+    ASSERT_NE(at, table.columns.end()) << mode;
+    EXPECT_EQ(at->mode, column);
+  }
+  for (const Column& column : compare(all_facts(), latest()).columns) {
+    const bool backed = std::ranges::any_of(kModes, [&](const auto& m) { return m.second == column.mode; });
+    EXPECT_EQ(!column.run.empty(), backed) << column.protocol << " " << column.mode;
+  }
+}
+
+TEST_F(Compare, of_two_runs_with_a_servers_key_the_devices_own_story_counts) {
+  imprint::Run told = onboarding_.certificate();
+  told.mode = "server key, secret";
+  save(told);
+  imprint::Run seen = onboarding_.certificate();
+  seen.mode = "server key, certificate";
+  seen.role = "server";
+  seen.started = told.started + Duration(1000);
+  save(seen);
+  ASSERT_EQ(latest().size(), 1U);
+  EXPECT_EQ(latest()[0].id, told.id);
+}
+
+TEST_F(Compare, every_scale_that_somebody_has_a_value_on_is_a_row) {
+  const Table table = compare(all_facts(), {});
+  for (const ProtocolFacts& protocol : all_facts().protocols) {
+    for (const DimensionFacts& value : protocol.dimensions) {
+      EXPECT_TRUE(std::ranges::any_of(table.rows,
+                                      [&](const Row& row) { return row.area == "scales" && row.name == value.name; }))
+          << protocol.name << ": " << value.name;
+    }
+  }
+  for (const Column& column : table.columns) {
+    if (column.protocol == "est") {
+      const Cell locality = cell(table, "scales", "locality", "est", column.mode);
+      ASSERT_EQ(locality.said.size(), 1U) << column.mode;
+      EXPECT_EQ(locality.said[0].text, "remote");
+    }
+  }
 }
 
 TEST_F(Compare, the_latest_success_counts_and_the_device_tells_before_the_server) {

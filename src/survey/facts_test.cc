@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <array>
 #include <set>
 
 #include "proto/est/client.h"
@@ -60,6 +61,50 @@ TEST(SurveyFacts, eleven_protocols_are_there_and_the_spoken_one_comes_first) {
   std::ranges::transform(all_facts().protocols, std::back_inserter(names), &ProtocolFacts::name);
   EXPECT_EQ(names, (std::vector<std::string>{"est", "brski", "sztp", "fdo", "lwm2m", "eap_noob", "ocf", "dpp",
                                              "bluetooth_mesh", "thread", "lpwan"}));
+}
+
+// The seven ways of EST that the survey tells apart (later working text, section 2.3), and our modes for them.
+constexpr std::array<std::pair<std::string_view, std::string_view>, 7> kModesOfEst{
+    {{"pre-set trust, certificate", "certificate"},
+     {"certificate-less TLS (shared secret)", "srp"},
+     {"HTTP Basic/Digest password", "secret"},
+     {"bootstrap of CA certificates by fingerprint", "bootstrap"},
+     {"server-generated key", "server key"},
+     {"full PKI request", "fullcmc"},
+     {"over CoAP/DTLS", "coaps"}}};
+
+TEST(SurveyFacts, every_mode_that_the_survey_gives_est_is_told) {
+  std::set<std::string> ours{"renewal"};  // to the survey a step of all of them
+  for (const auto& [theirs, mine] : kModesOfEst) {
+    ours.emplace(mine);
+  }
+  std::set<std::string> told;
+  for (const ModeFacts& mode : all_facts().protocols.front().modes) {
+    EXPECT_TRUE(told.insert(mode.name).second) << mode.name << " twice";
+    EXPECT_FALSE(mode.title.empty() || mode.initial_beliefs.empty() || mode.imparted_beliefs.empty() ||
+                 mode.acts.empty())
+        << mode.name;
+    EXPECT_EQ(mode.name.find(','), std::string::npos) << "the name of a run's mode counts up to a comma";
+    for (const std::string_view about : {"link", "IP", "clock", "DNS", "I/O", "keys"}) {
+      EXPECT_EQ(std::ranges::count(mode.assumes, about, &AssumptionFacts::about), 1) << mode.name << " " << about;
+    }
+  }
+  EXPECT_EQ(told, ours);
+}
+
+// Section 2.3 as well: beliefs that not every way of EST imparts.
+TEST(SurveyFacts, what_only_some_ways_of_est_impart_is_told_with_them) {
+  const ProtocolFacts& est = all_facts().protocols.front();
+  const auto imparts = [](const std::vector<Sourced>& beliefs, std::string_view words) {
+    return std::ranges::any_of(beliefs, [&](const Sourced& s) { return s.text.find(words) != std::string::npos; });
+  };
+  for (const auto& [words, only_in] :
+       {std::pair{"key made by the server", "server key"}, std::pair{"CRLs, policy", "fullcmc"}}) {
+    EXPECT_TRUE(imparts(est.imparted_beliefs, words)) << words;
+    for (const ModeFacts& mode : est.modes) {
+      EXPECT_EQ(imparts(mode.imparted_beliefs, words), mode.name == only_in) << mode.name << ": " << words;
+    }
+  }
 }
 
 TEST(SurveyFacts, umbrella_terms_name_protocols_that_are_there) {

@@ -1,6 +1,7 @@
 // A comparison as text, as Markdown, as JSON.
 #include <algorithm>
 #include <nlohmann/json.hpp>
+#include <span>
 
 #include "codec/printable.h"
 #include "survey/compare.h"
@@ -11,6 +12,7 @@ namespace {
 
 constexpr std::size_t kLabel = 17;
 constexpr std::size_t kScaleLabel = 21;
+constexpr std::size_t kAcross = 4;  // runs side by side: a time and an id have room
 constexpr std::string_view kLegend =
     "What stands bare was shown by a run. What stands in [brackets; source] is said by a specification or by the "
     "survey, and "
@@ -159,8 +161,7 @@ void text_scale(const Table& table, const Row& row, std::string& out) {
   }
 }
 
-std::string text_measured(const Table& table) {
-  const auto columns = measured_columns(table);
+std::string measured_grid(const Table& table, std::span<const std::size_t> columns) {
   std::vector<std::string> header{""};
   for (const std::size_t i : columns) {
     header.push_back(label(table.columns[i]));
@@ -175,8 +176,17 @@ std::string text_measured(const Table& table) {
       rows.back().push_back(measured_cell(row, i));
     }
   }
+  return grid(header, rows);
+}
+
+std::string text_measured(const Table& table) {
+  const auto columns = measured_columns(table);
+  std::string out;
+  for (std::size_t at = 0; at < columns.size(); at += kAcross) {
+    const std::size_t few = std::min(kAcross, columns.size() - at);
+    out += (at == 0 ? "" : "\n") + measured_grid(table, std::span(columns).subspan(at, few));
+  }
   const bool any = std::ranges::any_of(table.columns, [](const Column& c) { return !c.run.empty(); });
-  std::string out = columns.empty() ? std::string() : grid(header, rows);
   if (!any && !columns.empty()) {
     out += "\nNo successful run is on record yet: onboard a device, then look again.\n";
   }

@@ -50,16 +50,23 @@ member() { python3 -c 'import json, sys; j = json.load(open(sys.argv[1])); print
 sql() { python3 -c 'import sqlite3, sys; c = sqlite3.connect(sys.argv[1]); c.execute(sys.argv[2]); c.commit()' "$1" "$2"; }
 
 # ---- help ----
-commands=("init" "serve" "onboard" "onboard est" "device" "device add" "device import" "device list" "device show"
-  "device pending" "device approve" "device refuse" "device retire" "device token" "factory" "factory make" "ca"
-  "ca show" "ca list" "ca search" "ca export" "ca crl" "ca revoke" "ca request" "ca install" "ca rollover" "audit" "audit list" "audit verify" "config" "config check" "config show"
-  "config defaults" "profile" "profile example" "profile check" "profile add" "profile list" "profile show" "profile remove" "bench"
-  "bench est" "completion" "version")
-for command in "${commands[@]}"; do
-  # shellcheck disable=SC2086  # a command is one or two words
-  exits 0 $command --help && grep -A1 -F "Examples:" "$out" | grep -qE "^ +.*imprint.* ${command%% *}" && said "--data FOLDER" && said "--config FILE"
-  ok "help of '$command' has an example and names the global options"
-done
+# below [COMMAND...]: the commands that this one's help lists, each with those below it.
+below() {
+  local word
+  for word in $("$imprint" "$@" --help | sed -n '/^Subcommands:/,/^$/s/^  \([a-z][a-z-]*\).*/\1/p'); do
+    echo "$* $word" | sed 's/^ //'
+    below "$@" "$word"
+  done
+}
+below | sort >commands
+exits 0 completion fish && grep '^set -g __imprint_commands ' "$out" | grep -o "'imprint [^']*'" | sed "s/^'imprint //; s/'\$//" | sort >completed \
+  && diff completed commands >"$err" && grep -qx 'device add' commands
+ok "help lists every command that completion knows"
+while read -r -a command; do
+  exits 0 "${command[@]}" --help && sed -n '/^Examples:/,/^Global options/p' "$out" | grep -qE "^ .*imprint$(printf '( .*)? %s' "${command[@]}")( |\$)" \
+    && said "--data FOLDER" && said "--config FILE"
+  ok "help of '${command[*]}' has an example of it and names the global options"
+done <commands
 exits 0 --help && said "Examples:"
 ok "help of the whole has an example"
 exits 2
@@ -126,6 +133,16 @@ ok "demo works in a new folder, and in its own"
 head -c 100 data/ca/chain.pem >data/makers/cut.pem
 exits 0 device list && complained makers/cut.pem && rm data/makers/cut.pem
 ok "a maker's file that cannot be read is named, and stops nothing"
+
+# ---- words ----
+exits 0 explain Enrolment && said "enrollment: the client asks for its first certificate"
+ok "explain: a word, spelled otherwise"
+exits 0 explain enrollment --json && [ "$(member "$out" 'j["word"], "est" in {u["protocol"] for u in j["uses"]}')" = "('enrollment', True)" ]
+ok "explain --json"
+exits 6 explain vuocher && complained CLI-WORD && complained "try: voucher" && [ ! -s "$out" ]
+ok "explain: a word that is none: not found, with the one that was probably meant"
+exits 6 explain vuocher --json && [ "$(member "$err" 'j["exit_code"], "voucher" in str(j)')" = "(6, True)" ] && exits 6 explain xyzzy && ! complained "try:"
+ok "also as JSON; and none is made up"
 
 # ---- the inventory ----
 exits 0 device add dev-1 --one-time --model pump --json && is_json "$out" && cp "$out" added.json

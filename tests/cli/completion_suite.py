@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""`imprint completion`: the bash script is sourced and asked as bash would; those of zsh and fish are read by their shells if these
-are here, and looked at as text in any case."""
+"""`imprint completion`: the bash script is sourced and asked as bash would; those of zsh and fish are looked at as text
+and read by their shells, and fish is asked, too."""
 import os
 import shutil
 import subprocess
@@ -9,7 +9,7 @@ import tempfile
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "faults"))
-from common import check, finish, imprint, must  # noqa: E402
+from common import check, finish, imprint, must, skip  # noqa: E402
 
 ASK = r"""
 source "$1"; shift
@@ -70,11 +70,12 @@ def shells(folder):
             out = subprocess.run([shell, "-n", str(path)], capture_output=True, text=True, timeout=30)
             check(f"{shell} reads it", out.returncode == 0, out.stderr)
         else:
-            print(f"# {shell} is not here: it did not read its script")
+            skip(f"{shell} reads it", f"no {shell} (Debian: {shell})")
 
 
 def in_fish(folder):
     if not shutil.which("fish"):
+        skip("fish offers commands, choices and options", "no fish (Debian: fish)")
         return
 
     def offered(line):

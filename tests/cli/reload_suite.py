@@ -80,6 +80,21 @@ def run(site, config, work, token):
     site.server.send_signal(signal.SIGHUP)
     check("a profile that has gone is not served any more", becomes(404, lamps), lamps())
 
+    # What the pepper seals is in memory, too: half of it would be of another one.
+    pepper = site.data / "pepper"
+    before = pepper.read_text()
+    pepper.write_text("x" * 43 + "\n")
+    config.write_text(WITH_LAMPS)
+    site.server.send_signal(signal.SIGHUP)
+    time.sleep(0.5)
+    check("with another pepper nothing is taken", lamps() == 404, lamps())
+    pepper.write_text(before)
+    site.server.send_signal(signal.SIGHUP)
+    check("with the one of before it is", becomes(200, lamps), lamps())
+    config.write_text(GOOD)
+    site.server.send_signal(signal.SIGHUP)
+    becomes(404, lamps)
+
     # Less than the time after which the server ends any idle connection.
     raw = socket.create_connection(("localhost", site.port), timeout=20)
     idle = client_context(site.anchors).wrap_socket(raw, server_hostname="localhost")

@@ -32,6 +32,19 @@ check "as JSON" sh -c "'$imprint' demo --once --devices 2 --json 2>/dev/null | p
 check "five hundred devices" sh -c "'$imprint' demo --once --devices 500 --quiet >'$work/500' && grep -q '^500 of 500' '$work/500'"
 check "a simulated fleet under faults" sh -c "'$imprint' demo --simulate --devices 300 --seed 7 --quiet >'$work/sim' && grep -q '^300 of 300' '$work/sim'"
 check "the same seed gives the same trace" sh -c "for i in 1 2; do '$imprint' demo --simulate --devices 30 --seed 9 --faults drawn --json --quiet >'$work/sim'\$i; done; cmp '$work/sim1' '$work/sim2'"
+only() {  # protocol, modes…: all devices by these modes of EST alone, by the JSON and by the table
+  local protocol=$1
+  shift
+  "$imprint" demo --once --devices 3 --protocols "$protocol" --json --quiet >"$work/only" && python3 - "$work/only" "$@" <<'PYTHON' || return 1
+import json, sys
+rows, modes = json.load(open(sys.argv[1]))["devices"], sys.argv[2:]
+assert len(rows) == 3 and {(r["protocol"], r["mode"]) for r in rows} == {("est", m) for m in modes}, rows
+PYTHON
+  "$imprint" demo --once --devices 3 --protocols "$protocol" --quiet >"$work/only" && grep -q '^3 of 3 devices' "$work/only" &&
+    test "$(grep -cE " est ($(IFS='|' && echo "$*")) +operational " "$work/only")" = 3
+}
+check "est alone, if asked" only est certificate secret
+check "est-coaps alone, if asked: its mode over CoAPS" only est-coaps coaps
 check "a protocol that is not there is a usage error, with a rule" sh -c "'$imprint' demo --once --protocols brski >'$work/brski' 2>&1; test \$? = 2 && grep -q CLI-PROTOCOL '$work/brski' && ! grep -q 'no rule of its own' '$work/brski'"
 
 "$imprint" demo --devices 2 --data "$work/data" >"$work/served" 2>"$work/serving" &

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The house rules as a suite: format, link lists, printed documents, the sources of rules."""
+"""The house rules as a suite: format, link lists, printed documents, the sources of rules, the table of seeds."""
 import subprocess
 import sys
 from pathlib import Path

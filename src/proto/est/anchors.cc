@@ -7,6 +7,16 @@
 #include "proto/est/rules.h"
 
 namespace imprint::est {
+namespace {
+
+// Whether this is a certificate for that root, name and key, which another CA has signed (RFC 4210 section 4.4). A
+// server's own certificate verifies as well, and its key is no root's.
+bool introduces(const Certificate& link, const Certificate& root) {
+  const bool signs = link.is_ca && (!link.usage || (*link.usage & key_usage::kCertSign) != 0);
+  return holds(signs) && link.key == root.key && link.subject == root.subject && !(link == root);
+}
+
+}  // namespace
 
 Result<CaBag> sort_ca_certificates(const std::vector<Certificate>& bag, Instant now) {
   CaBag out;
@@ -28,7 +38,7 @@ Result<CaBag> sort_ca_certificates(const std::vector<Certificate>& bag, Instant 
     if (self_signed(c)) {
       // An older root (OldWithOld) stays an anchor only while the new one vouches for its key (OldWithNew).
       const bool vouched = std::ranges::any_of(bag, [&](const Certificate& link) {
-        return link.key == c.key && !(link == c) && verify_chain(link, bag, {*newest}, {Purpose::any, now, true});
+        return introduces(link, c) && verify_chain(link, bag, {*newest}, {Purpose::any, now, true});
       });
       if (holds(vouched)) {
         out.anchors.push_back(c);
@@ -48,11 +58,14 @@ bool continues(const std::vector<Certificate>& anchors, const CaBag& bag, const 
     return true;
   }
   const ChainRules rules{Purpose::any, now, true};
-  return std::ranges::any_of(
-             sent,
-             [&](const Certificate& c) { return c.key == bag.root.key && verify_chain(c, sent, anchors, rules); }) ||
+  // Nothing that came along leads from the anchor up to the root: anybody can sign the key between the two.
+  return std::ranges::any_of(sent,
+                             [&](const Certificate& c) {
+                               return introduces(c, bag.root) &&
+                                      holds(static_cast<bool>(verify_chain(c, sent, anchors, rules)));
+                             }) ||
          std::ranges::any_of(anchors, [&](const Certificate& c) {
-           return static_cast<bool>(verify_chain(c, sent, {bag.root}, rules));
+           return holds(static_cast<bool>(verify_chain(c, {}, {bag.root}, rules)));
          });
 }
 

@@ -16,8 +16,9 @@ struct CaBag {
 // EST-CACERTS-BAG if there is no root. Certificates that do not verify under the root are left out.
 Result<CaBag> sort_ca_certificates(const std::vector<Certificate>& bag, Instant now);
 
-// Whether a fresh set continues what is believed: the root is an anchor already, an anchor vouches for its key
-// (NewWithOld, RFC 4210 section 4.4), or it stands above an anchor. Stricter than RFC 7030, which trusts the server.
+// Whether a fresh set continues what is believed: the root is an anchor already, an anchor vouches for it by a CA's
+// certificate (NewWithOld, RFC 4210 section 4.4), or it has signed an anchor itself. Stricter than RFC 7030, which
+// trusts the server.
 bool continues(const std::vector<Certificate>& anchors, const CaBag& bag, const std::vector<Certificate>& sent,
                Instant now);
 

@@ -66,6 +66,43 @@ TEST(CaCertificates, a_link_behind_a_dead_end_still_leads_under_the_root) {
             sorted->issuers.end());
 }
 
+// A server that we take, but that is no CA, has a certificate by the owner's CA and the key to it.
+struct Impostor {
+  Generations g;
+  Party server = make_below(g.g2, "CN=Self");
+  Certificate root(int days) const {
+    return certify({server.key, server.certificate}, "CN=Self", server.key.public_key(), until(days));
+  }
+};
+
+TEST(CaCertificates, a_servers_own_certificate_makes_its_key_no_root) {
+  const Impostor i;
+  const std::vector<Certificate> bag{i.root(900), i.server.certificate};
+  const auto sorted = sort_ca_certificates(bag, kStart);
+  ASSERT_TRUE(sorted);
+  ASSERT_EQ(sorted->root, bag.front());
+  EXPECT_FALSE(continues({i.g.g2.certificate}, *sorted, bag, kStart));
+}
+
+TEST(CaCertificates, a_servers_own_certificate_makes_its_key_no_older_root_either) {
+  const Impostor i;
+  const std::vector<Certificate> bag{i.g.g2.certificate, i.root(450), i.server.certificate};
+  const auto sorted = sort_ca_certificates(bag, kStart);
+  ASSERT_TRUE(sorted);
+  EXPECT_EQ(sorted->anchors, std::vector<Certificate>{i.g.g2.certificate});
+}
+
+TEST(CaCertificates, whoever_signs_the_key_above_an_anchor_stands_not_above_it) {
+  const Generations g;
+  const Party issuing = make_below(g.g2, "CN=Issuing", as_ca);
+  const std::vector<Certificate> bag{g.far.certificate, Generations::link(g.g2, g.far)};
+  const auto sorted = sort_ca_certificates(bag, kStart);
+  ASSERT_TRUE(sorted);
+  EXPECT_FALSE(continues({issuing.certificate}, *sorted, bag, kStart));
+  const std::vector<Certificate> own{g.g2.certificate};
+  EXPECT_TRUE(continues({issuing.certificate}, *sort_ca_certificates(own, kStart), own, kStart)) << "its own root does";
+}
+
 // As when the CA upstream of a gateway changed its root: who holds the old one gets an answer by the new one.
 TEST(CaCertificates, an_answer_by_the_new_root_reaches_the_old_one) {
   const Generations g;

@@ -97,7 +97,7 @@ std::variant<Client::Unwrapping, Client::Keeping, Client::Failed> take_server_ke
 Result<OneOf<Client::Keeping, Client::Failed>> Client::on(const Unwrapping& s, const Done<Secret>& d, Turn& t) const {
   using Next = OneOf<Keeping, Failed>;
   if (!d.answer) {
-    return Next(fail(d.answer.error().fault, kKeyEnvelope));
+    return Next(fail(d.answer.error().fault, kKeyEnvelope, std::string(d.answer.error().what)));
   }
   const auto inside = open_signed_key(*d.answer);
   if (!inside) {

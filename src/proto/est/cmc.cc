@@ -118,13 +118,16 @@ Status read_all(BytesView der, PkiData& out) {
       unknown = &one;
     }
   }
-  if (unknown != nullptr) {
+  if (!holds(unknown == nullptr)) {
     out.body_part = unknown->id;
     return Error{Fault::unsupported, "cmc: a control that we do not know"};
   }
   const der::Item first = requests.next();
   CHECK_OR(requests.good(), Error{Fault::malformed, "cmc: no request"});
-  out.no_support = !requests.empty() || !cms.empty() || !other.empty();
+  const bool one_request = holds(requests.empty());
+  const bool no_cms = holds(cms.empty());
+  const bool nothing_else = holds(other.empty());
+  out.no_support = !one_request || !no_cms || !nothing_else;
   if (!out.no_support) {
     read_request(first, out);
   }

@@ -10,7 +10,9 @@
 #include "codec/cbor.h"
 #include "codec/json.h"
 #include "crypto/cms.h"
+#include "crypto/key_package.h"
 #include "proto/est/anchors.h"
+#include "proto/est/multipart.h"
 #include "proto/est/pair.h"
 #include "proto/est/rules.h"
 
@@ -288,6 +290,30 @@ TEST(EstCoap, the_request_of_rfc_9148_is_taken_and_its_answer_is_for_it) {
   ASSERT_TRUE(answer);
   EXPECT_EQ(answer->front().key, csr.key);
   EXPECT_TRUE(CsrAttributes::parse(bytes_of(vector("rfc9148-a4-att-285"), "der")));
+}
+
+TEST(EstCoap, the_key_that_the_server_of_rfc_9148_made_is_its_certificates) {
+  const Json v = vector("rfc9148-a3-skg-response-62");
+  const Bytes body = bytes_of(v, "cbor");
+  const auto parts = parse_multipart_core(body);
+  ASSERT_TRUE(parts) << parts.error().what;
+  ASSERT_EQ(parts->size(), 2U);
+  EXPECT_EQ(encode_multipart_core(*parts), body);
+  const Part& first = parts->at(0);
+  const Part& second = parts->at(1);
+  EXPECT_EQ(first.content_type, "application/pkcs8");  // Content-Format 284
+  EXPECT_EQ(to_bytes(first.body.expose()), bytes_of(v, "pkcs8_284"));
+  EXPECT_EQ(second.content_type, kCertsOnly);  // Content-Format 281
+  EXPECT_EQ(to_bytes(second.body.expose()), bytes_of(v, "certs_only_281"));
+
+  const auto key = parse_pkcs8(first.body);
+  ASSERT_TRUE(key) << key.error().what;
+  EXPECT_EQ(key->public_key().type, KeyType::p256);
+  const auto certificates = certificates_in(Response{200, second.content_type, to_bytes(second.body.expose())});
+  ASSERT_TRUE(certificates);
+  ASSERT_EQ(certificates->size(), 1U);
+  EXPECT_EQ(certificates->front().key, key->public_key());
+  EXPECT_EQ(certificates->front().subject.text, "O=skg example");
 }
 
 }  // namespace

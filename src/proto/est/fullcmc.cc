@@ -40,13 +40,23 @@ bool may_ask(const Certificate& certificate) {
   return !certificate.usage || (*certificate.usage & key_usage::kDigitalSignature) != 0;
 }
 
-// The session with what a signature by one of the owner's certificates proves. What costs least is looked at first.
+// This certificate of the owner's has signed the message, and may.
+Result<Verified<CertificateChain>> signed_by(const Certificate& one, const SignedContent& content, BytesView body,
+                                             const ServerConfig& config, Instant now) {
+  const ChainRules rules{Purpose::tls_client, now, true};
+  TRY(Verified<CertificateChain> chain, verify_chain(one, content.along, config.owner_anchors, rules));
+  CHECK_OR(may_ask(one), Error{Fault::refused, kCmcSigner});
+  CHECK_OR(verify_signed(body, one.key), Error{Fault::unauthentic, kCmcSignature});
+  return chain;
+}
+
+// The session with what a signature by one of the owner's certificates proves. What costs least is looked at first, and
+// a stranger is not told what was wrong.
 Result<SessionRef> proven_by(const SignedContent& content, BytesView body, const CertificateRequest& request,
                              const Session& session, const ServerConfig& config, Instant now) {
   CHECK_OR(is_linked(request, session), Error{Fault::refused, kCmcSigner});
   for (const Certificate& one : std::span(content.signers).first(std::min(content.signers.size(), kMostSigners))) {
-    auto chain = verify_chain(one, content.along, config.owner_anchors, {Purpose::tls_client, now, true});
-    if (chain && may_ask(one) && verify_signed(body, one.key)) {
+    if (auto chain = signed_by(one, content, body, config, now)) {
       auto out = std::make_shared<Session>(session);
       out->proven = *std::move(chain);
       out->by_message = true;
@@ -131,19 +141,11 @@ HttpRequest parse_http_request(Exchange from, const Request& request, const Serv
     return {std::nullopt, parse_request(from, request, config)};
   }
   const auto refused = [](Fault fault, const Rule& rule) { return HttpRequest{std::nullopt, Error{fault, rule}}; };
-  if (request.method != Method::post) {
-    return refused(Fault::unexpected, kWantsPost);
-  }
-  if (!signs) {
-    return refused(Fault::unsupported, kFullNotSigned);
-  }
-  if (!is_media_type(request.content_type, "application/pkcs7-mime")) {
-    return refused(Fault::unsupported, kWrongCmcType);
-  }
+  CHECK_OR(request.method == Method::post, refused(Fault::unexpected, kWantsPost));
+  CHECK_OR(signs, refused(Fault::unsupported, kFullNotSigned));
+  CHECK_OR(is_media_type(request.content_type, "application/pkcs7-mime"), refused(Fault::unsupported, kWrongCmcType));
   const auto body = decode_body(request.body);
-  if (!body) {
-    return refused(body.error().fault, kBodyUnreadable);
-  }
+  CHECK_OR(body, refused(body.error().fault, kBodyUnreadable));
   FullExchange exchange;
   auto message = read_message(from, request, *body, target->label, config, now, exchange);
   if (!message) {

@@ -148,6 +148,16 @@ TEST(FullCmc, a_certificate_that_may_not_speak_in_a_handshake_may_not_here) {
   EXPECT_TRUE(p.issued.empty());
 }
 
+TEST(FullCmc, where_nothing_else_proves_who_asks_the_signature_has_to_hold) {
+  FullPair p;
+  Bytes message = signed_request(cast().old, fresh_key(), linked());
+  message.back() ^= 1;
+  EXPECT_EQ(p.serve(posted(message), anonymous()).status, 403);
+  ASSERT_FALSE(p.server_refused.empty());
+  EXPECT_EQ(p.server_refused.back().rule, &kCmcSigner);
+  EXPECT_TRUE(p.issued.empty());
+}
+
 TEST(FullCmc, by_the_key_alone_possession_is_shown_and_nobody) {
   FullPair p;
   const Response r = p.serve(posted(*make_full_request(fresh_key(), linked(), kIds, std::nullopt)), anonymous());
@@ -229,6 +239,15 @@ TEST(FullCmc, its_content_type_is_looked_at_as_any) {
   EXPECT_EQ(p.serve(r, as(cast().old, cast().owner)).status, 405);
 }
 
+TEST(FullCmc, a_body_that_is_no_base64_is_refused) {
+  FullPair p;
+  Request r = posted(signed_request(cast().old, fresh_key()));
+  r.body.insert(r.body.begin(), '*');
+  EXPECT_EQ(p.serve(r, as(cast().old, cast().owner)).status, 400);
+  ASSERT_FALSE(p.server_refused.empty());
+  EXPECT_EQ(p.server_refused.back().rule, &kBodyUnreadable);
+}
+
 TEST(FullCmc, where_nobody_signs_cms_nothing_is_begun) {
   const Request r = posted(signed_request(cast().old, fresh_key()));
   ServerConfig config;
@@ -241,9 +260,9 @@ TEST(FullCmc, where_nobody_signs_cms_nothing_is_begun) {
 
 // ---- what a PKIData may hold ----
 
-Bytes data(BytesView controls, BytesView requests, BytesView cms = {}) {
+Bytes data(BytesView controls, BytesView requests, BytesView cms = {}, BytesView other = {}) {
   return der::sequence({der::item(der::kSequence, controls), der::item(der::kSequence, requests),
-                        der::item(der::kSequence, cms), der::sequence({})});
+                        der::item(der::kSequence, cms), der::item(der::kSequence, other)});
 }
 Bytes tagged(const PrivateKey& key, std::uint64_t id = 1) {
   return der::item(der::context(0), der::concat({der::integer(id), *imprint::make_request(key, named("CN=dev-1"))}));
@@ -259,6 +278,7 @@ TEST(FullCmc, a_control_that_is_not_known_fails_the_whole_by_its_id) {
   const Bytes revoke =
       der::sequence({der::integer(99), der::oid("1.3.6.1.5.5.7.7.17"), der::set_of({der::sequence({})})});
   const Response r = serve_data(p, data(revoke, tagged(key)));
+  ASSERT_FALSE(p.server_refused.empty());
   EXPECT_EQ(p.server_refused.back().rule, &kCmcUnsupported);
   const Said said = opened(r);
   EXPECT_EQ(said.response.failure, CmcFailure::bad_request);
@@ -275,6 +295,7 @@ TEST(FullCmc, one_request_no_more_and_no_less) {
   EXPECT_EQ(serve_data(p, data({}, {})).status, 400);
   EXPECT_EQ(p.server_refused.back().rule, &kCmcUnreadable);
   EXPECT_EQ(serve_data(p, data({}, tagged(key), der::sequence({}))).status, 400);
+  EXPECT_EQ(serve_data(p, data({}, tagged(key), {}, der::sequence({}))).status, 400);
   const Said orm = opened(serve_data(p, data({}, der::item(der::context(2), der::integer(6)))));
   EXPECT_EQ(orm.response.status, CmcStatus::no_support) << "RFC 5272 section 3.2.1";
   EXPECT_EQ(orm.response.body_part, 6U);

@@ -1,6 +1,8 @@
-// Bodies and HTTP requests from outside.
+// Bodies, HTTP and CoAP requests from outside.
+#include <array>
 #include <cstdlib>
 
+#include "proto/est/coap.h"
 #include "proto/est/fullcmc.h"
 
 using namespace imprint;
@@ -42,6 +44,15 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   (void)est::parse_http_request({1}, full, config, Instant{});
   const auto message = est::parse_request({1}, request, config);
   if (!message && est::wire_error(message.error()).status < 400) {
+    std::abort();
+  }
+  static constexpr std::array<std::string_view, 7> kShort{"/est/crts", "/est/att", "/est/sen", "/.well-known/est/x/sen",
+                                                          "/est/sren", "/est/skg", "/est/skc"};
+  Request over_coap = request;
+  over_coap.path = size % 3 == 0 ? request.path : std::string(kShort.at(size % kShort.size()));
+  over_coap.accept = size % 5 == 0 ? "application/pkix-cert" : "";
+  const auto asked = est::parse_coap_request({1}, over_coap, config);
+  if (!asked && est::to_coap(est::wire_error(asked.error()), over_coap).status < 400) {
     std::abort();
   }
   return 0;

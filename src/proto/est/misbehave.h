@@ -84,15 +84,64 @@ inline Response redirect(std::string to) {
   return out;
 }
 
-// The octets of a request's signature, at its end, become zeros.
-inline void zero_signature(Bytes& csr) { std::fill(csr.end() - 64, csr.end(), std::uint8_t{0}); }
+// The octets of a message's signature, at its end, become zeros.
+inline void zero_signature(Bytes& message) { std::fill(message.end() - 64, message.end(), std::uint8_t{0}); }
+
+inline bool has_parts(const Response& r) { return r.content_type.starts_with("multipart/"); }
+
+// Of an answer with a key in it, the key's octets; else those of the body.
+inline void edit_answer(Misdeed how, Response& r) {
+  if (!has_parts(r)) {
+    edit_octets(how, r.body);
+    return;
+  }
+  r.parts = *parts_in(r);
+  Bytes key = to_bytes(r.parts.front().body.expose());
+  edit_octets(how, key);
+  r.parts.front().body = Secret(BytesView(key));
+}
+
+// A Full PKI Response of the server's own, changed, with this certificate.
+inline void say_otherwise(
+    Response& r, const Certificate& certificate,
+    const std::function<void(PkiResponse&)>& change = [](PkiResponse&) {}) {
+  const Bytes body = *decode_body(r.body);
+  PkiResponse said = *parse_pki_response(parse_signed(body)->content.expose());
+  change(said);
+  const Party& by = cast().server;
+  r.body = encode_body(
+      sign_content(kPkiResponse, encode_pki_response(said), {by.key, {by.certificate}}, {certificate})->expose());
+}
+
+// The same answer with this certificate in the place of its own.
+inline void put_certificate(Response& r, const Certificate& certificate) {
+  if (has_parts(r)) {
+    r.parts = *parts_in(r);
+    r.parts.back().body = Secret(BytesView(encode_certs_only({certificate.der})));
+  } else if (r.content_type == kCmcResponseType) {
+    say_otherwise(r, certificate);
+  } else {
+    r = with_certificate(certificate);
+  }
+}
+
+// The key that the certificate in this answer has to be for.
+inline PublicKey key_wanted(const Response& r, const Request& asked) {
+  if (has_parts(r)) {
+    const std::vector<Part> parts = *parts_in(r);
+    return parse_pkcs8(Secret(BytesView(*decode_body(parts.front().body.expose()))))->public_key();
+  }
+  const Bytes body = *decode_body(asked.body);
+  return r.content_type == kCmcResponseType ? parse_pki_data(parse_signed(body)->content.expose()).request->key
+                                            : CertificateRequest::parse(body)->key;
+}
 
 }  // namespace misbehave
 
 // Makes the server of this pair do the misdeed in its answers to the operation. False: it does not apply there.
 inline bool misbehave_as_server(Pair& p, Operation at, Misdeed how) {
   const std::string tail = "/" + std::string(name(at));
-  const bool enrols = at == Operation::simpleenroll;
+  const bool enrols = at != Operation::cacerts && at != Operation::csrattrs;
   const auto answer = [&p, tail](std::function<void(Response&, const Request&)> change) {
     p.on_response = [tail, change = std::move(change)](Response& r, const Request& asked) {
       if (asked.path.ends_with(tail)) {
@@ -103,8 +152,7 @@ inline bool misbehave_as_server(Pair& p, Operation at, Misdeed how) {
   };
   const auto certify_with = [&](const Party& by, const Edit& edit) {
     return answer([by, edit](Response& r, const Request& asked) {
-      const auto csr = CertificateRequest::parse(*decode_body(asked.body));
-      r = misbehave::with_certificate(certify(by, "CN=dev-1", csr->key, edit));
+      misbehave::put_certificate(r, certify(by, "CN=dev-1", misbehave::key_wanted(r, asked), edit));
     });
   };
   switch (how) {
@@ -113,7 +161,10 @@ inline bool misbehave_as_server(Pair& p, Operation at, Misdeed how) {
     case Misdeed::extend:
     case Misdeed::bad_encoding:
     case Misdeed::huge_length:
-      return answer([how](Response& r, const Request&) { misbehave::edit_octets(how, r.body); });
+      return answer([how](Response& r, const Request&) { misbehave::edit_answer(how, r); });
+    case Misdeed::sig_zero:  // a simple answer has no signature but the certificate's
+      return at == Operation::fullcmc &&
+             answer([](Response& r, const Request&) { misbehave::edit_body(r.body, misbehave::zero_signature); });
     case Misdeed::silence_after:
       p.lose_answers[tail] = 1000;
       return true;
@@ -124,13 +175,20 @@ inline bool misbehave_as_server(Pair& p, Operation at, Misdeed how) {
              });
     case Misdeed::repeat_step:
       return enrols &&
-             answer([](Response& r, const Request&) { r = misbehave::with_certificate(cast().owner.certificate); });
+             answer([](Response& r, const Request&) { misbehave::put_certificate(r, cast().owner.certificate); });
+    case Misdeed::replay_other_session:
+      return at == Operation::fullcmc && answer([](Response& r, const Request&) {
+               misbehave::say_otherwise(r, cast().old.certificate, [](PkiResponse& said) {
+                 said.ids.transaction = Bytes{1};
+                 said.recipient_nonce = Bytes{1};
+               });
+             });
     case Misdeed::id_of_other_device:
       return enrols &&
-             answer([](Response& r, const Request&) { r = misbehave::with_certificate(cast().old.certificate); });
+             answer([](Response& r, const Request&) { misbehave::put_certificate(r, cast().old.certificate); });
     case Misdeed::wrong_key:
       return enrols && answer([](Response& r, const Request&) {
-               r = misbehave::with_certificate(make_below(cast().issuing, "CN=dev-1").certificate);
+               misbehave::put_certificate(r, make_below(cast().issuing, "CN=dev-1").certificate);
              });
     case Misdeed::expired_cert:
       return enrols &&

@@ -62,6 +62,60 @@ const Table kEnrolAnswers{
     {Misdeed::success_without_proof, Fault::malformed, &kAnswerUnreadable},
 };
 
+// A key that the server made comes with its certificate: the octets that are changed here are the key's.
+const Table kKeyAnswers{
+    {Misdeed::corrupt, Fault::malformed, &kKeyAnswer},  // the public key within does not fit the private one
+    {Misdeed::truncate, Fault::malformed, &kKeyAnswer},
+    {Misdeed::extend, Fault::malformed, &kKeyAnswer},
+    {Misdeed::bad_encoding, Fault::malformed, &kKeyAnswer},
+    {Misdeed::huge_length, Fault::malformed, &kKeyAnswer},
+    {Misdeed::silence_after, Fault::unreachable, &kUnreachable},
+    {Misdeed::redirect_to_self, Fault::refused, &kRedirect},
+    {Misdeed::redirect_loop, Fault::refused, &kRedirect},
+    {Misdeed::repeat_step, Fault::unauthentic, &kNotMyKey},
+    {Misdeed::id_of_other_device, Fault::unauthentic, &kNotMyKey},
+    {Misdeed::wrong_key, Fault::unauthentic, &kNotMyKey},
+    {Misdeed::expired_cert, Fault::expired, &kNotMyAnchors},
+    {Misdeed::future_cert, Fault::expired, &kNotMyAnchors},
+    {Misdeed::self_signed_leaf, Fault::unauthentic, &kNotMyAnchors},
+    {Misdeed::other_ca_same_name, Fault::unauthentic, &kNotMyAnchors},
+    {Misdeed::success_without_proof, Fault::malformed, &kKeyAnswer},
+};
+const Table kFullAnswers{
+    {Misdeed::corrupt, Fault::unauthentic, &kCmcAnswer},
+    {Misdeed::truncate, Fault::malformed, &kCmcAnswer},
+    {Misdeed::extend, Fault::malformed, &kCmcAnswer},
+    {Misdeed::bad_encoding, Fault::malformed, &kCmcAnswer},
+    {Misdeed::huge_length, Fault::malformed, &kCmcAnswer},
+    {Misdeed::silence_after, Fault::unreachable, &kUnreachable},
+    {Misdeed::redirect_to_self, Fault::refused, &kRedirect},
+    {Misdeed::redirect_loop, Fault::refused, &kRedirect},
+    {Misdeed::repeat_step, Fault::unauthentic, &kNotMyKey},
+    {Misdeed::sig_zero, Fault::unauthentic, &kCmcAnswer},
+    {Misdeed::replay_other_session, Fault::unauthentic, &kCmcAnswer},
+    {Misdeed::id_of_other_device, Fault::unauthentic, &kNotMyKey},
+    {Misdeed::wrong_key, Fault::unauthentic, &kNotMyKey},
+    {Misdeed::expired_cert, Fault::expired, &kNotMyAnchors},
+    {Misdeed::future_cert, Fault::expired, &kNotMyAnchors},
+    {Misdeed::self_signed_leaf, Fault::unauthentic, &kNotMyAnchors},
+    {Misdeed::other_ca_same_name, Fault::unauthentic, &kNotMyAnchors},
+    {Misdeed::success_without_proof, Fault::malformed, &kCmcAnswer},
+};
+
+// The device is one that asks for this operation.
+void lead_to(Operation at, Pair& p) {
+  if (at == Operation::simplereenroll) {
+    p.plan.credential = Credential{"old", {cast().old.certificate}};
+    p.plan.renew = true;
+  } else if (at == Operation::serverkeygen) {
+    p.plan.server_key = true;
+    p.config.labels[""].server_keys = true;
+  } else if (at == Operation::fullcmc) {
+    p.plan.full_cmc = true;
+    p.keys["idevid"] = cast().device.key;
+  }
+}
+
 void try_all_as_server(Operation at, const Table& table) {
   for (std::uint8_t i = 0; i < kMisdeeds; ++i) {
     const auto how = static_cast<Misdeed>(i);
@@ -70,6 +124,7 @@ void try_all_as_server(Operation at, const Table& table) {
     wishes.link = true;
     p.config.labels[""].wishes = wishes.encode();
     p.plan.attempts = 3;
+    lead_to(at, p);
     const Expectation* expected = find(table, how);
     if (!misbehave_as_server(p, at, how)) {
       EXPECT_EQ(expected, nullptr) << name(at) << ' ' << int{i};
@@ -93,6 +148,11 @@ TEST(EstMisbehaviour, of_a_server_that_tells_its_wishes) { try_all_as_server(Ope
 TEST(EstMisbehaviour, of_a_server_that_gives_the_certificate) {
   try_all_as_server(Operation::simpleenroll, kEnrolAnswers);
 }
+TEST(EstMisbehaviour, of_a_server_that_renews_the_certificate) {
+  try_all_as_server(Operation::simplereenroll, kEnrolAnswers);
+}
+TEST(EstMisbehaviour, of_a_server_that_makes_the_key) { try_all_as_server(Operation::serverkeygen, kKeyAnswers); }
+TEST(EstMisbehaviour, of_a_server_that_answers_a_full_request) { try_all_as_server(Operation::fullcmc, kFullAnswers); }
 
 // A rule of the server's, or none where the site's policy says no (401).
 const Table kRequests{

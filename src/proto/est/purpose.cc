@@ -43,7 +43,6 @@ Sha256 purpose_of(const Plan& plan) {
   parts.put(plan.explicit_anchors.empty() ? std::optional(plan.server.text()) : std::nullopt);
   parts.put(plan.label);
   parts.put(plan.login ? std::optional(std::string_view(plan.login->user)) : std::nullopt);
-  parts.put(plan.login_by == LoginBy::srp);
   parts.put(plan.credential ? std::optional(BytesView(plan.credential->chain.front().der)) : std::nullopt);
   parts.put(plan.names.subject);
   parts.put(plan.names.alt_names);
@@ -64,6 +63,9 @@ Sha256 purpose_of(const Plan& plan) {
   if (plan.wrap) {
     parts.put(plan.wrap->shared);
     parts.put(BytesView(plan.wrap->identifier));
+  }
+  if (plan.login_by == LoginBy::srp) {  // last, and only then: records of before TLS-SRP stay good
+    parts.put(std::string_view("srp"));
   }
   return parts.digest();
 }

@@ -57,16 +57,19 @@ bool has_other_extensions(BytesView request) {
 }
 
 // Those by which the root, or one that vouches for it, was introduced: NewWithOld (RFC 4210 section 4.4). They need not
-// verify under the root themselves.
-std::vector<Certificate> links_from(const Certificate& root, const std::vector<Certificate>& all, Instant now) {
+// verify under the root themselves; whoever signed them is trusted, or anybody could make some up.
+std::vector<Certificate> links_from(const Certificate& root, const std::vector<Certificate>& all,
+                                    const std::vector<Certificate>& trusted, Instant now) {
   std::vector<Certificate> out, met{root};
+  const ChainRules rules{Purpose::any, now, true};
   for (std::size_t i = 0; i < met.size(); ++i) {
     for (const Certificate& link : all) {
       if (!link.is_ca || !(link.key == met[i].key) || self_signed(link)) {
         continue;
       }
       const auto old = std::ranges::find_if(all, [&](const Certificate& one) {
-        return one.subject == link.issuer && verify_chain(link, {}, {one}, {Purpose::any, now, true});
+        return one.subject == link.issuer && verify_chain(link, {}, {one}, rules) &&
+               verify_chain(one, all, trusted, rules);
       });
       if (old != all.end() && std::ranges::find(met, old->key, &Certificate::key) == met.end()) {
         out.push_back(link);
@@ -126,9 +129,12 @@ Result<Bytes> granted_certificate(const std::vector<Certificate>& answer, const 
                                   const UpstreamTrust& trust, Instant now) {
   TRY(const PublicKey key, PublicKey::parse(grant.spki));
   CHECK_OR(std::ranges::count(answer, key, &Certificate::key) == 1, Error{Fault::refused, kUpstreamKey});
-  const auto chain = verify_answer(key, answer, trust.issuers, trust.anchors, now);
+  const Certificate& own = *std::ranges::find(answer, key, &Certificate::key);
+  // The device gets this one alone, so its path is by what the device can have from us. Clocks differ a little.
+  const Instant at = std::min(std::max(now, own.not_before), now + kClockSkew);
+  CHECK_OR(own.not_before <= at && at < own.not_after, Error{Fault::refused, kUpstreamLifetime});
+  const auto chain = verify_chain(own, trust.issuers, trust.anchors, {Purpose::any, at, true});
   CHECK_OR(chain, Error{Fault::refused, kUpstreamChain});
-  const Certificate& own = (*chain)->leaf;
   CHECK_OR(!own.is_ca && usages_within(grant, own), Error{Fault::refused, kUpstreamUsages});
   CHECK_OR(same_names(grant.names, own.subject, own.alt_names), Error{Fault::refused, kUpstreamOtherNames});
   CHECK_OR(own.not_after <= now + grant.lifetime + kClockSkew, Error{Fault::refused, kUpstreamLifetime});
@@ -143,9 +149,10 @@ Result<std::vector<Certificate>> read_upstream_ca(const Response& answer, const 
   CHECK_OR(bag, Error{Fault::malformed, kUpstreamCa});
   const auto sorted = sort_ca_certificates(*bag, now);
   CHECK_OR(sorted && continues(anchors, *sorted, *bag, now), Error{Fault::unauthentic, kUpstreamCa});
-  std::vector<Certificate> all = anchors, out = sorted->anchors;
+  std::vector<Certificate> all = anchors, trusted = anchors, out = sorted->anchors;
   all.insert(all.end(), bag->begin(), bag->end());
-  for (const auto& more : {sorted->issuers, links_from(sorted->root, all, now)}) {
+  trusted.insert(trusted.end(), out.begin(), out.end());
+  for (const auto& more : {sorted->issuers, links_from(sorted->root, all, trusted, now)}) {
     std::ranges::copy_if(more, std::back_inserter(out),
                          [&out](const Certificate& one) { return std::ranges::find(out, one) == out.end(); });
   }

@@ -333,7 +333,13 @@ Result<OneOf<Server::Issuing, Server::Idle>> Server::on(const Keying& s, const D
     const Rule* const rule = why.rule != nullptr               ? why.rule
                              : why.fault == Fault::unsupported ? &kNoCapability
                                                                : nullptr;
-    tell(t, s.from, rule != nullptr ? refusal(403, *rule) : come_back(503, kSignerSilent, kComeBackSoon_s));
+    if (rule == nullptr || why.fault == Fault::unreachable) {
+      tell(t, s.from, come_back(503, rule != nullptr ? *rule : kSignerSilent, kComeBackSoon_s));
+      return Next(Idle{});
+    }
+    t.note(Denied{s.request_key, s.decision.identity, s.label, s.request->subject.text, std::string(rule->id),
+                  std::string(why.what)});
+    tell(t, s.from, refusal(403, *rule));
     return Next(Idle{});
   }
   CHECK_OR(s.decision.delivery && d.answer->wrapped == s.decision.delivery->wrapped(),

@@ -406,6 +406,33 @@ TEST(EstServer, who_leaves_while_a_key_is_made_gets_none) {
   EXPECT_TRUE(t.actions.empty());
 }
 
+TEST(EstServer, a_key_that_cannot_be_wrapped_is_on_record_as_refused) {
+  const Rule busy{"TEST-BUSY", "busy", "", ""};
+  struct Case {
+    Error why;
+    int status = 0;
+    bool recorded = false;
+  };
+  for (const Case& c : {Case{{Fault::refused, kNoCapability}, 403, true}, Case{{Fault::unreachable, busy}, 503, false},
+                        Case{{Fault::internal, "no memory"}, 503, false}}) {
+    Turns t;
+    auto config = t.config;
+    config.labels[""].server_keys = true;
+    t.role = Server(std::make_shared<const ServerConfig>(config));
+    ASSERT_EQ(t.feed(generate(t)), nullptr);
+    Decision d = t.yes();
+    d.delivery = KeyDelivery{KeyType::p256, KeyDelivery::InClear{}, {}};
+    ASSERT_EQ(t.feed(Done<Decision>{{1}, d}), nullptr);
+    ASSERT_EQ(t.feed(Done<MadeKey>{{2}, c.why}), nullptr);
+    EXPECT_TRUE(std::holds_alternative<Server::Idle>(t.state));
+    ASSERT_EQ(t.actions.size(), c.recorded ? 2U : 1U);
+    if (c.recorded) {
+      EXPECT_EQ(std::get<Note<Denied>>(t.actions.front()).fact.rule, kNoCapability.id);
+    }
+    EXPECT_EQ(std::get<Reply>(t.actions.back()).what.status, c.status);
+  }
+}
+
 TEST(EstServer, a_key_for_nobody_or_under_no_label_is_not_made) {
   Turns t;
   auto config = t.config;

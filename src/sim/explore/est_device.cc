@@ -1,4 +1,5 @@
 // What happens at the device.
+#include "crypto/enveloped.h"
 #include "crypto_toy/toy.h"
 #include "sim/explore/est_step.h"
 
@@ -159,9 +160,13 @@ void EstRules::Step::close(std::uint64_t session) {
   }
 }
 
-void EstRules::Step::save(const est::Asked& record) { disk_.edit().asked = record; }
+void EstRules::Step::save(const est::Asked& record) {
+  check_bare(encode_state(record), "a record of the device");
+  disk_.edit().asked = record;
+}
 
 void EstRules::Step::save(const est::Installed& record) {
+  check_bare(encode_state(record), "a record of the device");
   const auto row = std::ranges::find(owner_->certificates, record.certificate.der, &store::CertificateRow::der);
   if (row == owner_->certificates.end()) {
     wrong("the client installs a certificate that the owner has no record of");
@@ -171,7 +176,7 @@ void EstRules::Step::save(const est::Installed& record) {
   if (std::ranges::find(disk_->keys, record.key) == disk_->keys.end() || record.certificate.key != record.key.key) {
     wrong("the client installs a certificate for a key that it does not hold");
   }
-  if (!verify_chain(record.certificate, record.via, {cast_.owner}, {Purpose::any, kNow, true})) {
+  if (!verify_chain(record.certificate, record.via, owner_roots(), {Purpose::any, kNow, true})) {
     wrong("the client installs a certificate that is not its owner's");
   }
   disk_.edit().installed = record;
@@ -179,10 +184,10 @@ void EstRules::Step::save(const est::Installed& record) {
 
 void EstRules::Step::connect(const Open& open) {
   const std::uint64_t id = ++w.sessions;
-  Session client{id,       open.trust, open.to.host, {cast_.server}, {}, to_bytes("binding " + std::to_string(id)),
-                 "TLSv1.3"};
+  const std::vector<Certificate>& shown = reign(w.rolled).server.chain;
+  Session client{id, open.trust, open.to.host, shown, {}, to_bytes("binding " + std::to_string(id)), "TLSv1.3"};
   if (open.trust == Trust::anchors) {
-    const auto proven = verify_chain(cast_.server, {}, open.anchors, {Purpose::tls_server, kNow, true});
+    const auto proven = verify_chain(shown.front(), shown, open.anchors, {Purpose::tls_server, kNow, true});
     if (!proven) {
       feed(Done<SessionRef>{{open.ticket}, proven.error()});
       return;
@@ -238,6 +243,30 @@ void EstRules::Step::confirm(const Ask<ConfirmFingerprint>& ask, bool well) {
   }
 }
 
+void EstRules::Step::unwrap(const Ask<OpenEnvelope>& ask, bool well) {
+  if (!well) {
+    feed(Done<Secret>{{ask.ticket}, Error{Fault::internal, "key folder"}});
+    return;
+  }
+  feed(Done<Secret>{{ask.ticket}, open_envelope(ask.question.message, device_key())});
+}
+
+void EstRules::Step::keep_key(const Ask<KeepKey>& ask, bool well) {
+  if (!well) {
+    feed(Done<KeyRef>{{ask.ticket}, Error{Fault::internal, "disk full"}});
+    return;
+  }
+  const auto key = parse_pkcs8(ask.question.pkcs8);
+  if (!key) {
+    return wrong("the client keeps what is no key");
+  }
+  const KeyRef kept{"kept-" + std::to_string(disk_->keys.size()), key->public_key()};
+  if (setting_.plant != Plant::device_keeps_no_key) {
+    disk_.edit().keys.push_back(kept);
+  }
+  feed(Done<KeyRef>{{ask.ticket}, kept});
+}
+
 void EstRules::Step::answer(std::size_t question, bool well) {
   auto& all = asked_.edit();
   const ClientQuestion q = all[question];
@@ -252,7 +281,8 @@ void EstRules::Step::answer(std::size_t question, bool well) {
                  [&](const Ask<MakeKey>& ask) { make_key(ask, well); },
                  [&](const Ask<SignRequest>& ask) { sign(ask, well); },
                  [&](const Ask<ConfirmFingerprint>& ask) { confirm(ask, well); },
-                 [&](const auto&) { wrong("the client asks about a key of the server's, which nobody told it to"); },
+                 [&](const Ask<OpenEnvelope>& ask) { unwrap(ask, well); },
+                 [&](const Ask<KeepKey>& ask) { keep_key(ask, well); },
              },
              q);
 }

@@ -1,5 +1,6 @@
 // What happens at the owner's: the server, its store, its policy and its CA.
 #include "crypto/cms.h"
+#include "crypto/enveloped.h"
 #include "proto/est/http.h"
 #include "sim/explore/est_step.h"
 #include "site/operations.h"
@@ -11,6 +12,20 @@ using est::Server;
 namespace {
 
 constexpr std::uint64_t kAttackerSession = 1000;
+
+// Tickets follow from the state, as the client's do.
+std::uint64_t first_ticket(const Server::State& state) {
+  return is<Server::Idle>(state) ? 1 : is<Server::Keying>(state) ? 3 : 2;
+}
+
+// The certificates in a good answer to a request for one; beside them there may be the key.
+Result<std::vector<Certificate>> certificates_in(const Response& answer) {
+  if (!answer.parts.empty()) {
+    return parse_certs_only(answer.parts.back().body.expose());
+  }
+  TRY(const Bytes body, est::decode_body(answer.body));
+  return parse_certs_only(body);
+}
 
 }  // namespace
 
@@ -58,11 +73,12 @@ void EstRules::Step::serve(std::uint64_t exchange, const Wire& wire, const Wire:
   one.session = wire.server_side;
   one.enrols = sent.what.method == Method::post;
   one.attacker = attacker;
+  one.rolled = w.rolled;
   one.state = Server::Idle{};
   one.mind = cast_.site;
   Request request = sent.what;
   request.session = one.session;
-  const auto message = est::parse_request(one.exchange, request, *cast_.config);
+  const auto message = est::parse_request(one.exchange, request, *reign(one.rolled).config);
   if (message) {
     std::visit([&](const auto& m) { feed_served(one, m); }, *message);
   } else {
@@ -73,8 +89,8 @@ void EstRules::Step::serve(std::uint64_t exchange, const Wire& wire, const Wire:
 
 void EstRules::Step::feed_served(Served& one, const Server::Input& input) {
   SeededRng rng(1);
-  Server::Turn turn(kNow, rng, is<Server::Idle>(one.state) ? 1 : 2);
-  auto next = step(Server(cast_.config), one.state, input, turn);
+  Server::Turn turn(kNow, rng, first_ticket(one.state));
+  auto next = step(Server(reign(one.rolled).config), one.state, input, turn);
   if (next) {
     one.state = *std::move(next);
     one.todo = turn.take_actions();
@@ -124,14 +140,7 @@ void EstRules::Step::reply(Served& from, const Reply& r) {
     wrong("the server puts a certificate on record and answers with an error");
   }
   if (from.enrols && r.what.status == 200) {
-    const auto sent = body ? parse_certs_only(*body) : Result<std::vector<Certificate>>(body.error());
-    const auto on_record = [&](const store::CertificateRow& x) { return x.der == sent->front().der; };
-    if (!sent || std::ranges::none_of(owner_->certificates, on_record)) {
-      wrong("the server hands out a certificate that the owner has no record of");
-    }
-    if (from.attacker) {
-      wrong("a replayed request gets a certificate");
-    }
+    check_certified(from, r.what);
   }
   if (r.what.status == 202 && !from.pended) {
     wrong("the server says that a request waits, and has no record of it");
@@ -141,6 +150,33 @@ void EstRules::Step::reply(Served& from, const Reply& r) {
     if (x.server_side->id == from.session->id && x.client_open && !x.cut) {
       wires_.edit()[i].answers.push_back({from.ticket, r.what});
     }
+  }
+}
+
+void EstRules::Step::check_certified(const Served& from, const Response& answer) {
+  const auto sent = certificates_in(answer);
+  const auto on_record = [&](const store::CertificateRow& x) { return x.der == sent->front().der; };
+  if (!sent || std::ranges::none_of(owner_->certificates, on_record)) {
+    return wrong("the server hands out a certificate that the owner has no record of");
+  }
+  if (from.attacker) {
+    wrong("a replayed request gets a certificate");
+  }
+  if (setting_.mode == Mode::server_key) {
+    check_key_given(answer, sent->front());
+  }
+}
+
+// A key that the owner made leaves in one form only: wrapped for the device, beside the certificate for it.
+void EstRules::Step::check_key_given(const Response& answer, const Certificate& certificate) {
+  if (answer.parts.size() != 2 || answer.parts.front().content_type != est::kWrappedKeyType) {
+    return wrong("the server gives no wrapped key beside the certificate");
+  }
+  check_bare(answer.parts.back().body.expose(), "the certificates beside a key");
+  const auto inside = open_envelope(answer.parts.front().body.expose(), device_key());
+  const auto given = inside ? open_signed_key(*inside) : Result<SignedKey>(inside.error());
+  if (!given || given->key.public_key() != certificate.key) {
+    wrong("the server gives another key than that of the certificate, or to somebody else");
   }
 }
 
@@ -219,7 +255,7 @@ Result<Decision> EstRules::Step::decide(const Admit& q) {
 
 Result<Bytes> EstRules::Step::issue(const Issue& q, const Served& by) const {
   SeededRng rng(by.exchange.id);  // a serial number that follows from the request, for fewer different worlds
-  return site::issue(cast_.ca, q.grant, kNow, rng);
+  return site::issue(reign(by.rolled).ca, q.grant, kNow, rng);
 }
 
 void EstRules::Step::act_of_owner(Status done) {
@@ -250,6 +286,18 @@ Result<Signed> EstRules::Step::signed_for(const Issue& q, const Served& by) cons
   return Signed{std::move(der)};
 }
 
+// As site::make_key_for() would, but for the key, which follows from the request like the serial number.
+Result<MadeKey> EstRules::Step::make_key_for(const MakeKeyFor& q, const Served& by) {
+  const auto* const device = std::get_if<Certificate>(&q.delivery.form);
+  if (device == nullptr) {
+    wrong("the server makes a key that is not for the device alone");
+    return Error{Fault::internal, "delivery"};
+  }
+  const PrivateKey key = toy::key(q.delivery.type, "made for " + std::to_string(by.exchange.id));
+  TRY(const Bytes sealed, seal_key(key, *device, q.delivery.capabilities, reign(by.rolled).server));
+  return MadeKey{key.public_key(), true, Secret(BytesView(sealed))};
+}
+
 void EstRules::Step::answer_served(std::size_t i, bool well) {
   Served& one = served_.edit()[i];
   const ServerQuestion q = *std::exchange(one.asked, std::nullopt);
@@ -259,7 +307,10 @@ void EstRules::Step::answer_served(std::size_t i, bool well) {
             feed_served(one,
                         Done<Decision>{{ask.ticket}, well ? decide(ask.question) : Error{Fault::unreachable, "store"}});
           },
-          [&](const Ask<MakeKeyFor>&) { wrong("the server makes a key, which nobody asked for"); },
+          [&](const Ask<MakeKeyFor>& ask) {
+            feed_served(one, Done<MadeKey>{{ask.ticket},
+                                           well ? make_key_for(ask.question, one) : Error{Fault::unreachable, "keys"}});
+          },
           [&](const Ask<Issue>& ask) {
             feed_served(one, Done<Signed>{{ask.ticket},
                                           well ? signed_for(ask.question, one) : Error{Fault::unreachable, "ca"}});

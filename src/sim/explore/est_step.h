@@ -54,16 +54,24 @@ void delay_saves(std::vector<Action>& actions) {
   }
 }
 
+inline PrivateKey device_key() { return toy::key(KeyType::p256, "CN=" + std::string(kDevice)); }  // of its IDevID
+
+// Who signs and serves for the owner.
+struct Reign {
+  site::Ca ca;
+  Signer server;  // with what it presents
+  std::shared_ptr<const est::ServerConfig> config;
+};
+
 // Who plays, with which keys and certificates.
 struct EstRules::Cast {
-  site::Ca ca;
-  Certificate owner, maker, server;
+  Reign first, next;  // the latter with rollover
+  Certificate owner, maker;
   Certificate insider;  // the IDevID of dev-2
   site::Policy policy;
   store::Tables disk;  // the owner's, before anybody asks
   est::PlanRef plan;
   Beliefs site;  // what the owner believes before anybody asks
-  std::shared_ptr<const est::ServerConfig> config;
 };
 
 // A part of the world that is taken out of its pool to be changed, and put back.
@@ -144,8 +152,11 @@ class EstRules::Step {
   void decide_request(const Bytes& request_key, Admission verdict);
   void retire();
   void revoke(const Bytes& serial);
+  void roll_over() { w.rolled = true; }
 
  private:
+  const Reign& reign(bool rolled) const { return rolled ? cast_.next : cast_.first; }
+  std::vector<Certificate> owner_roots() const;
   void wrong(std::string what) {
     if (violation_.empty()) {
       violation_ = std::move(what);
@@ -159,6 +170,8 @@ class EstRules::Step {
   void make_key(const Ask<MakeKey>& ask, bool well);
   void sign(const Ask<SignRequest>& ask, bool well);
   void confirm(const Ask<ConfirmFingerprint>& ask, bool well);
+  void unwrap(const Ask<OpenEnvelope>& ask, bool well);
+  void keep_key(const Ask<KeepKey>& ask, bool well);
   void send(const SendRequest& action);
   void check_sent(const Wire& wire, const Request& request);
   void close(std::uint64_t session);
@@ -167,6 +180,8 @@ class EstRules::Step {
   void serve(std::uint64_t exchange, const Wire& wire, const Wire::Sent& sent, bool attacker);
   void feed_served(Served& one, const est::Server::Input& input);
   void reply(Served& from, const Reply& reply);
+  void check_certified(const Served& from, const Response& answer);
+  void check_key_given(const Response& answer, const Certificate& certificate);
   template <class Fact>
   void note(Served& from, const Fact& fact, Status (store::MemoryWriter::*how)(const Fact&, Instant, std::string_view));
   void note_issued(Served& from, const Issued& fact);
@@ -174,7 +189,9 @@ class EstRules::Step {
   Result<Decision> decide(const Admit& q);
   Result<Bytes> issue(const Issue& q, const Served& by) const;
   Result<Signed> signed_for(const Issue& q, const Served& by) const;
+  Result<MadeKey> make_key_for(const MakeKeyFor& q, const Served& by);
   void act_of_owner(Status done);
+  void check_anchors();
   void settle();
 
   const Setting& setting_;

@@ -4,13 +4,15 @@
 #include "crypto_toy/toy.h"
 #include "sim/explore/est_step.h"
 #include "site/operations.h"
+#include "site/rollover.h"
 
 namespace imprint::explore {
 namespace {
 
 constexpr std::string_view kHost = "est.example";
-constexpr std::string_view kServerName = "CN=server";
+constexpr std::string_view kServerName = "CN=server", kOwnerName = "CN=owner", kNextName = "CN=next owner";
 
+// A root is its own issuer; the next one outlives the first.
 Certificate certificate(const PrivateKey& issuer, std::string_view issuer_name, std::string_view name,
                         const PublicKey& key, std::uint8_t serial) {
   CertificateTemplate what;
@@ -18,13 +20,46 @@ Certificate certificate(const PrivateKey& issuer, std::string_view issuer_name, 
   what.issuer = *Name::from_text(issuer_name);
   what.subject = *Name::from_text(name);
   what.not_before = kNow - std::chrono::hours(24);
-  what.not_after = kNow + std::chrono::hours(24 * 365);
+  what.not_after = kNow + std::chrono::hours(24 * 365) * (issuer_name == kNextName ? 2 : 1);
   what.spki = key.spki;
   what.is_ca = issuer_name == name;
   if (name == kServerName) {
     what.alt_names = {*GeneralName::from_text("dns:" + std::string(kHost))};
   }
   return *Certificate::parse(*sign_certificate(issuer, what));
+}
+
+// The owner with a root of this name, and a server under it.
+Reign reign_of(std::string_view name) {
+  const PrivateKey key = toy::key(KeyType::p256, name), server = toy::key(KeyType::p256, kServerName);
+  const Certificate root = certificate(key, name, name, key.public_key(), 1);
+  return {{key, root, {}}, {server, {certificate(key, name, kServerName, server.public_key(), 2)}}, nullptr};
+}
+
+std::shared_ptr<const est::ServerConfig> config_with(const std::vector<Certificate>& ca_certificates, Mode mode) {
+  std::vector<Bytes> all;
+  for (const Certificate& one : ca_certificates) {
+    all.push_back(one.der);
+  }
+  est::ServerConfig out;
+  out.labels[""].ca_certificates = encode_certs_only(all);
+  out.labels[""].server_keys = mode == Mode::server_key;
+  return std::make_shared<const est::ServerConfig>(std::move(out));
+}
+
+// What the owner changes over to. Who holds the root of before is led to it by what the server sends along, and to the
+// root itself by what is among the CA certificates.
+Reign reign_after(const Reign& first, const Setting& setting) {
+  Reign out = reign_of(kNextName);
+  std::vector<Certificate> roots{out.ca.certificate, first.ca.certificate};
+  SeededRng rng(1);
+  if (setting.plant != Plant::owner_sends_no_links) {
+    const std::vector<Certificate> links = *site::make_links(first.ca, out.ca, rng);
+    out.server.chain.push_back(links.front());
+    roots.insert(roots.end(), links.begin(), links.end());
+  }
+  out.config = config_with(roots, setting.mode);
+  return out;
 }
 
 est::Plan plan_of(Mode mode, const Certificate& owner, const Certificate& idevid, const Certificate& old) {
@@ -42,6 +77,10 @@ est::Plan plan_of(Mode mode, const Certificate& owner, const Certificate& idevid
     plan.renew = true;
   } else {
     plan.credential = Credential{"device", {idevid}};
+  }
+  if (mode == Mode::server_key) {
+    plan.server_key = true;
+    plan.wrap = est::WrapKey{"device", false, key_identifier(idevid.key)};
   }
   return plan;
 }
@@ -98,28 +137,29 @@ Status fill(store::Tables& disk, const Setting& setting, const Secret& pepper, c
 EstRules::EstRules(Setting setting)
     : setting_(setting), cast_(std::make_unique<Cast>()), pools_(std::make_unique<Pools>()) {
   Cast& c = *cast_;
-  const PrivateKey owner_key = toy::key(KeyType::p256, "owner");
+  c.first = reign_of(kOwnerName);
+  c.first.config = config_with({c.first.ca.certificate}, setting.mode);
+  c.next = reign_after(c.first, setting);
+  c.owner = c.first.ca.certificate;
+  const PrivateKey& owner_key = c.first.ca.key;
   const PrivateKey maker_key = toy::key(KeyType::p256, "maker");
   const auto made_by = [](const PrivateKey& issuer, std::string_view issuer_name, std::string_view name,
                           std::uint8_t serial) {
     return certificate(issuer, issuer_name, name, toy::key(KeyType::p256, name).public_key(), serial);
   };
-  c.owner = certificate(owner_key, "CN=owner", "CN=owner", owner_key.public_key(), 1);
-  c.ca = {owner_key, c.owner, {}};
   c.maker = certificate(maker_key, "CN=maker", "CN=maker", maker_key.public_key(), 1);
-  c.server = made_by(owner_key, "CN=owner", kServerName, 2);
   c.insider = made_by(maker_key, "CN=maker", "CN=" + std::string(kInsider), 5);
   const Certificate idevid = made_by(maker_key, "CN=maker", "CN=" + std::string(kDevice), 3);
   const Certificate old =
-      certificate(owner_key, "CN=owner", "CN=" + std::string(kDevice), toy::key(KeyType::p256, "old").public_key(), 4);
+      certificate(owner_key, kOwnerName, "CN=" + std::string(kDevice), toy::key(KeyType::p256, "old").public_key(), 4);
   c.plan = std::make_shared<const est::Plan>(plan_of(setting.mode, c.owner, idevid, old));
   c.site = initial_beliefs(c.owner, c.maker);
-  auto config = std::make_shared<est::ServerConfig>();
-  config->labels[""] = {encode_certs_only({c.owner.der}), {}, /*require_linking=*/false, false};
-  c.config = std::move(config);
-  c.policy.profiles[""] = {};
+  c.policy.profiles[""].server_keys = site::ServerKeys::wrapped;
   c.policy.unknown = site::Unknown::refuse;
   c.policy.owner_anchors = {c.owner};
+  if (setting.mode == Mode::rollover) {
+    c.policy.owner_anchors.push_back(c.next.ca.certificate);
+  }
   c.policy.pepper = Secret("the pepper of the site");
   [[maybe_unused]] const Status ready = fill(c.disk, setting, c.policy.pepper, {idevid, c.insider, old});
   assert(ready);
@@ -258,6 +298,9 @@ void EstRules::moves_of_owner(const EstWorld& world, const Emit& emit) {
              [&](Step& s) { s.decide_request(key, Admission::refused); });
     }
   }
+  if (setting_.mode == Mode::rollover && !world.rolled) {
+    happen(world, emit, "the owner changes its root", true, [](Step& s) { s.roll_over(); });
+  }
   if (world.acts < b.acts) {
     happen(world, emit, "the owner retires the device", true, [](Step& s) { s.retire(); });
     for (const store::CertificateRow& row : owner.certificates) {
@@ -298,6 +341,40 @@ void EstRules::Step::emit(const Emit& to, std::string_view label, bool fault) {
   to(w, label, fault, violation_);
 }
 
+std::vector<Certificate> EstRules::Step::owner_roots() const {
+  std::vector<Certificate> out{cast_.owner};
+  if (w.rolled) {
+    out.push_back(cast_.next.ca.certificate);
+  }
+  return out;
+}
+
+// Whoever has anchors keeps some by which the owner's server of now is known, and none but the owner's roots: the old
+// one goes when the next one is there, and no earlier.
+void EstRules::Step::check_anchors() {
+  const std::vector<Certificate> roots = owner_roots();
+  const std::vector<Certificate>& server = reign(w.rolled).server.chain;
+  const auto check = [&](const std::vector<Certificate>& anchors) {
+    if (!verify_chain(server.front(), server, anchors, {Purpose::tls_server, kNow, true})) {
+      wrong("the client's anchors lead to its owner's server no more");
+    }
+    if (!std::ranges::all_of(anchors,
+                             [&](const Certificate& a) { return std::ranges::find(roots, a) != roots.end(); })) {
+      wrong("the client has an anchor that is no root of its owner's");
+    }
+  };
+  std::visit(
+      [&](const auto& state) {
+        if constexpr (requires { state.p.anchors; }) {
+          check(state.p.anchors);
+        }
+      },
+      pools_.client[w.client]);
+  if (disk_->installed) {
+    check(disk_->installed->anchors);
+  }
+}
+
 // What is over is forgotten, so that equal worlds look equal.
 void EstRules::Step::settle() {
   const auto half_dead = [](const Wire& x) {
@@ -324,6 +401,9 @@ void EstRules::Step::settle() {
   const bool at_rest = w.ended || (quiet && (is<Client::Resting>(state) || is<Client::Waiting>(state)));
   if (at_rest && std::ranges::any_of(*wires_, [](const Wire& x) { return x.client_open && !x.cut; })) {
     wrong("the client rests and leaves a connection open");
+  }
+  if (setting_.mode == Mode::rollover) {
+    check_anchors();
   }
 }
 

@@ -14,11 +14,14 @@
 
 namespace imprint {
 
-// A connection never changes, and its id is never used again: what else it holds follows from the way it was opened.
+// A connection never changes, and its id is never used again: what else it holds follows from the way it was opened,
+// and from the root that the owner had by then, which shows in the number of certificates.
 inline void put_shared(Encoder& to, const Session& session) {
   to.put(session.id);
   to.put(session.trust);
+  to.put(session.presented.size());
   to.put(session.proven.has_value());
+  to.put(session.proven ? (*session.proven)->via.size() : 0U);
 }
 
 // The plan does not change during a run: no part of a state.
@@ -45,8 +48,9 @@ inline Bytes encode_state(const store::Tables& tables) {
 
 namespace imprint::explore {
 
-// How the device applies.
-enum class Mode : std::uint8_t { idevid, token, bootstrap, renewal };
+// How the device applies. With server_key it asks for a key that its owner makes, wrapped for the key of its IDevID;
+// with rollover it applies by its IDevID, and its owner changes its root at some time.
+enum class Mode : std::uint8_t { idevid, token, bootstrap, renewal, server_key, rollover };
 
 // How often each fault may strike in one run.
 struct Bounds {
@@ -56,7 +60,13 @@ struct Bounds {
 };
 
 // A deliberate mistake, which the explorer has to find.
-enum class Plant : std::uint8_t { none, client_sends_before_save, server_replies_before_note };
+enum class Plant : std::uint8_t {
+  none,
+  client_sends_before_save,
+  server_replies_before_note,
+  device_keeps_no_key,   // the key folder says that it has a key which it has not written
+  owner_sends_no_links,  // nothing leads from the root of before to the next one
+};
 
 struct Setting {
   Mode mode = Mode::idevid;
@@ -100,6 +110,7 @@ struct Served {
   SessionRef session;
   bool enrols = false, attacker = false;
   bool noted = false, pended = false, replied = false;  // put on record, answered
+  bool rolled = false;                                  // begun after the owner had changed its root
   est::Server::State state;
   std::vector<est::Server::Turn::Action> todo;
   std::optional<ServerQuestion> asked;
@@ -111,6 +122,7 @@ struct EstWorld {
   std::uint32_t client = 0, todo = 0, asked = 0, disk = 0, mind = 0, owner = 0, wires = 0, served = 0, heard = 0;
   std::uint8_t sessions = 0, losses = 0, dups = 0, crashes = 0, replays = 0, failures = 0, acts = 0;
   bool timer = false, ended = false, well = false;  // well: enrolled
+  bool rolled = false;                              // the owner has changed its root
 
   using Key = std::array<std::uint32_t, 12>;
   Key key() const {
@@ -126,7 +138,7 @@ struct EstWorld {
             heard,
             pack(sessions, acts, losses, dups),
             pack(crashes, replays, failures, 0),
-            pack(0, 0, timer, ended)};
+            pack(0, rolled, timer, ended)};
   }
   bool finished() const { return ended; }
   bool succeeded() const { return ended && well; }

@@ -9,7 +9,7 @@ namespace {
 constexpr std::size_t kMaxStates = 200'000;
 
 TEST(Explore, every_run_of_est_ends_and_nothing_bad_happens_on_the_way) {
-  for (const Mode mode : {Mode::idevid, Mode::token, Mode::bootstrap, Mode::renewal}) {
+  for (const Mode mode : {Mode::idevid, Mode::token, Mode::bootstrap, Mode::renewal, Mode::server_key}) {
     for (const Bounds& bounds : {Bounds{1, 0, 0, 0, 1}, Bounds{0, 0, 1, 1, 0}, Bounds{0, 1, 0, 0, 0}}) {
       const Report r = explore_est({mode, bounds}, kMaxStates);
       EXPECT_EQ(r.violation, "");
@@ -18,6 +18,16 @@ TEST(Explore, every_run_of_est_ends_and_nothing_bad_happens_on_the_way) {
       EXPECT_TRUE(r.complete);
       EXPECT_GT(r.states, 50U);
     }
+  }
+}
+
+TEST(Explore, an_owner_who_changes_its_root_leaves_no_device_behind) {
+  for (const Bounds& bounds : {Bounds{1, 0, 0, 0, 0}, Bounds{0, 0, 1, 0, 0}}) {
+    const Report r = explore_est({Mode::rollover, bounds}, kMaxStates);
+    EXPECT_EQ(r.violation, "");
+    EXPECT_EQ(r.stuck, 0U);
+    EXPECT_GT(r.succeeded, 0U);
+    EXPECT_TRUE(r.complete);
   }
 }
 
@@ -36,6 +46,24 @@ TEST(Explore, a_client_that_sends_before_it_saves_is_found) {
 TEST(Explore, a_server_that_replies_before_it_records_is_found) {
   const Report r = explore_est({Mode::token, {}, Plant::server_replies_before_note}, kMaxStates);
   EXPECT_EQ(r.violation, "the server hands out a certificate that the owner has no record of");
+  EXPECT_FALSE(r.trace.empty());
+}
+
+TEST(Explore, a_key_that_the_owner_makes_is_on_record_with_its_certificate_before_it_leaves) {
+  const Report r = explore_est({Mode::server_key, {0, 0, 0, 0, 0}, Plant::server_replies_before_note}, kMaxStates);
+  EXPECT_EQ(r.violation, "the server hands out a certificate that the owner has no record of");
+  EXPECT_FALSE(r.trace.empty());
+}
+
+TEST(Explore, a_device_that_installs_a_key_before_it_keeps_it_is_found) {
+  const Report r = explore_est({Mode::server_key, {0, 0, 0, 0, 0}, Plant::device_keeps_no_key}, kMaxStates);
+  EXPECT_EQ(r.violation, "the client installs a certificate for a key that it does not hold");
+  EXPECT_FALSE(r.trace.empty());
+}
+
+TEST(Explore, a_root_that_nothing_leads_to_is_found) {
+  const Report r = explore_est({Mode::rollover, {0, 0, 0, 0, 0}, Plant::owner_sends_no_links}, kMaxStates);
+  EXPECT_EQ(r.violation, "the client's anchors lead to its owner's server no more");
   EXPECT_FALSE(r.trace.empty());
 }
 

@@ -11,8 +11,8 @@ namespace {
 
 constexpr std::string_view kUsage =
     "usage: explore_est [--loss N] [--dup N] [--crash N] [--replay N] [--failure N] [--act N]\n"
-    "                   [--states N] [--mode idevid|token|bootstrap|renewal] [--approval]\n"
-    "                   [--plant send-before-save|reply-before-note]\n"
+    "                   [--states N] [--mode idevid|token|bootstrap|renewal|server-key|rollover] [--approval]\n"
+    "                   [--plant send-before-save|reply-before-note|keep-no-key|send-no-links]\n"
     "Without options, every mode is explored within small bounds. Exit code 1: something bad or a dead end was "
     "found; 3: the limit of states was reached first.\n";
 
@@ -28,7 +28,7 @@ constexpr Bounds kCut{0, 0, 1, 0, 0};
 constexpr Bounds kBreak{1, 1, 0, 1, 0};
 constexpr Bounds kFail{1, 0, 0, 0, 1};
 constexpr Bounds kAct{1, 0, 0, 0, 0, 1};
-constexpr std::array<Setting, 12> kSmall{{{Mode::idevid, kCutAndBreak},
+constexpr std::array<Setting, 17> kSmall{{{Mode::idevid, kCutAndBreak},
                                           {Mode::idevid, kBreak},
                                           {Mode::idevid, kFail},
                                           {Mode::idevid, kCut, Plant::none, true},
@@ -39,10 +39,24 @@ constexpr std::array<Setting, 12> kSmall{{{Mode::idevid, kCutAndBreak},
                                           {Mode::renewal, kBreak},
                                           {Mode::idevid, kAct},
                                           {Mode::idevid, kAct, Plant::none, true},
-                                          {Mode::renewal, kAct}}};
+                                          {Mode::renewal, kAct},
+                                          {Mode::server_key, kCutAndBreak},
+                                          {Mode::server_key, kBreak},
+                                          {Mode::server_key, kFail},
+                                          {Mode::rollover, kCut},
+                                          {Mode::rollover, kFail}}};
 
-constexpr std::array<std::pair<std::string_view, Mode>, 4> kModes{
-    {{"idevid", Mode::idevid}, {"token", Mode::token}, {"bootstrap", Mode::bootstrap}, {"renewal", Mode::renewal}}};
+constexpr std::array<std::pair<std::string_view, Mode>, 6> kModes{{{"idevid", Mode::idevid},
+                                                                   {"token", Mode::token},
+                                                                   {"bootstrap", Mode::bootstrap},
+                                                                   {"renewal", Mode::renewal},
+                                                                   {"server-key", Mode::server_key},
+                                                                   {"rollover", Mode::rollover}}};
+constexpr std::array<std::pair<std::string_view, Plant>, 4> kPlants{
+    {{"send-before-save", Plant::client_sends_before_save},
+     {"reply-before-note", Plant::server_replies_before_note},
+     {"keep-no-key", Plant::device_keeps_no_key},
+     {"send-no-links", Plant::owner_sends_no_links}}};
 
 bool read_number(std::string_view text, auto& out) {
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), out);
@@ -66,9 +80,12 @@ bool read_option(std::string_view name, std::string_view value, Options& out) {
     return read_number(value, out.max_states);
   }
   if (name == "--plant") {
-    out.setting.plant =
-        value == "send-before-save" ? Plant::client_sends_before_save : Plant::server_replies_before_note;
-    return value == "send-before-save" || value == "reply-before-note";
+    for (const auto& [known, plant] : kPlants) {
+      if (value == known) {
+        out.setting.plant = plant;
+        return true;
+      }
+    }
   }
   if (name == "--mode") {
     for (const auto& [known, mode] : kModes) {

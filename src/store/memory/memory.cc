@@ -94,6 +94,18 @@ Result<std::optional<CertificateRow>> MemoryReads<I>::certificate_for(BytesView 
 }
 
 template <class I>
+Result<std::optional<std::string>> MemoryReads<I>::other_called(std::string_view id, std::string_view own) {
+  const auto same = [](char a, char b) {
+    const auto folded = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; };
+    return folded(a) == folded(b);
+  };
+  const auto found = first(tables_.devices, [&](const Device& d) {
+    return d.id != own && std::equal(d.id.begin(), d.id.end(), id.begin(), id.end(), same);
+  });
+  return found ? std::optional(found->id) : std::nullopt;
+}
+
+template <class I>
 Result<std::optional<std::string>> MemoryReads<I>::other_holder(BytesView spki_sha256, std::string_view device) {
   const auto row = first(tables_.certificates, [&](const CertificateRow& c) {
     return !c.revoked && equal(c.spki_sha256, spki_sha256) && c.device != device;

@@ -46,7 +46,7 @@ Status fill_certificates(Database& database) {
 
 // Steps are only ever added at the end. Times are milliseconds since 1970, enumerations their names, STRICT holds the
 // column types. `spent` and `revoked` are NULL until it happens.
-constexpr std::array<Migration, 9> kMigrations{
+constexpr std::array<Migration, 10> kMigrations{
     {{R"sql(
 CREATE TABLE devices (
   id TEXT NOT NULL PRIMARY KEY,
@@ -259,7 +259,9 @@ CREATE TABLE wrap_keys (
   PRIMARY KEY (device, id)
 ) STRICT, WITHOUT ROWID;
 )sql",
-      "PRAGMA user_version=9"}}};
+      "PRAGMA user_version=9"},
+     // Ids are found whatever their case.
+     {"CREATE INDEX devices_any_case ON devices (id COLLATE NOCASE);", "PRAGMA user_version=10"}}};
 
 Status take_steps(Database& database) {
   std::int64_t version = 0;

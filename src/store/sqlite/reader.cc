@@ -155,6 +155,13 @@ Result<std::optional<CertificateRow>> Reads<I>::certificate_for(BytesView reques
 }
 
 template <class I>
+Result<std::optional<std::string>> Reads<I>::other_called(std::string_view id, std::string_view own) {
+  Query query =
+      database_.query("SELECT id FROM devices WHERE id = ? COLLATE NOCASE AND id <> ? ORDER BY id LIMIT 1", id, own);
+  return one(query, first_text);
+}
+
+template <class I>
 Result<std::optional<std::string>> Reads<I>::other_holder(BytesView spki_sha256, std::string_view device) {
   Query query = database_.query(
       "SELECT coalesce(device, '(server)') FROM certificates WHERE spki_sha256 = ? AND revoked IS NULL"

@@ -21,6 +21,7 @@ class Reads : public Interface {
   Result<std::optional<WrapKeyRow>> wrap_key(const Sha256& mac) override;
   Result<std::optional<CertificateRow>> certificate(BytesView serial) override;
   Result<std::optional<CertificateRow>> certificate_for(BytesView request_key) override;
+  Result<std::optional<std::string>> other_called(std::string_view id, std::string_view own) override;
   Result<std::optional<std::string>> other_holder(BytesView spki_sha256, std::string_view device) override;
   Result<bool> is_compromised(BytesView spki_sha256) override;
   Result<std::optional<CertificateRow>> successor(BytesView serial) override;

@@ -35,6 +35,9 @@ Status read_json(std::string_view text, const std::function<Status(const Json&)>
   }
 }
 
+// A whole number; another kind throws: the library would cast it, and not every float has an integer.
+std::int64_t whole(const Json& json) { return json.get_ref<const std::int64_t&>(); }
+
 template <class E>
 Result<E> named(const Json& json, E last) {
   const std::string wanted = json.get<std::string>();
@@ -72,7 +75,7 @@ Result<BeliefChange> read_belief(const Json& json) {
   out.evidence.bytes = *bytes;
   out.belief.id = json.at("id").get<std::string>();
   out.belief.statement = json.at("statement").get<std::string>();
-  out.belief.until.ms = json.at("until").get<std::int64_t>();
+  out.belief.until.ms = whole(json.at("until"));
   out.evidence.check = json.at("check").get<std::string>();
   out.evidence.because = json.at("because").get<std::vector<std::string>>();
   out.replaces = json.at("replaces").get<std::string>();
@@ -125,7 +128,9 @@ Status read_summary(std::string_view json, Run& run) {
   return read_json(json, [&run](const Json& in) -> Status {
     run.obtained = in.at("obtained").get<std::vector<std::string>>();
     for (const CountName& each : kCounts) {
-      run.counts.*each.count = in.at("counts").at(each.name).get<std::uint32_t>();
+      const std::int64_t count = whole(in.at("counts").at(each.name));
+      CHECK_OR(std::in_range<std::uint32_t>(count), kMalformed);
+      run.counts.*each.count = static_cast<std::uint32_t>(count);
     }
     return Ok{};
   });
@@ -135,7 +140,7 @@ Status read_steps(std::string_view json, Run& run) {
   return read_json(json, [&run](const Json& in) -> Status {
     for (const Json& step : in) {
       run.steps.push_back({step.at("state").get<std::string>(), step.at("check").get<std::string>(),
-                           Instant{step.at("at").get<std::int64_t>()}, Duration(step.at("took_ms").get<std::int64_t>()),
+                           Instant{whole(step.at("at"))}, Duration(whole(step.at("took_ms"))),
                            step.at("fault").get<std::string>(), step.at("next").get<std::string>()});
     }
     return Ok{};

@@ -202,6 +202,69 @@ told "a revocation is remembered" "lost.pem: revoked"
 ask "$work/good.pem" -no_nonce
 told "and the new program's delegate is believed" "good.pem: good"
 
+# --- a CA of before -------------------------------------------------------------------------------------------------
+
+stop_imprint
+export IMPRINT_CA_CRL_URI="$status/crl/{issuer}"
+start_imprint
+cp "$anchors" "$work/before-ca.pem"
+before=$(imprint ca show --json --data "$data" | json_text id)
+enrol stays "$work/stays.pem"
+enrol goes "$work/goes.pem"
+place=$(openssl x509 -in "$work/stays.pem" -noout -ext crlDistributionPoints | sed -n 's/.*URI://p')
+is "a certificate names the place of its issuer's list" "$status/crl/$before" "$place"
+runs "another root takes its place" imprint ca rollover --data "$data"
+after=$(imprint ca show --json --data "$data" | json_text id)
+new_list_is_there() { [ "$(curl -s -o /dev/null -w '%{http_code}' "$status/crl/$after")" = 200 ]; }
+if wait_for 15 new_list_is_there; then ok "the new root has a list at a place of its own"; else not_ok "the new root has a list at a place of its own"; fi
+imprint ca show --data "$data" >"$work/diagnosis" 2>&1
+if grep -q "^before  *$before  CN=Imprint Owner CA, until .*: signs lists and OCSP answers" "$work/diagnosis"; then
+  ok "ca show says that the one of before goes on"
+else
+  not_ok "ca show says that the one of before goes on" "$work/diagnosis"
+fi
+
+# ask_before CERTIFICATE: as ask, of one who knows the CA of before alone.
+ask_before() {
+  timeout 30 openssl ocsp -issuer "$work/before-ca.pem" -cert "$1" -CAfile "$work/before-ca.pem" -no_nonce -url "$status/ocsp" >"$work/answer" 2>&1
+}
+ask_before "$work/stays.pem"
+told "a certificate of before is good, in the words of its own issuer" "stays.pem: good"
+runs "one of before is revoked" imprint ca revoke "$(serial_of "$work/goes.pem")" --reason superseded --data "$data"
+ask_before "$work/goes.pem"
+told "and told so" "goes.pem: revoked" "Reason: superseded"
+old_list_has() {
+  curl -s -o "$work/before.der" "$place" && openssl crl -inform DER -in "$work/before.der" -out "$work/before.pem" 2>/dev/null &&
+    openssl crl -in "$work/before.pem" -noout -text | grep -qi "Serial Number: $(serial_of "$work/goes.pem")"
+}
+if wait_for 10 old_list_has; then ok "it is on the list of its issuer"; else not_ok "it is on the list of its issuer"; fi
+runs "whoever knows the CA of before alone takes the good one" openssl verify -crl_check -CAfile "$work/before-ca.pem" -CRLfile "$work/before.pem" "$work/stays.pem"
+exits "and not the revoked one" 2 openssl verify -crl_check -CAfile "$work/before-ca.pem" -CRLfile "$work/before.pem" "$work/goes.pem"
+if grep -q 'certificate revoked' "$work/diagnosis"; then ok "for that reason"; else not_ok "for that reason" "$work/diagnosis"; fi
+curl -s "$status/crl/$after" | openssl crl -inform DER -noout -text >"$work/diagnosis" 2>&1
+if grep -q 'No Revoked Certificates' "$work/diagnosis"; then ok "the new root's list has nothing of it"; else not_ok "the new root's list has nothing of it" "$work/diagnosis"; fi
+openssl x509 -in "$data/ca/chain.pem" -out "$work/after-ca.pem"
+enrol fresh "$work/fresh.pem"
+timeout 30 openssl ocsp -issuer "$work/after-ca.pem" -cert "$work/fresh.pem" -CAfile "$work/after-ca.pem" -url "$status/ocsp" >"$work/answer" 2>&1
+told "a certificate of the new root is good, in the new root's words" "fresh.pem: good"
+curl -s "$status/crl/$after" | openssl crl -inform DER -out "$work/after.pem" 2>/dev/null
+runs "and passes with its list" openssl verify -crl_check -CAfile "$work/after-ca.pem" -CRLfile "$work/after.pem" "$work/fresh.pem"
+imprint ca crl --issuer "$before" --distributed --data "$data" >"$work/printed.pem" 2>"$work/diagnosis"
+runs "ca crl prints the list of before" openssl verify -crl_check -CAfile "$work/before-ca.pem" -CRLfile "$work/printed.pem" "$work/stays.pem"
+exits "an id of nobody is not found" 6 imprint ca crl --issuer 0123456789abcdef --data "$data"
+
+kill -9 "$server_pid"
+wait "$server_pid" 2>/dev/null
+start_imprint
+ask_before "$work/goes.pem"
+told "a kill changes nothing of that" "goes.pem: revoked"
+rm "$data"/ca/former/*-key.pem
+nobody_answers() {
+  ask_before "$work/stays.pem"
+  grep -q 'unauthorized (6)' "$work/answer" && [ "$(curl -s -o /dev/null -w '%{http_code}' "$place")" = 404 ]
+}
+if wait_for 10 nobody_answers; then ok "a key of before that is removed signs no more"; else not_ok "a key of before that is removed signs no more" "$work/answer"; fi
+
 # --- traces ---------------------------------------------------------------------------------------------------------
 
 imprint ca show "$(serial_of "$work/lost.pem")" --data "$data" >"$work/diagnosis" 2>&1

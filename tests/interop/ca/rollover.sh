@@ -35,6 +35,23 @@ serves() {
 }
 shows() { cacerts "$work/served.pem" "$1" && grep -q . "$work/served.pem" && openssl storeutl -noout -text -certs "$work/served.pem" | grep -q "Subject: CN *= *$2\$"; }
 
+fingerprint() { openssl x509 -in "$1" -noout -fingerprint -sha256; }
+# among PREFIX CERTIFICATE: one of the files that begin so is this certificate.
+among() {
+  local file wanted
+  wanted=$(fingerprint "$2") || return 1
+  for file in "$1"*.pem; do
+    [ "$(fingerprint "$file")" = "$wanted" ] && return
+  done
+  return 1
+}
+swan() { command -v pki >/dev/null 2>&1 && [ ! -s "$peers/strongswan.missing" ]; }
+# swan_enrols OUT OPTION...: with the root of before alone.
+swan_enrols() {
+  timeout 30 pki --est --url "$est" --in "$work/swan.req" --cacert "$work/g1.pem" --outform pem "${@:2}" >"$work/$1.pem" &&
+    same_key "$work/$1.pem" "$work/swan.key"
+}
+
 start_imprint
 root_of >"$work/g1.pem"
 for n in 1 2 3 4 5 6; do
@@ -47,6 +64,14 @@ openssl base64 -in "$work/own.csr" >"$work/own.b64"
 curl -s -m 20 --cacert "$work/g1.pem" -u "RO-7:$token" -H 'Content-Type: application/pkcs10' --data-binary "@$work/own.b64" \
   "$est/.well-known/est/simpleenroll" >"$work/own.p7" && certs_only_to_pem "$work/own.p7" "$work/own.pem"
 runs "and one that is curl and openssl" openssl verify -CAfile "$work/g1.pem" "$work/own.pem"
+if swan; then
+  pki --gen --type ecdsa --size 256 --outform pem >"$work/swan.key" 2>/dev/null
+  pki --req --in "$work/swan.key" --type ecdsa --dn CN=RO-9 >"$work/swan.req" 2>/dev/null
+  runs "and one that is strongSwan" swan_enrols swan-before --userpass "RO-9:$(add_device RO-9 --one-time)"
+  runs "which has the first root's certificate" openssl verify -CAfile "$work/g1.pem" "$work/swan-before.pem"
+else
+  skip "strongSwan enrols before the rollover and renews after it" "no pki; tests/interop/est/peers.sh brings it"
+fi
 
 # --- the first rollover ---------------------------------------------------------------------------------------------------
 exits "a root of the same name is refused" 3 imprint ca rollover --data "$data" --name "CN=Imprint Owner CA"
@@ -76,12 +101,12 @@ openssl x509 -x509toreq -in "$work/own.pem" -signkey "$work/own.key" 2>/dev/null
 curl -s -m 20 --cacert "$work/g1.pem" --cert "$work/own.pem" --key "$work/own.key" -H 'Content-Type: application/pkcs10' \
   --data-binary "@$work/own.b64" "$est/.well-known/est/simplereenroll" >"$work/own.p7" && certs_only_to_pem "$work/own.p7" "$work/own2.pem"
 runs "curl and openssl renew, too" openssl verify -CAfile "$work/g2.pem" "$work/own2.pem"
-if command -v pki >/dev/null 2>&1 && pki --help 2>&1 | grep -q -e --estca; then
+if swan; then
   runs "strongSwan takes the CA certificates with the root of before" \
-    pki --estca --url "$est" --cacert "$work/g1.pem" --caout "$work/swan.pem" --outform pem --force
-  runs "and finds the new root among them" grep -q BEGIN "$work"/swan*.pem
-else
-  skip "strongSwan takes the CA certificates" "no pki --estca; tests/interop/est/strongswan.sh brings it"
+    pki --estca --url "$est" --cacert "$work/g1.pem" --caout "$work/swan-ca.pem" --outform pem --force
+  runs "and finds the new root among them" among "$work/swan-ca" "$work/g2.pem"
+  runs "it renews with the root of before" swan_enrols swan-after --cert "$work/swan-before.pem" --key "$work/swan.key"
+  runs "and its certificate verifies with the new one" openssl verify -CAfile "$work/g2.pem" "$work/swan-after.pem"
 fi
 
 # --- the second: some slept through the first ------------------------------------------------------------------------------

@@ -10,17 +10,20 @@ import java.security.cert.X509Certificate;
 import java.security.spec.PKCS8EncodedKeySpec;
 import java.util.ArrayList;
 import java.util.Base64;
+import java.util.HexFormat;
 import java.util.List;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
 import org.eclipse.californium.core.CoapResource;
 import org.eclipse.californium.core.CoapServer;
+import org.eclipse.californium.core.coap.BlockOption;
 import org.eclipse.californium.core.coap.CoAP.Code;
 import org.eclipse.californium.core.coap.CoAP.ResponseCode;
 import org.eclipse.californium.core.coap.Request;
 import org.eclipse.californium.core.coap.Response;
 import org.eclipse.californium.core.config.CoapConfig;
 import org.eclipse.californium.core.network.CoapEndpoint;
+import org.eclipse.californium.core.network.interceptors.MessageInterceptorAdapter;
 import org.eclipse.californium.core.server.resources.CoapExchange;
 import org.eclipse.californium.elements.config.Configuration;
 import org.eclipse.californium.scandium.DTLSConnector;
@@ -36,8 +39,9 @@ import org.eclipse.californium.scandium.dtls.x509.StaticNewAdvancedCertificateVe
  * Californium with Scandium as EST peer over CoAPS.
  *
  * <pre>
- * ask URI METHOD ANCHORS CHAIN KEY [--block N] [--accept N] [--content N --body FILE] [--out FILE]
- *     one request; prints "code C.DD", "format N" and "etag HEX"; exit code 0 for 2.xx, 3 for others, 4 without an answer
+ * ask URI METHOD ANCHORS CHAIN KEY [--block N] [--accept N] [--etag HEX] [--content N --body FILE] [--out FILE]
+ *     one request, in blocks of N; prints "code C.DD", "format N", "etag HEX" and "blocks N", as many as the answer came in;
+ *     exit code 0 for 2.xx, 3 for others, 4 without an answer
  * serve ANCHORS CHAIN KEY FOLDER [--slow MILLISECONDS] [--busy TIMES] [--block N] [--root NAME]
  *     EST with the CA ca.pem, ca.key in the folder, crts.der, and att.der if it is there; at /NAME in place of /.well-known/est;
  *     prints "port N"; one line for each request
@@ -84,11 +88,24 @@ public final class CaliforniumPeer {
 
   static int ask(String uri, String method, String anchors, String chain, String key) throws Exception {
     var endpoint = endpoint(DtlsRole.CLIENT_ONLY, new InetSocketAddress(InetAddress.getLoopbackAddress(), 0), anchors, chain, key);
+    var blocks = new AtomicInteger();
+    endpoint.addInterceptor(new MessageInterceptorAdapter() {
+      @Override
+      public void receiveResponse(Response one) {
+        blocks.addAndGet(one.getOptions().hasBlock2() ? 1 : 0);
+      }
+    });
     endpoint.start();
     Request request = new Request(Code.valueOf(method));
     request.setURI(uri);
     if (options.contains("--accept")) {
       request.getOptions().setAccept(Integer.parseInt(option("--accept", "")));
+    }
+    if (options.contains("--block")) {
+      request.getOptions().setBlock2(BlockOption.size2Szx(Integer.parseInt(option("--block", ""))), false, 0);
+    }
+    if (options.contains("--etag")) {
+      request.getOptions().addETag(HexFormat.of().parseHex(option("--etag", "")));
     }
     if (options.contains("--body")) {
       request.getOptions().setContentFormat(Integer.parseInt(option("--content", "286")));
@@ -104,8 +121,9 @@ public final class CaliforniumPeer {
     System.out.println("code " + response.getCode());
     System.out.println("format " + response.getOptions().getContentFormat());
     for (byte[] etag : response.getOptions().getETags()) {
-      System.out.println("etag " + java.util.HexFormat.of().formatHex(etag));
+      System.out.println("etag " + HexFormat.of().formatHex(etag));
     }
+    System.out.println("blocks " + blocks);
     if (response.getOptions().getMaxAge() != null && !response.getCode().isSuccess()) {
       System.out.println("max-age " + response.getOptions().getMaxAge() + " " + response.getPayloadString());
     }

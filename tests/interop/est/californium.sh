@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Californium with Scandium (CaliforniumPeer.java beside this file) over CoAPS, in each direction. As client of our server:
-# discovery, CA certificates, attributes, enrolment in blocks, renewal, keys that the server makes, refusals. As EST server of
+# discovery, CA certificates and whether those that it holds are still good (ETag), attributes, enrolment in blocks, renewal,
+# keys that the server makes, refusals, CA certificates after a rollover. As EST server of
 # our client, its CA being the openssl command: enrolment in one answer, in blocks, after a while (separate response), after
 # 5.03, below a path that has to be discovered, with a key of the server's, and renewal.
 . "$(dirname "$0")/common.sh"
@@ -37,6 +38,10 @@ asks() {
   return $got
 }
 
+etag() { sed -n 's/^etag //p' "$work/said"; }
+# The body came in blocks of 64; more than it has are some sent twice.
+in_blocks() { [ "$(sed -n 's/^blocks //p' "$work/said")" -ge $((($(wc -c <"$work/body") + 63) / 64)) ]; }
+
 # certificate_for KEY OUT.pem: the body is a certs-only message with a certificate for this key below our anchors.
 certificate_for() {
   openssl pkcs7 -inform DER -in "$work/body" -print_certs -out "$2" && same_key "$2" "$1" && openssl verify -CAfile "$anchors" "$2"
@@ -50,6 +55,14 @@ is "it names the resources" yes "$(grep -q '</est/sren>;rt="ace.est.sren"' "$wor
 runs "crts" asks /.well-known/est/crts GET "${own[@]}"
 is "in the form of default, with an ETag" "format 281 etag 16" \
   "$(awk '/^format/ { f = $2 } /^etag/ { e = length($2) } END { print "format", f, "etag", e }' "$work/said")"
+held=$(etag)
+cp "$work/body" "$work/held"
+runs "crts, with the ETag of what it holds" asks /est/crts GET "${own[@]}" --etag "$held"
+is "is 2.03, without a body" "code 2.03 0 bytes" "$(grep '^code' "$work/said") $(wc -c <"$work/body") bytes"
+is "and with that ETag" "$held" "$(etag)"
+runs "crts, with another ETag" asks /est/crts GET "${own[@]}" --etag 0123456789abcdef
+is "is 2.05" "code 2.05" "$(grep '^code' "$work/said")"
+runs "with the body" cmp "$work/held" "$work/body"
 exits "att: no wishes" 3 asks /est/att GET "${own[@]}"
 is "are 4.04" "code 4.04" "$(grep '^code' "$work/said")"
 runs "att: the wishes of a profile" asks /est/wishes/att GET "${own[@]}" --accept 285
@@ -59,6 +72,7 @@ is "in their own format" "format 285" "$(grep '^format' "$work/said")"
 make_key "$work/1.key"
 make_csr "$work/1.key" /CN=WIDGET-0001 "$work/1.der"
 runs "enrolment in blocks of 64" asks /est/sen POST "${own[@]}" --accept 281 --body "$work/1.der" --block 64
+runs "the answer is in blocks, too" in_blocks
 runs "a certificate for the key" certificate_for "$work/1.key" "$work/1.pem"
 make_renewal "$work/1.pem" "$work/1.key" "$work/1-renewal.der"
 runs "renewal with it" asks /est/sren POST "$work/1.pem" "$work/1.key" --body "$work/1-renewal.der"
@@ -71,18 +85,6 @@ is "is 4.04" "code 4.04" "$(grep '^code' "$work/said")"
 exits "another Content-Format" 3 asks /est/sen POST "${own[@]}" --content 50 --body "$work/1.der"
 is "is 4.15" "code 4.15" "$(grep '^code' "$work/said")"
 
-# pair_in_body FORMAT: the body is a CBOR array of a key (284) and of certificates in this Content-Format that fit together.
-pair_in_body() {
-  python3 "$here/multipart_core.py" "$work/body" 284 "$work/given-key.der" "$1" "$work/given-certificate.der" || return 1
-  openssl pkey -inform DER -in "$work/given-key.der" -out "$work/given.key" || return 1
-  if [ "$1" = 287 ]; then
-    openssl x509 -inform DER -in "$work/given-certificate.der" -out "$work/given.pem"
-  else
-    openssl pkcs7 -inform DER -in "$work/given-certificate.der" -print_certs -out "$work/given.pem"
-  fi
-  same_key "$work/given.pem" "$work/given.key" && openssl verify -CAfile "$anchors" "$work/given.pem"
-}
-
 own=("$idevids/WIDGET-0006/idevid-chain.pem" "$idevids/WIDGET-0006/idevid-key.pem")
 make_csr "$work/1.key" /CN=WIDGET-0006 "$work/6.der"
 exits "a key of ours where the profile has none" 3 asks /est/skg POST "${own[@]}" --body "$work/6.der"
@@ -91,9 +93,19 @@ own=("$work/keyless/KEYLESS-0001/idevid-chain.pem" "$work/keyless/KEYLESS-0001/i
 make_csr "$work/1.key" /CN=KEYLESS-0001 "$work/keyless.der"
 runs "a key of ours (skg), in blocks of 64" asks /est/given/skg POST "${own[@]}" --accept 62 --body "$work/keyless.der" --block 64
 is "in multipart-core" "format 62" "$(grep '^format' "$work/said")"
+runs "the answer is in blocks, too" in_blocks
 runs "key and certs-only fit together" pair_in_body 281
 runs "and with the certificate by itself (skc)" asks /est/given/skc POST "${own[@]}" --body "$work/keyless.der"
 runs "key and certificate fit together" pair_in_body 287
+
+runs "the owner's root is rolled over" imprint ca rollover --data "$data"
+rolled_over() { asks /est/crts GET "${own[@]}" --etag "$held" && grep -q '^code 2.05' "$work/said"; }
+runs "crts, with the ETag of before, is an answer in full" wait_for 3 rolled_over # 30 times; a JVM starts for each
+is "with one other ETag" 1 "$(etag | grep -c -v -x "$held")"
+root=$(imprint ca show --data "$data" --pem | openssl x509)
+is "the new root is in it" yes "$([[ -n $root && $(openssl pkcs7 -inform DER -in "$work/body" -print_certs) == *"$root"* ]] && echo yes)"
+runs "crts, with the ETag of now" asks /est/crts GET "${own[@]}" --etag "$(etag)"
+is "is 2.03 again" "code 2.03" "$(grep '^code' "$work/said")"
 
 # ---- our client at its server ----
 

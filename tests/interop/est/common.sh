@@ -238,3 +238,16 @@ certs_only_to_pem() {
   tr -d ' \t\r\n' <"$1" | openssl base64 -d -A | openssl pkcs7 -inform DER -print_certs 2>/dev/null >"$2" &&
     grep -q 'BEGIN CERTIFICATE' "$2"
 }
+
+# pair_in_body FORMAT: $work/body is a CBOR array of a key (284) and of certificates in this Content-Format that fit together:
+# $work/given.key and $work/given.pem.
+pair_in_body() {
+  python3 "$here/multipart_core.py" "$work/body" 284 "$work/given-key.der" "$1" "$work/given-certificate.der" || return 1
+  openssl pkey -inform DER -in "$work/given-key.der" -out "$work/given.key" || return 1
+  if [ "$1" = 287 ]; then
+    openssl x509 -inform DER -in "$work/given-certificate.der" -out "$work/given.pem"
+  else
+    openssl pkcs7 -inform DER -in "$work/given-certificate.der" -print_certs -out "$work/given.pem"
+  fi
+  same_key "$work/given.pem" "$work/given.key" && openssl verify -CAfile "$anchors" "$work/given.pem"
+}

@@ -14,8 +14,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[3]
 sys.path.insert(0, str(ROOT / "tests" / "faults"))
-from common import (Site, check, client_context, error_of, finish, imprint, installed, make_csr, make_key, openssl,  # noqa: E402
-                    scratch)
+from common import (Site, check, client_context, contents, error_of, fault_of, finish, imprint, installed, make_csr,  # noqa: E402
+                    make_key, openssl, scratch)
 
 DATA = ROOT / "tests" / "data" / "est"
 LINE = 64
@@ -62,7 +62,7 @@ def status_of(answer):
 REQUESTS = [
     ("enrol-challenged", 401, b"asic realm="),
     ("enrol-digest-challenged", 401, b"asic realm="),
-    ("enrol-digest", 401, b"asic realm="),       # Digest is not ours: challenged for Basic
+    ("enrol-digest", 401, b"asic realm="),       # without an algorithm it is MD5, which we leave out: challenged anew
     ("enrol", 401, b"asic realm="),              # a user and a password that are nobody's
     ("enrol-wrong-password", 401, b"asic realm="),
     ("enrol-not-linked", 401, b"asic realm="),   # no link is demanded here; see requiring_links()
@@ -172,14 +172,15 @@ def make_server_certificate(work):
     (work / "password").write_text("estpwd")
 
 
-def play(work, name, enrolment, *arguments, hang_up=False, timeout=10):
-    """Our client against libest's cacerts and csrattrs and this answer to its enrolment."""
+def play(work, name, enrolment, *arguments, renew=False, hang_up=False, timeout=10):
+    """Our client against libest's cacerts and csrattrs and this answer to its enrolment, or to the renewal of what it has."""
     player = Player(work, {"cacerts": recorded("cacerts-response"), "csrattrs": recorded("csrattrs-response"),
-                           "simpleenroll": enrolment}, hang_up)
+                           "simplereenroll" if renew else "simpleenroll": enrolment}, hang_up)
     trust = list(arguments) or ["--implicit-anchors", work / "ca.pem"]
+    own = ["--renew"] if renew else ["--user", "estuser", "--password-file", work / "password", "--subject", "CN=dev-1"]
     out = work / f"out-{name}"
-    result = imprint("onboard", "est", "--json", "--server", player.url, "--user", "estuser", "--password-file", work / "password",
-                     "--subject", "CN=dev-1", "--out", out, "--attempts", "1", "--timeout", timeout, *trust)
+    result = imprint("onboard", "est", "--json", "--server", player.url, "--out", out, "--attempts", "1", "--timeout", timeout, *own,
+                     *trust)
     player.close()
     return result, error_of(result), player.heard, out
 
@@ -193,7 +194,6 @@ RESPONSES = [
     ("enrol", 4, "EST-ANSWER-KEY"),
     ("enrol-linked", 4, "EST-ANSWER-KEY"),
     ("enrol-digest", 4, "EST-ANSWER-KEY"),
-    ("reenrol", 4, "EST-ANSWER-KEY"),
 ]
 
 
@@ -207,6 +207,22 @@ def responses(work):
     check("its cacerts and csrattrs are understood: the request is for a key on secp384r1", "secp384r1" in text, text)
     check("linked to the session, and in lines of 64 columns, which is what libest can read",
           "challengePassword" in text and len(body.splitlines()) > 1 and wrapped(body), text)
+
+
+def renewal(site, work):
+    """The recorded renewal is for a key that libest's client has made, so it cannot end well for ours: it is read, and refused
+    for the key. What our client renews is a certificate of its own, from another server."""
+    out = work / "out-reenrol"
+    (work / "token").write_text(site.token("dev-2") + "\n")
+    (work / "token").chmod(0o600)
+    first = site.onboard(out, "--user", "dev-2", "--password-file", work / "token")
+    if not check("there is something to renew", first.returncode == 0, first.stderr):
+        return
+    before = contents(out)
+    result, error, heard, _ = play(work, "reenrol", recorded("reenrol-response"), renew=True)
+    check("reenrol: our client's renewal is answered, and ends with 4, EST-ANSWER-KEY: that certificate's key is not ours",
+          "simplereenroll" in heard and result.returncode == 4 and error.get("rule") == "EST-ANSWER-KEY", (result.returncode, result.stderr))
+    check("and what it had stays", contents(out) == before and fault_of(out) is None, fault_of(out))
 
 
 def pending(work):
@@ -245,10 +261,11 @@ def main():
             questions(site)
             requests(site)
             known_user(site)
+            make_server_certificate(work)
+            renewal(site, work)
         finally:
             site.stop()
         requiring_links(work)
-        make_server_certificate(work)
         responses(work)
         pending(work)
         bootstrap(work)
