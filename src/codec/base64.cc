@@ -1,5 +1,6 @@
 #include "codec/base64.h"
 
+#include <algorithm>
 #include <array>
 
 namespace imprint {
@@ -81,6 +82,22 @@ Result<Bytes> parse_base64(std::string_view text) {
     return Error{Fault::malformed, "base64: length"};
   }
   return out;
+}
+
+std::string base64url(BytesView bytes) {
+  std::string out = base64(bytes);
+  out.resize(std::min(out.find('='), out.size()));
+  std::ranges::replace(out, '+', '-');
+  std::ranges::replace(out, '/', '_');
+  return out;
+}
+
+Result<Bytes> parse_base64url(std::string_view text) {
+  CHECK_OR(text.find_first_of("+/= \t\r\n") == std::string_view::npos, Error{Fault::malformed, "base64: character"});
+  std::string plain(text);
+  std::ranges::replace(plain, '-', '+');
+  std::ranges::replace(plain, '_', '/');
+  return parse_base64(plain);
 }
 
 }  // namespace imprint

@@ -1,4 +1,4 @@
-// Base64 of RFC 4648 section 4.
+// Base64 of RFC 4648: section 4, and section 5 as JOSE writes it.
 #pragma once
 
 #include <string>
@@ -17,5 +17,11 @@ std::string base64_lines(BytesView bytes);
 // Skips space, tab, CR and LF anywhere; any line length; padding may be missing. Anything else is malformed, and so are
 // bits left over that are not zero.
 Result<Bytes> parse_base64(std::string_view text);
+
+// The alphabet for URLs, without padding (RFC 7515 section 2).
+std::string base64url(BytesView bytes);
+
+// Strict: padding, blanks and the other alphabet's characters are malformed too.
+Result<Bytes> parse_base64url(std::string_view text);
 
 }  // namespace imprint

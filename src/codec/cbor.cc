@@ -116,9 +116,27 @@ Item Reader::next(Kind kind) {
   return out;
 }
 
+BytesView Reader::whole() {
+  const BytesView from = rest_;
+  for (std::uint64_t wanted = 1; wanted > 0 && good_; --wanted) {
+    const Item item = next();
+    const bool pairs = item.kind == Kind::map;
+    const std::uint64_t inside =
+        pairs || item.kind == Kind::array ? item.value : (item.kind == Kind::tag ? std::uint64_t{1} : 0);
+    if (inside > rest_.size()) {  // each takes an octet at least
+      fail();
+      break;
+    }
+    wanted += pairs ? 2 * inside : inside;
+  }
+  return good_ ? from.first(from.size() - rest_.size()) : BytesView();
+}
+
 Kind Reader::peek() const { return rest_.empty() ? Kind::none : decode(rest_).item.kind; }
 
 void Writer::number(std::uint64_t value) { put(out_, cbor_encode_uint, value); }
+
+void Writer::negative(std::uint64_t value) { put(out_, cbor_encode_negint, value); }
 
 void Writer::bytes(BytesView value) {
   put(out_, cbor_encode_bytestring_start, value.size());

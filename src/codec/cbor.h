@@ -25,7 +25,10 @@ class Reader {
 
   Item next();
   Item next(Kind kind);  // an item of this kind, or failure
-  Kind peek() const;     // of the next item; none at the end or if it cannot be read
+  // The next item with everything in it, as its bytes; empty on failure. It may nest to any depth: nothing here
+  // recurses.
+  BytesView whole();
+  Kind peek() const;  // of the next item; none at the end or if it cannot be read
   bool empty() const { return rest_.empty(); }
   bool good() const { return good_; }
   bool done() const { return good_ && rest_.empty(); }
@@ -43,6 +46,7 @@ class Reader {
 class Writer {
  public:
   void number(std::uint64_t value);
+  void negative(std::uint64_t value);  // -1 - value
   void bytes(BytesView value);
   void text(std::string_view value);
   void array(std::size_t items);  // so many items follow

@@ -63,10 +63,54 @@ TEST(Cbor, an_item_of_another_kind_is_a_failure) {
   EXPECT_EQ(r.next().kind, Kind::none);
 }
 
+// RFC 8949 appendix A.
+TEST(Cbor, writes_negative_numbers_in_their_shortest_form) {
+  for (const auto& [value, text] : {std::pair(0ULL, "20"),
+                                    {9ULL, "29"},
+                                    {99ULL, "3863"},
+                                    {999ULL, "3903e7"},
+                                    {18446744073709551615ULL, "3bffffffffffffffff"}}) {
+    Writer w;
+    w.negative(value);
+    EXPECT_EQ(hex(std::move(w).out()), text);
+  }
+}
+
+TEST(Cbor, an_item_is_taken_with_everything_in_it) {
+  for (const char* text : {"00", "f6", "80", "a0", "43010203", "826161a161626163", "c11a514b67b0", "d2828001",
+                           "a20102820304a10506", "8180"}) {
+    const Bytes in = *from_hex(std::string(text) + "07");
+    Reader r(in);
+    EXPECT_EQ(hex(r.whole()), text);
+    EXPECT_EQ(r.next(Kind::number).value, 7U) << text;
+    for (std::size_t n = 0; n + 1 < in.size(); ++n) {
+      Reader cut(BytesView(in).first(n));
+      EXPECT_TRUE(cut.whole().empty()) << text << n;
+      EXPECT_FALSE(cut.good()) << text << n;
+    }
+  }
+}
+
+TEST(Cbor, an_item_is_taken_however_deep_and_however_it_counts) {
+  Bytes deep(60000, 0x81);
+  deep.push_back(0);
+  Reader r(deep);
+  EXPECT_EQ(r.whole().size(), deep.size());
+  EXPECT_TRUE(r.done());
+  for (const char* text : {"9bffffffffffffffff00", "bb8000000000000000", "9b7fffffffffffffff9b8000000000000001"}) {
+    const Bytes in = *from_hex(text);
+    Reader lying(in);
+    EXPECT_TRUE(lying.whole().empty()) << text;
+    EXPECT_FALSE(lying.good()) << text;
+  }
+}
+
 TEST(Cbor, writes_what_it_reads) {
   Writer w;
-  w.array(7);
+  w.array(9);
   w.number(65536);
+  w.negative(6);
+  w.negative(0xffffffffffffffff);
   w.bytes(Bytes(300, 7));
   w.text("IETF");
   w.map(0);
@@ -75,8 +119,10 @@ TEST(Cbor, writes_what_it_reads) {
   w.boolean(false);
   const Bytes out = std::move(w).out();
   Reader r(out);
-  EXPECT_EQ(r.next(Kind::array).value, 7U);
+  EXPECT_EQ(r.next(Kind::array).value, 9U);
   EXPECT_EQ(r.next(Kind::number).value, 65536U);
+  EXPECT_EQ(r.next(Kind::negative).value, 6U);
+  EXPECT_EQ(r.next(Kind::negative).value, 0xffffffffffffffffU);
   EXPECT_EQ(r.next(Kind::bytes).content.size(), 300U);
   EXPECT_EQ(as_text(r.next(Kind::text).content), "IETF");
   EXPECT_EQ(r.next(Kind::map).value, 0U);

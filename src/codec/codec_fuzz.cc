@@ -41,6 +41,11 @@ void walk(BytesView in, int depth) {
 
 // Every item, written again, is what was read: there is one way to write it.
 void rewrite(BytesView in) {
+  cbor::Reader wholes(in);
+  while (!wholes.empty()) {
+    const BytesView whole = wholes.whole();
+    require(whole.empty() != wholes.good());
+  }
   cbor::Reader reader(in);
   cbor::Writer writer;
   while (!reader.empty()) {
@@ -71,6 +76,8 @@ void rewrite(BytesView in) {
         writer.null();
         break;
       case cbor::Kind::negative:
+        writer.negative(item.value);
+        break;
       case cbor::Kind::none:
         return;
     }
@@ -89,6 +96,10 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     case 0:
       if (const Result<Bytes> bytes = parse_base64(as_text(in))) {
         require(parse_base64(base64(*bytes)) == bytes && parse_base64(base64_lines(*bytes)) == bytes);
+        require(parse_base64url(base64url(*bytes)) == bytes);
+      }
+      if (const Result<Bytes> bytes = parse_base64url(as_text(in))) {
+        require(base64url(*bytes) == as_text(in));
       }
       break;
     case 1:

@@ -38,6 +38,26 @@ TEST(Base64, refuses_other_characters_and_bits_left_over) {
   }
 }
 
+// RFC 4648 section 10, RFC 7515 appendix C.
+TEST(Base64url, gives_the_rfc_test_vectors) {
+  EXPECT_EQ(base64url(view("")), "");
+  EXPECT_EQ(base64url(view("f")), "Zg");
+  EXPECT_EQ(base64url(view("foobar")), "Zm9vYmFy");
+  EXPECT_EQ(base64url(Bytes{3, 236, 255, 224, 193}), "A-z_4ME");
+  for (const std::string_view text : {"", "Zg", "Zm8", "Zm9v", "A-z_4ME", "-_-_"}) {
+    ASSERT_TRUE(parse_base64url(text)) << text;
+    EXPECT_EQ(base64url(*parse_base64url(text)), text);
+  }
+}
+
+TEST(Base64url, refuses_padding_blanks_the_other_alphabet_and_bits_left_over) {
+  for (const char* text : {"Zg==", "Zm8=", "=", "A+z_", "A/z_", "Zm9v\n", " Zm9v", "Zm\t9v", "Zm\r9v", "Z", "Zm9vY",
+                           "Zh", "Zm9", "Z.9v", "\x80"}) {
+    EXPECT_EQ(fault(parse_base64url(text)), Fault::malformed) << text;
+  }
+  EXPECT_FALSE(parse_base64url(std::string_view("Zm9v\0", 5)));
+}
+
 TEST(Der, reads_items_in_order) {
   const Bytes in = bytes("02010530030101ff0400");
   der::Reader r(in);

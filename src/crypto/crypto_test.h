@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <fstream>
+#include <map>
 #include <nlohmann/json.hpp>
 
 #include "codec/json.h"
@@ -73,20 +74,24 @@ inline Party make_ca_below(const Party& above, std::string_view name) {
   return out;
 }
 
-// tests/data/est.json: each vector names its source.
-inline Json vector_of(std::string_view id) {
-  static const Json all = [] {
-    std::ifstream in(IMPRINT_TEST_DATA "/est.json");
+// One of the vectors in a file of tests/data; each names its source.
+inline Json vector_in(const std::string& file, std::string_view id) {
+  static std::map<std::string, Json> read;
+  auto at = read.find(file);
+  if (at == read.end()) {
+    std::ifstream in(IMPRINT_TEST_DATA "/" + file);
     const std::string text((std::istreambuf_iterator<char>(in)), std::istreambuf_iterator<char>());
-    return *parse_json(text);
-  }();
-  for (const Json& one : all["vectors"]) {
+    at = read.emplace(file, *parse_json(text)).first;
+  }
+  for (const Json& one : at->second["vectors"]) {
     if (one["id"] == id) {
       return one;
     }
   }
   return {};
 }
+
+inline Json vector_of(std::string_view id) { return vector_in("est.json", id); }
 
 inline Bytes der_of(std::string_view id) { return *from_hex(vector_of(id)["der"].get<std::string>()); }
 
