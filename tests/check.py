@@ -32,7 +32,7 @@ OUTSIDE = {
     "toml++/": {"app"},
     "prometheus/": {"app"},
     "cbor.h": {"codec/cbor.cc"},
-    "nlohmann/": {"codec", "store", "app", "factory", "survey", "io", "bench", "crypto/jws.cc"},
+    "nlohmann/": {"codec", "store", "app", "factory", "survey", "io", "bench", "brski", "crypto/jws.cc"},
 }
 
 

@@ -19,6 +19,7 @@ import re
 import subprocess
 import sys
 import tempfile
+import time
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 CHECK = re.compile(r"\bCHECK_OR\(|\bholds\(|\bt\.(?:save|note)\(")
@@ -34,12 +35,13 @@ class End(enum.Enum):
 
 
 def programs(build, protocol):
-    """The programs that may notice, the quickest first."""
+    """What may notice: each suite of the tests by itself, and the explorer."""
     tests = pathlib.Path(build) / "tests"
-    return [
-        [str(tests / f"{protocol}_tests"), "--gtest_brief=1", "--gtest_fail_fast"],
-        [str(tests / f"explore_{protocol}"), "--loss", "0", "--crash", "1", "--failure", "0"],
-    ]
+    unit = str(tests / f"{protocol}_tests")
+    names = subprocess.run([unit, "--gtest_list_tests"], capture_output=True, text=True, check=True).stdout.splitlines()
+    suites = [name.split("#")[0].strip() for name in names if re.match(r"\S+\.(\s|$)", name)]
+    return [[unit, f"--gtest_filter={suite}*", "--gtest_brief=1", "--gtest_fail_fast"] for suite in suites] + [
+        [str(tests / f"explore_{protocol}"), "--loss", "0", "--crash", "1", "--failure", "0"]]
 
 
 def check_fresh(commands, protocol):
@@ -89,16 +91,21 @@ def places_in_source(protocol):
 
 
 def places_reached(commands, protocol):
-    """The places that the programs met, as they name them; ends the script if a program fails unmutated."""
-    with tempfile.TemporaryDirectory() as folder:
-        listing = pathlib.Path(folder) / "places"
-        for command in commands:
+    """Each command with the places that it meets, as it names them, the quickest first; ends the script if one fails
+    unmutated. What does not meet a place cannot notice that it is switched off."""
+    out = []
+    for command in commands:
+        with tempfile.TemporaryDirectory() as folder:
+            listing = pathlib.Path(folder) / "places"
+            begun = time.monotonic()
             end = run(command, IMPRINT_MUTATE_LIST=str(listing))
             if end != End.WELL:
-                sys.exit(f"{command[0]} {'does not end in time' if end == End.LATE else 'fails'} as it is")
-        if not listing.exists():
-            sys.exit("no place was met: is the build configured with -DIMPRINT_MUTATE=ON?")
-        return {p for p in listing.read_text().split() if p.startswith(f"src/proto/{protocol}/")}
+                sys.exit(f"{' '.join(command)} {'does not end in time' if end == End.LATE else 'fails'} as it is")
+            met = listing.read_text().split() if listing.exists() else []
+            out.append((time.monotonic() - begun, command, {p for p in met if p.startswith(f"src/proto/{protocol}/")}))
+    if not any(met for _, _, met in out):
+        sys.exit("no place was met: is the build configured with -DIMPRINT_MUTATE=ON?")
+    return [(command, met) for _, command, met in sorted(out, key=lambda one: one[0])]
 
 
 def reached_within(reached, file, first, last):
@@ -110,11 +117,13 @@ def reached_within(reached, file, first, last):
 
 
 def killer(commands, place):
-    """The first program that does not end well, and how it ended; (None, End.WELL) if all do."""
-    for command in commands:
-        end = run(command, IMPRINT_MUTATE_AT=place)
-        if end != End.WELL:
-            return pathlib.Path(command[0]).name, end
+    """The first that does not end well, and how it ended; (None, End.WELL) if all do."""
+    for command, met in commands:
+        if place in met:
+            end = run(command, IMPRINT_MUTATE_AT=place)
+            if end != End.WELL:
+                suite = re.match(r"--gtest_filter=(.*)\.\*", command[1])
+                return suite[1] if suite else pathlib.Path(command[0]).name, end
     return None, End.WELL
 
 
@@ -142,7 +151,8 @@ def main():
     options = parser.parse_args()
     commands = programs(options.build, options.protocol)
     check_fresh(commands, options.protocol)
-    reached = places_reached(commands, options.protocol)
+    commands = places_reached(commands, options.protocol)
+    reached = set().union(*(met for _, met in commands))
     places = []
     for file, first, last, text in places_in_source(options.protocol):
         place = reached_within(reached, file, first, last)

@@ -331,7 +331,8 @@ Status install_ca(const std::string& data, const site::Ca& ca, const Crossing& c
       TRY(const std::vector<Certificate> ours, site::make_links(old, ca, rng));
       links.insert(links.end(), ours.begin(), ours.end());
     }
-    CHECK_OR(crossing.cut_off || site::reaches(old, ca, links, now, rng), Error{Fault::refused, kCaCutOff});
+    CHECK_OR(crossing.cut_off || site::reaches(old, ca, ca_links(data, ca, links), now, rng),
+             Error{Fault::refused, kCaCutOff});
     TRY(Ok{}, keep_key(data, old, ca));
     TRY(Ok{}, add_links(data, links));
     TRY(Ok{}, io::make_folder(folder + "/former"));

@@ -47,21 +47,23 @@ std::vector<Certificate> former_cas(const std::string& data) {
 std::vector<site::Ca> former_issuers(const std::string& data, const site::Ca& ca) {
   std::vector<site::Ca> out;
   for (const std::vector<Certificate>& chain : former_chains(data)) {
-    const Certificate& own = chain.front();
-    const auto is_known = [&own](const site::Ca& one) { return same_issuer(one.certificate, own); };
-    if (is_known(ca) || std::ranges::any_of(out, is_known)) {
+    site::Ca one;
+    one.certificate = chain.front();
+    one.above.assign(chain.begin() + 1, chain.end());
+    const auto is_same = [&one](const site::Ca& other) { return same_issuer(other.certificate, one.certificate); };
+    const auto renewed = std::ranges::find_if(out, is_same);
+    if (is_same(ca)) {
       continue;
     }
-    std::optional<PrivateKey> key = own.key == ca.certificate.key ? ca.key : std::optional<PrivateKey>();
-    if (!key) {
-      auto kept = former_key(data, own.key);
-      key = kept ? *std::move(kept) : std::nullopt;
+    if (renewed != out.end()) {
+      one.key = renewed->key;
+      *renewed = renewed->certificate.not_after < one.certificate.not_after ? one : *renewed;
+      continue;
     }
-    if (key) {
-      site::Ca one;
-      one.key = *std::move(key);
-      one.certificate = own;
-      one.above.assign(chain.begin() + 1, chain.end());
+    auto kept = one.certificate.key == ca.certificate.key ? Result<std::optional<PrivateKey>>(ca.key)
+                                                          : former_key(data, one.certificate.key);
+    if (!kept || *kept) {
+      one.key = kept ? **kept : PrivateKey();
       out.push_back(std::move(one));
     }
   }

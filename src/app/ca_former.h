@@ -15,8 +15,9 @@ std::vector<std::vector<Certificate>> former_chains(const std::string& data);
 // Their own certificates, without the CA of now.
 std::vector<Certificate> former_cas(const std::string& data);
 
-// Those that go on to say what their certificates are worth: their keys are here. Once for each name and key, and not
-// one with those of the CA of now, whose list speaks for both.
+// Those that go on to say what their certificates are worth: their keys are here, or are there and cannot be read now,
+// and then the Ca has none. Once for each name and key, by the certificate that lasts longest, and not one with those
+// of the CA of now, whose list speaks for both.
 std::vector<site::Ca> former_issuers(const std::string& data, const site::Ca& ca);
 
 }  // namespace imprint::app

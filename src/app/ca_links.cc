@@ -45,7 +45,9 @@ std::vector<Certificate> links_back(const Certificate& root, const std::vector<C
     const Certificate from = met[i];
     for (const Certificate& link : all) {
       const bool leads = i == 0 ? same_subject(link, root) : signed_by(from, link);
-      if (out.size() < kMostLinks && leads && !self_signed(link) && !is_met(link)) {
+      const bool again = std::ranges::any_of(
+          out, [&](const Certificate& one) { return same_subject(one, link) && one.issuer == link.issuer; });
+      if (out.size() < kMostLinks && leads && !again && !self_signed(link) && !is_met(link)) {
         out.push_back(link);
         met.push_back(link);
       }
@@ -54,8 +56,10 @@ std::vector<Certificate> links_back(const Certificate& root, const std::vector<C
   return out;
 }
 
-std::vector<Certificate> ca_links(const std::string& data, const site::Ca& ca) {
-  return links_back(ca.root(), all_links(data));
+std::vector<Certificate> ca_links(const std::string& data, const site::Ca& ca, const std::vector<Certificate>& more) {
+  std::vector<Certificate> all = all_links(data);
+  all.insert(all.end(), more.begin(), more.end());
+  return links_back(ca.root(), all);
 }
 
 std::vector<Certificate> ca_history(const std::string& data, const site::Ca& ca) {

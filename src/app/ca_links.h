@@ -21,7 +21,8 @@ Status add_links(const std::string& data, const std::vector<Certificate>& links)
 
 // Those that lead from this CA's root back to the roots of before it, the latest kMostLinks: what
 // TLS sends.
-std::vector<Certificate> ca_links(const std::string& data, const site::Ca& ca);
+std::vector<Certificate> ca_links(const std::string& data, const site::Ca& ca,
+                                  const std::vector<Certificate>& more = {});  // that are to come behind the folder's
 
 // What else the list of CA certificates shows: the roots of before that the new one vouches for, and OldWithNew.
 std::vector<Certificate> ca_history(const std::string& data, const site::Ca& ca);

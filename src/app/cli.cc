@@ -3,9 +3,12 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cmath>
+#include <iostream>
 
 #include "app/cli_rules.h"
+#include "app/exit_code.h"
 #include "app/suggestion.h"
+#include "app/version.h"
 
 namespace imprint::app {
 namespace {
@@ -217,11 +220,16 @@ CommandLine::CommandLine(const std::string& name, const std::string& what, const
   app_->fallthrough();
   app_->require_subcommand(1);
   app_->footer(footer(examples));
+  app_->set_version_flag("-V,--version", name + " " + std::string(kVersion));
 }
 
 CommandLine::~CommandLine() = default;
 
 std::optional<int> CommandLine::parse(int argc, const char* const* argv) {
+  if (argc == 1) {
+    std::cerr << app_->help();
+    return static_cast<int>(ExitCode::usage);
+  }
   try {
     app_->parse(argc, argv);
   } catch (const CLI::ParseError& error) {

@@ -99,6 +99,7 @@ void add_device(Command top);
 void add_profile(Command top);
 void add_ca(Command top);
 void add_audit(Command top);
+void add_voucher(Command top);
 void add_onboard(Command top);
 void add_bench(Command top);
 void add_config(Command top);

@@ -12,6 +12,7 @@
 #include "app/cmd_device.h"
 #include "app/revocation_lists.h"
 #include "codec/base64.h"
+#include "crypto/key_uri.h"
 #include "io/file.h"
 #include "io/loop.h"
 #include "site/operation_rules.h"
@@ -33,14 +34,18 @@ struct Before {
 std::vector<Before> cas_of_before(const DataFolder& folder) {
   std::vector<Before> out;
   for (const Certificate& one : former_cas(folder.path)) {
-    const bool signs = std::ranges::any_of(folder.former, [&](const site::Ca& f) {
+    const auto at = std::ranges::find_if(folder.former, [&](const site::Ca& f) {
       return f.certificate.subject == one.subject && f.certificate.key == one.key;
     });
+    const bool there = at != folder.former.end();
     const bool same = one.subject == folder.ca.certificate.subject && one.key == folder.ca.certificate.key;
     out.push_back({one, io::wall_clock() >= one.not_after ? "over"
                         : same                            ? "renewed"
-                        : signs                           ? "signs lists and OCSP answers"
-                                                          : "its key is not here"});
+                        : !there                          ? "its key is not here"
+                        : !at->key                        ? "its key cannot be read"
+                        : at->certificate != one          ? "renewed"
+                        : in_token(at->key)               ? "signs lists and OCSP answers, by a key in a token"
+                                                          : "signs lists and OCSP answers"});
   }
   return out;
 }

@@ -81,7 +81,8 @@ OrProblem<Ok> make(const Context& context, MakeOptions options) {
                 std::to_string(devices.size()) + " devices, " + first + " to " + last + ", of " +
                     maker.certificate.subject.text + "\nmanifest  " + options.out + "/manifest.jsonl\n");
   context.progress("next: `imprint device import " + options.out +
-                   "/manifest.jsonl`, then `imprint onboard est --device " + options.out + "/" + first + " …`");
+                   "/manifest.jsonl` with the site's --data, then `imprint onboard est --device " + options.out + "/" +
+                   first + " …`");
   return Ok{};
 }
 

@@ -72,7 +72,8 @@ OrProblem<Ok> init(const Context& context, const InitOptions& options) {
                           "CA key        " + std::string(imprint::name(ca.key.type)) + ", " + key_at + "\n" +
                           "CA file       " + folder.path + "/ca/chain.pem\n" + "admin token   " + folder.path +
                           "/admin.token\n");
-  context.progress("next: `imprint serve`, and `imprint device add ID --one-time` for a first device");
+  context.progress("next: `imprint serve --data " + folder.path + "`, and `imprint device add ID --one-time --data " +
+                   folder.path + "` for a first device");
   return Ok{};
 }
 

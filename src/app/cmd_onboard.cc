@@ -12,6 +12,13 @@ OrProblem<Ok> onboard(const Context& context, const OnboardOptions& options, con
   if (options.same_key && !options.renew && !wishes.watch) {
     return Problem(Error{Fault::malformed, kOption}, "--same-key: give --renew or --watch as well");
   }
+  const bool half = !options.user.empty() && options.password_file.empty() && options.device.empty();
+  if (half && options.profile.empty() && !options.renew) {
+    Problem problem(Error{Fault::malformed, kOption}, "--user " + options.user);
+    problem.next =
+        "give --password-file FILE as well: the token or password of this user; - reads it from standard input";
+    return problem;
+  }
   if (!options.profile.empty() && options.credential.empty()) {
     return wishes.watch
                ? OrProblem<Ok>(Problem(Error{Fault::malformed, kProfileOptions}, "--watch without --credential"))

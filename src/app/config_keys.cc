@@ -88,7 +88,7 @@ Wrong set_uri(std::string& out, const std::string& value) {
 // As a CA will write it.
 Wrong set_list_uri(std::string& out, const std::string& value) {
   std::string written;
-  const Wrong wrong = set_uri(written, site::uri_of_issuer(value, Certificate{}));
+  Wrong wrong = set_uri(written, site::uri_of_issuer(value, Certificate{}));
   if (!wrong) {
     out = value;
   }

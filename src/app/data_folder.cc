@@ -342,7 +342,7 @@ Result<std::shared_ptr<const EstSite>> make_site(const Config& config, const Dat
   }
   out->policy.profiles[""] = config.profiles.at("default").profile;
   out->est.labels[""] = make_label(config.profiles.at("default"), ca_certificates);
-  TRY(Ok{}, add_lists(folder, store, now, *out));
+  TRY(Ok{}, add_lists(folder, store, now, lasting.before.get(), *out));
   return std::shared_ptr<const EstSite>(std::move(out));
 }
 

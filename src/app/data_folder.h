@@ -63,6 +63,7 @@ struct Lasting {
   std::shared_ptr<site::Signer> gateway;    // of a gateway: who signs in the place of the CA
   std::shared_ptr<site::NonceBook> nonces;  // without them HTTP Digest does not count
   std::shared_ptr<KeyThread> keys;          // null: every key is made on the loop that is asked for it
+  std::shared_ptr<const EstSite> before;    // the one that it replaces; null: none
 };
 Result<std::shared_ptr<const EstSite>> make_site(const Config& config, const DataFolder& folder, store::Store& store,
                                                  Instant now, const Lasting& lasting = {});

@@ -25,6 +25,7 @@ void add_commands(Command top) {
   add_factory(top);
   add_ca(top);
   add_audit(top);
+  add_voucher(top);
   add_compare(top);
   add_explain(top);
   add_bench(top);

@@ -4,27 +4,18 @@
 #include <iostream>
 #include <string_view>
 
-#include "app/ca_rules.h"
-#include "app/cli_rules.h"
-#include "app/rules.h"
-#include "crypto/key_rules.h"
-#include "io/rules.h"
+#include "app/rule_book.h"
 #include "proto/est/client.h"
-#include "proto/est/rules.h"
 #include "proto/est/server.h"
 #include "role/table.h"
-#include "runtime/rules.h"
-#include "site/operation_rules.h"
-#include "site/rules.h"
-#include "store/rules.h"
 
 namespace imprint {
 namespace {
 
-template <class Rules>
-void print_rules(std::string_view title, const Rules& rules) {
-  std::cout << "\n## " << title << "\n\n| id | what was found | source | what to do |\n| --- | --- | --- | --- |\n";
-  for (const Rule* rule : rules) {
+void print_rules(const app::RuleChapter& chapter) {
+  std::cout << "\n## " << chapter.title
+            << "\n\n| id | what was found | source | what to do |\n| --- | --- | --- | --- |\n";
+  for (const Rule* rule : chapter.rules) {
     std::cout << "| <a id=\"" << rule->id << "\"></a>`" << rule->id << "` | " << rule->what << " | " << rule->source
               << " | " << rule->next << " |\n";
   }
@@ -34,16 +25,9 @@ void print_errors() {
   std::cout << "# Errors\n\nEvery refusal names a rule. Its id is stable; the same words stand in the command line, "
                "the API and "
                "the log. This page is\nprinted from the code by `./dev docs`.\n";
-  print_rules("EST", est::kRules);
-  print_rules("HTTP", io::kHttpRules);
-  print_rules("The owner's policy", site::kRules);
-  print_rules("The store", store::kRules);
-  print_rules("Inventory and administration", site::kOperationRules);
-  print_rules("The admin API", app::kRules);
-  print_rules("The command line", app::kCliRules);
-  print_rules("The owner's CA", app::kCaRules);
-  print_rules("Keys by URI", kKeyRules);
-  print_rules("The folder of a device", kDeviceRules);
+  for (const app::RuleChapter& chapter : app::rule_book()) {
+    print_rules(chapter);
+  }
 }
 
 template <class Role>

@@ -1,5 +1,6 @@
 #include "app/revocation_lists.h"
 
+#include <algorithm>
 #include <filesystem>
 
 #include "app/ca_folder.h"
@@ -44,7 +45,8 @@ Result<Lists> sign_lists(const site::Ca& ca, const std::vector<Revoked>& revoked
 FormerCa sign_former(const site::Ca& ca, const std::vector<Revoked>& revoked, const site::ListTimes& times) {
   FormerCa out;
   out.ca = ca;
-  auto lists = sign_lists(ca, revoked, times);
+  auto lists = ca.key ? sign_lists(ca, revoked, times)
+                      : Result<Lists>(Error{Fault::unreachable, "its key in ca/former cannot be read"});
   if (!lists) {
     io::log(io::LogLevel::warning, "crl.former",
             {{"issuer", ca.certificate.subject.text}, {"why", std::string(lists.error().what)}});
@@ -53,6 +55,20 @@ FormerCa sign_former(const site::Ca& ca, const std::vector<Revoked>& revoked, co
   out.revocation_list = std::move(lists->whole);
   out.distributed_list = std::move(lists->distributed);
   return out;
+}
+
+// The list of before, if there is no new one and it still holds.
+void take_over(const EstSite* before, Instant now, FormerCa& out) {
+  if (before == nullptr || now >= before->list_ends || !out.revocation_list.empty()) {
+    return;
+  }
+  const auto at =
+      std::ranges::find(before->former, out.ca.certificate, [](const FormerCa& f) { return f.ca.certificate; });
+  if (at != before->former.end()) {
+    out.revocation_list = at->revocation_list;
+    out.distributed_list = at->distributed_list;
+    out.is_old = true;
+  }
 }
 
 }  // namespace
@@ -82,7 +98,7 @@ Result<std::map<Bytes, std::vector<Revoked>>> revoked_by_issuer(store::Reader& r
   return out;
 }
 
-Status add_lists(const DataFolder& folder, store::Store& store, Instant now, EstSite& out) {
+Status add_lists(const DataFolder& folder, store::Store& store, Instant now, const EstSite* before, EstSite& out) {
   site::ListTimes times{0, now, kLifetime};
   TRY(times.number, next_list_number(store, now));
   TRY(const auto reader, store.read());
@@ -95,6 +111,7 @@ Status add_lists(const DataFolder& folder, store::Store& store, Instant now, Est
   for (const site::Ca& former : folder.former) {
     if (now < former.certificate.not_after) {
       out.former.push_back(sign_former(former, revoked[former.certificate.subject.der], times));
+      take_over(before, now, out.former.back());
     }
   }
   return Ok{};

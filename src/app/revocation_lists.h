@@ -16,8 +16,8 @@ Result<std::map<Bytes, std::vector<Revoked>>> revoked_by_issuer(store::Reader& r
                                                                 Instant now);
 
 // Signs all of them anew, under one number above that of every one before. A CA with more revoked certificates than a
-// list can have (200,000) has none, and neither has one of before that is over or whose key cannot be had; both are
-// logged.
-Status add_lists(const DataFolder& folder, store::Store& store, Instant now, EstSite& out);
+// list can have (200,000) has none, and neither has one of before that is over; one whose key cannot be had keeps its
+// list from the site `before` (null: there was none). Both are logged.
+Status add_lists(const DataFolder& folder, store::Store& store, Instant now, const EstSite* before, EstSite& out);
 
 }  // namespace imprint::app

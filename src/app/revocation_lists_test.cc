@@ -48,10 +48,12 @@ class RevocationLists : public testing::Test {
         [&](store::Writer& w) { return w.revoke(one.serial, RevocationReason::superseded, "test", kNow); }));
     return one.serial;
   }
-  std::shared_ptr<const EstSite> site(Instant now = kNow) {
+  std::shared_ptr<const EstSite> site(Instant now = kNow, std::shared_ptr<const EstSite> before = nullptr) {
     const auto folder = read_data_folder(config_);
     EXPECT_TRUE(folder);
-    const auto out = make_site(config_, *folder, *store_, now);
+    Lasting lasting;
+    lasting.before = std::move(before);
+    const auto out = make_site(config_, *folder, *store_, now, lasting);
     EXPECT_TRUE(out) << out.error().what;
     return *out;
   }
@@ -106,11 +108,40 @@ TEST_F(RevocationLists, without_its_key_a_CA_of_before_says_nothing_and_stops_no
   roll_over("CN=Second");
   const std::string key = former_file(first_.certificate, "-key.pem");
   ASSERT_TRUE(fs::exists(key));
+  const auto before = site();
   ASSERT_TRUE(io::write_file(key, view("no key")));
-  EXPECT_TRUE(site()->former.empty());
+  ASSERT_EQ(site()->former.size(), 1U);
+  EXPECT_TRUE(site()->former.front().revocation_list.empty());
+  const auto after = site(kNow + kDay, before);
+  EXPECT_EQ(after->former.front().revocation_list, before->former.front().revocation_list) << "it still holds";
+  EXPECT_EQ(after->former.front().distributed_list, before->former.front().distributed_list);
+  EXPECT_TRUE(after->former.front().is_old);
+  EXPECT_TRUE(site(kNow + kDay * 8, before)->former.front().revocation_list.empty()) << "now it is over";
   ASSERT_TRUE(fs::remove(key));
   EXPECT_TRUE(site()->former.empty());
   EXPECT_FALSE(site()->revocation_list.empty());
+}
+
+// Its files are found by their names, which say nothing of time.
+TEST_F(RevocationLists, a_CA_of_before_that_was_renewed_stands_by_the_certificate_that_lasts_longest) {
+  roll_over("CN=Second");
+  CertificateTemplate t;
+  t.issuer = t.subject = first_.certificate.subject;
+  t.not_before = kNow;
+  t.not_after = kNow + kDay * 300;
+  t.spki = first_.certificate.key.spki;
+  t.is_ca = true;
+  for (const char* const name : {"0", "z"}) {
+    t.serial = site::random_serial(rng_);
+    const Certificate longer = *Certificate::parse(*sign_certificate(first_.key, t));
+    const std::string file = config_.data + "/ca/former/" + name + ".pem";
+    ASSERT_TRUE(io::write_file(file, view(to_pem(longer))));
+    const auto later = site(kNow + kDay * 101);
+    ASSERT_EQ(later->former.size(), 1U) << name;
+    EXPECT_EQ(later->former.front().ca.certificate, longer);
+    EXPECT_FALSE(later->former.front().revocation_list.empty());
+    fs::remove(file);
+  }
 }
 
 TEST_F(RevocationLists, the_key_of_another_CA_does_not_do) {

@@ -31,8 +31,9 @@ constexpr Duration kRefresh = std::chrono::seconds(2);
 constexpr Duration kReadAgain = std::chrono::hours(1);     // though no file has changed: certificates come to their end
 constexpr Duration kLookAgain = std::chrono::seconds(10);  // at the CA certificates upstream, when an unknown CA is met
 constexpr Duration kRevocationListRefresh = std::chrono::hours(24);
-constexpr std::size_t kReservedDescriptors = 64;  // for the store and for files
-constexpr std::size_t kDescriptorsOfThread = 8;   // of its loop and its listener
+constexpr Duration kSignAgain = std::chrono::minutes(1);  // a list of a CA of before, when it could not
+constexpr std::size_t kReservedDescriptors = 64;          // for the store and for files
+constexpr std::size_t kDescriptorsOfThread = 8;           // of its loop and its listener
 
 std::uint32_t thread_count(const Config& config) {
   return config.threads != 0 ? config.threads : std::max(1U, std::thread::hardware_concurrency());
@@ -77,7 +78,7 @@ class RunningServer final : public Server {
     TRY(store_, open_store(config));
     hub_ = std::make_unique<Hub>(store_.get(), config.runs_keep);
     TRY(Ok{}, start_upstream());
-    TRY(site_, make_site(config, folder_, *store_, now(), {upstream_, nonces_, keys_}));
+    TRY(site_, make_site(config, folder_, *store_, now(), {upstream_, nonces_, keys_, nullptr}));
     tell_given(folder_);
     const std::size_t connections = connections_a_thread(config);
     Ports ports{config.est.port, config.coaps ? config.coaps->port : std::uint16_t{0}};
@@ -114,6 +115,7 @@ class RunningServer final : public Server {
     next.data = config_.data;
     next.upstream = config_.upstream;
     TRY(DataFolder folder, refresh_data_folder(next, *store_, now(), rng_));
+    CHECK_OR(same(folder.pepper, folder_.pepper), pepper_changed());
     tell_unread(folder);
     TRY(auto administrators, administrators_of(next, folder));
     TRY(Ok{}, apply(next, std::move(folder), std::move(administrators)));
@@ -188,14 +190,22 @@ class RunningServer final : public Server {
     if (fetched) {
       folder_.upstream->ca = folder_.upstream->site.trust.issuers = *fetched;
       upstream_->take(folder_.upstream->site);
+      upstream_->asked();
     }
     return Ok{};
   }
 
   // A change is put in force at once: what the new CA signs is handed on from now, and devices need its certificate.
   void look_upstream() {
-    if (io::steady_clock() - fetched_ > kLookAgain && fetch_upstream_ca()) {
+    const auto fetched = io::steady_clock() - fetched_ > kLookAgain
+                             ? fetch_upstream_ca()
+                             : Result<std::vector<Certificate>>(Error{Fault::limit, "upstream: asked just now"});
+    if (fetched) {
       look();
+      const std::scoped_lock lock(mutex_);
+      if (folder_.upstream && folder_.upstream->ca == *fetched) {
+        upstream_->asked();
+      }
     }
     look_is_due_ = false;
   }
@@ -211,7 +221,6 @@ class RunningServer final : public Server {
               {{"server", config.upstream.uri}, {"why", std::string(kept.error().what)}});
       return kept.error();
     }
-    upstream_->know(*ca);
     return ca;
   }
 
@@ -247,8 +256,7 @@ class RunningServer final : public Server {
     if (config_.api_tls && (folder.tls_chain != folder_.tls_chain || next.tls12 != config_.tls12)) {
       TRY(access.tls, api_context(next, folder));  // a new one ends the connections of before
     }
-    CHECK_OR(same(folder.pepper, folder_.pepper), pepper_changed());
-    TRY(auto site, make_site(next, folder, *store_, now(), {upstream_, nonces_, keys_}));
+    TRY(auto site, make_site(next, folder, *store_, now(), {upstream_, nonces_, keys_, site_}));
     std::vector<Contexts> contexts(workers_.size());
     for (std::size_t i = 0; i < workers_.size() && !same_contexts(config_, folder_, next, folder); ++i) {
       TRY(contexts[i], make_contexts(next, folder, *store_));
@@ -336,6 +344,12 @@ class RunningServer final : public Server {
     return out;
   }
 
+  // A CA of before could not sign: its token may be back. With upkeep_mutex_ held.
+  bool list_is_late() const {
+    return now() - signed_ > kSignAgain &&
+           std::ranges::any_of(site_->former, [](const FormerCa& f) { return f.is_old || f.revocation_list.empty(); });
+  }
+
   // Once for each trouble, not every two seconds. With upkeep_mutex_ held.
   void complain(const Error& error) {
     if (trouble_ != error.what) {
@@ -348,6 +362,9 @@ class RunningServer final : public Server {
   // held.
   void refresh_from(const Sha256& revoked, std::string stamp) {
     auto read = refresh_data_folder(config_, *store_, now(), rng_);
+    if (read && !same(read->pepper, folder_.pepper)) {
+      read = pepper_changed();
+    }
     if (read) {
       tell_unread(*read);
       stamp_ = std::move(stamp);
@@ -365,7 +382,7 @@ class RunningServer final : public Server {
         read_anew ? *read_anew
                   : std::make_shared<const Administrators>(administrators_->beside(cas_of_devices(folder)));
     const bool changed = *administrators != *administrators_ || !same_to_devices(folder, folder_) ||
-                         revoked != revoked_ || now() - signed_ > kRevocationListRefresh;
+                         revoked != revoked_ || list_is_late() || now() - signed_ > kRevocationListRefresh;
     if (!changed) {
       return;
     }
@@ -396,7 +413,8 @@ class RunningServer final : public Server {
     if (revoked) {
       std::string stamp = stamp_of(config_);  // before the reading: a change meanwhile is found the next time
       const Sha256 digest = digest_of(*revoked);
-      const bool due = stamp != stamp_ || now() - read_ > kReadAgain || now() - signed_ > kRevocationListRefresh;
+      const bool due =
+          stamp != stamp_ || list_is_late() || now() - read_ > kReadAgain || now() - signed_ > kRevocationListRefresh;
       if (due || digest != revoked_) {
         refresh_from(digest, std::move(stamp));
       }

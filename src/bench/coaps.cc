@@ -124,7 +124,10 @@ class Measurement {
     TRY([[maybe_unused]] const Ok said, say("warming up"));
     TRY(const auto requests, supply(kWarmUpRequests));
     expected_rate_ = load(kWarmUp * plan_.seconds, true, *requests).rate();
-    CHECK_OR(out_.failed == 0 && expected_rate_ > 0, Error{Fault::unreachable, "bench: enrolments fail"});
+    CHECK_OR(out_.failed == 0, Error{Fault::unreachable, "bench: enrolments fail"});
+    CHECK_OR(expected_rate_ > 0,
+             Error{Fault::unreachable,
+                   "bench: nothing ended in the time of the warm-up; more --seconds, or less --at-once"});
     return Ok{};
   }
 

@@ -154,7 +154,10 @@ class Measurement {
     TRY(const auto requests, supply(ids_, kWarmUpRequests));
     Spent ignored;
     expected_rate_ = enrol(server, load_plan(server.port(), kWarmUp * plan_.seconds), *requests, ignored).rate();
-    CHECK_OR(out_.failed == 0 && expected_rate_ > 0, Error{Fault::unreachable, "bench: enrolments fail"});
+    CHECK_OR(out_.failed == 0, Error{Fault::unreachable, "bench: enrolments fail"});
+    CHECK_OR(expected_rate_ > 0,
+             Error{Fault::unreachable,
+                   "bench: nothing ended in the time of the warm-up; more --seconds, or less --at-once"});
     return Ok{};
   }
 

@@ -150,6 +150,7 @@ TEST(JsonText, refuses_what_is_not_strict) {
   for (const char* text : {"", "{", "[1,]", "{'a':1}", "[1] 2", "nan", "[1e999]", "\"\xff\"", "// x\n1", "01"}) {
     EXPECT_EQ(fault(parse_json(text)), Fault::malformed) << text;
   }
+  EXPECT_EQ(fault(parse_json(std::string_view("{}\0{}", 5))), Fault::malformed);  // nothing follows the end
 }
 
 TEST(JsonText, refuses_a_member_name_twice) {

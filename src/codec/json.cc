@@ -63,6 +63,8 @@ class Names {
 Result<Json> parse_json(std::string_view text) {
   CHECK_OR(text.size() <= kMaxText, Error{Fault::limit, "json: size"});
   CHECK_OR(shallow(text), Error{Fault::limit, "json: depth"});
+  // The library takes NUL for the end, whatever follows.
+  CHECK_OR(text.find('\0') == std::string_view::npos, Error{Fault::malformed, "json: syntax"});
   Names names;
   const auto watch = [&names](int, Json::parse_event_t event, const Json& parsed) {
     names.see(event, parsed);

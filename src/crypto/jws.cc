@@ -65,12 +65,26 @@ Result<std::vector<Certificate>> read_chain(const Json& header) {
   return out;
 }
 
+// RFC 7515 sections 4.1.11 and 7.2.1: what is not signed neither repeats what is, nor says what is critical.
+Status check_unprotected(const Json& in, const Json& header) {
+  const auto at = in.find("header");
+  if (at == in.end()) {
+    return Ok{};
+  }
+  CHECK_OR(at->is_object() && !at->contains("crit"), kHeader);
+  for (const auto& [name, ignored] : at->items()) {
+    CHECK_OR(!header.contains(name), kHeader);
+  }
+  return Ok{};
+}
+
 Result<JwsSignature> read_signature(const Json& in, const std::string& payload) {
   TRY(const std::string encoded, text_in(in, "protected"));
   TRY(const std::string made, text_in(in, "signature"));
   TRY(const Bytes text, parse_base64url(encoded));
   TRY(const Json header, parse_json(as_text(text)));
   CHECK_OR(header.is_object(), kHeader);
+  TRY([[maybe_unused]] const Ok apart, check_unprotected(in, header));
   JwsSignature out;
   TRY(out.algorithm, text_if(header, "alg"));
   CHECK_OR(raw::algorithm(std::string_view(out.algorithm)) != nullptr, Error{Fault::unsupported, "jws: algorithm"});

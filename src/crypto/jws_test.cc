@@ -98,6 +98,18 @@ TEST(Jws, signed_by_each_kind_of_key) {
   EXPECT_TRUE(parse_jws(*sign_jws({}, key_of(KeyType::p256)))->payload.empty());
 }
 
+TEST(Jws, what_is_not_signed_repeats_nothing_that_is_and_is_never_critical) {
+  const auto with_header = [](const Json& header) {
+    Json out = Json::parse(message({R"({"alg":"ES256"})"}));
+    out["signatures"][0]["header"] = header;
+    return fault(parse_jws(out.dump()));
+  };
+  EXPECT_EQ(with_header({{"kid", "beside"}}), Fault::internal) << "it is passed over";
+  EXPECT_EQ(with_header({{"alg", "none"}}), Fault::malformed);
+  EXPECT_EQ(with_header({{"crit", {"x"}}}), Fault::malformed);
+  EXPECT_EQ(with_header("text"), Fault::malformed);
+}
+
 TEST(Jws, what_the_header_says_is_sent_along) {
   const PrivateKey& key = key_of(KeyType::p256);
   const std::vector<Certificate> chain{certificate_for(key), certificate_for(key_of(KeyType::p384))};

@@ -1,5 +1,7 @@
 #include "runtime/est_server.h"
 
+#include <algorithm>
+
 #include "proto/est/rules.h"
 #include "runtime/engine.h"
 #include "runtime/est_words.h"
@@ -393,11 +395,18 @@ std::optional<Response> EstServer::public_answer(const Request& request) const {
   if (binding_ == Binding::coaps) {
     return request.path == kDiscoveryPath ? std::optional(est::discovery(request, site_->est)) : std::nullopt;
   }
-  const bool list = request.method == Method::get && request.path == kRevocationListPath;
-  if (!list) {
+  std::string_view path = request.path;
+  if (request.method != Method::get || !path.starts_with(kRevocationListPath)) {
     return std::nullopt;
   }
-  return site_->revocation_list.empty() ? Response{404} : Response{200, "application/pkix-crl", site_->revocation_list};
+  path.remove_prefix(kRevocationListPath.size());
+  const auto former = std::ranges::find_if(
+      site_->former, [&](const FormerCa& f) { return path == "/" + site::issuer_id(f.ca.certificate); });
+  if (!path.empty() && former == site_->former.end()) {
+    return std::nullopt;
+  }
+  const Bytes& list = path.empty() ? site_->revocation_list : former->revocation_list;
+  return list.empty() ? Response{404} : Response{200, "application/pkix-crl", list};
 }
 
 est::HttpRequest EstServer::parse(Exchange from, const Request& request) const {

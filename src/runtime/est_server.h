@@ -22,7 +22,8 @@ namespace imprint {
 // A CA of before that goes on to say what its certificates are worth.
 struct FormerCa {
   site::Ca ca;
-  Bytes revocation_list, distributed_list;  // as in EstSite; empty, too, if its key cannot be had
+  Bytes revocation_list, distributed_list;  // as in EstSite; empty, too, if its key could never be had
+  bool is_old = false;                      // signed for a site of before, since its key cannot be had now
 };
 
 struct EstSite {

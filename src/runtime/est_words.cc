@@ -40,6 +40,9 @@ std::string key_words(const est::Client::Progress& p) {
 }
 
 std::string server_words(const Session& session) {
+  if (!session.srp_user.empty()) {
+    return "the server has proved that it knows the secret of " + session.srp_user;
+  }
   if (!session.proven) {
     return "the server is not verified";
   }
@@ -54,6 +57,9 @@ struct InWords {
 
   std::string operator()(const est::Client::Idle&) const { return {}; }
   std::string operator()(const est::Client::Opening& s) const {
+    if (s.p.plan->login_by == est::LoginBy::srp) {
+      return "connects to " + s.p.server.authority() + ", which has to prove that it knows my secret";
+    }
     const std::size_t anchors = s.p.anchors.empty() ? s.p.plan->implicit_anchors.size() : s.p.anchors.size();
     return "connects to " + s.p.server.authority() + ", which has to reach " +
            (anchors == 1 ? "my anchor" : "one of my " + anchors_words(anchors));

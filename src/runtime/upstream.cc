@@ -289,11 +289,8 @@ Result<std::vector<Certificate>> UpstreamSigner::ca_certificates() {
   return est::read_upstream_ca(got, site->trust.anchors, io::wall_clock());
 }
 
-void UpstreamSigner::know(const std::vector<Certificate>& ca) {
+void UpstreamSigner::asked() {
   const std::scoped_lock lock(impl_->mutex);
-  UpstreamSite known = *impl_->site;
-  known.trust.issuers = ca;
-  impl_->site = std::make_shared<const UpstreamSite>(std::move(known));
   impl_->listed = io::steady_clock();
 }
 

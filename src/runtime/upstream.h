@@ -43,8 +43,8 @@ class UpstreamSigner final : public site::Signer {
   void issue(const Issue& question, Instant now, std::function<void(Result<Signed>)> done) override;
   // Asks for the CA certificates and waits for them, `patience` at most; not from an answer of ours.
   Result<std::vector<Certificate>> ca_certificates();
-  // Later answers are held against these.
-  void know(const std::vector<Certificate>& ca);
+  // Somebody has asked for them, and what came is in force by take(): a CA that is still unknown is none of theirs.
+  void asked();
   // Before anything is asked. `tell` is called, on a thread of ours, when a certificate has no path to the anchors by
   // way of the CA certificates that we have, unless those were asked for since, within kFresh: somebody should ask.
   void when_outdated(std::function<void()> tell);

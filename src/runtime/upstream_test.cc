@@ -336,6 +336,7 @@ class NewCa : public Gateway {
       return certify(r);
     };
     signer_->when_outdated([this] { ++told_; });
+    configured_ = upstream();
   }
   // An issuing CA below the root signs from now on.
   void change_ca() {
@@ -357,7 +358,10 @@ class NewCa : public Gateway {
     auto out = std::async(std::launch::async, [this] {
       auto got = signer_->ca_certificates();
       if (got) {
-        signer_->know(*got);
+        UpstreamSite site = configured_;
+        site.trust.issuers = *got;
+        signer_->take(site);
+        signer_->asked();
       }
       loop_.post([this] { loop_.stop(); });
       return got;
@@ -366,6 +370,7 @@ class NewCa : public Gateway {
     return out.get();
   }
 
+  UpstreamSite configured_{};
   std::vector<Bytes> cacerts_{};
   std::atomic<int> told_{0};
 };

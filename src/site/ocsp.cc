@@ -25,6 +25,7 @@ CertificateStatus status_in(const store::CertificateRow& row, const Certificate&
 }  // namespace
 
 Result<OcspSigner> make_ocsp_signer(const Ca& ca, store::Store& store, Instant now, Rng& rng) {
+  CHECK_OR(ca.key, Error{Fault::unreachable, "ca: its key cannot be read"});
   OcspSigner out;
   const KeyType type = ca.key.public_key().type;
   TRY(out.key, PrivateKey::generate(is_rsa(type) ? KeyType::rsa2048 : type));

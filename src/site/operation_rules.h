@@ -13,8 +13,9 @@ inline constexpr Rule kDeviceId{"DEVICE-ID", "not an id for a device", "ours: do
                                 "1 to 64 of A-Z a-z 0-9 . _ : - with a letter or digit first"};
 inline constexpr Rule kDeviceField{"DEVICE-FIELD", "model, serial or label is over 128 bytes or has control characters",
                                    "ours: docs/guide.md, inventory", "shorten it"};
-inline constexpr Rule kDeviceExists{"DEVICE-EXISTS", "a device of this id is there already, with other contents",
-                                    "ours: docs/guide.md, inventory", "take another id"};
+inline constexpr Rule kDeviceExists{
+    "DEVICE-EXISTS", "a device of this id, upper and lower case alike, is there already, with other contents",
+    "ours: docs/guide.md, inventory", "take another id"};
 inline constexpr Rule kDeviceIdentity{"DEVICE-IDENTITY-TAKEN", "another device has this IDevID",
                                       "ours: docs/guide.md, inventory", "look that device up by its serial number"};
 inline constexpr Rule kDeviceChanged{"DEVICE-CHANGED", "the device has changed since it was read",

@@ -205,7 +205,8 @@ Status register_device(store::Writer& store, const Secret& pepper, const Manifes
   TRY([[maybe_unused]] const Ok good, check_entry(entry));
   TRY(const std::optional<Device> there, store.device(entry.id));
   CHECK_OR(!there || there->admission != Admission::retired, Error{Fault::conflict, kDeviceRetired});
-  CHECK_OR(!there, Error{Fault::conflict, kDeviceExists});
+  TRY(const std::optional<std::string> alike, store.other_called(entry.id, entry.id));  // names have no case
+  CHECK_OR(!there && !alike, Error{Fault::conflict, kDeviceExists});
   Device device;
   device.id = entry.id;
   device.model = entry.model;

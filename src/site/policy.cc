@@ -48,8 +48,12 @@ Result<std::vector<std::string>> others_named(store::Reader& store, const Certif
                                               const Device& device) {
   std::vector<std::string> out;
   for (const std::string& id : ids_named(request)) {
-    TRY(const std::optional<std::string> other, store.other_called(without_dot(id), device.id));
-    if (other) {
+    if (id == device.id) {
+      continue;
+    }
+    TRY(const std::optional<std::string> as_it_is, store.other_called(id, device.id));
+    TRY(const std::optional<std::string> as_host, store.other_called(without_dot(id), device.id));
+    if (as_it_is || as_host) {
       out.push_back(id);
     }
   }

@@ -501,9 +501,9 @@ TEST_F(RegistrationAuthority, asks_under_the_label_that_is_there_for_it_alone) {
 // Whoever reads names in certificates reads upper and lower case alike, and a dot at the end as none.
 TEST_F(RegistrationAuthority, names_no_device_of_the_inventory_in_whatever_case) {
   add_device("lamp-7", Admission::approved, {});
-  policy_.profiles["devices"].common_names = {"*"};
-  policy_.profiles["devices"].alt_names = {"dns:*"};
+  policy_.profiles["devices"].common_names = {"*", "*."};
   EXPECT_EQ(hand_on("CN=lamp-8").verdict, Verdict::issue);
+  EXPECT_EQ(hand_on("CN=lamp-8.").verdict, Verdict::issue);
   for (const char* const name : {"CN=lamp-7", "CN=LAMP-7", "CN=Lamp-7.", "CN=lamp-7."}) {
     EXPECT_EQ(hand_on(name).rule, &kNames) << name;
   }

@@ -66,9 +66,9 @@ inline constexpr Rule kWrapKeyUnreadable{
     "SITE-SERVER-KEYS-UNREADABLE", "the device's shared key on record cannot be opened",
     "ours: docs/guide.md, a key that the server makes",
     "see that the folder's pepper is the one of this database; else forget the key and register it again"};
-inline constexpr Rule kKeysBusy{"SITE-SERVER-KEYS-BUSY",
-                                "too many RSA keys are being made, or one for this device already",
-                                "ours: docs/decisions/0008-serverkeygen.md", "come again after the time in Retry-After"};
+inline constexpr Rule kKeysBusy{
+    "SITE-SERVER-KEYS-BUSY", "too many RSA keys are being made, or one for this device already",
+    "ours: docs/decisions/0008-serverkeygen.md", "come again after the time in Retry-After"};
 inline constexpr Rule kWrapUsage{"SITE-SERVER-KEYS-USAGE", "the certificate of the key that is to unwrap forbids it",
                                  "RFC 7030 section 4.4.1",
                                  "its key usage must allow keyEncipherment (RSA) or keyAgreement (EC), or be absent"};

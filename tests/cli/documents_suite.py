@@ -1,10 +1,12 @@
 #!/usr/bin/env python3
 """What README and the guide tell people to type, typed: every `imprint …` line of their code blocks, in order, in a folder of its
 own, with free ports in place of 8443, 8480 and 5684."""
+import json
 import os
 import re
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import tempfile
@@ -30,6 +32,14 @@ def free_port(kind=socket.SOCK_STREAM):
     with socket.socket(type=kind) as s:
         s.bind(("127.0.0.1", 0))
         return s.getsockname()[1]
+
+
+def put_vouchers(folder):
+    """A voucher with the requests that led to it, and the maker's root, under the names of the guide."""
+    vectors = {v["id"]: v for v in json.loads((ROOT / "tests" / "data" / "brski.json").read_text())["vectors"]}
+    for file, known in (("pvr.vcj", "own-pvr-conforming"), ("rvr.vcj", "own-rvr-conforming"), ("voucher.vcj", "own-voucher-conforming")):
+        (folder / file).write_bytes(bytes.fromhex(vectors[known]["der"]))
+    (folder / "masa.pem").write_text(ssl.DER_cert_to_PEM_cert(bytes.fromhex(vectors["rfc8995-c1-vendor"]["der"])))
 
 
 def run_all(name, lines, folder):
@@ -69,6 +79,7 @@ def main():
         lines = commands(ROOT / name)
         check(f"{name} has commands", len(lines) >= 5, lines)
         with tempfile.TemporaryDirectory(prefix="imprint-documents-") as folder:
+            put_vouchers(Path(folder))
             run_all(name, lines, Path(folder))
     return finish()
 

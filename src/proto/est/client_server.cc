@@ -110,7 +110,8 @@ Result<OneOf<Client::Fetching, Client::Signing, Client::Resting, Client::Failed>
     if (s.p.plan->login_by == LoginBy::srp) {
       return Next(fail(why.fault, kSrpFailed, std::string(why.what)));
     }
-    const bool alert = why.fault == Fault::malformed;  // what arrived was no handshake, or an alert in place of one
+    // What arrived was no handshake, or an alert in place of one: then it is our certificate that was looked at.
+    const bool alert = why.fault == Fault::malformed || why.what.find(" alert ") != std::string_view::npos;
     return Next(fail(why.fault, alert ? kServerAlert : kServerUntrusted, std::string(why.what)));
   }
   const SessionRef& tls = *d.answer;

@@ -25,14 +25,6 @@ struct Cases : F... {
 template <class... F>
 Cases(F...) -> Cases<F...>;  // clang 14 deduces none for aggregates
 
-void learn_anchor(Beliefs& mind, const Certificate& anchor) {
-  BeliefChange change;
-  change.belief = {anchor_belief(anchor), Topic::anchor, "configured", kNoEnd};
-  change.strength = Strength::confirmed;
-  change.evidence.ground = Ground::person;
-  mind.apply(change);
-}
-
 }  // namespace
 
 Certificate certify(const Party& issuer, std::string_view name, const PublicKey& key, const Edit& edit) {
@@ -105,9 +97,6 @@ Pair::Pair()
   plan.names.subject = *Name::from_text("CN=dev-1");
   config.labels[""].ca_certificates = encode_certs_only({cast().owner.certificate.der, cast().issuing.certificate.der});
   config.owner_anchors = {cast().owner.certificate};
-  for (const Certificate& anchor : client_anchors) {
-    learn_anchor(server_mind, anchor);
-  }
 }
 
 void Pair::run(std::optional<Asked> before) {

@@ -59,7 +59,8 @@ bool has_other_extensions(BytesView request) {
 // Those by which the root, or one that vouches for it, was introduced: NewWithOld (RFC 4210 section 4.4). They need not
 // verify under the root themselves; whoever signed them is trusted, or anybody could make some up.
 std::vector<Certificate> links_from(const Certificate& root, const std::vector<Certificate>& all,
-                                    const std::vector<Certificate>& trusted, Instant now) {
+                                    const std::vector<Certificate>& sent, const std::vector<Certificate>& trusted,
+                                    Instant now) {
   std::vector<Certificate> out, met{root};
   const ChainRules rules{Purpose::any, now, true};
   for (std::size_t i = 0; i < met.size(); ++i) {
@@ -69,7 +70,7 @@ std::vector<Certificate> links_from(const Certificate& root, const std::vector<C
       }
       const auto old = std::ranges::find_if(all, [&](const Certificate& one) {
         return one.subject == link.issuer && verify_chain(link, {}, {one}, rules) &&
-               verify_chain(one, all, trusted, rules);
+               verify_chain(one, sent, trusted, rules);
       });
       if (old != all.end() && std::ranges::find(met, old->key, &Certificate::key) == met.end()) {
         out.push_back(link);
@@ -152,7 +153,7 @@ Result<std::vector<Certificate>> read_upstream_ca(const Response& answer, const 
   std::vector<Certificate> all = anchors, trusted = anchors, out = sorted->anchors;
   all.insert(all.end(), bag->begin(), bag->end());
   trusted.insert(trusted.end(), out.begin(), out.end());
-  for (const auto& more : {sorted->issuers, links_from(sorted->root, all, trusted, now)}) {
+  for (const auto& more : {sorted->issuers, links_from(sorted->root, all, *bag, trusted, now)}) {
     std::ranges::copy_if(more, std::back_inserter(out),
                          [&out](const Certificate& one) { return std::ranges::find(out, one) == out.end(); });
   }

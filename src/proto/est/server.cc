@@ -116,10 +116,15 @@ void unsigned_answer(const Server::Issuing& s, const Error& why, Server::Turn& t
 std::string learn_applicant(const Session& session, const Decision& decision, Server::Turn& t) {
   if (session.proven) {
     const Certificate& leaf = (*session.proven)->leaf;
+    const Certificate& anchor = (*session.proven)->anchor;
+    const std::string anchor_id = "anchor:" + hex(anchor.fingerprint());
+    t.learn(Belief{anchor_id, Topic::anchor, "the key of " + anchor.subject.text + " may vouch for devices",
+                   anchor.not_after},
+            Configured<Certificate>{anchor});
     Belief peer{"peer:" + hex(leaf.fingerprint()), Topic::peer, "who asks holds the key of " + leaf.subject.text,
                 leaf.not_after};
     std::string id = peer.id;
-    t.learn(std::move(peer), *session.proven, {"anchor:" + hex((*session.proven)->anchor.fingerprint())});
+    t.learn(std::move(peer), *session.proven, {anchor_id});
     return id;
   }
   if (decision.secret) {

@@ -75,7 +75,6 @@ void EstRules::Step::serve(std::uint64_t exchange, const Wire& wire, const Wire:
   one.attacker = attacker;
   one.rolled = w.rolled;
   one.state = Server::Idle{};
-  one.mind = cast_.site;
   Request request = sent.what;
   request.session = one.session;
   const auto message = est::parse_request(one.exchange, request, *reign(one.rolled).config);

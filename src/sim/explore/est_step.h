@@ -71,7 +71,6 @@ struct EstRules::Cast {
   site::Policy policy;
   store::Tables disk;  // the owner's, before anybody asks
   est::PlanRef plan;
-  Beliefs site;  // what the owner believes before anybody asks
 };
 
 // A part of the world that is taken out of its pool to be changed, and put back.

