@@ -123,6 +123,15 @@ OrProblem<std::vector<brski::Check>> checks_of(const VerifyOptions& options, con
     TRY(const brski::Device device, device_of(options, artifact));
     return brski::check_voucher(artifact, device);
   }
+  for (const auto& [option, given] :
+       {std::pair("--serial", !options.serial.empty()), std::pair("--nonce", !options.nonce.empty()),
+        std::pair("--request", !options.request.empty())}) {
+    if (given) {
+      Problem problem(Error{Fault::malformed, kOption}, std::string(option) + ": " + options.file + " is a request");
+      problem.next = "leave it out: it is for vouchers";
+      return problem;
+    }
+  }
   brski::Maker maker;
   TRY(maker.anchors, read_certificates(options.anchors));
   TRY(maker.idevids, idevids_of(options));

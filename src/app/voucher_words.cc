@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "codec/base64.h"
+#include "codec/printable.h"
 #include "crypto/issue.h"
 
 namespace imprint::app {
@@ -193,7 +194,7 @@ std::string one_text(const Artifact& artifact) {
                     std::string(brski::media_type(artifact.form)) + "), " + std::to_string(artifact.received.size()) +
                     " octets\n";
   for (const Certificate& one : signers) {
-    out += "signed by " + one.subject.text + "\n";
+    out += "signed by " + printable(one.subject.text) + "\n";
   }
   if (signers.empty()) {
     out += artifact.along.empty() ? "no certificate came along: who signed cannot be told from it alone\n"
@@ -209,16 +210,17 @@ std::string one_text(const Artifact& artifact) {
     if (value.size() > kLong) {
       value = value.substr(0, kLong) + "...";
     }
-    out += "\n" + std::string(leaf.name()) + "  " + value + "\n";
-    out += words.empty() ? "" : "  = " + words + "\n";
+    // One line each: what comes from the file makes no line of the report.
+    out += "\n" + std::string(leaf.name()) + "  " + printable(value) + "\n";
+    out += words.empty() ? "" : "  = " + printable(words) + "\n";
     out += "  " + std::string(leaf.meaning) + "\n";
   }
   out += artifact.along.empty() ? "" : "\ncame along:\n";
   for (const Certificate& one : artifact.along) {
-    out += "  " + certificate_words(one) + "\n";
+    out += "  " + printable(certificate_words(one)) + "\n";
   }
   for (const std::string& note : notes_on(artifact)) {
-    out += "\nnote: " + note + "\n";
+    out += "\nnote: " + printable(note) + "\n";
   }
   return out;
 }
@@ -305,7 +307,7 @@ std::string checks_text(const std::vector<brski::Check>& checks) {
     std::string outcome(brski::name(one.outcome));
     outcome.resize(kWidth, ' ');
     out += outcome + std::string(one.what) + " (" + std::string(one.rule->source) + ")\n";
-    out += one.detail.empty() ? "" : "         " + one.detail + "\n";
+    out += one.detail.empty() ? "" : "         " + printable(one.detail) + "\n";
     if (one.outcome == brski::Check::Outcome::failed) {
       out += "         " + std::string(one.rule->id) + ": " + std::string(one.rule->what) +
              "\n         next: " + std::string(one.rule->next) + "\n";

@@ -58,7 +58,7 @@ Bytes reissued(BytesView list) {
   }
   std::uint8_t* der = nullptr;
   const int size = i2d_X509_CRL(crl.get(), &der);
-  const Bytes out(der, der + std::max(size, 0));
+  Bytes out(der, der + std::max(size, 0));
   OPENSSL_free(der);
   return out;
 }

@@ -17,6 +17,13 @@ std::string in_words(const Nonce& nonce) {
   return text != nullptr ? *text : "h'" + hex(std::get<Bytes>(nonce)) + "'";
 }
 
+// An IDevID without the address of a MASA looks like a MASA's certificate: makers want an anchor for vouchers alone.
+bool may_sign_vouchers(const Certificate& signer) {
+  const bool usage = !signer.usage || (*signer.usage & key_usage::kDigitalSignature) != 0;
+  const bool registrar = std::ranges::find(signer.extended, eku::kCmcRa) != signer.extended.end();
+  return holds(usage) && holds(!registrar) && !names_masa(signer);
+}
+
 void check_signer(Checks& to, const Artifact& artifact, const Device& device, VoucherFacts& out) {
   const std::vector<Certificate> signers = signers_of(artifact, device.anchors);
   const std::string who = signers.empty() ? std::string() : "signed by " + signers.front().subject.text;
@@ -33,8 +40,8 @@ void check_signer(Checks& to, const Artifact& artifact, const Device& device, Vo
       out.signer = **path;
       to.add(kVoucherSigner, Fault::unauthentic, kSigner, true,
              one.subject.text + " leads to " + out.signer.anchor.subject.text);
-      // One CA may issue both, and a device must not make vouchers for others.
-      to.add(kVoucherSignerDevice, Fault::unauthentic, "the signer is no device", holds(!names_masa(one)));
+      // One CA may issue all of them, and neither devices nor registrars make vouchers.
+      to.add(kVoucherSignerDevice, Fault::unauthentic, "the signer may sign vouchers", holds(may_sign_vouchers(one)));
       to.add(kVoucherSignerTime, Fault::expired, kTime, device.now ? Outcome::passed : Outcome::skipped);
       return;
     }
@@ -185,13 +192,16 @@ std::optional<Error> first_failure(const std::vector<Check>& checks) {
 
 Status verify_pin(const Pin& pin, const Certificate& registrar, const std::vector<Certificate>& sent,
                   std::optional<Instant> now) {
+  const auto good_now = [&now](const Certificate& c) { return !now || (c.not_before <= *now && *now < c.not_after); };
+  const auto* const pinned = std::get_if<Certificate>(&pin);
   if (has_key(pin, registrar.key)) {
+    CHECK_OR(good_now(registrar) && (pinned == nullptr || good_now(*pinned)), Error{Fault::expired, kRegistrarPin});
     return Ok{};
   }
   std::vector<Certificate> anchors;
   std::ranges::copy_if(sent, std::back_inserter(anchors), [&](const Certificate& c) { return has_key(pin, c.key); });
-  if (const auto* const certificate = std::get_if<Certificate>(&pin)) {
-    anchors = {*certificate};
+  if (pinned != nullptr) {
+    anchors = {*pinned};
   }
   const bool leads = !anchors.empty() && verify_chain(registrar, sent, anchors, chain_rules(now));
   CHECK_OR(leads, Error{Fault::unauthentic, kRegistrarPin});

@@ -51,6 +51,14 @@ std::optional<Pin> seen_by(const Voucher& request) {
                                                  : std::nullopt;
 }
 
+// The registrar that an agent showed to the device (draft-ietf-anima-brski-prm).
+std::optional<Pin> shown_by_agent(const Voucher& request) {
+  const auto& shown = request.agent_provided_proximity_registrar_cert;
+  const auto certificate =
+      shown ? Certificate::parse(*shown) : Result<Certificate>(Error{Fault::malformed, "voucher: no certificate"});
+  return certificate ? std::optional(Pin(*certificate)) : std::nullopt;
+}
+
 // The device's own request: signed by an IDevID of the maker, and naming it. Its chain, if so.
 std::optional<CertificateChain> check_idevid(Checks& to, const Artifact& artifact, const Maker& maker,
                                              const std::vector<Certificate>& along) {
@@ -88,9 +96,9 @@ std::vector<Check> examine_pledge(const Artifact& artifact, const Maker& maker, 
   to.add(kRequestKind, Fault::unexpected, "it is a voucher request", holds(request.kind == Voucher::Kind::request));
   check_idevid(to, artifact, maker, along);
   to.add(kPledgeNonce, Fault::malformed, "it has a nonce", holds(request.nonce.has_value()));
-  const bool by_agent = request.agent_provided_proximity_registrar_cert.has_value();
-  to.add(kPledgeProximity, Fault::malformed, "it says which registrar the device saw",
-         holds(seen_by(request).has_value() || by_agent),
+  const bool saw = (request.assertion == Assertion::proximity && seen_by(request)) ||
+                   (request.assertion == Assertion::agent_proximity && shown_by_agent(request));
+  to.add(kPledgeProximity, Fault::malformed, "it says which registrar the device saw", holds(saw),
          request.assertion ? std::string(name(*request.assertion)) : "no assertion");
   return std::move(to).list();
 }
@@ -121,12 +129,13 @@ void check_registrar(Checks& to, const Artifact& artifact, const Maker& maker, R
 }
 
 void check_proximity(Checks& to, const Voucher& prior, bool trusted, RequestFacts& out) {
-  const std::optional<Pin> seen = seen_by(prior);
-  const bool by_agent = prior.agent_provided_proximity_registrar_cert && !prior.proximity_registrar_cert;
+  const bool asserted = prior.assertion == Assertion::proximity;
+  const bool by_agent = prior.assertion == Assertion::agent_proximity;
+  const std::optional<Pin> seen = by_agent ? shown_by_agent(prior) : seen_by(prior);
   const bool same = seen && in_path(out.registrar, *seen);
-  const Outcome outcome = by_agent ? Outcome::skipped : holds(same) ? Outcome::passed : Outcome::failed;
+  const Outcome outcome = !asserted && !by_agent ? Outcome::skipped : holds(same) ? Outcome::passed : Outcome::failed;
   to.add(kRegistrarProximity, Fault::unauthentic, "the device saw the registrar that asks", outcome);
-  if (trusted && outcome == Outcome::passed) {
+  if (trusted && asserted && outcome == Outcome::passed) {
     out.assertion = Assertion::proximity;
   }
 }
@@ -150,6 +159,12 @@ void check_prior(Checks& to, const Artifact& artifact, const Maker& maker, Reque
   to.add(kRegistrarSerial, Fault::refused, "both requests name the same device", holds(same_serial),
          "registrar: " + request.serial_number.value_or("none") +
              "; device: " + prior->voucher.serial_number.value_or("none"));
+  const bool same_issuer = request.idevid_issuer && out.device &&
+                           issuer_key_id(BytesView(*request.idevid_issuer)) == issuer_key_id(out.device->leaf);
+  to.add(kRegistrarIssuer, Fault::refused, "idevid-issuer is the CA of the device's IDevID",
+         !request.idevid_issuer || !out.device ? Outcome::skipped
+         : holds(same_issuer)                  ? Outcome::passed
+                                               : Outcome::failed);
   to.add(kRegistrarNonce, Fault::refused, "both requests have the same nonce",
          holds(prior->voucher.nonce == request.nonce));
   check_proximity(to, prior->voucher, out.device.has_value(), out);

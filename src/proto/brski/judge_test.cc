@@ -478,6 +478,43 @@ TEST_P(Worlds, device_request_in_it_that_does_not_hold) {
   EXPECT_EQ(w.asked(prior), "");
 }
 
+// Serial numbers count by the CA of the IDevID: another maker's device may have the same.
+TEST_P(Worlds, registrar_request_for_the_device_of_another_ca) {
+  const World w = world();
+  Voucher request = w.registrar_request(w.pledge_request());
+  request.idevid_issuer = encode_idevid_issuer(issuer_key_id(w.idevid.chain.front()));
+  EXPECT_TRUE(judge_registrar_request(w.signed_as(request, w.registrar), w.makers()));
+  request.idevid_issuer = encode_idevid_issuer(Bytes(20, 7));
+  EXPECT_EQ(broken(judge_registrar_request(w.signed_as(request, w.registrar), w.makers())), "BRSKI-RVR-ISSUER");
+}
+
+TEST_P(Worlds, proximity_is_what_the_device_says_and_nobody_else) {
+  const World w = world();
+  Voucher prior = w.pledge_request();
+  prior.assertion = Assertion::logged;
+  const auto verdict = judge_registrar_request(w.signed_as(w.registrar_request(prior), w.registrar), w.makers());
+  ASSERT_TRUE(verdict) << broken(verdict);
+  EXPECT_EQ((*verdict)->assertion, Assertion::logged);
+  const auto failure = first_failure(check_pledge_request(w.signed_as(prior, w.idevid), w.makers()));
+  ASSERT_TRUE(failure);
+  EXPECT_EQ(failure->rule, &kPledgeProximity);
+}
+
+TEST_P(Worlds, voucher_by_a_registrar_or_a_key_that_is_not_to_sign) {
+  const World w = world();
+  const Signer registrar = World::signer(w.maker, "CN=MASA", {std::string(eku::kCmcRa)});
+  EXPECT_EQ(broken(judge_voucher(w.signed_as(w.voucher(), registrar), w.device())), "BRSKI-VOUCHER-SIGNER-DEVICE");
+}
+
+TEST_P(Worlds, registrar_that_is_pinned_itself_and_over) {
+  const World w = world();
+  const Certificate& own = w.registrar.chain.front();
+  EXPECT_TRUE(verify_pin(Pin(own), own, {}, kNow));
+  EXPECT_TRUE(verify_pin(Pin(own), own, {}, std::nullopt)) << "its clock does not count";
+  EXPECT_EQ(broken(verify_pin(Pin(own), own, {}, kNow + 1000 * kDay)), "BRSKI-REGISTRAR-PIN");
+  EXPECT_EQ(broken(verify_pin(Pin(own.key), own, {}, kNow + 1000 * kDay)), "BRSKI-REGISTRAR-PIN");
+}
+
 TEST_P(Worlds, device_request_alone) {
   const World w = world();
   const auto rule = [&w](const Voucher& request, const Signer& by) {

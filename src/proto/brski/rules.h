@@ -21,8 +21,8 @@ inline constexpr Rule kVoucherSigner{"BRSKI-VOUCHER-SIGNER", "who signed does no
                                      "RFC 8995 section 5.6.1",
                                      "give the anchors that the maker built into the device; a registrar cannot sign"};
 inline constexpr Rule kVoucherSignerDevice{
-    "BRSKI-VOUCHER-SIGNER-DEVICE", "who signed is a device of the maker, and not its MASA", "ours: docs/threats.md",
-    "somebody uses the key of another device; tell the maker"};
+    "BRSKI-VOUCHER-SIGNER-DEVICE", "who signed is a device or a registrar, or may not sign, and is no MASA",
+    "ours: docs/threats.md", "somebody uses another certificate of the maker's; tell the maker"};
 inline constexpr Rule kVoucherSignerTime{
     "BRSKI-VOUCHER-SIGNER-TIME", "the signer's certificate, or one above it, is over or has not begun",
     "RFC 8995 section 2.6", "check the clock; the maker has to sign with a certificate that is good"};
@@ -87,6 +87,10 @@ inline constexpr Rule kRegistrarSerial{
     "the registrar's request names no device, or another one than signed the request "
     "in it",
     "RFC 8995 section 5.5.5", "the registrar has to take the serial number from the device's IDevID"};
+inline constexpr Rule kRegistrarIssuer{
+    "BRSKI-RVR-ISSUER", "idevid-issuer is not the CA of the IDevID that signed the request in it",
+    "RFC 8995 section 5.5",
+    "the registrar has to take it from the device's IDevID: serial numbers count by their issuer"};
 inline constexpr Rule kRegistrarNonce{"BRSKI-RVR-NONCE", "the nonce is not that of the device's request",
                                       "RFC 8995 section 5.5.6",
                                       "the registrar has to copy the device's nonce as it is"};
@@ -99,11 +103,11 @@ inline constexpr Rule kRegistrarProximity{
     "stand between the two"};
 
 inline constexpr std::array kRules{
-    &kArtifact,          &kVoucherKind,        &kVoucherSignature, &kVoucherSigner,     &kVoucherSignerDevice,
-    &kVoucherSignerTime, &kVoucherSerial,      &kVoucherIssuer,    &kVoucherNonce,      &kVoucherNonceless,
-    &kVoucherCreated,    &kVoucherExpired,     &kVoucherAssertion, &kVoucherPin,        &kRegistrarPin,
-    &kRequestKind,       &kPledgeSignature,    &kPledgeSigner,     &kPledgeSerial,      &kPledgeNonce,
-    &kPledgeProximity,   &kRegistrarSignature, &kRegistrarChain,   &kRegistrarRole,     &kRegistrarUnknown,
-    &kRegistrarSerial,   &kRegistrarNonce,     &kRegistrarPrior,   &kRegistrarProximity};
+    &kArtifact,          &kVoucherKind,        &kVoucherSignature, &kVoucherSigner,  &kVoucherSignerDevice,
+    &kVoucherSignerTime, &kVoucherSerial,      &kVoucherIssuer,    &kVoucherNonce,   &kVoucherNonceless,
+    &kVoucherCreated,    &kVoucherExpired,     &kVoucherAssertion, &kVoucherPin,     &kRegistrarPin,
+    &kRequestKind,       &kPledgeSignature,    &kPledgeSigner,     &kPledgeSerial,   &kPledgeNonce,
+    &kPledgeProximity,   &kRegistrarSignature, &kRegistrarChain,   &kRegistrarRole,  &kRegistrarUnknown,
+    &kRegistrarSerial,   &kRegistrarIssuer,    &kRegistrarNonce,   &kRegistrarPrior, &kRegistrarProximity};
 
 }  // namespace imprint::brski

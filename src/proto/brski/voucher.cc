@@ -71,6 +71,16 @@ int take_offset(Digits& in) {
   return (east ? 1 : -1) * (hours * 60 + minutes);
 }
 
+// A leaf's own name: without that of its module, which peers put before it.
+std::string_view without_module(std::string_view name) {
+  for (const std::string_view module : {"ietf-voucher:", "ietf-voucher-request:", "ietf-voucher-request-prm:"}) {
+    if (name.starts_with(module)) {
+      return name.substr(module.size());
+    }
+  }
+  return name;
+}
+
 }  // namespace
 
 std::string_view name(Assertion assertion) { return kAssertions.at(static_cast<std::size_t>(assertion)); }
@@ -133,8 +143,9 @@ DateTime DateTime::of(Instant when) {
 }
 
 const Leaf* leaf_named(Voucher::Kind kind, std::string_view name) {
+  const std::string_view own = without_module(name);
   const auto* const found =
-      std::ranges::find_if(kLeaves, [&](const Leaf& l) { return l.number(kind) != 0 && l.name() == name; });
+      std::ranges::find_if(kLeaves, [&](const Leaf& l) { return l.number(kind) != 0 && l.name() == own; });
   return found == kLeaves.end() ? nullptr : found;
 }
 

@@ -121,16 +121,6 @@ Json put(const Leaf& leaf, const std::vector<Bytes>& value) {
   return out;
 }
 
-// A leaf's own name: without that of its module, which peers put before it.
-std::string_view without_module(std::string_view name) {
-  for (const std::string_view module : {"ietf-voucher:", "ietf-voucher-request:", "ietf-voucher-request-prm:"}) {
-    if (name.starts_with(module)) {
-      return name.substr(module.size());
-    }
-  }
-  return name;
-}
-
 }  // namespace
 
 Result<Voucher> parse_json_voucher(std::string_view text) {
@@ -146,7 +136,7 @@ Result<Voucher> parse_json_voucher(std::string_view text) {
   Voucher out;
   out.kind = request ? Voucher::Kind::request : Voucher::Kind::voucher;
   for (const auto& [key, value] : leaves.items()) {
-    const Leaf* const leaf = leaf_named(out.kind, without_module(key));
+    const Leaf* const leaf = leaf_named(out.kind, key);
     if (leaf == nullptr) {
       out.unknown.push_back(key);
       continue;

@@ -123,6 +123,22 @@ TEST(Voucher, unknown_leaves_are_passed_over_and_named) {
   EXPECT_EQ(read->serial_number, "a");
 }
 
+// A nonce that is passed over makes a voucher nonceless.
+TEST(Voucher, leaves_with_the_name_of_their_module_are_the_same_leaves) {
+  cbor::Writer out;
+  out.map(1);
+  out.text("ietf-voucher:voucher");
+  out.map(2);
+  out.text("ietf-voucher:nonce");
+  out.bytes(Bytes(8, 1));
+  out.text("serial-number");
+  out.text("dev-1");
+  const auto voucher = parse_cbor_voucher(std::move(out).out());
+  ASSERT_TRUE(voucher) << voucher.error().what;
+  EXPECT_TRUE(voucher->nonce.has_value());
+  EXPECT_TRUE(voucher->unknown.empty());
+}
+
 TEST(Voucher, json_that_is_not_one_voucher) {
   for (const std::string& text : {std::string(),
                                   std::string("[]"),
