@@ -28,38 +28,46 @@ bool same_word(std::string_view a, std::string_view b) {
       a, b, {}, [](unsigned char c) { return std::tolower(c); }, [](unsigned char c) { return std::tolower(c); });
 }
 
+std::string rule_text(const Rule& rule, std::string_view chapter) {
+  return std::string(rule.id) + ", a rule (" + std::string(chapter) + ")\n  found  " + std::string(rule.what) +
+         "\n  source " + std::string(rule.source) + "\n  next   " + std::string(rule.next) + "\n";
+}
+
+Json rule_json(const Rule& rule, std::string_view chapter) {
+  return {{"rule", rule.id}, {"chapter", chapter}, {"what", rule.what}, {"source", rule.source}, {"next", rule.next}};
+}
+
 // The id of a rule, as every refusal names one.
 bool explain_rule(const Context& context, const std::string& word) {
   for (const RuleChapter& chapter : rule_book()) {
-    for (const Rule* const rule : chapter.rules) {
-      if (same_word(rule->id, word)) {
-        const std::string id(rule->id), what(rule->what), source(rule->source), next(rule->next);
-        context.print(
-            Json{{"rule", id}, {"chapter", chapter.title}, {"what", what}, {"source", source}, {"next", next}},
-            id + ", a rule (" + std::string(chapter.title) + ")\n  found  " + what + "\n  source " + source +
-                "\n  next   " + next + "\n");
-        return true;
-      }
+    const auto at = std::ranges::find_if(chapter.rules, [&](const Rule* rule) { return same_word(rule->id, word); });
+    if (at != chapter.rules.end()) {
+      context.print(rule_json(**at, chapter.title), rule_text(**at, chapter.title));
+      return true;
     }
   }
   return false;
 }
 
+std::string protocol_text(const ProtocolFacts& one) {
+  return one.name + ", a protocol of the survey: " + one.title + "\n  specifications  " + one.specifications +
+         "\n  its own word    " + one.umbrella + "\n  more            imprint compare --protocol " + one.name + "\n";
+}
+
+Json protocol_json(const ProtocolFacts& one) {
+  return {
+      {"protocol", one.name}, {"title", one.title}, {"specifications", one.specifications}, {"umbrella", one.umbrella}};
+}
+
 // A protocol of the survey, by its name.
 bool explain_protocol(const Context& context, const std::string& word) {
-  for (const ProtocolFacts& one : survey::all_facts().protocols) {
-    if (same_word(one.name, word) || same_word(one.title, word)) {
-      context.print(Json{{"protocol", one.name},
-                         {"title", one.title},
-                         {"specifications", one.specifications},
-                         {"umbrella", one.umbrella}},
-                    one.name + ", a protocol of the survey: " + one.title + "\n  specifications  " +
-                        one.specifications + "\n  its own word    " + one.umbrella +
-                        "\n  more            imprint compare --protocol " + one.name + "\n");
-      return true;
-    }
+  const auto& all = survey::all_facts().protocols;
+  const auto at = std::ranges::find_if(
+      all, [&](const ProtocolFacts& one) { return same_word(one.name, word) || same_word(one.title, word); });
+  if (at != all.end()) {
+    context.print(protocol_json(*at), protocol_text(*at));
   }
-  return false;
+  return at != all.end();
 }
 
 OrProblem<Ok> explain(const Context& context, const std::string& word) {

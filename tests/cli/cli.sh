@@ -139,6 +139,10 @@ exits 0 explain Enrolment && said "enrollment: the client asks for its first cer
 ok "explain: a word, spelled otherwise"
 exits 0 explain enrollment --json && [ "$(member "$out" 'j["word"], "est" in {u["protocol"] for u in j["uses"]}')" = "('enrollment', True)" ]
 ok "explain --json"
+exits 0 explain est-refused && said "EST-REFUSED, a rule (EST)" && said "next" && exits 0 explain BRSKI --json && [ "$(member "$out" 'j["protocol"]')" = brski ]
+ok "explain: the id of a rule, and a protocol"
+exits 0 --version && said "imprint " && exits 2 && grep -q "Subcommands:" "$err"
+ok "--version, and the list of commands where none is given"
 exits 6 explain vuocher && complained CLI-WORD && complained "try: voucher" && [ ! -s "$out" ]
 ok "explain: a word that is none: not found, with the one that was probably meant"
 exits 6 explain vuocher --json && [ "$(member "$err" 'j["exit_code"], "voucher" in str(j)')" = "(6, True)" ] && exits 6 explain xyzzy && ! complained "try:"
