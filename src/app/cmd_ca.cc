@@ -159,7 +159,7 @@ std::string pem_of_crl(BytesView der) {
 // The CA of now, or the one of before with this id.
 OrProblem<FormerCa> issuer_of_list(const EstSite& site, const std::string& id) {
   if (id.empty() || id == site::issuer_id(site.ca.certificate)) {
-    return FormerCa{site.ca, site.revocation_list, site.distributed_list};
+    return FormerCa{site.ca, site.revocation_list, site.distributed_list, site.list_ends};
   }
   const auto at =
       std::ranges::find(site.former, id, [](const FormerCa& f) { return site::issuer_id(f.ca.certificate); });

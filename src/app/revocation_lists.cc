@@ -54,20 +54,21 @@ FormerCa sign_former(const site::Ca& ca, const std::vector<Revoked>& revoked, co
   }
   out.revocation_list = std::move(lists->whole);
   out.distributed_list = std::move(lists->distributed);
+  out.list_ends = times.now + times.lifetime;
   return out;
 }
 
 // The list of before, if there is no new one and it still holds.
 void take_over(const EstSite* before, Instant now, FormerCa& out) {
-  if (before == nullptr || now >= before->list_ends || !out.revocation_list.empty()) {
+  if (before == nullptr || !out.revocation_list.empty()) {
     return;
   }
   const auto at =
       std::ranges::find(before->former, out.ca.certificate, [](const FormerCa& f) { return f.ca.certificate; });
-  if (at != before->former.end()) {
+  if (at != before->former.end() && now < at->list_ends) {
     out.revocation_list = at->revocation_list;
     out.distributed_list = at->distributed_list;
-    out.is_old = true;
+    out.list_ends = at->list_ends;
   }
 }
 

@@ -115,7 +115,9 @@ TEST_F(RevocationLists, without_its_key_a_CA_of_before_says_nothing_and_stops_no
   const auto after = site(kNow + kDay, before);
   EXPECT_EQ(after->former.front().revocation_list, before->former.front().revocation_list) << "it still holds";
   EXPECT_EQ(after->former.front().distributed_list, before->former.front().distributed_list);
-  EXPECT_TRUE(after->former.front().is_old);
+  EXPECT_EQ(after->former.front().list_ends, before->list_ends);
+  EXPECT_LT(after->former.front().list_ends, after->list_ends);
+  EXPECT_TRUE(site(kNow + kDay * 8, after)->former.front().revocation_list.empty()) << "carried on, it lasts no longer";
   EXPECT_TRUE(site(kNow + kDay * 8, before)->former.front().revocation_list.empty()) << "now it is over";
   ASSERT_TRUE(fs::remove(key));
   EXPECT_TRUE(site()->former.empty());

@@ -346,8 +346,9 @@ class RunningServer final : public Server {
 
   // A CA of before could not sign: its token may be back. With upkeep_mutex_ held.
   bool list_is_late() const {
-    return now() - signed_ > kSignAgain &&
-           std::ranges::any_of(site_->former, [](const FormerCa& f) { return f.is_old || f.revocation_list.empty(); });
+    return now() - signed_ > kSignAgain && std::ranges::any_of(site_->former, [this](const FormerCa& f) {
+             return f.list_ends < site_->list_ends || f.revocation_list.empty();
+           });
   }
 
   // Once for each trouble, not every two seconds. With upkeep_mutex_ held.

@@ -170,6 +170,13 @@ class StatusServer::Impl : public std::enable_shared_from_this<Impl> {
     return at == site_->former.end() ? nullptr : distributed(*at);
   }
 
+  // When this one ends: that of a CA of before may be older than the others.
+  Instant end_of(const Bytes& list) const {
+    const auto at = std::ranges::find_if(
+        site_->former, [&](const FormerCa& f) { return &list == &f.revocation_list || &list == &f.distributed_list; });
+    return at == site_->former.end() ? site_->list_ends : at->list_ends;
+  }
+
   Response list(const Request& request, const Bytes& der) {
     if (der.empty()) {
       return later();
@@ -178,7 +185,7 @@ class StatusServer::Impl : public std::enable_shared_from_this<Impl> {
     if (etag.empty()) {
       etag = etag_of(der);
     }
-    const Instant until = std::min(loop_.now() + kListFresh, site_->list_ends);
+    const Instant until = std::min(loop_.now() + kListFresh, end_of(der));
     if (request.if_none_match == etag) {
       return fresh(with_status(304), etag, site_->list_signed, until);
     }

@@ -208,7 +208,7 @@ TEST_F(StatusServerTest, a_CA_of_before_goes_on_to_answer) {
   const site::ListTimes times{2, site_->list_signed, kYear};
   next->revocation_list = *site::sign_list(next->ca, {}, times, false);
   next->distributed_list.clear();
-  next->former.push_back({first, site_->revocation_list, site_->distributed_list});
+  next->former.push_back({first, site_->revocation_list, site_->distributed_list, site_->list_ends});
   server_->take(next);
   const Bytes second = issued_by(next->ca);
 

@@ -23,7 +23,7 @@ namespace imprint {
 struct FormerCa {
   site::Ca ca;
   Bytes revocation_list, distributed_list;  // as in EstSite; empty, too, if its key could never be had
-  bool is_old = false;                      // signed for a site of before, since its key cannot be had now
+  Instant list_ends = {};                   // before EstSite::list_ends: of before, since its key cannot be had now
 };
 
 struct EstSite {

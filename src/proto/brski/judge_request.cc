@@ -10,8 +10,8 @@ using Outcome = Check::Outcome;
 
 constexpr std::size_t kMaxPath = 8;
 
-// The certificate that is farthest from who signed, going up from issuer to issuer among those that came along: for now
-// it is taken as the anchor (RFC 8995 section 5.5.2). Whether the signatures are good is for the path to say.
+// The certificate that is farthest from who signed, going up from issuer to issuer among those that came along: it
+// is taken as the anchor (RFC 8995 section 5.5.2). Whether the signatures are good is for the path to say.
 Certificate farthest(const Certificate& signer, const std::vector<Certificate>& along) {
   const Certificate* at = &signer;
   for (std::size_t i = 0; i < kMaxPath && !at->self_issued(); ++i) {
