@@ -32,7 +32,7 @@ OUTSIDE = {
     "toml++/": {"app"},
     "prometheus/": {"app"},
     "cbor.h": {"codec/cbor.cc"},
-    "nlohmann/": {"codec", "store", "app", "factory", "survey", "io", "bench", "brski", "crypto/jws.cc"},
+    "nlohmann/": {"codec", "store", "app", "factory", "survey", "io", "bench", "brski", "crypto/jws.cc", "site/masa_catalogue_json.cc", "runtime/masa_bulk.cc", "runtime/masa_public.cc"},
 }
 
 
@@ -95,11 +95,12 @@ def printed(what):
 def documents():
     """Each printed document: the path, and what it should hold."""
     yield ROOT / "docs" / "errors.md", printed("errors")
-    readme = SRC / "proto" / "est" / "README.md"
-    text = readme.read_text()
-    begin, end = "<!-- states -->\n", "<!-- /states -->"
-    head, rest = text.split(begin)
-    yield readme, head + begin + "\n" + printed("est") + end + rest.split(end)[1]
+    for protocol in ("est", "brski"):
+        readme = SRC / "proto" / protocol / "README.md"
+        text = readme.read_text()
+        begin, end = "<!-- states -->\n", "<!-- /states -->"
+        head, rest = text.split(begin)
+        yield readme, head + begin + "\n" + printed(protocol) + end + rest.split(end)[1]
 
 
 def check_docs():

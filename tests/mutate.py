@@ -4,7 +4,7 @@
 usage: mutate.py [--build FOLDER] [--protocol est] [--only FILE:LINE] [--tap]
 
 FOLDER (build-asan) is a build folder configured with -DIMPRINT_MUTATE=ON that holds the protocol's tests (PROTOCOL_tests)
-and its explorer (explore_PROTOCOL). Every CHECK_OR and holds() of src/proto/PROTOCOL is switched off once, every save() and
+and, for those that have one, its explorer (explore_PROTOCOL). Every CHECK_OR and holds() of src/proto/PROTOCOL is switched off once, every save() and
 note() once delayed behind the next thing that leaves. A place is killed if a program fails or crashes. One that does not
 end in its time is run again at the end, with nothing beside it: if it does not end then either, that counts, and is said.
 What survives, and what no test reaches, is a missing test or a useless check: exit code 1.
@@ -23,7 +23,8 @@ import time
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 CHECK = re.compile(r"\bCHECK_OR\(|\bholds\(|\bt\.(?:save|note)\(")
-NOT_THE_PROTOCOL = re.compile(r"(_test|_fuzz)\.cc$|^(pair\.(cc|h)|misbehave\.h)$")
+NOT_THE_PROTOCOL = re.compile(r"(_test|_fuzz|_testing)\.(cc|h)$|^(pair\.(cc|h)|misbehave\.h)$")
+EXPLORERS = {"est": ("--loss", "0", "--crash", "1", "--failure", "0")}
 TIME_LIMIT_S = 60
 
 
@@ -35,13 +36,13 @@ class End(enum.Enum):
 
 
 def programs(build, protocol):
-    """What may notice: each suite of the tests by itself, and the explorer."""
+    """What may notice: each suite of the tests by itself, and the explorer if there is one."""
     tests = pathlib.Path(build) / "tests"
     unit = str(tests / f"{protocol}_tests")
     names = subprocess.run([unit, "--gtest_list_tests"], capture_output=True, text=True, check=True).stdout.splitlines()
     suites = [name.split("#")[0].strip() for name in names if re.match(r"\S+\.(\s|$)", name)]
-    return [[unit, f"--gtest_filter={suite}*", "--gtest_brief=1", "--gtest_fail_fast"] for suite in suites] + [
-        [str(tests / f"explore_{protocol}"), "--loss", "0", "--crash", "1", "--failure", "0"]]
+    explorers = [[str(tests / f"explore_{protocol}"), *EXPLORERS[protocol]]] if protocol in EXPLORERS else []
+    return [[unit, f"--gtest_filter={suite}*", "--gtest_brief=1", "--gtest_fail_fast"] for suite in suites] + explorers
 
 
 def check_fresh(commands, protocol):

@@ -8,8 +8,8 @@ from pathlib import Path
 DATA = Path(__file__).resolve().parent / "data"
 # How many kinds of input a target knows; its first byte chooses. 0: it has no such byte. `./dev check` holds this
 # against the targets.
-CHOICES = {"app": 6, "brski": 0, "coap": 0, "codec": 6, "crypto": 14, "dtls": 0, "est_messages": 0, "est_multipart": 0, "est_roles": 0,
-           "http": 4}
+CHOICES = {"app": 6, "brski": 0, "coap": 0, "codec": 6, "crypto": 14, "discovery": 0, "dtls": 0, "est_messages": 0, "est_multipart": 0, "est_roles": 0,
+           "http": 4, "jpy": 0}
 # Bytes between the choice and the input.
 BETWEEN = {"http": b"\x07"}
 SMALLEST = 16  # hex digits that are no mere number

@@ -101,6 +101,8 @@ void add_ca(Command top);
 void add_audit(Command top);
 void add_voucher(Command top);
 void add_onboard(Command top);
+void add_discover(Command top);
+void add_proxy(Command top);
 void add_bench(Command top);
 void add_config(Command top);
 void add_compare(Command top);

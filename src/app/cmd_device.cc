@@ -179,6 +179,7 @@ void add_device(Command top) {
            "imprint device pending\nimprint device pending --json")
       .runs(pending);
   add_device_words(device);
+  add_device_clear(device);
   add_device_wrap_key(device);
 }
 

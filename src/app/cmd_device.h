@@ -26,6 +26,7 @@ OrProblem<Device> find_device(store::Reader& reader, const std::string& id);
 void add_device_add(Command device);    // add, token
 void add_device_words(Command device);  // approve, refuse, retire
 void add_device_import(Command device);
+void add_device_clear(Command device);
 void add_device_wrap_key(Command device);
 
 }  // namespace imprint::app

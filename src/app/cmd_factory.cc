@@ -100,6 +100,7 @@ void add_factory(Command top) {
       "imprint factory make --model acme --count 10 --out acme\n"
       "imprint factory make --model acme --count 3 --one-time --out tokens\n"
       "imprint factory make --model acme --count 3 --wrap-key --out sharers\n"
+      "imprint factory make --model acme --count 3 --masa localhost:9443 --out lamps\n"
       "imprint factory make --model acme --out ready --server https://localhost:8443 --with-anchors");
   command.option("--model", options->order.model, "Model, [A-Za-z0-9-]{1,32}; ids are MODEL-0001 and so on").required();
   command.option("--count", options->order.count, "How many").between(1, 100000);
@@ -110,9 +111,12 @@ void add_factory(Command top) {
       "The maker's name, for the CA that the first order makes; without it \"Imprint Maker\" and a random number");
   command.option("--key-type", options->key, "Type of the devices' keys");
   command.option("--server", options->order.server_uri, "Where the devices find their owner").type("URL");
+  const Arg masa = command.option("--masa", options->order.masa,
+                                  "Where registrars find the maker's MASA, in the IDevIDs (RFC 8995): HOST[:PORT]");
   command.option("--label", options->order.label, "EST label (profile) that they ask for");
   const Arg one_time =
-      command.flag("--one-time", options->one_time, "Born with a one-time token in place of a key and an IDevID");
+      command.flag("--one-time", options->one_time, "Born with a one-time token in place of a key and an IDevID")
+          .excludes(masa);
   command
       .flag("--key-agreement", options->order.key_agreement,
             "IDevIDs whose keys may unwrap keys of the server's, too: keyAgreement, or keyEncipherment (RSA)")

@@ -1,6 +1,6 @@
 // `imprint onboard est`: be the device.
-#include "app/cli.h"
 #include "app/cli_rules.h"
+#include "app/cmd_onboard_brski.h"
 #include "app/onboard_run.h"
 #include "app/onboard_set.h"
 #include "app/watch.h"
@@ -150,6 +150,7 @@ void add_onboard(Command top) {
   add_options(command, *options);
   add_watch_options(command, *wishes);
   command.runs([options, wishes](const Context& c) { return onboard(c, *options, *wishes); });
+  add_onboard_brski(protocols);
 }
 
 }  // namespace imprint::app

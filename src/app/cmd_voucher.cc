@@ -1,9 +1,13 @@
-// imprint voucher inspect | verify | diff: vouchers and voucher requests of BRSKI, looked at from outside.
+// imprint voucher inspect | verify | diff (import and fetch have files of their own): vouchers and voucher requests of
+// BRSKI, looked at from outside.
+#include "app/cmd_voucher.h"
+
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "app/cli.h"
 #include "app/cli_rules.h"
+#include "app/onboard_plan.h"
 #include "app/voucher_words.h"
 #include "io/file.h"
 #include "io/loop.h"
@@ -30,12 +34,6 @@ OrProblem<Artifact> read_artifact(const std::string& path) {
     return out;
   }
   return *std::move(read);
-}
-
-Problem wrong_option(const std::string& option, const std::string& next) {
-  Problem out(Error{Fault::malformed, kOption}, option);
-  out.next = next;
-  return out;
 }
 
 // ---- inspect ----
@@ -241,13 +239,16 @@ void add_diff(Command voucher) {
 }  // namespace
 
 void add_voucher(Command top) {
-  const Command voucher = top.group("voucher", "Look at vouchers and voucher requests (BRSKI).",
-                                    "imprint voucher inspect voucher.vcj\n"
-                                    "imprint voucher verify voucher.vcj --anchors masa.pem --request pvr.vcj\n"
-                                    "imprint voucher diff pvr.vcj rvr.vcj");
+  const Command voucher =
+      top.group("voucher", "Look at vouchers and voucher requests, and keep vouchers in advance (BRSKI).",
+                "imprint voucher inspect voucher.vcj\n"
+                "imprint voucher verify voucher.vcj --anchors masa.pem --request pvr.vcj\n"
+                "imprint voucher diff pvr.vcj rvr.vcj");
   add_inspect(voucher);
   add_verify(voucher);
   add_diff(voucher);
+  add_voucher_import(voucher);
+  add_voucher_fetch(voucher);
 }
 
 }  // namespace imprint::app

@@ -255,12 +255,13 @@ std::variant<Config, std::vector<ConfigProblem>> load_config(const std::string& 
 }
 
 std::vector<std::string> keys_for_restart(const Config& running, const Config& wanted) {
-  constexpr std::array<std::string_view, 11> kAtStart{"data",
+  constexpr std::array<std::string_view, 12> kAtStart{"data",
                                                       "est.listen",
                                                       "est.threads",
                                                       "est.max_body_bytes",
                                                       "est.max_connections",
                                                       "est.coaps",
+                                                      "est.coaps_join",
                                                       "est.max_associations",
                                                       "est.associations_per_certificate",
                                                       "api.listen",

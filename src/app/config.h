@@ -9,6 +9,7 @@
 #include "base/instant.h"
 #include "base/result.h"
 #include "crypto/keys.h"
+#include "proto/brski/registrar_judge.h"
 #include "site/policy.h"
 
 namespace imprint::app {
@@ -43,6 +44,7 @@ struct Config {
   std::string data = "data";                      // [data] folder of database, keys and token
   Listen est{"127.0.0.1", 8443};                  // est.listen
   std::optional<Listen> coaps;                    // est.coaps; none: not served
+  std::optional<Listen> coaps_join;               // est.coaps_join; the address is that of est.coaps
   std::size_t max_associations = 20000;           // est.max_associations
   std::size_t associations_per_certificate = 16;  // est.associations_per_certificate
   Listen api{"127.0.0.1", 8480};                  // api.listen; loopback only without api.tls
@@ -66,6 +68,10 @@ struct Config {
   std::optional<Listen> status;                                     // ca.listen; none: not served
   std::string ocsp_uri, crl_uri;                                    // ca.ocsp_uri, ca.crl_uri
   std::string ca_name = "CN=Imprint Owner CA";                      // ca.name
+  bool registrar = true;                                            // brski.registrar
+  bool voucher_first = true;                                        // brski.voucher_first
+  std::string web_anchors = "/etc/ssl/certs/ca-certificates.crt";   // brski.web_anchors
+  brski::LogPolicy log_policy;                                      // brski.log_*
   UpstreamConfig upstream;                                          // [upstream]
   Duration retry_after{std::chrono::seconds(30)};                   // policy.retry_after_s
   std::int64_t certificates_per_device = 64;                        // policy.certificates_per_device

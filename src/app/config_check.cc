@@ -21,6 +21,9 @@ std::optional<std::string> check_together(const Config& c) {
   if (c.srp && !c.tls12) {
     return "est.srp: needs est.tls12: TLS 1.3 has no SRP";
   }
+  if (c.coaps_join && (!c.coaps || c.coaps->address != c.coaps_join->address)) {
+    return "est.coaps_join: must have the address of est.coaps, on a port of its own";
+  }
   if (!c.administrator_lists.empty() && c.administrators.empty()) {
     return "api.revocation_lists: must be lists of the CAs in api.administrators";
   }

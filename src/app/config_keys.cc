@@ -161,6 +161,15 @@ std::vector<ConfigKey<Config>> make_config_keys() {
             return v.empty() ? std::nullopt : set_listen(c.coaps.emplace(), v);
           },
           [](const C& c) { return c.coaps ? listen_text(*c.coaps) : std::string(); }),
+      text<C>(
+          "est.coaps_join",
+          "Address and port (UDP) for stateless join proxies of BRSKI, which bring the datagrams of many devices "
+          "(JPY); empty: none. The address is that of est.coaps.",
+          [](C& c, const std::string& v) -> Wrong {
+            c.coaps_join.reset();
+            return v.empty() ? std::nullopt : set_listen(c.coaps_join.emplace(), v);
+          },
+          [](const C& c) { return c.coaps_join ? listen_text(*c.coaps_join) : std::string(); }),
       number<C>(
           "est.max_associations", "Most DTLS associations at the same time, for each thread.", {1, 1'000'000},
           [](C& c, Int v) { c.max_associations = static_cast<std::size_t>(v); },
@@ -234,6 +243,16 @@ std::vector<ConfigKey<Config>> make_config_keys() {
           "Where relying parties fetch the revocation list, written into certificates and the list: "
           "http://…/crl/{issuer}, so that a CA of before goes on to have a list of its own; empty: nothing.",
           [](C& c, const std::string& v) { return set_list_uri(c.crl_uri, v); }, [](const C& c) { return c.crl_uri; }),
+      flag<C>("brski.registrar", "Whether devices are taken by vouchers of their makers (BRSKI), on est.listen and est.coaps.",
+              [](C& c) -> bool& { return c.registrar; }),
+      flag<C>("brski.voucher_first", "Whether a device with a MASA has to bring a voucher before it may enrol.",
+              [](C& c) -> bool& { return c.voucher_first; }),
+      path_key("brski.web_anchors", "CA certificates of MASAs for which makers/NAME.toml names none.",
+               [](C& c) -> std::string& { return c.web_anchors; }),
+      flag<C>("brski.log_needed", "Whether a device without the MASA's audit log is held for a person.",
+              [](C& c) -> bool& { return c.log_policy.log_needed; }),
+      flag<C>("brski.log_strangers", "Whether unknown domains in that log do not matter.",
+              [](C& c) -> bool& { return c.log_policy.strangers; }),
       text<C>(
           "upstream.uri",
           "EST server that signs in place of this CA, as in https://est.example/.well-known/est: this server is a "

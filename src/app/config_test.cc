@@ -260,14 +260,22 @@ TEST_F(ConfigTest, what_only_a_restart_changes_is_told) {
   EXPECT_TRUE(keys_for_restart(before, before).empty());
   const Config after = good(
       "data = 'elsewhere'\n[est]\nlisten = '127.0.0.1:9443'\nthreads = 3\nmax_body_bytes = 2048\nmax_connections = 7\n"
-      "coaps = '127.0.0.1:5684'\nmax_associations = 8\nassociations_per_certificate = 3\n"
+      "coaps = '127.0.0.1:5684'\ncoaps_join = '127.0.0.1:5685'\nmax_associations = 8\nassociations_per_certificate = "
+      "3\n"
       "tls12 = false\n[api]\nlisten = '127.0.0.1:9480'\n[ca]\nlisten = '127.0.0.1:9490'\n"
       "ocsp_uri = 'http://a.example/ocsp'\n[runs]\nkeep = 5\n");
   EXPECT_EQ(keys_for_restart(before, after),
             (std::vector<std::string>{"data", "est.listen", "est.threads", "est.max_body_bytes", "est.max_connections",
-                                      "est.coaps", "est.max_associations", "est.associations_per_certificate",
-                                      "api.listen", "ca.listen"}));
+                                      "est.coaps", "est.coaps_join", "est.max_associations",
+                                      "est.associations_per_certificate", "api.listen", "ca.listen"}));
   EXPECT_EQ(after.runs_keep, 5U);
+}
+
+TEST_F(ConfigTest, join_proxies_come_to_the_address_of_coaps) {
+  EXPECT_EQ(good("[est]\ncoaps = '127.0.0.1:5684'\ncoaps_join = '127.0.0.1:5685'\n").coaps_join->port, 5685);
+  EXPECT_FALSE(good("[est]\ncoaps = '127.0.0.1:5684'\ncoaps_join = ''\n").coaps_join);
+  EXPECT_EQ(wrong("[est]\ncoaps = '127.0.0.1:5684'\ncoaps_join = '127.0.0.2:5685'\n").size(), 1U);
+  EXPECT_EQ(wrong("[est]\ncoaps_join = '127.0.0.1:5685'\n").size(), 1U);
 }
 
 // ---- a gateway ----

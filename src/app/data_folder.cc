@@ -14,8 +14,10 @@
 #include "app/ca_links.h"
 #include "app/cli_rules.h"
 #include "app/pem_file.h"
+#include "app/registrar_parts.h"
 #include "app/revocation_lists.h"
 #include "app/tls_pair.h"
+#include "base/reader.h"
 #include "codec/base64.h"
 #include "crypto/cms.h"
 #include "crypto/key_uri.h"
@@ -251,6 +253,42 @@ std::string in_the_way(const Config& config, const std::vector<DeviceProfile>& t
   return {};
 }
 
+// Of all files of makers/, with their names.
+Sha256 digest_of_makers(const std::string& data, BytesView web) {
+  std::vector<std::string> files;
+  std::error_code ignored;
+  for (const auto& entry : fs::recursive_directory_iterator(data + "/makers", ignored)) {
+    files.push_back(entry.path().string());
+  }
+  std::ranges::sort(files);
+  Writer w;
+  w.bytes(web);
+  for (const std::string& file : files) {
+    const auto content = io::read_file(file);
+    w.bytes(view(file));
+    w.bytes(content ? BytesView(sha256(*content)) : BytesView());
+  }
+  return sha256(w.out());
+}
+
+// What cannot be taken of makers' files is told like their roots.
+void read_masas(const Config& config, Instant now, DataFolder& out) {
+  std::vector<Certificate> web;
+  const auto pem = io::read_file(config.web_anchors);
+  const auto read = pem ? parse_pem_certificates(as_text(*pem)) : Result<std::vector<Certificate>>(pem.error());
+  if (read) {
+    web = *read;
+  } else if (config.web_anchors != Config{}.web_anchors) {
+    out.unread.push_back({config.web_anchors, std::string(read.error().what)});
+  }
+  auto makers = std::make_shared<Makers>(app::read_makers(config.data, now, std::move(web)));
+  for (const Makers::Unread& bad : makers->unread) {
+    out.unread.push_back({bad.file, bad.why});
+  }
+  out.masas = std::move(makers);
+  out.masas_digest = digest_of_makers(config.data, pem ? BytesView(*pem) : BytesView());
+}
+
 Result<DataFolder> open_data_folder(const Config& config, Instant now, Rng& rng) {
   TRY(Ok{}, io::make_folder(config.data));
   TRY(Ok{}, io::make_folder(config.data + "/makers"));
@@ -265,12 +303,14 @@ Result<DataFolder> open_data_folder(const Config& config, Instant now, Rng& rng)
   TRY(DataFolder out, read_parts(config));
   TRY(const auto store, open_store(config));
   TRY(Ok{}, open_tls(config, out, *store, now, rng));
+  read_masas(config, now, out);
   return out;
 }
 
 Result<DataFolder> refresh_data_folder(const Config& config, store::Store& store, Instant now, Rng& rng) {
   TRY(DataFolder out, read_parts(config));
   TRY(Ok{}, open_tls(config, out, store, now, rng));
+  read_masas(config, now, out);
   return out;
 }
 
@@ -342,6 +382,7 @@ Result<std::shared_ptr<const EstSite>> make_site(const Config& config, const Dat
   }
   out->policy.profiles[""] = config.profiles.at("default").profile;
   out->est.labels[""] = make_label(config.profiles.at("default"), ca_certificates);
+  out->registrar = make_registrar(config, folder, out->policy);
   TRY(Ok{}, add_lists(folder, store, now, lasting.before.get(), *out));
   return std::shared_ptr<const EstSite>(std::move(out));
 }

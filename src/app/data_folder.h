@@ -9,6 +9,7 @@
 
 #include "app/config.h"
 #include "app/device_profile.h"
+#include "app/makers.h"
 #include "app/upstream_parts.h"
 #include "base/rng.h"
 #include "runtime/est_server.h"
@@ -28,6 +29,8 @@ struct DataFolder {
   Secret pepper;
   Secret admin_token;                   // 256 bits, base64url
   std::vector<Certificate> makers;      // roots of the makers whose IDevIDs are taken
+  std::shared_ptr<const Makers> masas;  // which MASA speaks for whom; null until a server reads it
+  Sha256 masas_digest{};                // of all that was read for it
   std::vector<DeviceProfile> profiles;  // in order of their names; no label of theirs is another's
   // Files of makers and profiles that could not be taken, and why: their devices get nothing until the file is mended.
   struct Unread {

@@ -19,11 +19,15 @@ std::string stamp_of(const Config& config) {
        {config.upstream.anchors, config.upstream.certificate, config.upstream.key, config.upstream.password_file}) {
     files.push_back(file);
   }
-  for (const char* part : {"ca", "tls", "makers", "profiles", "upstream"}) {
+  for (const char* part : {"ca", "tls", "profiles", "upstream"}) {
     for (const auto& file : std::filesystem::directory_iterator(config.data + "/" + part, ignored)) {
       files.push_back(file.path().string());
     }
   }
+  for (const auto& file : std::filesystem::recursive_directory_iterator(config.data + "/makers", ignored)) {
+    files.push_back(file.path().string());
+  }
+  files.push_back(config.web_anchors);
   std::ranges::sort(files);
   std::string out;
   for (const std::string& file : files) {
@@ -52,6 +56,7 @@ bool same_to_devices(const DataFolder& a, const DataFolder& b) {
   const bool former =
       std::ranges::equal(a.former, b.former, {}, &site::Ca::certificate, &site::Ca::certificate);  // who signs lists
   return a.makers == b.makers && a.tls_chain == b.tls_chain && a.ca.chain() == b.ca.chain() && profiles && former &&
+         a.masas_digest == b.masas_digest &&
          same_upstream(a.upstream, b.upstream);
 }
 

@@ -2,6 +2,8 @@
 #include <iostream>
 
 #include "app/cli.h"
+#include "app/cmd_maker.h"
+#include "app/cmd_masa.h"
 
 namespace {
 
@@ -20,9 +22,13 @@ void add_commands(Command top) {
   add_demo(top);
   add_serve(top);
   add_onboard(top);
+  add_discover(top);
+  add_proxy(top);
   add_device(top);
   add_profile(top);
   add_factory(top);
+  add_maker_commands(top);
+  add_masa(top);
   add_ca(top);
   add_audit(top);
   add_voucher(top);

@@ -17,15 +17,16 @@
 #include "runtime/rules.h"
 
 namespace imprint::app {
-namespace {
-
-namespace fs = std::filesystem;
 
 Problem wrong_option(const std::string& option, std::string next) {
   Problem out(Error{Fault::malformed, kOption}, option);
   out.next = std::move(next);
   return out;
 }
+
+namespace {
+
+namespace fs = std::filesystem;
 
 bool exists(const std::string& path) {
   std::error_code ignored;
@@ -227,22 +228,6 @@ OrProblem<Ok> take_new_names(const OnboardOptions& options, est::Plan& plan) {
   return Ok{};
 }
 
-OrProblem<Ok> take_names(const OnboardOptions& options, const std::string& id, est::Plan& plan) {
-  std::string subject = options.subject;
-  if (subject.empty() && !id.empty()) {
-    subject = "CN=" + id;
-  } else if (subject.empty() && !options.user.empty()) {
-    subject = "CN=" + options.user;
-  }
-  if (!subject.empty()) {
-    TRY(plan.names.subject, read_subject(subject));
-  } else if (plan.credential) {
-    plan.names.subject = plan.credential->chain.front().subject;
-  }
-  TRY(plan.names.alt_names, read_alt_names(options.alt_names));
-  return Ok{};
-}
-
 OrProblem<Ok> take_anchors(const OnboardOptions& options, Onboarding& out) {
   if (!options.anchors.empty()) {
     TRY(out.plan->explicit_anchors, read_certificates(options.anchors));
@@ -262,6 +247,22 @@ OrProblem<Ok> take_anchors(const OnboardOptions& options, Onboarding& out) {
 }
 
 }  // namespace
+
+OrProblem<Ok> take_names(const OnboardOptions& options, const std::string& id, est::Plan& plan) {
+  std::string subject = options.subject;
+  if (subject.empty() && !id.empty()) {
+    subject = "CN=" + id;
+  } else if (subject.empty() && !options.user.empty()) {
+    subject = "CN=" + options.user;
+  }
+  if (!subject.empty()) {
+    TRY(plan.names.subject, read_subject(subject));
+  } else if (plan.credential) {
+    plan.names.subject = plan.credential->chain.front().subject;
+  }
+  TRY(plan.names.alt_names, read_alt_names(options.alt_names));
+  return Ok{};
+}
 
 OrProblem<Ok> unfold_device(OnboardOptions& options, std::string& id, est::Origins& origins) {
   if (!options.device.empty()) {

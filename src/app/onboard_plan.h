@@ -38,6 +38,12 @@ OrProblem<std::string> id_of(const OnboardOptions& options);
 // Reads all files named. Secrets come from files or standard input only.
 OrProblem<Onboarding> prepare(const OnboardOptions& options);
 
+// What the device asks for by name: --subject, else CN=`id`, else the user, else the names of the certificate that it
+// has.
+OrProblem<Ok> take_names(const OnboardOptions& options, const std::string& id, est::Plan& plan);
+// CLI-OPTION with what to do about it.
+Problem wrong_option(const std::string& option, std::string next);
+
 // EST-NO-ANCHORS if the device has nobody to trust, no fingerprint to expect, and no person at a terminal to ask.
 OrProblem<Ok> check_trust(const est::Plan& plan);
 

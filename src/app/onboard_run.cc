@@ -14,25 +14,6 @@
 namespace imprint::app {
 namespace {
 
-// Tells every step as it happens.
-class Narrator final : public Journal {
- public:
-  explicit Narrator(const Context& context) : context_(context) {}
-  void step(const Run&, const RunStep& step) override {
-    std::string line = "  " + step.state + std::string(step.state.size() < 12 ? 12 - step.state.size() : 1, ' ') +
-                       std::to_string(step.took.count()) + " ms";
-    line += step.check.empty() ? "" : "  " + step.check;
-    context_.progress(line);
-    if (step.fault.empty() && !step.next.empty()) {
-      context_.progress("              " + step.next);
-    }
-  }
-  void ended(const Run&) override {}
-
- private:
-  const Context& context_;
-};
-
 std::string run_file_of(const OnboardOptions& options) { return options.out + "/" + std::string(kRunFile); }
 
 std::string last_state(const Run& run) {
@@ -47,11 +28,7 @@ Ending ending_of(const est::Client::State& state, const Run& run, const std::opt
   }
   const auto* const failed = std::get_if<est::Client::Failed>(&state);
   const Error why = broken ? *broken : failed != nullptr ? failed->why : Error{Fault::internal, "run ended early"};
-  out.problem = Problem(why);
-  out.problem->state = "in state " + last_state(run);
-  if (failed != nullptr && !failed->detail.empty()) {
-    out.problem->what += ": " + failed->detail;
-  }
+  out.problem = problem_of(run, why, failed != nullptr ? failed->detail : std::string());
   return out;
 }
 
@@ -109,6 +86,25 @@ void print(const Context& context, const OnboardOptions& options, const Ending& 
 }
 
 }  // namespace
+
+void Narrator::step(const Run&, const RunStep& step) {
+  std::string line = "  " + step.state + std::string(step.state.size() < 12 ? 12 - step.state.size() : 1, ' ') +
+                     std::to_string(step.took.count()) + " ms";
+  line += step.check.empty() ? "" : "  " + step.check;
+  context_.progress(line);
+  if (step.fault.empty() && !step.next.empty()) {
+    context_.progress("              " + step.next);
+  }
+}
+
+Problem problem_of(const Run& run, const Error& why, const std::string& detail) {
+  Problem out(why);
+  out.state = "in state " + last_state(run);
+  if (!detail.empty()) {
+    out.what += ": " + detail;
+  }
+  return out;
+}
 
 struct OnboardRun::Impl {
   Impl(const Context& context, Onboarding given, io::Loop& l, Rng& rng, Ended e)

@@ -20,6 +20,20 @@ struct Ending {
   std::optional<Problem> problem;
 };
 
+// Tells every step of a run as it happens.
+class Narrator final : public Journal {
+ public:
+  explicit Narrator(const Context& context) : context_(context) {}
+  void step(const Run& run, const RunStep& step) override;
+  void ended(const Run&) override {}
+
+ private:
+  const Context& context_;
+};
+
+// The problem that ended a run, with the state in which it came.
+Problem problem_of(const Run& run, const Error& why, const std::string& detail);
+
 class OnboardRun {
  public:
   using Ended = std::function<void(const Ending&)>;

@@ -23,11 +23,6 @@ namespace fs = std::filesystem;
 // nothing twice, unless something else is wanted by then.
 constexpr std::string_view kAskedFor = "asked-for";
 
-Problem wrong_option(const std::string& what, std::string next) {
-  Problem out(Error{Fault::malformed, kProfileOptions}, what);
-  out.next = std::move(next);
-  return out;
-}
 
 bool exists(const std::string& path) {
   std::error_code ignored;

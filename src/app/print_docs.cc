@@ -1,10 +1,15 @@
 // Prints the parts of the documents that come from the code: `./dev docs` writes them, `./dev check` compares.
 //   print_docs errors   docs/errors.md
-//   print_docs est      the state tables of src/proto/est/README.md
+//   print_docs NAME     the state tables of src/proto/NAME/README.md, NAME being est or brski
+#include <algorithm>
+#include <array>
 #include <iostream>
 #include <string_view>
 
 #include "app/rule_book.h"
+#include "proto/brski/masa.h"
+#include "proto/brski/pledge.h"
+#include "proto/brski/registrar.h"
 #include "proto/est/client.h"
 #include "proto/est/server.h"
 #include "role/table.h"
@@ -41,20 +46,33 @@ void print_role(std::string_view name) {
   std::cout << "```\n\n";
 }
 
+void print_est() {
+  print_role<est::Client>("Client");
+  print_role<est::Server>("Server");
+}
+
+void print_brski() {
+  print_role<brski::Pledge>("Pledge");
+  print_role<brski::Registrar>("Registrar");
+  print_role<brski::Masa>("MASA");
+}
+
+struct Printed {
+  std::string_view name;
+  void (*print)();
+};
+constexpr std::array<Printed, 3> kPrinted{{{"errors", print_errors}, {"est", print_est}, {"brski", print_brski}}};
+
 }  // namespace
 }  // namespace imprint
 
 int main(int argc, char** argv) {
   const std::string_view what = argc > 1 ? argv[1] : "";
-  if (what == "errors") {
-    imprint::print_errors();
-    return 0;
+  const auto at = std::ranges::find(imprint::kPrinted, what, &imprint::Printed::name);
+  if (at == imprint::kPrinted.end()) {
+    std::cerr << "print_docs errors|est|brski\n";
+    return 2;
   }
-  if (what == "est") {
-    imprint::print_role<imprint::est::Client>("Client");
-    imprint::print_role<imprint::est::Server>("Server");
-    return 0;
-  }
-  std::cerr << "print_docs errors|est\n";
-  return 2;
+  at->print();
+  return 0;
 }

@@ -81,7 +81,8 @@ class RunningServer final : public Server {
     TRY(site_, make_site(config, folder_, *store_, now(), {upstream_, nonces_, keys_, nullptr}));
     tell_given(folder_);
     const std::size_t connections = connections_a_thread(config);
-    Ports ports{config.est.port, config.coaps ? config.coaps->port : std::uint16_t{0}};
+    Ports ports{config.est.port, config.coaps ? config.coaps->port : std::uint16_t{0},
+                config.coaps_join ? config.coaps_join->port : std::uint16_t{0}};
     for (std::uint32_t i = 0; i < thread_count(config); ++i) {
       TRY(auto contexts, make_contexts(config, folder_, *store_));
       workers_.push_back(std::make_unique<Worker>(*store_, *hub_, site_));
@@ -430,6 +431,10 @@ class RunningServer final : public Server {
     out["est"] = "https://" + host + ":" + std::to_string(est_port());
     if (config_.coaps) {
       out["coaps"] = "coaps://" + host + ":" + std::to_string(coaps_port());
+    }
+    if (config_.coaps_join) {
+      out["coaps_join"] =
+          "jpy://" + host_in_uri(config_.coaps_join->address) + ":" + std::to_string(workers_.front()->ports().join);
     }
     if (status_) {
       out["status"] = "http://" + host_in_uri(config_.status->address) + ":" + std::to_string(status_port());

@@ -4,7 +4,10 @@
 
 #include "app/ca_former.h"
 #include "app/cli_rules.h"
+#include "app/registrar_parts.h"
+#include "io/any_client.h"
 #include "io/dtls_openssl.h"
+#include "runtime/join_paths.h"
 
 namespace imprint::app {
 namespace {
@@ -19,13 +22,16 @@ Status listening(const Status& done, const Rule& rule) {
   return out;
 }
 
-Status listen_coaps(EstServer& server, io::Loop& loop, const Config& config, std::uint16_t port,
+Status listen_coaps(EstServer& server, io::Loop& loop, const Config& config, const Ports& ports,
                     std::shared_ptr<io::DtlsContext> dtls) {
   io::CoapsServerOptions options;
   options.listen.address = config.coaps->address;
-  options.listen.port = port;
+  options.listen.port = ports.coaps;
   options.listen.reuse_port = true;
   options.listen.dtls = std::move(dtls);
+  if (config.coaps_join) {
+    options.listen.wrapped = io::DtlsWrapped{ports.join, jpy_envelope()};
+  }
   options.listen.max_associations = config.max_associations;
   options.listen.max_of_one = config.associations_per_certificate;
   options.coap.max_body_bytes = config.max_body_bytes;
@@ -63,6 +69,7 @@ Result<Contexts> make_contexts(const Config& config, const DataFolder& folder, s
     dtls.key = tls.key;
     dtls.anchors = std::move(anchors);
     dtls.expired_counts_below = tls.expired_counts_below;
+    dtls.mtu = config.coaps_join ? io::kWrappedMtu : io::kDtlsMtu;
     TRY(out.dtls, io::openssl_dtls_server(dtls));
   }
   return out;
@@ -71,7 +78,7 @@ Result<Contexts> make_contexts(const Config& config, const DataFolder& folder, s
 bool same_contexts(const Config& a, const DataFolder& in_a, const Config& b, const DataFolder& in_b) {
   return in_a.tls_chain == in_b.tls_chain && in_a.makers == in_b.makers && in_a.ca.chain() == in_b.ca.chain() &&
          same_upstream(in_a.upstream, in_b.upstream) && a.accept_expired_idevid == b.accept_expired_idevid &&
-         a.tls12 == b.tls12 && a.srp == b.srp;
+         a.tls12 == b.tls12 && a.srp == b.srp && a.coaps_join.has_value() == b.coaps_join.has_value();
 }
 
 Worker::~Worker() {
@@ -91,9 +98,28 @@ Status Worker::listen(const Config& config, std::size_t connections, Ports ports
   options.max_connections = connections;
   TRY(Ok{}, listening(over_https_.listen(loop_, std::move(options)), kListenEst));
   coaps_ = config.coaps.has_value();
-  return coaps_
-             ? listening(listen_coaps(over_coaps_, loop_, config, ports.coaps, std::move(contexts.dtls)), kListenCoaps)
-             : Status(Ok{});
+  if (coaps_) {
+    TRY(Ok{}, listening(listen_coaps(over_coaps_, loop_, config, ports, std::move(contexts.dtls)), kListenCoaps));
+  }
+  serve_registrar();
+  return Ok{};
+}
+
+// An address in a device's certificate comes from outside; what the operator wrote may be anywhere.
+void Worker::take_site(std::shared_ptr<const EstSite> site) {
+  site_ = std::move(site);
+  guard_ = io::Guard{};
+  for (const Uri& masa : site_->registrar ? site_->registrar->masas : std::vector<Uri>{}) {
+    guard_.allow(masa);
+  }
+}
+
+void Worker::serve_registrar() {
+  take_site(site_);
+  for (EstServer* const server : {&over_https_, &over_coaps_}) {
+    server->serve_registrar(io::make_any_client(
+        loop_, guard_, rng_, [this](const std::string& id) { return masa_key(*site_, id); }, [](std::uint64_t) {}));
+  }
 }
 
 void Worker::start() {
@@ -101,10 +127,14 @@ void Worker::start() {
   thread_ = std::thread([this] { loop_.run(); });
 }
 
-Ports Worker::ports() const { return {over_https_.port(), coaps_ ? over_coaps_.port() : std::uint16_t{0}}; }
+Ports Worker::ports() const {
+  return coaps_ ? Ports{over_https_.port(), over_coaps_.port(), over_coaps_.wrapped_port()}
+                : Ports{over_https_.port(), 0, 0};
+}
 
 void Worker::take(std::shared_ptr<const EstSite> site, Contexts contexts) {
   loop_.post([this, site = std::move(site), contexts = std::move(contexts)] {
+    take_site(site);
     over_https_.set_site(site);
     over_coaps_.set_site(site);
     if (contexts.tls) {

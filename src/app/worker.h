@@ -9,6 +9,7 @@
 #include "app/config.h"
 #include "app/data_folder.h"
 #include "crypto/random.h"
+#include "io/guard.h"
 #include "io/loop.h"
 #include "runtime/est_server.h"
 
@@ -27,12 +28,15 @@ bool same_contexts(const Config& a, const DataFolder& in_a, const Config& b, con
 struct Ports {
   std::uint16_t https = 0;
   std::uint16_t coaps = 0;  // 0: not served
+  std::uint16_t join = 0;   // of est.coaps_join; 0: none
 };
 
 class Worker {
  public:
   Worker(store::Store& store, Journal& journal, std::shared_ptr<const EstSite> site)
-      : over_https_(loop_, store, rng_, journal, site), over_coaps_(loop_, store, rng_, journal, std::move(site)) {}
+      : site_(site),
+        over_https_(loop_, store, rng_, journal, site),
+        over_coaps_(loop_, store, rng_, journal, std::move(site)) {}
   Worker(const Worker&) = delete;
   Worker& operator=(const Worker&) = delete;
   ~Worker();
@@ -54,7 +58,11 @@ class Worker {
 
  private:
   void count();
+  void take_site(std::shared_ptr<const EstSite> site);
+  void serve_registrar();
 
+  std::shared_ptr<const EstSite> site_;  // with the rules for what leaves
+  io::Guard guard_;
   io::Loop loop_;
   SystemRng rng_;
   EstServer over_https_, over_coaps_;

@@ -11,7 +11,7 @@ struct Row {
   std::uint16_t number;
   std::string_view media_type;
 };
-// RFC 7252; RFC 8710 (62); RFC 9148 (280 to 287).
+// RFC 7252; RFC 8710 (62); RFC 9148 (280 to 287); draft-ietf-anima-rfc8366bis (836).
 constexpr std::array kRows{Row{0, "text/plain; charset=utf-8"},
                            Row{40, "application/link-format"},
                            Row{42, "application/octet-stream"},
@@ -23,7 +23,8 @@ constexpr std::array kRows{Row{0, "text/plain; charset=utf-8"},
                            Row{284, "application/pkcs8"},
                            Row{285, "application/csrattrs"},
                            Row{286, "application/pkcs10"},
-                           Row{287, "application/pkix-cert"}};
+                           Row{287, "application/pkix-cert"},
+                           Row{836, "application/voucher+cose"}};
 
 }  // namespace
 

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <vector>
 
 namespace imprint::cbor {
 namespace {
@@ -84,6 +85,122 @@ Decoded decode_tag(BytesView in) {
   return out;
 }
 
+// The head of an item in any form, strict or not.
+struct Head {
+  unsigned major = 0;
+  std::uint64_t value = 0;
+  bool indefinite = false;
+  std::size_t size = 0;  // 0: none is there
+};
+
+constexpr unsigned kBytesMajor = 2, kTextMajor = 3, kArrayMajor = 4, kMapMajor = 5, kOtherMajor = 7;
+constexpr std::uint8_t kBreak = 0xff;
+
+Head head_of(BytesView in) {
+  constexpr unsigned kOneOctet = 24, kReserved = 28, kIndefinite = 31;
+  if (in.empty()) {
+    return {};
+  }
+  Head out{static_cast<unsigned>(in.front() >> 5U), in.front() & 0x1fU, false, 1};
+  const auto info = static_cast<unsigned>(out.value);
+  if (info == kIndefinite) {
+    out.indefinite = true;
+    out.value = 0;
+    const bool may = out.major >= kBytesMajor && out.major <= kMapMajor;  // a break is no item
+    return may ? out : Head{};
+  }
+  if (info >= kReserved) {
+    return {};
+  }
+  if (info >= kOneOctet) {
+    const std::size_t more = std::size_t{1} << (info - kOneOctet);
+    if (in.size() < 1 + more) {
+      return {};
+    }
+    out.value = 0;
+    for (const std::uint8_t octet : in.subspan(1, more)) {
+      out.value = out.value << 8U | octet;
+    }
+    out.size += more;
+    if (out.major == kOtherMajor && info == kOneOctet && out.value < 32) {
+      return {};  // section 3.3: a simple value that has a shorter form
+    }
+  }
+  return out;
+}
+
+// An item that holds others, half read.
+struct Opened {
+  std::uint64_t left = 0;  // items that are to follow; if it is indefinite, those that have followed
+  bool indefinite = false;
+  unsigned major = 0;
+};
+
+// Steps over one well-formed item of any form.
+class Skipper {
+ public:
+  explicit Skipper(BytesView in) : rest_(in) {}
+
+  // Octets of the first item; 0 if it is none.
+  std::size_t run() {
+    const std::size_t all = rest_.size();
+    do {
+      if (!step()) {
+        return 0;
+      }
+      close();
+    } while (!open_.empty());
+    return all - rest_.size();
+  }
+
+ private:
+  static constexpr std::size_t kMaxDepth = 16;
+
+  bool step() {
+    Opened* const in = open_.empty() ? nullptr : &open_.back();
+    if (in != nullptr && in->indefinite && !rest_.empty() && rest_.front() == kBreak) {
+      const bool whole = in->major != kMapMajor || in->left % 2 == 0;
+      rest_ = rest_.subspan(1);
+      *in = {};
+      return whole;
+    }
+    const Head head = head_of(rest_);
+    const bool text = head.major == kBytesMajor || head.major == kTextMajor;
+    if (head.size == 0) {
+      return false;
+    }
+    if (in != nullptr && in->indefinite && in->major <= kTextMajor && (head.major != in->major || head.indefinite)) {
+      return false;  // a chunk is of the same type, and whole
+    }
+    rest_ = rest_.subspan(head.size);
+    if (in != nullptr) {
+      in->left = in->indefinite ? in->left + 1 : in->left - 1;
+    }
+    if (text && !head.indefinite) {
+      const bool there = head.value <= rest_.size();
+      rest_ = there ? rest_.subspan(static_cast<std::size_t>(head.value)) : rest_;
+      return there;
+    }
+    return head.major < kBytesMajor || head.major == kOtherMajor || open(head);
+  }
+
+  bool open(const Head& head) {
+    const std::uint64_t inside = head.major == kTagMajor ? 1 : head.value;
+    const bool fits = inside <= rest_.size() && open_.size() < kMaxDepth;  // each takes an octet at least
+    open_.push_back({head.major == kMapMajor ? 2 * inside : inside, head.indefinite, head.major});
+    return fits;
+  }
+
+  void close() {
+    while (!open_.empty() && !open_.back().indefinite && open_.back().left == 0) {
+      open_.pop_back();
+    }
+  }
+
+  BytesView rest_;
+  std::vector<Opened> open_;
+};
+
 template <class Encode, class... Value>
 void put(Bytes& out, Encode encode, Value... value) {
   std::array<std::uint8_t, kMaxHead> head{};
@@ -130,6 +247,17 @@ BytesView Reader::whole() {
     wanted += pairs ? 2 * inside : inside;
   }
   return good_ ? from.first(from.size() - rest_.size()) : BytesView();
+}
+
+BytesView Reader::anything() {
+  const std::size_t size = Skipper(rest_).run();
+  if (size == 0) {
+    fail();
+    return {};
+  }
+  const BytesView out = rest_.first(size);
+  rest_ = rest_.subspan(size);
+  return out;
 }
 
 Kind Reader::peek() const { return rest_.empty() ? Kind::none : decode(rest_).item.kind; }

@@ -28,6 +28,9 @@ class Reader {
   // The next item with everything in it, as its bytes; empty on failure. It may nest to any depth: nothing here
   // recurses.
   BytesView whole();
+  // The next item with everything in it, as its bytes, if it is well-formed (RFC 8949 appendix C) and nests no deeper
+  // than 16: also what the strict reader does not take. For what nobody looks into; empty on failure.
+  BytesView anything();
   Kind peek() const;  // of the next item; none at the end or if it cannot be read
   bool empty() const { return rest_.empty(); }
   bool good() const { return good_; }

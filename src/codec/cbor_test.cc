@@ -105,6 +105,85 @@ TEST(Cbor, an_item_is_taken_however_deep_and_however_it_counts) {
   }
 }
 
+// RFC 8949 appendices A and F: well-formed, whether the strict reader takes it or not, and not well-formed.
+TEST(Cbor, anything_well_formed_is_stepped_over) {
+  for (const char* text : {"00",
+                           "f6",
+                           "80",
+                           "a0",
+                           "43010203",
+                           "a20102820304a10506",
+                           "f90000",
+                           "fa47c35000",
+                           "fb7ff0000000000000",
+                           "f7",
+                           "f0",
+                           "f8ff",
+                           "1800",
+                           "190001",
+                           "1b0000000000000000",
+                           "580101",
+                           "9800",
+                           "b800",
+                           "d80100",
+                           "5f42010243030405ff",
+                           "7f657374726561646d696e67ff",
+                           "9f018202039f0405ffff",
+                           "bf61610161629f0203ffff",
+                           "9fff",
+                           "bfff",
+                           "5fff",
+                           "c0f90000",
+                           "81818181818181818181818181818180"}) {
+    const Bytes in = *from_hex(std::string(text) + "07");
+    Reader r(in);
+    EXPECT_EQ(hex(r.anything()), text);
+    EXPECT_EQ(r.next(Kind::number).value, 7U) << text;
+    for (std::size_t n = 0; n + 1 < in.size(); ++n) {
+      Reader cut(BytesView(in).first(n));
+      EXPECT_TRUE(cut.anything().empty()) << text << n;
+      EXPECT_FALSE(cut.good()) << text << n;
+    }
+  }
+}
+
+TEST(Cbor, what_is_not_well_formed_or_too_deep_is_not_stepped_over) {
+  for (const char* text : {"",
+                           "ff",
+                           "1c",
+                           "1d",
+                           "1e",
+                           "1f",
+                           "3f",
+                           "df00",
+                           "f800",
+                           "f81f",
+                           "fc",
+                           "5f00ff",
+                           "5f6100ff",
+                           "7f4100ff",
+                           "5f5f4100ffff",
+                           "7f7f6100ffff",
+                           "bf00ff",
+                           "81ff",
+                           "a1ff",
+                           "a100ff",
+                           "c0ff",
+                           "9f81ff",
+                           "9f829fff",
+                           "5bffffffffffffffff00",
+                           "9bffffffffffffffff00",
+                           "bb8000000000000000",
+                           "8181818181818181818181818181818180",
+                           "d6d6d6d6d6d6d6d6d6d6d6d6d6d6d6d6d600",
+                           "9f9f9f9f9f9f9f9f9f9f9f9f9f9f9f9f9fffffffffffffffffffffffffffffffffff"}) {
+    const Bytes in = *from_hex(text);
+    Reader r(in);
+    EXPECT_TRUE(r.anything().empty()) << text;
+    EXPECT_FALSE(r.good()) << text;
+  }
+}
+
 TEST(Cbor, writes_what_it_reads) {
   Writer w;
   w.array(9);

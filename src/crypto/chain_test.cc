@@ -199,6 +199,20 @@ TEST(Chain, an_intermediate_or_the_leaf_itself_may_be_the_anchor) {
   EXPECT_EQ((*verify_chain(leaf, {}, {leaf}, {Purpose::any, kNow}))->anchor, leaf);
 }
 
+// What is above an anchor is trusted by nobody, and ends no path.
+TEST(Chain, a_leaf_that_is_an_anchor_is_the_whole_path) {
+  const Certificate leaf = intermediate().issue(device_template());
+  const auto path = verify_chain(leaf, {intermediate().certificate, root().certificate}, {leaf}, {Purpose::any, kNow});
+  ASSERT_TRUE(path);
+  EXPECT_EQ((*path)->leaf, leaf);
+  EXPECT_EQ((*path)->anchor, leaf);
+  EXPECT_TRUE((*path)->via.empty());
+  const auto below = verify_chain(leaf, {intermediate().certificate, root().certificate}, {intermediate().certificate},
+                                  {Purpose::any, kNow});
+  ASSERT_TRUE(below);
+  EXPECT_EQ((*below)->anchor, intermediate().certificate);
+}
+
 TEST(Chain, without_a_path_or_with_a_forged_link_is_unauthentic) {
   const Certificate leaf = intermediate().issue(device_template());
   EXPECT_EQ(fault(verify_chain(leaf, {}, {root().certificate}, {Purpose::any, kNow})), Fault::unauthentic);

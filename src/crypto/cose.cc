@@ -36,7 +36,7 @@ Result<Frame> split(BytesView message) {
   CHECK_OR(in.next(cbor::Kind::array).value == 4, kMalformed);
   out.protected_header = in.next(cbor::Kind::bytes).content;
   CHECK_OR(in.peek() == cbor::Kind::map, kMalformed);
-  out.unprotected = in.whole();
+  out.unprotected = in.anything();  // values of labels that we do not know may have any form
   CHECK_OR(in.peek() != cbor::Kind::null, Error{Fault::unsupported, "cose: payload is elsewhere"});
   out.payload = in.next(cbor::Kind::bytes).content;
   out.signature = in.next(cbor::Kind::bytes).content;
@@ -70,7 +70,7 @@ class Headers {
       CHECK_OR(!seen, Error{Fault::malformed, "cose: label twice"});
       seen_.push_back(label);
       const cbor::Item number = cbor::Reader(label).next();
-      const BytesView value = in.whole();
+      const BytesView value = in.anything();
       CHECK_OR(in.good(), kHeader);
       if (number.kind == cbor::Kind::number) {
         TRY([[maybe_unused]] const Ok taken, take(number.value, value, is_protected));

@@ -292,13 +292,22 @@ TEST(Cose, labels_are_counted) {
   EXPECT_EQ(verdict("bbffffffffffffffff"), Fault::limit);
 }
 
-TEST(Cose, what_is_unknown_may_nest_as_deep_as_it_likes) {
-  std::string deep = "a11864";
-  for (int i = 0; i < 30000; ++i) {
-    deep += i % 2 == 0 ? "81" : "c1";
+TEST(Cose, what_is_unknown_nests_so_deep_and_may_have_any_form) {
+  const auto deep = [](int depth) {
+    std::string out = "a11864";
+    for (int i = 0; i < depth; ++i) {
+      out += i % 2 == 0 ? "81" : "c1";
+    }
+    return out;
+  };
+  EXPECT_EQ(verdict(kEs256, deep(15) + "00"), Fault::internal);
+  EXPECT_EQ(verdict(kEs256, deep(15)), Fault::malformed);
+  EXPECT_EQ(verdict(kEs256, deep(30000) + "00"), Fault::malformed);
+  for (const char* value : {"f97e00", "f7", "9f01ff", "bf616101ff", "7f6161ff", "1b0000000000000001", "d80100"}) {
+    EXPECT_EQ(verdict(kEs256, std::string("a11864") + value), Fault::internal) << value;
+    EXPECT_EQ(verdict(std::string("a201261864") + value), Fault::internal) << value;
   }
-  EXPECT_EQ(verdict(kEs256, deep + "00"), Fault::internal);
-  EXPECT_EQ(verdict(kEs256, deep), Fault::malformed);
+  EXPECT_EQ(verdict(kEs256, "a1186481"), Fault::malformed);
 }
 
 TEST(Cose, certificates_wherever_they_stand) {

@@ -35,16 +35,19 @@ Result<std::string> text_if(const Json& header, const char* name) {
   return at->get<std::string>();
 }
 
-// RFC 7515 section 4.1.11: what must be understood, all of it there. `created-on` is what BRSKI-PRM adds.
-Status check_critical(const Json& header) {
+// RFC 7515 section 4.1.11: what must be understood, all of it there; whether it is. `created-on` is what BRSKI-PRM
+// adds.
+Result<bool> understands_critical(const Json& header) {
   const auto at = header.find("crit");
   if (at == header.end()) {
-    return Ok{};
+    return true;
   }
   CHECK_OR(at->is_array() && !at->empty(), kHeader);
-  CHECK_OR(at->size() == 1 && at->front() == kCreatedOn, Error{Fault::unsupported, "jws: critical member"});
+  if (at->size() != 1 || at->front() != kCreatedOn) {
+    return false;
+  }
   CHECK_OR(header.contains(kCreatedOn), kHeader);
-  return Ok{};
+  return true;
 }
 
 // RFC 7515 section 4.1.6: base64 with the plain alphabet. None is left out, or another would pass for the leaf.
@@ -87,8 +90,8 @@ Result<JwsSignature> read_signature(const Json& in, const std::string& payload) 
   TRY([[maybe_unused]] const Ok apart, check_unprotected(in, header));
   JwsSignature out;
   TRY(out.algorithm, text_if(header, "alg"));
-  CHECK_OR(raw::algorithm(std::string_view(out.algorithm)) != nullptr, Error{Fault::unsupported, "jws: algorithm"});
-  TRY([[maybe_unused]] const Ok understood, check_critical(header));
+  TRY(const bool critical, understands_critical(header));
+  out.understood = critical && raw::algorithm(std::string_view(out.algorithm)) != nullptr;
   TRY(out.type, text_if(header, "typ"));
   TRY(out.key_id, text_if(header, "kid"));
   TRY(out.created_on, text_if(header, kCreatedOn));
@@ -131,12 +134,15 @@ Result<Jws> parse_jws(std::string_view text) {
     TRY(JwsSignature signature, read_signature(one, payload));
     out.signatures.push_back(std::move(signature));
   }
+  // RFC 7515 section 5.2: which of several has to be good is for the application to say.
+  CHECK_OR(std::ranges::any_of(out.signatures, &JwsSignature::understood),
+           Error{Fault::unsupported, "jws: no algorithm, or one or a critical member that is not known"});
   return out;
 }
 
 Status verify_jws(const JwsSignature& signature, const PublicKey& key) {
   const raw::Algorithm* const by = raw::algorithm(std::string_view(signature.algorithm));
-  CHECK_OR(by != nullptr, Error{Fault::unsupported, "jws: algorithm"});
+  CHECK_OR(by != nullptr && signature.understood, Error{Fault::unsupported, "jws: algorithm"});
   return raw::verify(*by, key, view(signature.signed_text), signature.signature);
 }
 

@@ -183,8 +183,29 @@ TEST(Jws, algorithms_other_than_the_four_and_none_are_unsupported) {
   Json outside = *parse_json(message({"{}"}));
   outside["signatures"][0]["header"] = {{"alg", "ES256"}};
   EXPECT_EQ(fault(parse_jws(text_of(outside))), Fault::unsupported);
-  EXPECT_EQ(fault(parse_jws(message({R"({"alg":"ES256"})", R"({"alg":"none"})"}))), Fault::unsupported)
-      << "one good signature does not carry another";
+}
+
+// Each signature stands for itself: one that we do not understand takes nothing from another, and lends it nothing.
+TEST(Jws, a_signature_that_is_not_understood_stands_beside_a_good_one_and_proves_nothing) {
+  const PrivateKey& key = key_of(KeyType::p256);
+  const Json good = *parse_json(*sign_jws(view("what is said"), key));
+  for (const char* header :
+       {R"({"alg":"none"})", R"({"alg":"ML-DSA-44"})", "{}", R"({"alg":"ES256","crit":["exp"],"exp":1})"}) {
+    Json both = good;
+    const Json other = *parse_json(message({header}));
+    both["signatures"].insert(both["signatures"].begin(), other["signatures"][0]);
+    const auto found = parse_jws(text_of(both));
+    ASSERT_TRUE(found) << header << found.error().what;
+    ASSERT_EQ(found->signatures.size(), 2U);
+    EXPECT_FALSE(found->signatures[0].understood);
+    EXPECT_TRUE(found->signatures[1].understood);
+    EXPECT_TRUE(verify_jws(found->signatures[1], key.public_key()));
+    JwsSignature lent = found->signatures[1];
+    lent.understood = false;
+    EXPECT_EQ(fault(verify_jws(lent, key.public_key())), Fault::unsupported);
+    EXPECT_EQ(fault(verify_jws(found->signatures[0], key.public_key())), Fault::unsupported);
+  }
+  EXPECT_EQ(fault(parse_jws(message({R"({"alg":"none"})", R"({"alg":"HS256"})"}))), Fault::unsupported);
 }
 
 TEST(Jws, an_algorithm_takes_its_own_kind_of_key_only) {

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <array>
+#include <ctime>
 
 #include "codec/der.h"
 #include "crypto/cms_openssl.h"
@@ -75,10 +76,38 @@ bool modern_digest(CMS_SignerInfo* info) {
   return hash == NID_sha256 || hash == NID_sha384 || hash == NID_sha512;
 }
 
+// OpenSSL adds the time of the machine to what has none.
+bool set_time(CMS_SignerInfo* info, std::optional<Instant> at) {
+  if (!at) {
+    return true;
+  }
+  const auto seconds = std::chrono::floor<std::chrono::seconds>(std::chrono::milliseconds(at->ms));
+  const std::unique_ptr<ASN1_TIME, Free<ASN1_TIME_free>> time(
+      ASN1_TIME_set(nullptr, static_cast<time_t>(seconds.count())));
+  return time && CMS_signed_add1_attr_by_NID(info, NID_pkcs9_signingTime, time->type, time.get(), -1) == 1;
+}
+
 std::string dotted(const ASN1_OBJECT* object) {
   std::array<char, 128> text{};
   const int length = OBJ_obj2txt(text.data(), static_cast<int>(text.size()), object, 1);
   return length > 0 && static_cast<std::size_t>(length) < text.size() ? std::string(text.data()) : std::string();
+}
+
+// None if there is no such attribute, or several, or one that is no time.
+std::optional<Instant> time_of(const CMS_SignerInfo* info) {
+  const int at = CMS_signed_get_attr_by_NID(info, NID_pkcs9_signingTime, -1);
+  X509_ATTRIBUTE* const attribute = at < 0 ? nullptr : CMS_signed_get_attr(info, at);
+  ASN1_TYPE* const value =
+      attribute != nullptr && X509_ATTRIBUTE_count(attribute) == 1 ? X509_ATTRIBUTE_get0_type(attribute, 0) : nullptr;
+  if (value == nullptr || CMS_signed_get_attr_by_NID(info, NID_pkcs9_signingTime, at) >= 0 ||
+      (value->type != V_ASN1_UTCTIME && value->type != V_ASN1_GENERALIZEDTIME)) {
+    return std::nullopt;
+  }
+  std::tm parts{};
+  if (ASN1_TIME_to_tm(value->value.asn1_string, &parts) != 1) {
+    return std::nullopt;
+  }
+  return Instant{static_cast<std::int64_t>(timegm(&parts)) * 1000};
 }
 
 Status read_certificates(CMS_ContentInfo* cms, CMS_SignerInfo* info, SignedContent& out) {
@@ -117,9 +146,9 @@ Result<Secret> sign_content(std::string_view type, BytesView content, const Sign
   const unsigned flags =
       CMS_BINARY | CMS_NOSMIMECAP | (named ? 0U : static_cast<unsigned>(CMS_USE_KEYID | CMS_NOCERTS));
   const bool ready = key && certificate && hash != nullptr && cms && object && in &&
-                     CMS_set1_eContentType(cms.get(), object.get()) == 1 &&
-                     CMS_add1_signer(cms.get(), certificate.get(), key.get(), hash, flags) != nullptr;
-  if (!ready) {
+                     CMS_set1_eContentType(cms.get(), object.get()) == 1;
+  CMS_SignerInfo* const info = ready ? CMS_add1_signer(cms.get(), certificate.get(), key.get(), hash, flags) : nullptr;
+  if (info == nullptr || !set_time(info, by.at)) {
     return ossl::failed(kUnsupported.fault, kUnsupported.what);
   }
   std::vector<Certificate> along = more;
@@ -159,6 +188,7 @@ Result<SignedContent> parse_signed(BytesView message) {
   if (key_id != nullptr) {
     out.signer_key_id = to_bytes({key_id->data, static_cast<std::size_t>(key_id->length)});
   }
+  out.signing_time = time_of(info);
   TRY(Ok{}, read_certificates(cms.get(), info, out));
   ERR_clear_error();
   return out;

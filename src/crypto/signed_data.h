@@ -14,6 +14,7 @@ namespace imprint {
 struct Signer {
   PrivateKey key;
   std::vector<Certificate> chain;  // own certificate first; all of them are sent along
+  std::optional<Instant> at = {};  // signingTime; none: by the clock of the machine
 };
 
 // Whether we make and verify CMS signatures with a key of this type: RSA and NIST curves. OpenSSL 3.0 has none with
@@ -30,9 +31,10 @@ Result<Secret> sign_content(std::string_view type, BytesView content, const Sign
 struct SignedContent {
   std::string type;  // dotted OID of the content
   Secret content;
-  std::vector<Certificate> signers;  // whom the signature names, if they came along: one key may have several
-  Bytes signer_key_id;               // if it names a key
-  std::vector<Certificate> along;    // all certificates in the message that can be read
+  std::vector<Certificate> signers;          // whom the signature names, if they came along: one key may have several
+  Bytes signer_key_id;                       // if it names a key
+  std::vector<Certificate> along;            // all certificates in the message that can be read
+  std::optional<Instant> signing_time = {};  // by the signer's clock, under the signature (RFC 5652 section 11.3)
 };
 // Reads SignedData, as such or as a ContentInfo, in DER or BER. Faults: limit (64 KiB, 32 certificates), malformed,
 // unauthentic (not exactly one signer), unsupported (a digest older than SHA-256; no signed attributes, or one for

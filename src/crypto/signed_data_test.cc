@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <chrono>
+
 #include "codec/der.h"
 #include "crypto/csr.h"
 #include "crypto/issue.h"
@@ -38,6 +40,22 @@ TEST(SignedData, by_a_certificate) {
     EXPECT_EQ(*verified_signer(message, *found), by.chain.front());
     EXPECT_TRUE(verify_signed(message, by.key.public_key()));
     EXPECT_EQ(verify_signed(message, signer_of(type).key.public_key()).error().fault, Fault::unauthentic);
+  }
+}
+
+TEST(SignedData, says_when_it_was_signed) {
+  const std::int64_t before =
+      std::chrono::floor<std::chrono::seconds>(std::chrono::system_clock::now()).time_since_epoch().count() * 1000;
+  const auto found = parse_signed(signed_by(signer_of(KeyType::p256)));
+  ASSERT_TRUE(found && found->signing_time);
+  EXPECT_GE(found->signing_time->ms, before);
+  EXPECT_LT(found->signing_time->ms, before + 60'000);
+  Signer by = signer_of(KeyType::rsa2048);
+  for (const std::int64_t at : {std::int64_t{1'790'000'000'000}, std::int64_t{4'102'444'800'000}}) {  // also 2100
+    by.at = Instant{at};
+    const Bytes message = signed_by(by);
+    EXPECT_EQ(parse_signed(message)->signing_time, by.at);
+    EXPECT_TRUE(verify_signed(message, by.key.public_key()));
   }
 }
 

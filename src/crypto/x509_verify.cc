@@ -109,9 +109,13 @@ Result<CertificateChain> collect(X509_STORE_CTX* context, const std::vector<Rece
     if (i == 0) {
       out.leaf = *one;
     }
-    if (i + 1 == length) {
+    // Where an anchor is not the root, OpenSSL goes on up through what was sent: nothing stands on that.
+    const bool is_anchor = std::ranges::any_of(anchors, [&](const Received& a) { return *a.certificate == *one; });
+    if (i + 1 == length || is_anchor) {
       out.anchor = *one;
-    } else if (i > 0) {
+      break;
+    }
+    if (i > 0) {
       // OpenSSL also takes keyCertSign or a Netscape extension for it; RFC 5280 section 6.1.4 (k) does not.
       CHECK_OR(one->is_ca, Error{Fault::unauthentic, "chain: intermediate is no CA"});
       out.via.push_back(*one);
@@ -196,6 +200,10 @@ Result<Anchors> Anchors::load(std::vector<Certificate> certificates) {
 // The only maker of Verified<CertificateChain>.
 template <>
 struct Checker<CertificateChain> {
+  static bool is_anchor(const Anchors& anchors, const Certificate& one) {
+    const auto& all = anchors.impl_->certificates;
+    return std::find(all.begin(), all.end(), one) != all.end();
+  }
   static Result<Verified<CertificateChain>> check(const std::vector<Received>& sent, const Anchors& anchors,
                                                   const ChainRules& rules, const X509** dead_end = nullptr) {
     Result<CertificateChain> path = anchors.impl_->find_path(sent, rules, rules.check_time, dead_end);
@@ -213,6 +221,10 @@ struct Checker<CertificateChain> {
 Result<Verified<CertificateChain>> verify_received(const std::vector<Received>& sent, const Anchors& anchors,
                                                    const ChainRules& rules) {
   std::vector<Received> left = sent;
+  if (!sent.empty() && Checker<CertificateChain>::is_anchor(anchors, *sent.front().certificate)) {
+    // It is an anchor itself. OpenSSL would still go up to what nobody trusts, and the path would end there.
+    left.resize(1);
+  }
   while (true) {
     const X509* dead_end = nullptr;
     auto path = Checker<CertificateChain>::check(left, anchors, rules, &dead_end);

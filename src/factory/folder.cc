@@ -3,6 +3,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <filesystem>
 #include <nlohmann/json.hpp>
@@ -10,11 +11,14 @@
 #include "codec/json.h"
 #include "factory/line.h"
 #include "io/file.h"
+#include "proto/brski/judge.h"
 
 namespace imprint::factory {
 namespace {
 
 namespace fs = std::filesystem;
+
+constexpr const char* kMasaAnchors = "masa-anchors.pem";  // whoever signs vouchers is below the maker's root
 
 std::string pem_of(const std::vector<Certificate>& certificates) {
   std::string out;
@@ -71,11 +75,17 @@ std::string device_json(const ManifestEntry& entry) {
   return out.dump(2) + "\n";
 }
 
-Status write_device(const std::string& folder, const Born& device, const std::vector<Certificate>& anchors) {
+bool has_masa(const Born& device) { return device.entry.idevid && brski::names_masa(*device.entry.idevid); }
+
+Status write_device(const std::string& folder, const Born& device, const Certificate& maker_root,
+                    const std::vector<Certificate>& anchors) {
   TRY(Ok{}, make_new_folder(folder));
   TRY(Ok{}, put(folder + "/device.json", view(device_json(device.entry))));
   if (!anchors.empty()) {
     TRY(Ok{}, put(folder + "/anchors.pem", view(pem_of(anchors))));
+  }
+  if (has_masa(device)) {
+    TRY(Ok{}, put(folder + "/" + kMasaAnchors, view(to_pem(maker_root))));
   }
   if (device.entry.wrap_key) {
     TRY(Ok{}, put_wrap_key(folder + "/wrap-key", *device.entry.wrap_key));
@@ -95,13 +105,16 @@ Status write_all(const std::string& folder, const std::vector<Born>& devices, co
   std::string manifest;
   for (const Born& device : devices) {
     CHECK_OR(valid_device_id(device.entry.id), Error{Fault::malformed, "factory: device id"});  // it names a folder
-    TRY(Ok{}, write_device(folder + "/" + device.entry.id, device, anchors));
+    TRY(Ok{}, write_device(folder + "/" + device.entry.id, device, maker_root, anchors));
     manifest += manifest_line(device.entry);
   }
   const Status written = put(folder + "/manifest.jsonl", view(manifest));
   wipe({reinterpret_cast<std::uint8_t*>(manifest.data()), manifest.size()});  // may hold secrets
   TRY(Ok{}, written);
   TRY(Ok{}, put(folder + "/maker-root.pem", view(to_pem(maker_root))));
+  if (std::ranges::any_of(devices, has_masa)) {
+    TRY(Ok{}, put(folder + "/" + kMasaAnchors, view(to_pem(maker_root))));
+  }
   return sync_all(folder);
 }
 

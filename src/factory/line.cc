@@ -2,7 +2,9 @@
 
 #include <algorithm>
 
+#include "codec/der.h"
 #include "crypto/random.h"
+#include "proto/brski/masa_url.h"
 
 namespace imprint::factory {
 namespace {
@@ -38,6 +40,11 @@ Result<std::uint16_t> usage_of(const Order& order) {
   return static_cast<std::uint16_t>(key_usage::kDigitalSignature | more);
 }
 
+// Where the device's MASA is: not critical, since others than registrars need not know it (RFC 8995 section 2.3.2).
+Extension masa_extension(std::string_view authority) {
+  return {"1.3.6.1.5.5.7.1.32", false, der::item(der::kIa5, view(authority))};
+}
+
 // An IDevID without an end (IEEE 802.1AR section 8.6), signed by the maker's CA.
 Status give_idevid(const Order& order, const site::Ca& maker, Instant now, Rng& rng, Born& device) {
   TRY(device.key, PrivateKey::generate(order.key));
@@ -50,6 +57,9 @@ Status give_idevid(const Order& order, const site::Ca& maker, Instant now, Rng& 
   t.spki = device.key.public_key().spki;
   TRY(t.usage, usage_of(order));
   t.authority_key_id = key_identifier(maker.certificate.key);
+  if (!order.masa.empty()) {
+    t.other_extensions.push_back(masa_extension(order.masa));
+  }
   TRY(const Bytes der, sign_certificate(maker.key, t));
   TRY(device.entry.idevid, Certificate::parse(der));
   device.chain = {*device.entry.idevid};
@@ -81,6 +91,10 @@ Result<std::vector<Born>> make(const Order& order, const site::Ca& maker, Instan
   CHECK_OR(valid_model(order.model), Error{Fault::malformed, "order: model is not [A-Za-z0-9-]{1,32}"});
   CHECK_OR(order.count >= 1 && order.count <= kMaxDevices, Error{Fault::limit, "order: count is not 1..100,000"});
   CHECK_OR(order.first <= UINT32_MAX - order.count, Error{Fault::limit, "order: first number"});
+  if (!order.masa.empty()) {
+    TRY([[maybe_unused]] const Uri masa, brski::masa_url(order.masa));  // registrars would refuse it
+    CHECK_OR(order.birth == Birth::idevid, Error{Fault::unsupported, "order: only an IDevID names a MASA"});
+  }
   std::vector<Born> out(order.count);
   for (std::uint32_t i = 0; i < order.count; ++i) {
     ManifestEntry& entry = out[i].entry;

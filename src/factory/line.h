@@ -23,6 +23,7 @@ struct Order {
   bool wrap_key = false;       // and with a shared key, under which its owner wraps keys made for it
   std::string server_uri;      // where the device finds its owner; empty: told later
   std::string label;           // EST label
+  std::string masa;            // where the maker's MASA is, "masa.example:9443"; empty: the IDevIDs do not say
   std::vector<Certificate> anchors;  // the owner's CA, if it is known at the factory
 };
 
@@ -51,8 +52,9 @@ std::vector<ManifestEntry> parse_manifest(std::string_view text, std::vector<Man
 
 // Writes the folder OUT: manifest.jsonl, maker-root.pem, and a folder for each device (0700) with idevid-key.pem,
 // idevid.pem, idevid-chain.pem, anchors.pem and device.json (or token in place of the IDevID), and wrap-key if it has
-// one: identifier and key in hexadecimal, with a blank between. Refused with Fault::conflict if the folder has a
-// manifest already. Complete or not there: written beside and renamed.
+// one: identifier and key in hexadecimal, with a blank between; devices whose IDevID names a MASA have
+// masa-anchors.pem, the root that their vouchers lead to, which is beside them all as well. Refused with
+// Fault::conflict if the folder has a manifest already. Complete or not there: written beside and renamed.
 Status write_folder(const std::string& out, const std::vector<Born>& devices, const Certificate& maker_root,
                     const std::vector<Certificate>& anchors);
 

@@ -8,6 +8,7 @@
 
 #include "crypto/random.h"
 #include "io/file.h"
+#include "proto/brski/masa_url.h"
 
 namespace imprint::factory {
 namespace {
@@ -317,6 +318,32 @@ TEST_F(Folder, half_written_before_a_power_cut_is_written_anew) {
   ASSERT_TRUE(write_folder(out, born(order(1), ca), ca.certificate, {}));
   EXPECT_TRUE(fs::exists(out + "/manifest.jsonl"));
   EXPECT_FALSE(fs::exists(out + ".new"));
+}
+
+TEST_F(Folder, devices_that_name_their_masa_have_its_anchor_beside_them) {
+  const site::Ca ca = maker();
+  Order what = order(1);
+  what.masa = "masa.example:9443";
+  const auto devices = born(what, ca);
+  EXPECT_EQ(brski::masa_authority(*devices.front().entry.idevid), "masa.example:9443");
+  EXPECT_FALSE(brski::masa_authority(*born(order(1), ca).front().entry.idevid));
+  const std::string out = path_ + "/masa";
+  ASSERT_TRUE(write_folder(out, devices, ca.certificate, {}));
+  for (const std::string& at : {out, out + "/acme-0001"}) {
+    EXPECT_EQ(*io::read_file(at + "/masa-anchors.pem"), to_bytes(to_pem(ca.certificate)));
+  }
+  ASSERT_TRUE(write_folder(path_ + "/none", born(order(1), ca), ca.certificate, {}));
+  EXPECT_FALSE(fs::exists(path_ + "/none/masa-anchors.pem"));
+}
+
+TEST(Line, a_masa_that_no_registrar_would_ask_is_refused) {
+  SystemRng rng;
+  Order what = order(1);
+  what.masa = "no such host";
+  EXPECT_FALSE(make(what, maker(), kNow, rng));
+  what.masa = "masa.example";
+  what.birth = Birth::one_time;
+  EXPECT_FALSE(make(what, maker(), kNow, rng));
 }
 
 }  // namespace

@@ -8,10 +8,10 @@ namespace {
 class Client final : public RequestClient {
  public:
   Client(Loop& loop, const Guard& guard, Rng& rng, const HttpsClient::Keys& keys,
-         std::function<void(std::uint64_t)> lost)
+         std::function<void(std::uint64_t)> lost, const CoapsClientOptions& coaps)
       : lost_(std::move(lost)),
         https_(HttpsClient::make(loop, guard, {}, keys, [this](std::uint64_t id) { ended(id); })),
-        coaps_(make_coaps_client(loop, guard, rng, {}, keys, [this](std::uint64_t id) { ended(id); })) {}
+        coaps_(make_coaps_client(loop, guard, rng, coaps, keys, [this](std::uint64_t id) { ended(id); })) {}
 
   void open(Open what, std::function<void(Result<SessionRef>)> done) override {
     RequestClient* const by = what.to.scheme == "coaps" ? coaps_.get() : https_.get();
@@ -47,8 +47,9 @@ class Client final : public RequestClient {
 }  // namespace
 
 std::unique_ptr<RequestClient> make_any_client(Loop& loop, const Guard& guard, Rng& rng, const HttpsClient::Keys& keys,
-                                               std::function<void(std::uint64_t session)> lost) {
-  return std::make_unique<Client>(loop, guard, rng, keys, std::move(lost));
+                                               std::function<void(std::uint64_t session)> lost,
+                                               const CoapsClientOptions& coaps) {
+  return std::make_unique<Client>(loop, guard, rng, keys, std::move(lost), coaps);
 }
 
 }  // namespace imprint::io

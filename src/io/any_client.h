@@ -8,6 +8,7 @@ namespace imprint::io {
 
 // unsupported: a scheme other than https and coaps.
 std::unique_ptr<RequestClient> make_any_client(Loop& loop, const Guard& guard, Rng& rng, const HttpsClient::Keys& keys,
-                                               std::function<void(std::uint64_t session)> lost);
+                                               std::function<void(std::uint64_t session)> lost,
+                                               const CoapsClientOptions& coaps = {});
 
 }  // namespace imprint::io

@@ -42,6 +42,7 @@ class Server final : public CoapsServer {
   }
 
   std::uint16_t port() const override { return dtls_->port(); }
+  std::uint16_t wrapped_port() const override { return dtls_->wrapped_port(); }
 
   void reply(Exchange to, const Response& response) override {
     const auto it = exchanges_.find(to.id);

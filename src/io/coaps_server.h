@@ -39,6 +39,7 @@ class CoapsServer : public RequestServer {
   // fetched.
   virtual void set_context(std::shared_ptr<DtlsContext> dtls) = 0;
   virtual CoapsServerStats stats() const = 0;
+  virtual std::uint16_t wrapped_port() const = 0;  // for stateless join proxies (DtlsListenOptions); 0: there is none
 };
 
 }  // namespace imprint::io

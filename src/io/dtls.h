@@ -7,13 +7,15 @@
 #include <string>
 #include <vector>
 
-#include "io/address.h"
+#include "io/datagram_path.h"
 #include "role/session.h"
 
 namespace imprint::io {
 
 // The largest datagram that we send: IPv6's least MTU (RFC 8200 section 5) without the headers of IPv6 and UDP.
 inline constexpr std::size_t kDtlsMtu = 1280 - 48;
+// The same for who speaks through stateless join proxies, which wrap it (38 bytes at most).
+inline constexpr std::size_t kWrappedMtu = kDtlsMtu - 38;
 
 // Finds the key that belongs to an identity; nothing: unknown.
 using PskKeys = std::function<std::optional<Secret>(std::string_view identity)>;
@@ -42,6 +44,9 @@ struct DtlsClientOptions {
   Secret psk = {};                // at most 256 bytes
   bool names_anchors = false;     // the server is told their names (RFC 6066 section 6)
   std::size_t mtu = kDtlsMtu;
+  // The largest records, in bytes of content, that we can take: 512 or 1024 (RFC 6066 section 4); else nothing is
+  // asked.
+  std::size_t max_record = 0;
   Duration retransmit_first{1000};
 };
 
@@ -100,7 +105,8 @@ struct DtlsAnswer {
 };
 
 // The server's side toward addresses that it does not know: it answers a ClientHello by a cookie and keeps nothing
-// until the cookie comes back from the same address (RFC 6347 section 4.2.1). The reply is shorter than the hello.
+// until the cookie comes back from the same address, and with the same header (RFC 6347 section 4.2.1). The reply is
+// shorter than the hello.
 class DtlsAcceptor {
  public:
   DtlsAcceptor() = default;
@@ -108,7 +114,7 @@ class DtlsAcceptor {
   DtlsAcceptor& operator=(const DtlsAcceptor&) = delete;
   virtual ~DtlsAcceptor();
 
-  virtual DtlsAnswer accept(const Address& from, BytesView datagram, Instant now) = 0;
+  virtual DtlsAnswer accept(const DatagramPath& from, BytesView datagram, Instant now) = 0;
 };
 
 // What is fixed for many associations: our own credentials, whom we believe. One per loop.
@@ -121,7 +127,7 @@ class DtlsContext {
 
   // What they give stays usable without the context.
   virtual std::unique_ptr<DtlsAcceptor> acceptor() = 0;
-  // `host` is whom we mean to reach; sent as SNI unless it is an address.
+  // `host` is whom we mean to reach; sent as SNI unless it is an address or the trust is provisional.
   virtual std::unique_ptr<DtlsConnection> connect(const std::string& host) = 0;
 };
 

@@ -101,6 +101,7 @@ class Client final : public DtlsClient {
     options.anchors = std::move(what.anchors);
     options.names_anchors = what.names_anchors;
     options.mtu = settings_.mtu;
+    options.max_record = settings_.max_record;
     options.retransmit_first = settings_.retransmit_first;
     if (what.as) {
       TRY(options.key, keys_(what.as->key_id));

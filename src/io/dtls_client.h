@@ -16,6 +16,7 @@ namespace imprint::io {
 struct DtlsClientSettings {
   Duration connect_timeout{30000};  // until the handshake is complete; retransmissions have to fit in
   std::size_t mtu = kDtlsMtu;       // of datagrams sent, in bytes
+  std::size_t max_record = 0;       // as in DtlsClientOptions
   Duration retransmit_first{1000};
 };
 

@@ -36,6 +36,14 @@ int security(const SSL* ssl, const SSL_CTX* ctx, int what, int bits, int nid, vo
   return usual_security(ssl, ctx, what, bits, nid, other, arg);
 }
 
+// What the server is told that our records may hold.
+std::uint8_t record_code(std::size_t max_record) {
+  constexpr std::size_t kLarge = 1024, kSmall = 512;
+  return max_record == kLarge   ? TLSEXT_max_fragment_length_1024
+         : max_record == kSmall ? TLSEXT_max_fragment_length_512
+                                : TLSEXT_max_fragment_length_DISABLED;
+}
+
 bool set_common(SSL_CTX* ctx, std::size_t mtu, bool certificates, bool psk) {
   static const SecurityCallback usual = usual_security = SSL_CTX_get_security_callback(ctx);
   static_cast<void>(usual);
@@ -132,6 +140,7 @@ Result<std::shared_ptr<OpenSslDtls>> OpenSslDtls::client(const DtlsClientOptions
   TRY(auto out, new_context(DTLS_client_method(), std::move(peers), options.mtu));
   const bool good = set_common(out->ctx, options.mtu, !psk, psk) &&
                     (options.chain.empty() || set_identity(out->ctx, options.chain, options.key)) &&
+                    SSL_CTX_set_tlsext_max_fragment_length(out->ctx, record_code(options.max_record)) == 1 &&
                     (!options.names_anchors || name_anchors(out->ctx, options.anchors, out->peers.told));
   ERR_clear_error();
   CHECK_OR(good, Error{Fault::internal, "dtls: the client's key and certificates cannot be used"});

@@ -19,12 +19,12 @@ Secret fresh_secret() {
 
 Cookies::Cookies() : secret_(fresh_secret()), last_secret_(fresh_secret()) {}
 
-Bytes Cookies::make(const Address& for_whom, Instant now) {
+Bytes Cookies::make(const DatagramPath& for_whom, Instant now) {
   change(now);
   return to_bytes(hmac_sha256(secret_, for_whom.bytes()));
 }
 
-bool Cookies::good(const Address& from, BytesView cookie, Instant now) {
+bool Cookies::good(const DatagramPath& from, BytesView cookie, Instant now) {
   change(now);
   const Bytes what = from.bytes();
   return same(hmac_sha256(secret_, what), cookie) || same(hmac_sha256(last_secret_, what), cookie);

@@ -6,18 +6,18 @@
 #include "base/instant.h"
 #include "base/secret.h"
 #include "crypto/hash.h"
-#include "io/address.h"
+#include "io/datagram_path.h"
 
 namespace imprint::io {
 
-// An HMAC over address and port: nothing is kept for each. Its secret changes once a minute, and the one before still
-// counts, so that a cookie is good for one to two minutes. Engines share it.
+// An HMAC over address and port, and the header of a proxy between: nothing is kept for each. Its secret changes once a
+// minute, and the one before still counts, so that a cookie is good for one to two minutes. Engines share it.
 class Cookies {
  public:
   Cookies();
 
-  Bytes make(const Address& for_whom, Instant now);
-  bool good(const Address& from, BytesView cookie, Instant now);
+  Bytes make(const DatagramPath& for_whom, Instant now);
+  bool good(const DatagramPath& from, BytesView cookie, Instant now);
 
  private:
   void change(Instant now);

@@ -28,7 +28,7 @@ using BioAddressPtr = std::unique_ptr<BIO_ADDR, Free<BIO_ADDR_free>>;
 // What the callbacks of the cookie need to know, while a datagram is looked at.
 struct Listening {
   Cookies* cookies = nullptr;
-  Address from;
+  DatagramPath from;
   Instant now;
 };
 
@@ -48,7 +48,9 @@ class Association final : public DtlsConnection {
     DTLS_set_timer_cb(ssl_.get(), next_timer);
     SSL_set_mtu(ssl_.get(), static_cast<long>(context_->mtu));
     accepts ? SSL_set_accept_state(ssl_.get()) : SSL_set_connect_state(ssl_.get());
-    if (!accepts && !Address::parse(host, 0)) {  // RFC 6066 section 3: literals are not sent
+    // Literals are not sent (RFC 6066 section 3), and who meets a stranger has no name to ask for
+    // (draft-ietf-anima-constrained-voucher).
+    if (!accepts && context_->trust != Trust::provisional && !Address::parse(host, 0)) {
       SSL_set_tlsext_host_name(ssl_.get(), host.c_str());
     }
     set_psk();
@@ -101,7 +103,16 @@ class Association final : public DtlsConnection {
     return Ok{};
   }
 
-  std::size_t max_message() const override { return state_ == State::open ? DTLS_get_data_mtu(ssl_.get()) : 0; }
+  std::size_t max_message() const override {
+    if (state_ != State::open) {
+      return 0;
+    }
+    const std::size_t fits = DTLS_get_data_mtu(ssl_.get());
+    // What the client has asked for counts for both sides (RFC 6066 section 4); OpenSSL leaves it to us here.
+    const unsigned code = SSL_SESSION_get_max_fragment_length(SSL_get_session(ssl_.get()));
+    const bool asked = code >= TLSEXT_max_fragment_length_512 && code <= TLSEXT_max_fragment_length_4096;
+    return asked ? std::min(fits, std::size_t{256} << code) : fits;
+  }
 
   std::optional<Bytes> take_datagram() override { return take(datagrams_.out); }
   std::optional<Bytes> take_message() override { return take(messages_); }
@@ -358,7 +369,7 @@ class Acceptor final : public DtlsAcceptor {
   explicit Acceptor(std::shared_ptr<OpenSslDtls> context) : context_(std::move(context)), scratch_(BIO_ADDR_new()) {}
 
   // OpenSSL looks at hellos with a connection that is spare until one of them has a right cookie.
-  DtlsAnswer accept(const Address& from, BytesView datagram, Instant now) override {
+  DtlsAnswer accept(const DatagramPath& from, BytesView datagram, Instant now) override {
     DtlsAnswer out;
     if (!client_hello(datagram)) {
       return out;

@@ -36,12 +36,26 @@ class Server final : public DtlsServer {
   ~Server() override { loop_.cancel(drain_timer_); }
 
   Status listen() {
-    UdpSocket::Handlers to{[this](const Address& from, BytesView datagram) { on_datagram(from, datagram); }, nullptr};
+    UdpSocket::Handlers to{[this](const Address& from, BytesView datagram) {
+                             count(datagram);
+                             on_datagram(from, datagram);
+                           },
+                           nullptr};
     TRY(socket_, UdpSocket::bind(loop_, {options_.address, options_.port, options_.reuse_port}, std::move(to)));
+    if (options_.wrapped) {
+      UdpSocket::Handlers at{[this](const Address& proxy, BytesView datagram) {
+                               count(datagram);
+                               on_wrapped(proxy, datagram);
+                             },
+                             nullptr};
+      const std::uint16_t port = options_.wrapped->port;
+      TRY(wrapped_, UdpSocket::bind(loop_, {options_.address, port, options_.reuse_port}, std::move(at)));
+    }
     return Ok{};
   }
 
   std::uint16_t port() const override { return socket_->port(); }
+  std::uint16_t wrapped_port() const override { return wrapped_ == nullptr ? std::uint16_t{0} : wrapped_->port(); }
 
   Status send(std::uint64_t id, BytesView message) override {
     Member* m = find(id);
@@ -99,7 +113,7 @@ class Server final : public DtlsServer {
     bool silent() const { return !spoken; }
 
     std::unique_ptr<DtlsConnection> dtls;
-    Address peer;
+    DatagramPath peer;
     std::array<std::uint8_t, 32> random{};  // of the hello that began it
     Instant since, heard;                   // accepted; the last message
     bool handshaking = true;
@@ -107,7 +121,7 @@ class Server final : public DtlsServer {
     bool known = false;      // has proven who it is
     std::string identity{};  // of its certificate or key
   };
-  // What an address has. Never both 0.
+  // What a path has. Never both 0.
   struct Seat {
     std::uint64_t open = 0, shaking = 0;
   };
@@ -135,9 +149,21 @@ class Server final : public DtlsServer {
 
   // ---- datagrams in ----
 
-  void on_datagram(const Address& from, BytesView datagram) {
+  void count(BytesView datagram) {
     ++stats_.datagrams_in;
     stats_.bytes_in += datagram.size();
+  }
+
+  void on_wrapped(const Address& proxy, BytesView datagram) {
+    const auto inner = options_.wrapped->envelope.open(datagram);
+    if (!inner) {
+      ++stats_.unreadable;
+      return;
+    }
+    on_datagram({proxy, inner->header}, inner->content);
+  }
+
+  void on_datagram(const DatagramPath& from, BytesView datagram) {
     const auto it = seats_.find(from);
     const Seat seat = it == seats_.end() ? Seat{} : it->second;
     if (const auto hello = client_hello(datagram)) {
@@ -174,7 +200,7 @@ class Server final : public DtlsServer {
     settle(m.id());
   }
 
-  void greet(const Address& from, const HelloHead& hello, BytesView datagram) {
+  void greet(const DatagramPath& from, const HelloHead& hello, BytesView datagram) {
     if (draining_) {
       return;
     }
@@ -188,7 +214,7 @@ class Server final : public DtlsServer {
     }
   }
 
-  void take_in(const Address& from, const HelloHead& hello, std::unique_ptr<DtlsConnection> dtls) {
+  void take_in(const DatagramPath& from, const HelloHead& hello, std::unique_ptr<DtlsConnection> dtls) {
     ++stats_.accepted;
     const auto seat = seats_.find(from);
     if (Member* before = seat == seats_.end() ? nullptr : find(seat->second.shaking)) {
@@ -385,9 +411,17 @@ class Server final : public DtlsServer {
     }
   }
 
+  void send_datagram(const DatagramPath& to, BytesView datagram) {
+    if (to.header) {
+      send_by(*wrapped_, to.address, options_.wrapped->envelope.wrap(*to.header, datagram));
+    } else {
+      send_by(*socket_, to.address, datagram);
+    }
+  }
+
   // What the kernel does not take is lost, as it may be on the way.
-  void send_datagram(const Address& to, BytesView datagram) {
-    if (socket_->send_to(to, datagram)) {
+  void send_by(UdpSocket& socket, const Address& to, BytesView datagram) {
+    if (socket.send_to(to, datagram)) {
       ++stats_.datagrams_out;
       stats_.bytes_out += datagram.size();
     }
@@ -397,9 +431,9 @@ class Server final : public DtlsServer {
   DtlsListenOptions options_;
   Handlers handlers_;
   std::unique_ptr<DtlsAcceptor> acceptor_;
-  std::unique_ptr<UdpSocket> socket_;
-  std::unordered_map<std::uint64_t, Member> members_;  // by id; addresses stay
-  std::unordered_map<Address, Seat> seats_;
+  std::unique_ptr<UdpSocket> socket_, wrapped_;        // the latter for join proxies; null if there are none
+  std::unordered_map<std::uint64_t, Member> members_;  // by id; their addresses stay
+  std::unordered_map<DatagramPath, Seat> seats_;
   Places<Member> places_, known_;                                            // who may make room, first and last
   std::unordered_map<std::string, std::vector<std::uint64_t>> by_identity_;  // open associations
   Deadlines deadlines_;

@@ -11,11 +11,19 @@
 
 namespace imprint::io {
 
+// A second port of the same address, where join proxies bring the datagrams of many, each with a header by which the
+// answer finds its way. The context's MTU has to leave room for it (kWrappedMtu).
+struct DtlsWrapped {
+  std::uint16_t port = 0;  // 0: any free one, see wrapped_port()
+  Envelope envelope;
+};
+
 struct DtlsListenOptions {
   std::string address = "127.0.0.1";  // IPv4 or IPv6 literal; no wildcard on a machine with several addresses
   std::uint16_t port = 0;             // 0: any free one, see port()
   bool reuse_port = false;            // several loops on one port
   std::shared_ptr<DtlsContext> dtls;
+  std::optional<DtlsWrapped> wrapped = {};
   // Beyond, the longest idle association of somebody unknown makes room; if there is none, the new one is shed.
   std::size_t max_associations = 20000;
   std::size_t max_of_one = 16;       // associations of one certificate or key; beyond, its quietest one ends
@@ -29,12 +37,14 @@ struct DtlsListenOptions {
 struct DtlsServerStats {
   std::uint64_t accepted = 0, handshakes = 0, handshake_failures = 0, shed = 0, cookies = 0, datagrams_in = 0,
                 datagrams_out = 0, bytes_in = 0, bytes_out = 0;
-  std::size_t open = 0;  // associations, those in their handshakes included
+  std::uint64_t unreadable = 0;  // datagrams at the port for join proxies that wrap nothing
+  std::size_t open = 0;          // associations, those in their handshakes included
 };
 
 // All on the loop's thread. The server must not be destroyed inside one of its handlers; all else may be called there.
-// An address has one open association. A new handshake from there leaves it alone until the handshake is complete, and
-// then replaces it: anybody can write a hello, only the client can finish (RFC 6347 section 4.2.8).
+// A path, an address or a proxy's with a header, has one open association. A new handshake from there leaves it alone
+// until the handshake is complete, and then replaces it: anybody can write a hello, only the client can finish (RFC
+// 6347 section 4.2.8).
 class DtlsServer {
  public:
   struct Handlers {
@@ -53,6 +63,7 @@ class DtlsServer {
   virtual ~DtlsServer();
 
   virtual std::uint16_t port() const = 0;
+  virtual std::uint16_t wrapped_port() const = 0;  // 0: there is none
   // One message, one datagram, which may be lost. Faults: those of DtlsConnection::send; stale (no such association).
   virtual Status send(std::uint64_t id, BytesView message) = 0;
   virtual std::size_t max_message(std::uint64_t id) const = 0;  // in bytes; 0 if there is no such association

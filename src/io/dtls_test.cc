@@ -249,6 +249,39 @@ TEST(Dtls, a_provisional_client_takes_any_server_and_proves_nothing) {
   EXPECT_EQ(pair.client->session()->presented, std::vector{pki().server.certificate});
 }
 
+// RFC 6066 section 3: the name is in the first hello, in the clear.
+TEST(Dtls, a_provisional_client_asks_for_no_name) {
+  for (const Trust trust : {Trust::anchors, Trust::provisional}) {
+    auto client = dtls_client_options();
+    client.trust = trust;
+    client.anchors = trust == Trust::provisional ? std::vector<Certificate>{} : client.anchors;
+    const auto connection = (*openssl_dtls_client(client))->connect("server.example");
+    connection->start();
+    const Bytes hello = *connection->take_datagram();
+    EXPECT_EQ(as_text(hello).find("server.example") == std::string_view::npos, trust == Trust::provisional);
+  }
+}
+
+// RFC 6066 section 4: what the client asks for counts for both, and is what they then send.
+TEST(Dtls, a_client_that_takes_small_records_gets_small_ones) {
+  for (const std::size_t most : {std::size_t{512}, std::size_t{1024}}) {
+    auto client = dtls_client_options();
+    client.max_record = most;
+    DtlsPair pair(dtls_server_options(), client);
+    ASSERT_TRUE(pair.settle());
+    ASSERT_TRUE(pair.open());
+    EXPECT_EQ(pair.client->max_message(), most);
+    EXPECT_EQ(pair.server->max_message(), most);
+    ASSERT_TRUE(pair.server->send(Bytes(most, 7)));
+    EXPECT_FALSE(pair.server->send(Bytes(most + 1, 7)));
+    pair.carry();
+    EXPECT_EQ(pair.client->take_message(), Bytes(most, 7));
+  }
+  DtlsPair usual;
+  ASSERT_TRUE(usual.settle());
+  EXPECT_GT(usual.server->max_message(), 1024U);
+}
+
 TEST(Dtls, a_client_below_another_anchor_is_unauthentic_to_both) {
   auto client = dtls_client_options();
   const Identity stranger = make_identity({.name = "stranger"}, &pki().ca);

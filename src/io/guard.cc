@@ -113,7 +113,7 @@ Status Guard::check(const Uri& uri, std::string_view address) const {
   // A link-local literal with a zone ("fe80::1%eth0") does not parse and is refused like the address without one.
   const std::optional<Place> found = place(std::string(address));
   CHECK_OR(found, Error{Fault::malformed, "guard: not a numeric address"});
-  CHECK_OR(*found != Place::inner, Error{Fault::refused, "guard: an address inside, named from outside"});
+  CHECK_OR(*found != Place::inner || inside_, Error{Fault::refused, "guard: an address inside, named from outside"});
   CHECK_OR(*found != Place::loopback || loopback_, Error{Fault::refused, "guard: an address of this machine"});
   return Ok{};
 }

@@ -180,6 +180,27 @@ class TurnOf<Asks<Q...>, Records<R...>, Facts<F...>> {
     change({Fate::forgotten, std::move(belief), Strength::asserted, {}, {}, std::move(why)});
   }
 
+  // The turn of a role inside this one: the same time and luck, and its tickets follow ours.
+  template <class Inner>
+  Inner nested() {
+    return Inner(now_, rng_, next_);
+  }
+  // What the role inside left goes on as ours, in its order, but for what `wanted` says no to. Whatever it asks, saves
+  // and notes has to be on our list as well.
+  template <class Inner, class Wanted>
+  void take(Inner inner, Wanted wanted) {
+    next_ = inner.next_ticket();
+    for (auto& action : inner.take_actions()) {
+      std::visit(
+          [&](auto&& one) {
+            if (wanted(one)) {
+              leave(Action(std::forward<decltype(one)>(one)));
+            }
+          },
+          std::move(action));
+    }
+  }
+
   const std::vector<Action>& actions() const { return actions_; }
   // What `./dev mutate` still holds back is lost: the power went before it was written.
   std::vector<Action> take_actions() { return std::move(actions_); }

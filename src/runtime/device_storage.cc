@@ -10,6 +10,7 @@
 #include <span>
 #include <sstream>
 
+#include "codec/base64.h"
 #include "crypto/random.h"
 #include "io/file.h"
 #include "io/key_file.h"
@@ -30,6 +31,8 @@ constexpr std::string_view kGenerations = "generations";
 constexpr std::string_view kPendingKey = "pending/key.pem";
 constexpr std::string_view kGivenKey = "pending/given.pem";
 constexpr std::string_view kAsked = "pending/asked";
+constexpr std::string_view kOwner = "owner";
+constexpr std::string_view kOwnerHead = "imprint owner 1";  // its first line
 
 constexpr std::size_t kIdBytes = 8;
 
@@ -155,6 +158,22 @@ void remove_ours(const std::string& folder, std::span<const std::string_view> na
   ::rmdir(folder.c_str());
 }
 
+// What an installation, or a power cut in one, has left besides this generation: the request that led to it, the sets
+// of before, and those that were never finished.
+void remove_former(const std::string& root, const fs::path& generation) {
+  remove_ours(root + "/" + std::string(kPending), kPendingNames);
+  std::error_code ignored;
+  std::vector<std::string> former;
+  for (const auto& entry : fs::directory_iterator(root + "/" + std::string(kGenerations), ignored)) {
+    if (entry.path().filename() != generation && is_id(entry.path().filename().string())) {
+      former.push_back(entry.path().string());
+    }
+  }
+  for (const std::string& each : former) {
+    remove_ours(each, kNames);
+  }
+}
+
 // Makes the folder and those above it, and makes their names last: a key in a folder that a power cut takes away would
 // be lost with it.
 Status make_lasting_folder(const std::string& folder) {
@@ -226,6 +245,11 @@ Status MemoryStorage::save(const est::Installed& record) {
   return Ok{};
 }
 
+Status MemoryStorage::save(const brski::Imprinted& record) {
+  imprinted_ = record;
+  return Ok{};
+}
+
 Result<std::unique_ptr<FolderStorage>> FolderStorage::open(const std::string& folder) {
   CHECK_OR(!foreign_file(folder), Error{Fault::conflict, kForeignFile});
   TRY(Ok{}, make_lasting_folder(folder));
@@ -242,6 +266,14 @@ std::optional<std::string> FolderStorage::foreign_file(const std::string& folder
       }
     }
   }
+  const std::string owner = folder + "/" + std::string(kOwner);
+  std::error_code none;
+  if (fs::exists(fs::symlink_status(owner, none))) {
+    const auto content = io::read_file(owner);
+    if (!content || !as_text(*content).starts_with(kOwnerHead)) {
+      return std::string(kOwner);
+    }
+  }
   const auto in_pending = stranger_in(folder, std::string(kPending), kPendingNames);
   return in_pending ? in_pending : stranger_in_generations(folder);
 }
@@ -249,6 +281,7 @@ std::optional<std::string> FolderStorage::foreign_file(const std::string& folder
 Result<KeyRef> FolderStorage::make_key(KeyType type) {
   TRY(const PrivateKey key, PrivateKey::generate(type));
   TRY(const Secret pem, key.to_pem());
+  installed_as_.clear();
   TRY(Ok{}, io::make_folder(folder_ + "/" + std::string(kPending)));
   TRY(Ok{}, io::sync_folder(folder_));
   // A record of before names the key that is replaced now.
@@ -263,6 +296,7 @@ Result<KeyRef> FolderStorage::make_key(KeyType type) {
 Result<KeyRef> FolderStorage::keep_key(const Secret& pkcs8) {
   TRY(const PrivateKey key, parse_pkcs8(pkcs8));
   TRY(const Secret pem, key.to_pem());
+  installed_as_.clear();
   TRY(Ok{}, io::make_folder(folder_ + "/" + std::string(kPending)));
   TRY(Ok{}, io::write_file(folder_ + "/" + std::string(kGivenKey), pem.expose()));
   TRY(Ok{}, io::sync_folder(folder_ + "/" + std::string(kPending)));
@@ -273,6 +307,9 @@ Result<PrivateKey> FolderStorage::key(const std::string& id) {
   if (id == "credential") {
     CHECK_OR(credential_, Error{Fault::internal, "key: no credential"});
     return credential_;
+  }
+  if (!id.empty() && id == installed_as_) {
+    return read_installed_key(folder_);
   }
   if (id == "pending") {
     return read_key(folder_ + "/" + std::string(kPendingKey));
@@ -314,20 +351,49 @@ Status FolderStorage::save(const est::Installed& record) {
     }
   }
   TRY(Ok{}, swap_link(folder_, kCurrent, generation));  // the moment at which all four files change
+  installed_as_ = record.key.id;
   for (const std::string& link : unused) {
     ::unlink(link.c_str());
   }
-  remove_ours(folder_ + "/" + std::string(kPending), kPendingNames);
-  std::vector<std::string> former;  // with what a power cut left half written
-  for (const auto& entry : fs::directory_iterator(folder_ + "/" + std::string(kGenerations), ignored)) {
-    if (entry.path().filename() != fs::path(generation).filename() && is_id(entry.path().filename().string())) {
-      former.push_back(entry.path().string());
-    }
-  }
-  for (const std::string& each : former) {
-    remove_ours(each, kNames);
-  }
+  remove_former(folder_, fs::path(generation).filename());
   return io::sync_folder(folder_);
+}
+
+Status FolderStorage::save(const brski::Imprinted& record) {
+  const std::string_view stage = record.configured ? "configured" : "imprinted";
+  std::string text(kOwnerHead);
+  text.append("\n").append(stage).append("\n").append(record.registrar.text()).append("\n");
+  text.append(base64(record.voucher)).append("\n").append(to_pem(record.pinned));
+  std::error_code ignored;
+  const fs::path current = fs::read_symlink(folder_ + "/" + std::string(kCurrent), ignored);
+  if (record.configured && !current.empty()) {  // the power may have gone right after the installation
+    remove_former(folder_, current.filename());
+    TRY(Ok{}, io::sync_folder(folder_));
+  }
+  return io::write_file(folder_ + "/" + std::string(kOwner), view(text));
+}
+
+Result<std::optional<brski::Imprinted>> FolderStorage::imprinted() {
+  std::error_code ignored;
+  const std::string path = folder_ + "/" + std::string(kOwner);
+  if (!fs::exists(path, ignored)) {
+    return std::optional<brski::Imprinted>{};
+  }
+  TRY(const Bytes content, io::read_file(path));
+  std::istringstream lines{std::string(as_text(content))};
+  std::string head, stage, registrar, voucher;
+  std::getline(lines, head);
+  std::getline(lines, stage);
+  std::getline(lines, registrar);
+  std::getline(lines, voucher);
+  const std::string pem(std::istreambuf_iterator<char>(lines), {});
+  CHECK_OR(head == kOwnerHead, Error{Fault::malformed, "folder: owner"});
+  TRY(Uri at, Uri::parse(registrar));
+  TRY(Bytes body, parse_base64(voucher));
+  TRY(std::vector<Certificate> pinned, parse_pem_certificates(pem));
+  CHECK_OR(pinned.size() == 1, Error{Fault::malformed, "folder: owner"});
+  return std::optional(
+      brski::Imprinted{std::move(at), std::move(body), std::move(pinned.front()), stage == "configured"});
 }
 
 Result<std::optional<est::Asked>> FolderStorage::asked() {

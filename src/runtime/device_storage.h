@@ -7,6 +7,7 @@
 #include <string>
 
 #include "crypto/enveloped.h"
+#include "proto/brski/pledge.h"
 #include "proto/est/client.h"
 
 namespace imprint {
@@ -29,8 +30,11 @@ class DeviceStorage {
   // Both are durable when they return; Installed replaces key, certificate and anchors at once and drops Asked.
   virtual Status save(const est::Asked& record) = 0;
   virtual Status save(const est::Installed& record) = 0;
+  // Who became the owner by a voucher. Durable when it returns.
+  virtual Status save(const brski::Imprinted& record) = 0;
   virtual Result<std::optional<est::Asked>> asked() = 0;
   virtual Result<std::optional<est::Installed>> installed() = 0;
+  virtual Result<std::optional<brski::Imprinted>> imprinted() = 0;
 
  private:
   std::optional<SharedKey> shared_;
@@ -47,11 +51,14 @@ class MemoryStorage final : public DeviceStorage {
   void lose_asked() { asked_.reset(); }
   Status save(const est::Asked& record) override;
   Status save(const est::Installed& record) override;
+  Status save(const brski::Imprinted& record) override;
   Result<std::optional<est::Asked>> asked() override { return asked_; }
   Result<std::optional<est::Installed>> installed() override { return installed_; }
+  Result<std::optional<brski::Imprinted>> imprinted() override { return imprinted_; }
 
  private:
   std::map<std::string, PrivateKey> keys_;
+  std::optional<brski::Imprinted> imprinted_;
   std::optional<est::Asked> asked_;
   std::optional<est::Installed> installed_;
 };
@@ -60,7 +67,8 @@ class MemoryStorage final : public DeviceStorage {
 // anchors.pem. Each installation is a folder of its own under `generations/`, complete and synced before the link
 // `current` is renamed onto it; the four names above are links through `current`, so a reader sees the old set or the
 // new one, whole. A key that a request is under way for waits under `pending/` with its record, `asked`, and so does
-// one that a server has made, `given.pem`. Only files of these names are ever removed.
+// one that a server has made, `given.pem`. `owner` says who became the owner by a voucher. Only files of these names
+// are ever removed.
 class FolderStorage final : public DeviceStorage {
  public:
   // Makes the folder, durably, unless it is there. Fault::conflict if there is a foreign file in it.
@@ -74,14 +82,17 @@ class FolderStorage final : public DeviceStorage {
   Result<KeyRef> keep_key(const Secret& pkcs8) override;
   Status save(const est::Asked& record) override;
   Status save(const est::Installed& record) override;
+  Status save(const brski::Imprinted& record) override;
   Result<std::optional<est::Asked>> asked() override;
   Result<std::optional<est::Installed>> installed() override;
+  Result<std::optional<brski::Imprinted>> imprinted() override;
   // The files of a Credential given on the command line, known under the id "credential".
   void set_credential_key(const PrivateKey& key) { credential_ = key; }
 
  private:
   explicit FolderStorage(std::string folder) : folder_(std::move(folder)) {}
   std::string folder_;
+  std::string installed_as_;  // the id that the installed key had before
   PrivateKey credential_;
 };
 

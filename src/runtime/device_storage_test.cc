@@ -133,6 +133,61 @@ TEST_F(Folder, remains_of_a_power_cut_do_no_harm) {
   EXPECT_FALSE(fs::exists(path_ + "/pending"));
 }
 
+TEST_F(Folder, a_device_that_is_configured_has_no_remains_of_a_power_cut) {
+  const KeyRef key = *storage_->make_key(KeyType::p256);
+  const est::Installed installed = installed_with(key, "CN=a");
+  ASSERT_TRUE(storage_->save(installed));
+  ASSERT_TRUE(storage_->make_key(KeyType::p256));  // as if the power had gone before these were removed
+  const std::string former = path_ + "/generations/00112233aabbccdd";
+  ASSERT_TRUE(io::make_folder(former));
+  ASSERT_TRUE(io::write_file(former + "/key.pem", view("half")));
+  brski::Imprinted owner{*Uri::parse("https://registrar.example"), to_bytes("voucher"), ca_.certificate};
+  ASSERT_TRUE(storage_->save(owner));
+  EXPECT_TRUE(fs::exists(path_ + "/pending")) << "while it is not configured a request may be under way";
+  EXPECT_TRUE(fs::exists(former));
+  owner.configured = true;
+  ASSERT_TRUE(storage_->save(owner));
+  EXPECT_FALSE(fs::exists(path_ + "/pending"));
+  EXPECT_FALSE(fs::exists(former));
+  const auto again = *FolderStorage::open(path_);
+  EXPECT_EQ((*again->installed())->certificate, installed.certificate);
+}
+
+TEST_F(Folder, keeps_the_owner_of_a_voucher_across_a_restart) {
+  const brski::Imprinted owner{*Uri::parse("https://registrar.example:8443"), {0, 1, 2, 255}, ca_.certificate};
+  EXPECT_FALSE(*storage_->imprinted());
+  ASSERT_TRUE(storage_->save(owner));
+  EXPECT_EQ(*(*FolderStorage::open(path_))->imprinted(), owner);
+  brski::Imprinted done = owner;
+  done.configured = true;
+  ASSERT_TRUE(storage_->save(done));
+  EXPECT_EQ(*(*FolderStorage::open(path_))->imprinted(), done);
+  EXPECT_EQ(mode(path_ + "/owner"), 0600U);
+}
+
+TEST_F(Folder, somebody_elses_owner_file_is_not_written_over) {
+  ASSERT_TRUE(io::write_file(path_ + "/owner", view("root\n")));
+  EXPECT_EQ(FolderStorage::foreign_file(path_), "owner");
+  EXPECT_FALSE(FolderStorage::open(path_));
+}
+
+TEST_F(Folder, an_owner_file_that_was_damaged_is_told) {
+  for (const std::string_view text : {"imprint owner 1\n", "imprint owner 1\nimprinted\nhttps://x\n!\n",
+                                      "imprint owner 1\nconfigured\nhttps://x\nAAAA\nno certificate\n"}) {
+    ASSERT_TRUE(io::write_file(path_ + "/owner", view(text)));
+    EXPECT_FALSE(storage_->imprinted()) << text;
+  }
+}
+
+TEST_F(Folder, a_key_that_was_installed_is_still_found_by_the_name_that_it_had) {
+  const KeyRef key = *storage_->make_key(KeyType::p256);
+  ASSERT_TRUE(storage_->save(installed_with(key, "CN=one")));
+  ASSERT_TRUE(storage_->key(key.id));
+  EXPECT_EQ(storage_->key(key.id)->public_key(), key.key);
+  const KeyRef next = *storage_->make_key(KeyType::p256);
+  EXPECT_EQ(storage_->key(next.id)->public_key(), next.key);
+}
+
 TEST(File, a_reader_sees_the_old_file_or_the_new_one) {
   SystemRng rng;
   const auto folder = fs::temp_directory_path() / ("imprint-file-" + hex(random_secret(rng, 8).expose()));

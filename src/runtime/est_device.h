@@ -17,17 +17,21 @@ using Connector = std::function<std::unique_ptr<io::RequestClient>(io::HttpsClie
                                                                    std::function<void(std::uint64_t session)> lost)>;
 Connector over_sockets(io::Loop& loop, const io::Guard& guard, Rng& rng);
 
+// What a device's owner hears of its run.
+template <class State>
+struct DeviceHooks {
+  // Asks a person whether this is the right fingerprint, unless the plan says which to expect; `answer` may be called
+  // later, on the loop's thread.
+  std::function<void(const ConfirmFingerprint& question, std::function<void(bool)> answer)> confirm;
+  // The run is over: the state is a last one, or the error says why the device's own disk gave up.
+  std::function<void(const State&, const Run&, const std::optional<Error>& broken)> ended;
+  // After every single action; may call halt(). Need not be set.
+  std::function<void()> acted;
+};
+
 class EstDevice {
  public:
-  struct Hooks {
-    // Asks a person whether this is the right fingerprint, unless the plan says which to expect; `answer` may be called
-    // later, on the loop's thread.
-    std::function<void(const ConfirmFingerprint& question, std::function<void(bool)> answer)> confirm;
-    // The run is over: the state is Enrolled or Failed, or the error says why the device's own disk gave up.
-    std::function<void(const est::Client::State&, const Run&, const std::optional<Error>& broken)> ended;
-    // After every single action; may call halt(). Need not be set.
-    std::function<void()> acted;
-  };
+  using Hooks = DeviceHooks<est::Client::State>;
 
   EstDevice(io::Schedule& schedule, Rng& rng, const Connector& connector, DeviceStorage& storage, Journal* journal,
             std::string device, Hooks hooks);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "proto/brski/coap.h"
 #include "proto/est/rules.h"
 #include "runtime/engine.h"
 #include "runtime/est_words.h"
@@ -355,8 +356,25 @@ void EstServer::attach(std::unique_ptr<io::RequestServer> front, Binding binding
   binding_ = binding;
 }
 
+void EstServer::serve_registrar(std::unique_ptr<io::RequestClient> masa) {
+  registrar_ =
+      std::make_unique<RegistrarServer>(schedule_, store_, rng_, journal_, std::move(masa),
+                                        [this](Exchange to, const Response& answer) { front_->reply(to, answer); });
+  registrar_->on_acted(acted_);
+}
+
+void EstServer::on_acted(std::function<void()> acted) {
+  acted_ = std::move(acted);
+  if (registrar_) {
+    registrar_->on_acted(acted_);
+  }
+}
+
 void EstServer::halt() {
   halted_ = true;
+  if (registrar_) {
+    registrar_->halt();
+  }
   for (const auto& [id, conversation] : conversations_) {
     conversation->halt();
   }
@@ -368,6 +386,12 @@ void EstServer::take(Exchange from, Request request) {
   }
   if (const auto open_to_all = public_answer(request)) {
     front_->reply(from, *open_to_all);
+    return;
+  }
+  const auto registrar_binding = binding_ == Binding::coaps ? RegistrarBinding::coaps : RegistrarBinding::https;
+  if (registrar_ && site_->registrar && RegistrarServer::is_for(request, registrar_binding)) {
+    registrar_->take(from, std::move(request), registrar_binding, site_->registrar,
+                     std::shared_ptr<const site::Policy>(site_, &site_->policy));
     return;
   }
   auto [full, message] = parse(from, request);
@@ -393,7 +417,7 @@ void EstServer::take(Exchange from, Request request) {
 // What is no EST, and no secret: the revocation list, and what CoAP calls discovery.
 std::optional<Response> EstServer::public_answer(const Request& request) const {
   if (binding_ == Binding::coaps) {
-    return request.path == kDiscoveryPath ? std::optional(est::discovery(request, site_->est)) : std::nullopt;
+    return request.path == kDiscoveryPath ? std::optional(resources(request)) : std::nullopt;
   }
   std::string_view path = request.path;
   if (request.method != Method::get || !path.starts_with(kRevocationListPath)) {
@@ -407,6 +431,16 @@ std::optional<Response> EstServer::public_answer(const Request& request) const {
   }
   const Bytes& list = path.empty() ? site_->revocation_list : former->revocation_list;
   return list.empty() ? Response{404} : Response{200, "application/pkix-crl", list};
+}
+
+// One list for all that is served on the port.
+Response EstServer::resources(const Request& request) const {
+  if (!registrar_ || !site_->registrar) {
+    return est::discovery(request, site_->est);
+  }
+  std::vector<Link> links = est::coap_resources(site_->est);
+  std::ranges::move(brski::registrar_resources(), std::back_inserter(links));
+  return brski::list_resources(request, links);
 }
 
 est::HttpRequest EstServer::parse(Exchange from, const Request& request) const {
@@ -444,6 +478,9 @@ Response EstServer::in_envelope(const est::FullExchange& full, const Response& a
 }
 
 void EstServer::gone(Exchange from) {
+  if (registrar_) {
+    registrar_->gone(from);
+  }
   if (const auto it = conversations_.find(from.id); it != conversations_.end()) {
     const auto keep = it->second;
     keep->feed(Gone{from});
@@ -461,6 +498,8 @@ void EstServer::finished(std::uint64_t exchange) {
 }
 
 std::uint16_t EstServer::port() const { return front_->port(); }
+
+std::uint16_t EstServer::wrapped_port() const { return coaps_ == nullptr ? std::uint16_t{0} : coaps_->wrapped_port(); }
 
 void EstServer::set_tls(std::shared_ptr<io::TlsContext> tls) { https_->set_tls(std::move(tls)); }
 

@@ -12,6 +12,7 @@
 #include "proto/est/fullcmc.h"
 #include "runtime/key_thread.h"
 #include "runtime/recorder.h"
+#include "runtime/registrar.h"
 #include "site/ca.h"
 #include "site/policy.h"
 #include "store/store.h"
@@ -37,6 +38,7 @@ struct EstSite {
   Bytes distributed_list;                // DER, the same with ca.crl_uri in it; empty without one
   std::vector<FormerCa> former;          // those whose time is not over
   Instant list_signed, list_ends;        // of all lists
+  std::shared_ptr<const RegistrarSite> registrar = {};  // of RFC 8995, on the same connections; null: none
 };
 
 class EstServer {
@@ -54,7 +56,11 @@ class EstServer {
   io::HttpsServer::Handlers handlers();
   enum class Binding : std::uint8_t { https, coaps };
   void attach(std::unique_ptr<io::RequestServer> front, Binding binding);
+  // Once, before anything is asked: the registrar of EstSite asks MASAs on these connections, which are of
+  // this schedule.
+  void serve_registrar(std::unique_ptr<io::RequestClient> masa);
   std::uint16_t port() const;
+  std::uint16_t wrapped_port() const;  // over CoAPS, for stateless join proxies; 0: there is none
   // On the loop's thread: later requests see this.
   void set_site(std::shared_ptr<const EstSite> site) { site_ = std::move(site); }
   void set_tls(std::shared_ptr<io::TlsContext> tls);     // over HTTPS
@@ -65,13 +71,14 @@ class EstServer {
 
   // `acted` is called after every single action of every conversation; it may call halt(): the power is cut, nothing
   // more leaves, and nothing is taken any more.
-  void on_acted(std::function<void()> acted) { acted_ = std::move(acted); }
+  void on_acted(std::function<void()> acted);
   void halt();
 
  private:
   class Conversation;
   void take(Exchange from, Request request);
   std::optional<Response> public_answer(const Request& request) const;
+  Response resources(const Request& request) const;
   est::HttpRequest parse(Exchange from, const Request& request) const;
   void reply(Exchange to, const Response& answer, const Request& asked, const std::optional<est::FullExchange>& full);
   Signer answerer() const;
@@ -90,6 +97,7 @@ class EstServer {
   io::HttpsServer* https_ = nullptr;  // front_, if it is one, over a socket
   io::CoapsServer* coaps_ = nullptr;  // the same
   std::unordered_map<std::uint64_t, std::shared_ptr<Conversation>> conversations_;
+  std::unique_ptr<RegistrarServer> registrar_;  // of BRSKI; null: none
   std::function<void()> acted_;
   bool halted_ = false;
 };

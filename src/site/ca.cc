@@ -101,7 +101,7 @@ Result<Certificate> issue_server(const Ca& ca, const PublicKey& key, const std::
   grant.names.alt_names = names;
   grant.spki = key.spki;
   grant.usage = key_usage::kDigitalSignature;
-  grant.extended = {std::string(eku::kServerAuth), std::string(eku::kCmcRa)};
+  grant.extended = {std::string(eku::kServerAuth), std::string(eku::kCmcRa), std::string(eku::kClientAuth)};
   grant.lifetime = lifetime;
   TRY(const Bytes der, issue(ca, grant, now, rng));
   return Certificate::parse(der);

@@ -52,8 +52,9 @@ class Signer {
 };
 
 // A TLS server certificate for these names, with id-kp-cmcRA so that clients with an explicit anchor take it for the
-// owner's registration authority (RFC 7030 section 3.6.1). Whoever lets a server use it puts it on record before
-// (store::Writer::issued_to_server), or it could never be revoked.
+// owner's registration authority (RFC 7030 section 3.6.1), and id-kp-clientAuth so that it can show it to a MASA (RFC
+// 8995 section 5.4). It is nobody's device: no policy takes it for one. Whoever lets a server use it puts it on record
+// before (store::Writer::issued_to_server), or it could never be revoked.
 Result<Certificate> issue_server(const Ca& ca, const PublicKey& key, const std::vector<GeneralName>& names, Instant now,
                                  Duration lifetime, Rng& rng);
 

@@ -5,6 +5,7 @@
 #include "base/reader.h"
 #include "codec/der.h"
 #include "site/applicant.h"
+#include "site/est_gate.h"
 #include "site/key_delivery.h"
 #include "site/names.h"
 #include "site/rules.h"
@@ -340,6 +341,16 @@ Result<Decision> admit(const Policy& policy, store::Reader& store, const Admit& 
     d.rule = &kSpent;
     d.reason = "the one-time token of " + (*d.secret)->device + " is spent";
     return d;
+  }
+  if (maker_proven) {
+    const Status early = may_enrol(policy, store, *q.session);
+    if (!early) {
+      if (early.error().rule == nullptr) {
+        return early.error();
+      }
+      refuse(d, *early.error().rule, "no voucher cleared for the key of " + d.identity);
+      return d;
+    }
   }
   if (!who.device) {
     if (!take_unknown(policy, q, who, d)) {

@@ -1,6 +1,7 @@
 // The owner's decision, in this order: who is this device, do I want it, may I have it, what does it get.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -62,6 +63,9 @@ struct Policy {
   Secret pepper;                                   // key of the MACs under which secrets are stored
   bool basic = true;                               // whether a password in HTTP Basic counts
   std::shared_ptr<NonceBook> nonces = {};          // of HTTP Digest; null: it does not count
+  // Whether a device with this IDevID has to have a voucher, accepted and cleared, before it may enrol (RFC 8995
+  // section 5.8.3): of makers with a MASA. Null: nobody has to.
+  std::function<bool(const Certificate& idevid, const std::vector<Certificate>& chain)> needs_voucher = {};
 };
 
 // The key of one use of the pepper.

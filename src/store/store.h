@@ -11,6 +11,7 @@
 #include "model/audit.h"
 #include "model/device.h"
 #include "model/enrolment.h"
+#include "model/pledge.h"
 #include "model/run.h"
 #include "store/kept_answer.h"
 
@@ -98,6 +99,16 @@ struct PendingFilter {
   Bytes after_key = {};
 };
 
+// A page of devices that asked for vouchers, in order of issuer and serial number: those after the one of this cursor.
+struct PledgeFilter {
+  std::string device;                // inventory id; empty: all
+  std::optional<PledgeStage> stage;  // none: all
+  bool held = false;                 // only those that took their voucher and wait for a person
+  std::int64_t limit = 1000;         // 1..100,000
+  Bytes after_issuer = {};
+  std::string after_serial = {};
+};
+
 // Reads see one consistent state for as long as the Reader is held. Results in order of id or sequence.
 class Reader {
  public:
@@ -136,13 +147,18 @@ class Reader {
   // Those that are decided as well: the oldest 100,000. For the eye; what waits may lie beyond them.
   virtual Result<std::vector<PendingRow>> all_pending() = 0;
   virtual Result<std::vector<PendingRow>> pending_page(const PendingFilter& filter) = 0;
+  // A device that asked for a voucher, by the CA of its IDevID and its serial number.
+  virtual Result<std::optional<PledgeRow>> pledge(BytesView issuer, std::string_view serial) = 0;
+  // By the SHA-256 of its IDevID's key: of several the one that came last.
+  virtual Result<std::optional<PledgeRow>> pledge_by_key(BytesView key) = 0;
+  virtual Result<std::vector<PledgeRow>> pledges(const PledgeFilter& filter) = 0;
   virtual Result<std::vector<AuditEntry>> audit(std::int64_t after_sequence, std::int64_t limit) = 0;
   // Entries of one action about one subject, the newest first, at most 1,000. Walks the whole log.
   virtual Result<std::vector<AuditEntry>> audit_about(std::string_view subject, std::string_view action) = 0;
   virtual Result<std::optional<Run>> run(std::string_view id) = 0;
   virtual Result<std::vector<Run>> runs(const RunFilter& filter) = 0;  // without steps and beliefs
   virtual Result<std::int64_t> count(
-      std::string_view table) = 0;  // "devices", "certificates", "audit", "runs", "pending"
+      std::string_view table) = 0;  // "devices", "certificates", "audit", "runs", "pending", "pledges"
 };
 
 // Changes of one transaction, each with its audit entry. An error rolls back this Change alone.
@@ -172,6 +188,16 @@ class Writer : public Reader {
   virtual Status denied(const Denied& fact, Instant at, std::string_view actor) = 0;
   virtual Status decide(BytesView request_key, Admission verdict, std::string_view by,
                         Instant at) = 0;  // conflict unless waiting
+  // Facts of the registrar. The same waiting or refusal again: counts, no second audit entry. Reports of a device that
+  // is not on record: refused.
+  virtual Status pledge_waits(const PledgeWaits& fact, Instant at, std::string_view actor) = 0;
+  virtual Status voucher_obtained(const VoucherObtained& fact, Instant at, std::string_view actor) = 0;
+  virtual Status voucher_reported(const VoucherReported& fact, Instant at, std::string_view actor) = 0;
+  virtual Status enrolment_reported(const EnrolmentReported& fact, Instant at, std::string_view actor) = 0;
+  virtual Status pledge_refused(const PledgeRefused& fact, Instant at, std::string_view actor) = 0;
+  // A person's word on a device that is held, or is not to be let on (`cleared`): refused if it is not on record.
+  virtual Status clear_pledge(const PledgeId& id, bool cleared, std::string_view reason, Instant at,
+                              std::string_view by) = 0;
   virtual Status revoke(BytesView serial, RevocationReason reason, std::string_view by,
                         Instant at) = 0;  // not found, conflict
   // The number for the next revocation list: `least`, or one more than the last if that is greater. It never falls,

@@ -264,7 +264,7 @@ TEST(StoreDisk, newer_schema_is_refused_and_left_alone) {
   ASSERT_TRUE(open_store(folder.file())->write(entry_of("x")));
   meddle(folder.file(), "PRAGMA user_version = 1000");
   EXPECT_EQ(open_sqlite(folder.file()).error().fault, Fault::unsupported);
-  meddle(folder.file(), "PRAGMA user_version = 10");
+  meddle(folder.file(), "PRAGMA user_version = 11");
   EXPECT_EQ(count(*open_store(folder.file()), "audit"), 1);
 }
 
@@ -321,7 +321,7 @@ TEST(StoreDisk, certificates_of_version_2_stay_on_record) {
       revocation_reason INTEGER NOT NULL DEFAULT 0) STRICT;
     INSERT INTO former SELECT sequence, serial, device, profile, subject, der, spki_sha256, request_key, not_before,
       not_after, issued, identity, reason, renews, revoked, revocation_reason FROM certificates; DROP TABLE certificates; ALTER TABLE former RENAME TO certificates;
-    DROP INDEX pending_waiting; DROP INDEX devices_any_case; DROP TABLE numbers; DROP TABLE answers; DROP TABLE wrap_keys; DROP INDEX secrets_user; ALTER TABLE secrets DROP COLUMN digest; ALTER TABLE secrets DROP COLUMN srp;
+    DROP INDEX pending_waiting; DROP INDEX devices_any_case; DROP TABLE numbers; DROP TABLE answers; DROP TABLE wrap_keys; DROP TABLE pledges; DROP INDEX secrets_user; ALTER TABLE secrets DROP COLUMN digest; ALTER TABLE secrets DROP COLUMN srp;
     PRAGMA user_version = 2; COMMIT;)sql");
   const auto store = open_store(folder.file());
   const auto row = *(*store->read())->certificate(numbered(1));

@@ -3,8 +3,10 @@
 #include <algorithm>
 #include <array>
 #include <functional>
+#include <utility>
 
 #include "role/proof.h"
+#include "survey/protocols.h"
 
 namespace imprint::survey {
 namespace {
@@ -57,11 +59,16 @@ std::string process_of(const ProtocolFacts& facts, const std::string& state) {
   return {};
 }
 
-// The states of the run with the steps that they stand for; states of one step share a line.
+// The states of the run with the steps that they stand for; states of one step share a line, and one that is entered
+// again and again is named once.
 std::vector<std::string> steps_of(const ProtocolFacts& facts, const Run& run) {
   std::vector<std::string> out;
   std::string before;
+  std::string_view state;
   for (const RunStep& step : run.steps) {
+    if (std::exchange(state, step.state) == step.state) {
+      continue;
+    }
     const std::string process = process_of(facts, step.state);
     if (!process.empty() && process == before) {
       out.back().insert(out.back().size() - 1, ", " + step.state);
@@ -94,9 +101,6 @@ Cell players(const Subject& s) {
   }
   return out;
 }
-
-// What a server tells is what it saw of one request: not what the device believes, nor its effort.
-bool told_by_device(const Run& run) { return run.role != "server"; }
 
 Cell initial_beliefs(const Subject& s) {
   if (s.run != nullptr && told_by_device(*s.run)) {
@@ -203,7 +207,7 @@ const std::vector<Measure>& measures() {
 Cell measured(const Subject& s, const Measure& measure) {
   if (s.run != nullptr) {
     const bool known = measure.by_server || told_by_device(*s.run);
-    return {{}, {known ? measure.of(*s.run) : "not measured by the server"}};
+    return {{}, {known ? measure.of(*s.run) : "not measured by the " + s.run->role}};
   }
   Cell out;
   if (s.mode != nullptr && measure.name == "persons' acts") {
@@ -245,7 +249,7 @@ Result<std::vector<Run>> latest_runs(store::Reader& reader) {
     const auto rival = std::ranges::find_if(chosen, [&](const Run& r) { return same_kind(r, run); });
     if (rival == chosen.end()) {
       chosen.push_back(run);
-    } else if (rival->role != "client" && run.role == "client") {
+    } else if (!told_by_device(*rival) && told_by_device(run)) {
       *rival = run;
     }
   }

@@ -15,7 +15,7 @@ struct Column {
   std::string mode;   // empty: all modes of a protocol that this program does not speak
   std::string title;  // for people
   std::string run;    // id of the latest run that succeeded; empty: none
-  std::string side;   // the role that told of it: "client", "server"
+  std::string side;   // the role that told of it: "client", "server", "pledge"
   Instant when;
 };
 

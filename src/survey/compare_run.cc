@@ -9,6 +9,7 @@
 #include "crypto/hash.h"
 #include "crypto/x509.h"
 #include "survey/page.h"
+#include "survey/protocols.h"
 
 namespace imprint::survey {
 namespace {
@@ -160,7 +161,7 @@ std::string title(const Run& run) {
 std::string summary(const RunReport& report) {
   const Run& run = report.run;
   std::string out = utc_text(run.started) + ", took " + std::to_string((run.ended - run.started).count()) + " ms; ";
-  if (run.role != "server") {  // a server measures neither
+  if (told_by_device(run)) {  // nobody else measures them
     out += std::to_string(run.counts.connections) + " connections, " + std::to_string(run.counts.bytes) + " bytes, ";
   }
   out += std::to_string(run.counts.messages) + " messages; " + std::to_string(report.beliefs.size()) +

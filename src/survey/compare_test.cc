@@ -41,7 +41,7 @@ Cell cell(const Table& table, std::string_view area, std::string_view name, std:
 
 TEST_F(Compare, without_runs_every_cell_names_a_source) {
   const Table table = compare(all_facts(), {});
-  ASSERT_EQ(table.columns.size(), 18U);  // eight modes of EST, ten other protocols
+  ASSERT_EQ(table.columns.size(), 21U);  // eight modes of EST, four of BRSKI, nine other protocols
   for (const Row& row : table.rows) {
     ASSERT_EQ(row.cells.size(), table.columns.size());
     for (const Cell& each : row.cells) {
@@ -103,6 +103,17 @@ TEST_F(Compare, processes_of_a_run_are_its_own_states_in_their_order) {
   ASSERT_EQ(steps.measured.size(), 7U);
   EXPECT_EQ(steps.measured.front(), "server authenticated by an anchor, or by the secret of both (TLS-SRP) (Opening)");
   EXPECT_EQ(steps.measured.back(), "certificate checked and installed (Enrolled)");
+}
+
+TEST_F(Compare, a_state_that_is_entered_again_and_again_is_named_once) {
+  imprint::Run run = onboarding_.certificate();
+  const auto wishing = std::ranges::find(run.steps, "Wishing", &RunStep::state);
+  ASSERT_NE(wishing, run.steps.end());
+  run.steps.insert(wishing, 3, *wishing);
+  save(run);
+  const Cell steps = cell(compare(all_facts(), latest()), "processes", "", "est", "certificate");
+  EXPECT_EQ(steps.measured.size(), 7U);
+  EXPECT_EQ(std::ranges::count(steps.measured, "wanted attributes (Wishing)"), 1);
 }
 
 TEST_F(Compare, a_run_backs_the_column_that_its_mode_begins_with) {
@@ -195,6 +206,35 @@ TEST_F(Compare, what_a_server_does_not_measure_is_not_printed_as_nothing) {
   EXPECT_FALSE(cell(table, "imparted knowledge", "", "est", "certificate").said.empty());
   EXPECT_FALSE(cell(table, "initial beliefs", "what the device holds before", "est", "certificate").said.empty());
   EXPECT_EQ(to_text(report_on(run)).find("0 connections"), std::string::npos);
+}
+
+TEST_F(Compare, a_pledge_tells_before_its_registrar) {
+  imprint::Run pledge = onboarding_.certificate();
+  pledge.protocol = "brski";
+  pledge.mode = "nonceless, https";
+  pledge.role = "pledge";
+  imprint::Run registrar = pledge;
+  registrar.id = "0000000000000009";
+  registrar.role = "registrar";
+  registrar.started = pledge.started + Duration(1000);
+  save(registrar);
+  EXPECT_EQ(cell(compare(all_facts(), latest()), "measured", "bytes", "brski", "nonceless").measured,
+            std::vector<std::string>{"not measured by the registrar"});
+  EXPECT_FALSE(cell(compare(all_facts(), latest()), "imparted knowledge", "", "brski", "nonceless").said.empty());
+  save(pledge);
+  ASSERT_EQ(latest().size(), 1U);
+  EXPECT_EQ(latest()[0].id, pledge.id);
+  EXPECT_FALSE(cell(compare(all_facts(), latest()), "imparted knowledge", "", "brski", "nonceless").measured.empty());
+}
+
+TEST_F(Compare, a_value_of_one_mode_takes_the_place_of_what_holds_for_all) {
+  const Table table = compare(all_facts(), {});
+  const Cell https = cell(table, "scales", "maker needed online", "brski", "https");
+  const Cell nonceless = cell(table, "scales", "maker needed online", "brski", "nonceless");
+  ASSERT_EQ(https.said.size(), 1U);
+  ASSERT_EQ(nonceless.said.size(), 1U);
+  EXPECT_TRUE(https.said[0].text.starts_with("yes"));
+  EXPECT_TRUE(nonceless.said[0].text.starts_with("not"));
 }
 
 TEST_F(Compare, a_belief_whose_evidence_does_not_hold_is_not_given_a_strength) {

@@ -6,6 +6,7 @@
 #include <set>
 
 #include "survey/page.h"
+#include "survey/protocols.h"
 #include "survey/words.h"
 
 namespace imprint::survey {
@@ -107,6 +108,9 @@ std::vector<Use> uses_of(std::string_view asked, const Facts& facts) {
 std::vector<Seen> seen_in(const std::vector<Use>& uses, const std::vector<Run>& runs) {
   std::vector<Seen> out;
   for (const Run& run : runs) {
+    if (!told_by_device(run)) {  // the states that a word names are the device's
+      continue;
+    }
     std::set<std::string> states;
     for (const Use& use : uses) {
       if (use.protocol == run.protocol) {

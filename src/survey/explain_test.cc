@@ -53,6 +53,10 @@ TEST(Explain, players_are_found_by_every_name_they_have) {
   ASSERT_EQ(registrar.uses.size(), 1U);
   EXPECT_EQ(registrar.uses[0].protocol, "brski");
   EXPECT_EQ(registrar.uses[0].ours, "steerer");
+  EXPECT_EQ(said("JRC").uses.size(), 1U);
+  EXPECT_EQ(said("MASA").uses.at(0).ours, "authority");
+  EXPECT_EQ(said("pledge").uses.at(0).ours, "device");
+  EXPECT_EQ(said("join proxy").uses.at(0).ours, "helper");
   EXPECT_EQ(protocols_of(said("OBT")), std::vector<std::string>{"ocf"});
   EXPECT_EQ(protocols_of(said("onboarding tool")), std::vector<std::string>{"ocf"});
   EXPECT_EQ(protocols_of(said("proxy")), std::vector<std::string>{"brski"});  // a word of "join proxy"

@@ -3,7 +3,7 @@
 #include <nlohmann/json.hpp>
 
 #include "codec/json.h"
-#include "proto/est/survey.h"
+#include "survey/protocols.h"
 
 namespace imprint::survey {
 namespace {
@@ -93,7 +93,11 @@ const Facts& all_facts() {
   static const Facts kFacts = [] {
     auto facts = parse_facts(facts_json());
     assert(facts);
-    facts->protocols.insert(facts->protocols.begin(), est::survey_facts());
+    std::vector<ProtocolFacts> spoken;
+    for (const Protocol& each : protocols()) {
+      spoken.push_back(each.facts());
+    }
+    facts->protocols.insert(facts->protocols.begin(), spoken.begin(), spoken.end());
     return *std::move(facts);
   }();
   return kFacts;

@@ -34,6 +34,11 @@ def free_port(kind=socket.SOCK_STREAM):
         return s.getsockname()[1]
 
 
+def answers(port):
+    with socket.socket() as s:
+        return s.connect_ex(("127.0.0.1", port)) == 0
+
+
 def put_vouchers(folder):
     """A voucher with the requests that led to it, and the maker's root, under the names of the guide."""
     vectors = {v["id"]: v for v in json.loads((ROOT / "tests" / "data" / "brski.json").read_text())["vectors"]}
@@ -43,7 +48,7 @@ def put_vouchers(folder):
 
 
 def run_all(name, lines, folder):
-    est, api, coaps = free_port(), free_port(), free_port(socket.SOCK_DGRAM)
+    est, api, coaps, masa = free_port(), free_port(), free_port(socket.SOCK_DGRAM), free_port()
     env = dict(os.environ, PATH=f"{Path(IMPRINT).parent}:{os.environ['PATH']}", IMPRINT_LOG_LEVEL="error",
                IMPRINT_EST_LISTEN=f"127.0.0.1:{est}", IMPRINT_API_LISTEN=f"127.0.0.1:{api}",
                IMPRINT_EST_COAPS=f"127.0.0.1:{coaps}")
@@ -52,12 +57,12 @@ def run_all(name, lines, folder):
         if not any(" serve" in line for line in lines):
             lines = ["imprint init --data site", "imprint serve --data site &", *lines]
         for line in lines:
-            line = line.replace("build/imprint", "imprint").replace("8443", str(est)).replace("8480", str(api)).replace("5684", str(coaps))
+            line = line.replace("build/imprint", "imprint").replace("8443", str(est)).replace("8480", str(api)).replace("5684", str(coaps)).replace("9443", str(masa))
             if line.endswith("&"):
                 servers.append(subprocess.Popen(line[:-1].split(), cwd=folder, env=env, stdin=subprocess.DEVNULL,
                                                 stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL))
                 for _ in range(200):
-                    if (folder / "site" / "endpoints.json").exists():
+                    if answers(masa) if " masa serve" in line else (folder / "site" / "endpoints.json").exists():
                         break
                     time.sleep(0.05)
                 check(f"{name}: {line}", servers[-1].poll() is None)
@@ -75,7 +80,7 @@ def run_all(name, lines, folder):
 
 
 def main():
-    for name in ("README.md", "docs/guide.md"):
+    for name in ("README.md", "docs/guide.md", "docs/brown-field.md", "docs/masa.md"):
         lines = commands(ROOT / name)
         check(f"{name} has commands", len(lines) >= 5, lines)
         with tempfile.TemporaryDirectory(prefix="imprint-documents-") as folder:

@@ -49,14 +49,14 @@ Result<Artifact> parse_json_form(BytesView in) {
   out.content = message.payload;
   for (const JwsSignature& one : message.signatures) {
     // draft-ietf-anima-jws-voucher section 3.2: typ may be missing, and is this if it is there.
-    CHECK_OR(one.type.empty() || one.type == kJwsType, Error{Fault::unsupported, "voucher: typ"});
+    CHECK_OR(!one.understood || one.type.empty() || one.type == kJwsType, Error{Fault::unsupported, "voucher: typ"});
     for (const Certificate& certificate : one.chain) {
       if (std::ranges::find(out.along, certificate) == out.along.end()) {
         out.along.push_back(certificate);
       }
     }
   }
-  out.content_type = message.signatures.front().type;
+  out.content_type = std::ranges::find(message.signatures, true, &JwsSignature::understood)->type;
   out.wrapping = std::move(message);
   return out;
 }
@@ -116,14 +116,13 @@ std::optional<Form> form_of(BytesView in) {
 }
 
 Result<Artifact> parse_artifact(BytesView in) {
-  CHECK_OR(in.size() <= kMaxArtifact, Error{Fault::limit, "voucher: size"});
   const std::optional<Form> form = form_of(in);
   CHECK_OR(form, Error{Fault::unsupported, "voucher: neither CMS nor COSE nor JWS"});
   return parse_artifact(in, *form);
 }
 
+// Each form has its own limit of size, the same.
 Result<Artifact> parse_artifact(BytesView in, Form form) {
-  CHECK_OR(in.size() <= kMaxArtifact, Error{Fault::limit, "voucher: size"});
   TRY(Artifact out, form == Form::cms ? parse_cms(in) : form == Form::cose ? parse_cose(in) : parse_json_form(in));
   out.received = to_bytes(in);
   return out;
@@ -163,7 +162,11 @@ Result<Bytes> sign_voucher(const Voucher& voucher, Form form, const Signer& by, 
   }
   TRY(const std::string content, encode_json_voucher(voucher));
   if (form == Form::cms) {
-    TRY(const Secret message, sign_content(type, view(content), by));
+    Signer dated = by;
+    if (voucher.created_on && !dated.at) {
+      dated.at = voucher.created_on->at;  // by the same clock
+    }
+    TRY(const Secret message, sign_content(type, view(content), dated));
     return to_bytes(message.expose());
   }
   TRY(const std::string message, sign_jws(view(content), by.key, {std::string(kJwsType), {}, by.chain}));

@@ -49,8 +49,8 @@ Status signed_by(const Artifact& artifact, const PublicKey& key);
 // first. Each once. Whether they are to be believed is another matter.
 std::vector<Certificate> signers_of(const Artifact& artifact, const std::vector<Certificate>& more = {});
 
-// Signs. CMS: id-ct-animaJSONVoucher unless `type` says otherwise. COSE: the chain goes into an unprotected x5bag.
-// Faults: those of the encoder and of the signature.
+// Signs. CMS: id-ct-animaJSONVoucher unless `type` says otherwise; signed on created-on, if that is there. COSE: the
+// chain goes into an unprotected x5bag. Faults: those of the encoder and of the signature.
 Result<Bytes> sign_voucher(const Voucher& voucher, Form form, const Signer& by,
                            std::string_view type = kJsonVoucherType);
 

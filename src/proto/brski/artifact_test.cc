@@ -1,6 +1,7 @@
 // Artefacts in all three forms, those of others above all.
 #include "proto/brski/artifact.h"
 
+#include "codec/base64.h"
 #include "proto/brski/brski_testing.h"
 #include "proto/brski/leaves.h"
 
@@ -151,7 +152,9 @@ TEST(Artifact, forms_are_told_apart_by_octets_and_by_media_type) {
   }
   EXPECT_EQ(fault(parse_artifact(bytes_of("jws-voucher"), Form::cms)), Fault::malformed);
   EXPECT_FALSE(parse_artifact(bytes_of("jws-voucher"), Form::cose));
-  EXPECT_EQ(fault(parse_artifact(Bytes(kMaxArtifact + 1, 0x30))), Fault::limit);
+  for (const int first : {0x30, 0x84, 0xd2, 0x7b}) {
+    EXPECT_EQ(fault(parse_artifact(Bytes(kMaxArtifact + 1, static_cast<std::uint8_t>(first)))), Fault::limit) << first;
+  }
 }
 
 struct Made {
@@ -189,6 +192,19 @@ TEST(Artifact, ours_read_as_they_were_made) {
   }
 }
 
+TEST(Artifact, cms_is_signed_when_it_was_created) {
+  Made what = made(KeyType::p256, Form::cms);
+  const auto when = [&what] {
+    return std::get<SignedContent>(parse_artifact(*sign_voucher(what.voucher, Form::cms, what.by))->wrapping)
+        .signing_time;
+  };
+  EXPECT_TRUE(when());
+  what.voucher.created_on = DateTime::of(kNow);
+  EXPECT_EQ(when(), kNow);
+  what.by.at = kNow + kDay;
+  EXPECT_EQ(when(), kNow + kDay);
+}
+
 TEST(Artifact, another_type_of_content_is_none) {
   const Made what = made(KeyType::p256, Form::cms);
   EXPECT_EQ(parse_artifact(*sign_voucher(what.voucher, Form::cms, what.by, kDataType))->content_type, kDataType);
@@ -197,6 +213,20 @@ TEST(Artifact, another_type_of_content_is_none) {
   EXPECT_EQ(fault(parse_artifact(view(*other_type))), Fault::unsupported);
   const auto no_type = sign_jws(view(*encode_json_voucher(what.voucher)), what.by.key, {{}, {}, what.by.chain});
   EXPECT_TRUE(parse_artifact(view(*no_type)));
+}
+
+TEST(Artifact, a_signature_nobody_understands_stands_beside_the_makers) {
+  const Made what = made(KeyType::p256, Form::jws);
+  Json message = *parse_json(as_text(*sign_voucher(what.voucher, Form::jws, what.by)));
+  const Json good = message["signatures"][0];
+  const std::string header = base64url(view(R"({"alg":"ML-DSA-44","typ":"x"})"));
+  message["signatures"] = {{{"protected", header}, {"signature", "AQ"}}, good};
+  const auto read = parse_artifact(view(message.dump()));
+  ASSERT_TRUE(read) << read.error().what;
+  EXPECT_EQ(signers_of(*read), what.by.chain);
+  EXPECT_EQ(read->content_type, kJwsType);
+  message["signatures"] = {{{"protected", header}, {"signature", good["signature"]}}};
+  EXPECT_EQ(fault(parse_artifact(view(message.dump()))), Fault::unsupported);
 }
 
 }  // namespace

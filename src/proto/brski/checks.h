@@ -28,4 +28,9 @@ inline ChainRules chain_rules(std::optional<Instant> now) {
   return {Purpose::any, now.value_or(Instant{}), now.has_value()};
 }
 
+// Whether a certificate is revoked. unknown: no list says so that is of its issuer (by name, and by `above`'s key if
+// that is given) and is not over; skipped: a root, which nobody revokes.
+Check::Outcome revocation_of(const Certificate& certificate, const Certificate* above,
+                             const std::vector<RevocationList>& lists, std::optional<Instant> now);
+
 }  // namespace imprint::brski

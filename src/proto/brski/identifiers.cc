@@ -9,6 +9,8 @@ namespace {
 
 constexpr std::string_view kAuthorityKeyId = "2.5.29.35";
 constexpr std::string_view kMasaUrl = "1.3.6.1.5.5.7.1.32";  // id-pe-masa-url, RFC 8995 section 2.3.2
+constexpr std::string_view kListDistribution = "2.5.29.31", kAuthorityAccess = "1.3.6.1.5.5.7.1.1";
+constexpr std::string_view kHardwareModuleName = "1.3.6.1.5.5.7.8.4";  // RFC 4108 section 5
 
 // The key identifier in an AuthorityKeyIdentifier (RFC 5280 section 4.2.1.1); empty if there is none.
 BytesView key_id_in(BytesView authority) {
@@ -66,6 +68,19 @@ Bytes encode_idevid_issuer(BytesView key_id) {
 }
 
 bool names_masa(const Certificate& certificate) { return !extension_of(certificate, kMasaUrl).empty(); }
+
+bool names_device(const Certificate& certificate) {
+  const bool module = std::ranges::any_of(certificate.alt_names, [](const GeneralName& name) {
+    der::Reader in(name.value);
+    const auto type = der::parse_oid(in.next(der::kOid).content);
+    return name.kind == GeneralName::Kind::other && type && *type == kHardwareModuleName;
+  });
+  return module || names_masa(certificate) || !serial_of(certificate).empty();
+}
+
+bool names_status(const Certificate& certificate) {
+  return !extension_of(certificate, kListDistribution).empty() || !extension_of(certificate, kAuthorityAccess).empty();
+}
 
 std::string serial_of(const Certificate& idevid) { return idevid.subject.first("serialNumber"); }
 

@@ -17,11 +17,38 @@ std::string in_words(const Nonce& nonce) {
   return text != nullptr ? *text : "h'" + hex(std::get<Bytes>(nonce)) + "'";
 }
 
-// An IDevID without the address of a MASA looks like a MASA's certificate: makers want an anchor for vouchers alone.
-bool may_sign_vouchers(const Certificate& signer) {
-  const bool usage = !signer.usage || (*signer.usage & key_usage::kDigitalSignature) != 0;
-  const bool registrar = std::ranges::find(signer.extended, eku::kCmcRa) != signer.extended.end();
-  return holds(usage) && holds(!registrar) && !names_masa(signer);
+bool has_usage(const Certificate& certificate, std::string_view usage) {
+  return std::ranges::find(certificate.extended, usage) != certificate.extended.end();
+}
+
+// One CA may issue all certificates of a maker, and neither its devices nor registrars make vouchers. Who is an anchor
+// itself, or is called by name, is believed.
+bool may_sign_vouchers(const Certificate& signer, const Device& device) {
+  const bool built_in = std::ranges::find(device.anchors, signer) != device.anchors.end();
+  const bool called = std::ranges::find(device.signers, signer.subject) != device.signers.end();
+  // A line each: each can be switched off alone.
+  const bool signs = holds(!signer.usage || (*signer.usage & key_usage::kDigitalSignature) != 0);
+  const bool no_registrar = holds(!has_usage(signer, eku::kCmcRa));
+  const bool known = holds(built_in || (device.signers.empty() ? !names_device(signer) : called));
+  return signs && no_registrar && known;
+}
+
+// Of the signers that lead to an anchor the first that may sign; without one the first.
+Result<CertificateChain> way_of(const std::vector<Certificate>& signers, const Artifact& artifact,
+                                const Device& device) {
+  Result<CertificateChain> out = Error{Fault::unauthentic, "voucher: signer"};
+  for (const Certificate& one : signers) {
+    const auto path = verify_chain(one, artifact.along, device.anchors, chain_rules(device.now));
+    if (path && may_sign_vouchers(one, device)) {
+      return **path;
+    }
+    if (path && !out) {
+      out = **path;
+    } else if (!out && path.error().fault == Fault::expired) {
+      out = path.error();
+    }
+  }
+  return out;
 }
 
 void check_signer(Checks& to, const Artifact& artifact, const Device& device, VoucherFacts& out) {
@@ -33,21 +60,17 @@ void check_signer(Checks& to, const Artifact& artifact, const Device& device, Vo
     to.add(kVoucherSigner, Fault::unauthentic, kSigner, Outcome::unknown);
     return;
   }
-  Error why{Fault::unauthentic, "voucher: signer"};
-  for (const Certificate& one : signers) {
-    const auto path = verify_chain(one, artifact.along, device.anchors, chain_rules(device.now));
-    if (path) {
-      out.signer = **path;
-      to.add(kVoucherSigner, Fault::unauthentic, kSigner, true,
-             one.subject.text + " leads to " + out.signer.anchor.subject.text);
-      // One CA may issue all of them, and neither devices nor registrars make vouchers.
-      to.add(kVoucherSignerDevice, Fault::unauthentic, "the signer may sign vouchers", holds(may_sign_vouchers(one)));
-      to.add(kVoucherSignerTime, Fault::expired, kTime, device.now ? Outcome::passed : Outcome::skipped);
-      return;
-    }
-    why = path.error().fault == Fault::expired ? path.error() : why;
+  const auto way = way_of(signers, artifact, device);
+  if (way) {
+    out.signer = *way;
+    to.add(kVoucherSigner, Fault::unauthentic, kSigner, true,
+           way->leaf.subject.text + " leads to " + way->anchor.subject.text);
+    to.add(kVoucherSignerDevice, Fault::unauthentic, "the signer may sign vouchers",
+           may_sign_vouchers(way->leaf, device));
+    to.add(kVoucherSignerTime, Fault::expired, kTime, device.now ? Outcome::passed : Outcome::skipped);
+    return;
   }
-  const bool late = why.fault == Fault::expired;
+  const bool late = way.error().fault == Fault::expired;
   to.add(kVoucherSigner, Fault::unauthentic, kSigner, late, who);
   to.add(kVoucherSignerTime, Fault::expired, kTime, late ? Outcome::failed : Outcome::unknown,
          late ? "until " + utc_text(signers.front().not_after) : std::string());
@@ -87,7 +110,14 @@ void check_nonce(Checks& to, const Voucher& voucher, const Device& device) {
              "; device: " + (device.nonce ? in_words(*device.nonce) : std::string("not given")));
 }
 
-void check_times(Checks& to, const Voucher& voucher, const Device& device) {
+// CMS says when it was signed, beside what is signed.
+std::optional<DateTime> signed_on(const Artifact& artifact) {
+  const auto* const cms = std::get_if<SignedContent>(&artifact.wrapping);
+  return cms != nullptr && cms->signing_time ? std::optional(DateTime::of(*cms->signing_time)) : std::nullopt;
+}
+
+void check_times(Checks& to, const Artifact& artifact, const Device& device) {
+  const Voucher& voucher = artifact.voucher;
   const auto check = [&](const Rule& rule, std::string_view what, const std::optional<DateTime>& when, bool good) {
     const Outcome outcome = !when || !device.now ? Outcome::skipped : good ? Outcome::passed : Outcome::failed;
     to.add(rule, Fault::expired, what, outcome, when ? when->text : std::string());
@@ -95,6 +125,8 @@ void check_times(Checks& to, const Voucher& voucher, const Device& device) {
   const Instant now = device.now.value_or(Instant{});
   check(kVoucherCreated, "it was not made in the future", voucher.created_on,
         !voucher.created_on || holds(voucher.created_on->at <= now + kClockSkew));
+  const std::optional<DateTime> made = signed_on(artifact);
+  check(kVoucherSigningTime, "it was not signed in the future", made, !made || holds(made->at <= now + kClockSkew));
   check(kVoucherExpired, "it is not over", voucher.expires_on,
         !voucher.expires_on || holds(now <= voucher.expires_on->at));
 }
@@ -146,6 +178,25 @@ void check_pin(Checks& to, const Voucher& voucher, const Device& device, Voucher
   out.pin = pin.value_or(Pin(Bytes()));
 }
 
+// RFC 8366 section 5.3: true, the pinned certificate's revocation MUST be checked; false, it MUST NOT; else as always:
+// with what is at hand.
+void check_revocation(Checks& to, const Voucher& voucher, const Device& device, const Pin& pin) {
+  constexpr std::string_view kWhat = "the pinned certificate is not revoked";
+  const auto& wanted = voucher.domain_cert_revocation_checks;
+  const auto* const pinned = std::get_if<Certificate>(&pin);
+  if (pinned == nullptr || wanted == false) {
+    to.add(kVoucherRevocation, Fault::refused, kWhat, Outcome::skipped,
+           pinned == nullptr ? "no certificate is pinned" : "the voucher says that it is not to be checked");
+    return;
+  }
+  const Outcome found = revocation_of(*pinned, nullptr, device.lists, device.now);
+  const bool open = found == Outcome::unknown;
+  to.add(kVoucherRevocation, Fault::refused, kWhat, open && !wanted ? Outcome::skipped : found,
+         open ? "no list of " + pinned->issuer.text + " that is good now was given" +
+                    (wanted ? ", and the voucher wants it checked" : "")
+              : std::string(found == Outcome::skipped ? "a root: nobody revokes it" : ""));
+}
+
 std::vector<Check> examine(const Artifact& artifact, const Device& device, VoucherFacts& out) {
   Checks to;
   const Voucher& voucher = artifact.voucher;
@@ -153,9 +204,10 @@ std::vector<Check> examine(const Artifact& artifact, const Device& device, Vouch
   check_signer(to, artifact, device, out);
   check_device(to, voucher, device);
   check_nonce(to, voucher, device);
-  check_times(to, voucher, device);
+  check_times(to, artifact, device);
   check_assertion(to, voucher, device);
   check_pin(to, voucher, device, out);
+  check_revocation(to, voucher, device, out.pin);
   out.voucher = voucher;
   return std::move(to).list();
 }
@@ -166,6 +218,25 @@ bool has_key(const Pin& pin, const PublicKey& key) {
   }
   const auto* const certificate = std::get_if<Certificate>(&pin);
   return key == (certificate != nullptr ? certificate->key : std::get<PublicKey>(pin));
+}
+
+// The first that is no way to the pin, or has not the role, is the error.
+std::vector<Check> examine_seen(const Pin& pin, const SeenRegistrar& seen,
+                                const Result<Verified<CertificateChain>>& way) {
+  Checks to;
+  to.add(kRegistrarPin, way ? Fault::unauthentic : way.error().fault, "the registrar leads to what is pinned",
+         static_cast<bool>(way), seen.certificate.subject.text);
+  const bool cmc = holds(has_usage(seen.certificate, eku::kCmcRa));
+  const bool server = holds(seen.role == RegistrarRole::cmc_ra || has_usage(seen.certificate, eku::kServerAuth));
+  const bool itself = has_key(pin, seen.certificate.key), wanted = seen.role != RegistrarRole::any;
+  to.add(kRegistrarPinRole, Fault::refused, "its certificate is a registrar's",
+         itself || !wanted ? Outcome::skipped
+         : cmc && server   ? Outcome::passed
+                           : Outcome::failed,
+         itself    ? "its own key is pinned"
+         : !wanted ? "the way to the pin is enough here"
+                   : "");
+  return std::move(to).list();
 }
 
 }  // namespace
@@ -190,22 +261,60 @@ std::optional<Error> first_failure(const std::vector<Check>& checks) {
   return bad == checks.end() ? std::nullopt : std::optional(Error{bad->fault, *bad->rule});
 }
 
-Status verify_pin(const Pin& pin, const Certificate& registrar, const std::vector<Certificate>& sent,
-                  std::optional<Instant> now) {
-  const auto good_now = [&now](const Certificate& c) { return !now || (c.not_before <= *now && *now < c.not_after); };
+Check::Outcome revocation_of(const Certificate& certificate, const Certificate* above,
+                             const std::vector<RevocationList>& lists, std::optional<Instant> now) {
+  if (self_signed(certificate)) {
+    return Outcome::skipped;
+  }
+  Outcome out = Outcome::unknown;
+  for (const RevocationList& list : lists) {
+    const bool by_name = holds(list.issuer == certificate.issuer);
+    const bool by_key = above == nullptr || holds(list.signer == above->key.spki);
+    if (!by_name || !by_key) {
+      continue;
+    }
+    if (!holds(!list.has(certificate.serial))) {
+      return Outcome::failed;  // also by a list that is over
+    }
+    const bool over = now && list.next_update && *list.next_update < *now;
+    out = holds(!over) ? Outcome::passed : out;
+  }
+  return out;
+}
+
+Result<Verified<CertificateChain>> verify_pin(const Pin& pin, const Certificate& registrar,
+                                              const std::vector<Certificate>& sent, std::optional<Instant> now) {
   const auto* const pinned = std::get_if<Certificate>(&pin);
-  if (has_key(pin, registrar.key)) {
-    CHECK_OR(good_now(registrar) && (pinned == nullptr || good_now(*pinned)), Error{Fault::expired, kRegistrarPin});
-    return Ok{};
-  }
   std::vector<Certificate> anchors;
-  std::ranges::copy_if(sent, std::back_inserter(anchors), [&](const Certificate& c) { return has_key(pin, c.key); });
-  if (pinned != nullptr) {
+  if (has_key(pin, registrar.key)) {
+    // Another certificate of the same key may be pinned: both have to be good.
+    const bool good = pinned == nullptr || !now || (pinned->not_before <= *now && *now < pinned->not_after);
+    CHECK_OR(good, Error{Fault::expired, kRegistrarPin});
+    anchors = {registrar};
+  } else if (pinned != nullptr) {
     anchors = {*pinned};
+  } else {
+    std::ranges::copy_if(sent, std::back_inserter(anchors), [&](const Certificate& c) { return has_key(pin, c.key); });
   }
-  const bool leads = !anchors.empty() && verify_chain(registrar, sent, anchors, chain_rules(now));
-  CHECK_OR(leads, Error{Fault::unauthentic, kRegistrarPin});
-  return Ok{};
+  // A pinned key is where the path ends: what is above it, and how long that is good, does not count.
+  const bool own = !anchors.empty() && anchors.front() == registrar;
+  auto out = verify_chain(registrar, own ? std::vector<Certificate>{} : sent, anchors, chain_rules(now));
+  if (!out) {
+    return Error{out.error().fault == Fault::expired ? Fault::expired : Fault::unauthentic, kRegistrarPin};
+  }
+  return out;
+}
+
+std::vector<Check> check_registrar(const Pin& pin, const SeenRegistrar& seen) {
+  return examine_seen(pin, seen, verify_pin(pin, seen.certificate, seen.sent, seen.now));
+}
+
+Result<Verified<CertificateChain>> verify_registrar(const Pin& pin, const SeenRegistrar& seen) {
+  auto out = verify_pin(pin, seen.certificate, seen.sent, seen.now);
+  if (const std::optional<Error> failure = first_failure(examine_seen(pin, seen, out))) {
+    return *failure;
+  }
+  return out;
 }
 
 }  // namespace imprint::brski

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "base/verified.h"
+#include "crypto/revocation_list.h"
 #include "proto/brski/artifact.h"
 
 namespace imprint::brski {
@@ -12,7 +13,7 @@ struct Check {
   enum class Outcome : std::uint8_t {
     passed,
     failed,
-    skipped,  // it does not apply
+    skipped,  // it does not apply, or policy does without
     unknown,  // it does, and what it needs was not given
   };
   const Rule* rule;
@@ -40,27 +41,57 @@ Bytes encode_idevid_issuer(BytesView key_id);
 std::string serial_of(const Certificate& idevid);
 // Whether the certificate says where its maker's MASA is: only those of devices do (RFC 8995 section 2.3.2).
 bool names_masa(const Certificate& certificate);
+// Whether it says that it is a device's: by a MASA's address, a serialNumber in its subject (RFC 8995 section 2.3.1,
+// IEEE 802.1AR) or a hardwareModuleName (RFC 4108 section 5).
+bool names_device(const Certificate& certificate);
+// Whether it says where its revocation can be looked up: CRLDistributionPoints or authorityInfoAccess (RFC 5280).
+bool names_status(const Certificate& certificate);
 
 // ---- a voucher ----
 
 // Whom a voucher makes the device trust: a certificate, a key, or the SHA-256 of a key (32 octets).
 using Pin = std::variant<Certificate, PublicKey, Bytes>;
 
-// Whether the registrar's certificate is the pinned one, has the pinned key, or leads to it through what it sent along.
-// BRSKI-REGISTRAR-PIN. Without `now` validity in time is not looked at.
-Status verify_pin(const Pin& pin, const Certificate& registrar, const std::vector<Certificate>& sent,
-                  std::optional<Instant> now);
+// The way from the registrar's certificate to what is pinned; a pinned key needs its certificate among those `sent`. Of
+// a registrar whose own key is pinned: its certificate alone. BRSKI-REGISTRAR-PIN: unauthentic, or expired. Without
+// `now` validity in time is not looked at.
+Result<Verified<CertificateChain>> verify_pin(const Pin& pin, const Certificate& registrar,
+                                              const std::vector<Certificate>& sent, std::optional<Instant> now);
+
+// Which extended key usages a registrar has to have that leads to a pinned CA. RFC 8995 section 5.6.2 wants no more
+// than the way to the pin, but EST goes on over the same connection, and its client wants id-kp-cmcRA of a server that
+// it has not been told the name of (RFC 7030 section 3.6.1): or every device of the domain would pass for its
+// registrar.
+enum class RegistrarRole : std::uint8_t {
+  any,         // the way to the pin is enough
+  cmc_ra,      // id-kp-cmcRA
+  cmc_server,  // and id-kp-serverAuth (draft-ietf-anima-constrained-voucher)
+};
+
+// The registrar as a device sees it on its connection.
+struct SeenRegistrar {
+  Certificate certificate;
+  std::vector<Certificate> sent;
+  std::optional<Instant> now;  // none: the device's clock does not count
+  RegistrarRole role = RegistrarRole::cmc_ra;
+};
+
+// verify_pin(), and the role: BRSKI-REGISTRAR-CMCRA. The maker vouches for a pinned key itself, whatever its role.
+std::vector<Check> check_registrar(const Pin& pin, const SeenRegistrar& seen);
+Result<Verified<CertificateChain>> verify_registrar(const Pin& pin, const SeenRegistrar& seen);
 
 // What a device knows. What is not given cannot be checked, and the voucher is not taken then.
 struct Device {
-  std::vector<Certificate> anchors;   // of the maker's MASA
-  std::optional<std::string> serial;  // of its IDevID
-  std::optional<Bytes> issuer;        // issuer_key_id() of its IDevID; needed if the voucher names one
-  std::optional<Nonce> nonce;         // that it asked with; needed if the voucher has one
-  bool takes_nonceless = true;        // RFC 8995 section 7.2
-  std::optional<Instant> now;         // none: its clock does not count (section 2.6.1)
-  std::vector<Assertion> assertions;  // that it accepts; empty: all, and none at all
-  bool asked_with_key = false;        // its request named the registrar's key and not its certificate
+  std::vector<Certificate> anchors;        // of the maker's MASA
+  std::optional<std::string> serial;       // of its IDevID
+  std::optional<Bytes> issuer;             // issuer_key_id() of its IDevID; needed if the voucher names one
+  std::optional<Nonce> nonce;              // that it asked with; needed if the voucher has one
+  bool takes_nonceless = true;             // RFC 8995 section 7.2
+  std::optional<Instant> now;              // none: its clock does not count (section 2.6.1)
+  std::vector<Assertion> assertions;       // that it accepts; empty: all, and none at all
+  bool asked_with_key = false;             // its request named the registrar's key and not its certificate
+  std::vector<Name> signers = {};          // subjects that sign vouchers below the anchors; empty: whoever is no device
+  std::vector<RevocationList> lists = {};  // for what is pinned; needed if the voucher wants that checked
 };
 
 struct VoucherFacts {
@@ -77,17 +108,21 @@ Result<Verified<VoucherFacts>> judge_voucher(const Artifact& artifact, const Dev
 
 // What a MASA knows, and a registrar that looks at a device's request.
 struct Maker {
-  std::vector<Certificate> anchors;     // of the IDevIDs
-  std::vector<Certificate> registrars;  // anchors of registrars that are known; empty: every domain may ask
-  std::vector<Certificate> idevids;     // of devices, for requests that come without: in COSE nothing comes along
-  bool knows_registrar = false;         // TLS or HTTP said who asks: wanted without a nonce (RFC 8995 section 5.5.4)
-  std::optional<Instant> now;           // none: validity in time is not looked at
+  std::vector<Certificate> anchors;        // of the IDevIDs
+  std::vector<Certificate> registrars;     // anchors of registrars that are known; empty: every domain may ask
+  std::vector<Certificate> idevids;        // of devices, for requests that come without: in COSE nothing comes along
+  bool knows_registrar = false;            // TLS or HTTP said who asks: wanted without a nonce (RFC 8995 section 5.5.4)
+  std::optional<Instant> now;              // none: validity in time is not looked at
+  bool needs_prior = false;                // the device's own request has to be in it, and to hold (section 5.5.5: MAY)
+  std::vector<RevocationList> lists = {};  // of domains, for registrars
+  bool needs_status = false;               // a registrar that says where its revocation is looked up needs a list
 };
 
 struct RequestFacts {
   Voucher request;
-  CertificateChain registrar;               // from who signed to what may be pinned
-  std::optional<CertificateChain> device;   // the IDevID of the device's own request, if it came along
+  CertificateChain registrar;               // from who signed to the farthest that it sent along: what may be pinned
+  std::optional<Certificate> account;       // of Maker::registrars the one that it leads to
+  std::optional<CertificateChain> device;   // the IDevID of the device's own request, if it is at hand
   Assertion assertion = Assertion::logged;  // what can be said: proximity if the device saw this registrar
   bool operator==(const RequestFacts&) const = default;
 };

@@ -8,20 +8,71 @@ namespace {
 
 using Outcome = Check::Outcome;
 
-constexpr std::size_t kMaxPath = 8;
+constexpr std::size_t kMaxLinks = 64;   // signatures are dear
+constexpr std::size_t kMaxSigners = 4;  // certificates of one key that are looked at
 
-// The certificate that is farthest from who signed, going up from issuer to issuer among those that came along: it
-// is taken as the anchor (RFC 8995 section 5.5.2). Whether the signatures are good is for the path to say.
-Certificate farthest(const Certificate& signer, const std::vector<Certificate>& along) {
-  const Certificate* at = &signer;
-  for (std::size_t i = 0; i < kMaxPath && !at->self_issued(); ++i) {
-    const auto above = std::ranges::find_if(along, [&](const Certificate& c) { return c.subject == at->issuer; });
-    if (above == along.end()) {
-      break;
+bool among(const std::vector<Certificate>& all, const Certificate& one) {
+  return std::ranges::find(all, one) != all.end();
+}
+
+// Where the ways end that go up from who signed, from issuer to issuer among those that came along: the farthest first.
+// Each may be taken as the anchor (RFC 8995 section 5.5.2). A name has several owners, and a key several certificates:
+// a link counts if its signature is good.
+std::vector<Certificate> tops(const Certificate& signer, const std::vector<Certificate>& along) {
+  std::vector<Certificate> line{signer}, out;  // by distance
+  std::size_t tried = 0;
+  for (std::size_t i = 0; i < line.size(); ++i) {
+    const Certificate at = line[i];
+    bool leads_on = false;
+    for (const Certificate& above : along) {
+      const bool fits = !at.self_issued() && above.subject == at.issuer && !(above == at);
+      if (!fits || ++tried > kMaxLinks || !verify_chain(at, {}, {above}, chain_rules(std::nullopt))) {
+        continue;
+      }
+      leads_on = true;
+      if (!among(line, above)) {
+        line.push_back(above);
+      }
     }
-    at = &*above;
+    if (!leads_on) {
+      out.push_back(at);
+    }
   }
-  return *at;
+  std::ranges::reverse(out);
+  return out.empty() ? std::vector<Certificate>{line.back()} : out;
+}
+
+// The registrar's way up, and how much of it came along: the MASA pins nothing that it was not sent.
+struct Way {
+  CertificateChain whole, sent;
+};
+
+Way way_over(const CertificateChain& whole, const std::vector<Certificate>& along) {
+  Way out{whole, whole};
+  while (!among(along, out.sent.anchor) && !(out.sent.anchor == out.sent.leaf)) {
+    const bool at_leaf = out.sent.via.empty();
+    out.sent.anchor = at_leaf ? out.sent.leaf : out.sent.via.back();
+    if (!at_leaf) {
+      out.sent.via.pop_back();
+    }
+  }
+  return out;
+}
+
+Result<Way> way_of(const Certificate& signer, const Artifact& artifact, const Maker& maker) {
+  if (!maker.registrars.empty()) {
+    TRY(const auto known, verify_chain(signer, artifact.along, maker.registrars, chain_rules(maker.now)));
+    return way_over(*known, artifact.along);
+  }
+  Error why{Fault::unauthentic, "voucher: chain"};
+  for (const Certificate& top : tops(signer, artifact.along)) {
+    const auto path = verify_chain(signer, artifact.along, {top}, chain_rules(maker.now));
+    if (path) {
+      return Way{**path, **path};
+    }
+    why = why.fault == Fault::expired ? why : path.error();
+  }
+  return why;
 }
 
 bool in_path(const CertificateChain& path, const Pin& seen) {
@@ -59,15 +110,40 @@ std::optional<Pin> shown_by_agent(const Voucher& request) {
   return certificate ? std::optional(Pin(*certificate)) : std::nullopt;
 }
 
+// Whether the certificate of who signed is there to be tried: the message has it, or one of these is of its device.
+// COSE has none, and what came with it is not looked at (draft-ietf-anima-constrained-voucher).
+bool at_hand(const Artifact& artifact, const std::vector<Certificate>& known) {
+  const auto* const cms = std::get_if<SignedContent>(&artifact.wrapping);
+  const bool comes_along =
+      cms != nullptr ? !cms->signers.empty() : artifact.form == Form::jws && !artifact.along.empty();
+  return comes_along || std::ranges::any_of(known, [&](const Certificate& c) {
+           return serial_of(c) == artifact.voucher.serial_number;
+         });
+}
+
+// Who may have signed and where the way may lead, besides what the request has.
+struct Known {
+  std::vector<Certificate> along;  // that came in other ways
+  Outcome without;                 // of the checks if the IDevID is not at hand
+};
+
 // The device's own request: signed by an IDevID of the maker, and naming it. Its chain, if so.
 std::optional<CertificateChain> check_idevid(Checks& to, const Artifact& artifact, const Maker& maker,
-                                             const std::vector<Certificate>& along) {
+                                             const Known& given) {
   std::vector<Certificate> pool = artifact.along;
-  pool.insert(pool.end(), along.begin(), along.end());
-  std::vector<Certificate> known = maker.idevids;
-  known.insert(known.end(), along.begin(), along.end());
+  pool.insert(pool.end(), given.along.begin(), given.along.end());
+  std::vector<Certificate> known = given.along;
+  known.insert(known.end(), maker.idevids.begin(), maker.idevids.end());
+  // Not all are tried: those of this device first.
+  std::ranges::stable_partition(known,
+                                [&](const Certificate& c) { return serial_of(c) == artifact.voucher.serial_number; });
   const std::vector<Certificate> signers = signers_of(artifact, known);
-  to.add(kPledgeSignature, Fault::unauthentic, "the device's request: an IDevID signed it", holds(!signers.empty()));
+  const bool there = !signers.empty() || at_hand(artifact, known);
+  to.add(kPledgeSignature, Fault::unauthentic, "the device's request: an IDevID signed it",
+         !there                    ? given.without
+         : holds(!signers.empty()) ? Outcome::passed
+                                   : Outcome::failed,
+         there ? "" : "the IDevID is not at hand, and nothing in the request is proven");
   std::optional<CertificateChain> out;
   for (const Certificate& one : signers) {
     const auto path = verify_chain(one, pool, maker.anchors, chain_rules(maker.now));
@@ -75,15 +151,17 @@ std::optional<CertificateChain> check_idevid(Checks& to, const Artifact& artifac
       out = **path;
     }
   }
-  const Outcome leads = signers.empty() || maker.anchors.empty() ? Outcome::unknown
-                        : holds(out.has_value())                 ? Outcome::passed
-                                                                 : Outcome::failed;
-  to.add(kPledgeSigner, Fault::unauthentic, "the device's request: the IDevID is of the maker", leads,
+  const Outcome open = there ? Outcome::unknown : given.without;
+  to.add(kPledgeSigner, Fault::unauthentic, "the device's request: the IDevID is of the maker",
+         signers.empty()          ? open
+         : maker.anchors.empty()  ? Outcome::unknown
+         : holds(out.has_value()) ? Outcome::passed
+                                  : Outcome::failed,
          signers.empty() ? std::string() : signers.front().subject.text);
   const std::string serial = signers.empty() ? std::string() : serial_of(out ? out->leaf : signers.front());
   const bool same = artifact.voucher.serial_number == serial && !serial.empty();
   to.add(kPledgeSerial, Fault::unauthentic, "the device's request: the serial number is that of the IDevID",
-         signers.empty() ? Outcome::unknown
+         signers.empty() ? open
          : holds(same)   ? Outcome::passed
                          : Outcome::failed,
          "request: " + artifact.voucher.serial_number.value_or("none") + "; IDevID: " + serial);
@@ -94,7 +172,7 @@ std::vector<Check> examine_pledge(const Artifact& artifact, const Maker& maker, 
   Checks to;
   const Voucher& request = artifact.voucher;
   to.add(kRequestKind, Fault::unexpected, "it is a voucher request", holds(request.kind == Voucher::Kind::request));
-  check_idevid(to, artifact, maker, along);
+  check_idevid(to, artifact, maker, {along, Outcome::unknown});
   to.add(kPledgeNonce, Fault::malformed, "it has a nonce", holds(request.nonce.has_value()));
   const bool saw = (request.assertion == Assertion::proximity && seen_by(request)) ||
                    (request.assertion == Assertion::agent_proximity && shown_by_agent(request));
@@ -103,8 +181,51 @@ std::vector<Check> examine_pledge(const Artifact& artifact, const Maker& maker, 
   return std::move(to).list();
 }
 
+// The key usage of the whole certificate counts: an empty list would allow anything, and names no registrar.
+bool is_registrar(const Certificate& certificate) {
+  return std::ranges::find(certificate.extended, eku::kCmcRa) != certificate.extended.end();
+}
+
+// One key may have several certificates: of those that signed, the first registrar with a way up, else any with one.
+std::pair<Certificate, Result<Way>> asker_of(const std::vector<Certificate>& signers, const Artifact& artifact,
+                                             const Maker& maker) {
+  std::pair<Certificate, Result<Way>> out{signers.front(), way_of(signers.front(), artifact, maker)};
+  for (std::size_t i = 1; i < std::min(signers.size(), kMaxSigners); ++i) {
+    if (out.second && is_registrar(out.first)) {
+      break;
+    }
+    auto way = way_of(signers[i], artifact, maker);
+    if (way && (!out.second || is_registrar(signers[i]))) {
+      out = {signers[i], std::move(way)};
+    }
+  }
+  return out;
+}
+
+// RFC 8995 section 5.5.3: each certificate below the last one, by the lists at hand.
+void check_status(Checks& to, const CertificateChain& whole, const Maker& maker) {
+  constexpr std::string_view kWhat = "the registrar's certificates are not revoked";
+  std::vector<Certificate> line{whole.leaf};
+  line.insert(line.end(), whole.via.begin(), whole.via.end());
+  line.push_back(whole.anchor);
+  const bool alone = whole.leaf == whole.anchor;
+  const Outcome own = revocation_of(whole.leaf, alone ? nullptr : &line[1], maker.lists, maker.now);
+  bool revoked = own == Outcome::failed;
+  for (std::size_t i = 1; i + 1 < line.size() && !alone; ++i) {
+    revoked = revoked || revocation_of(line[i], &line[i + 1], maker.lists, maker.now) == Outcome::failed;
+  }
+  const bool open = own == Outcome::unknown, told = names_status(whole.leaf);
+  to.add(kRegistrarRevoked, Fault::refused, kWhat,
+         !holds(!revoked)                        ? Outcome::failed
+         : open && !(told && maker.needs_status) ? Outcome::skipped
+                                                 : own,
+         !open  ? ""
+         : told ? "no list that is good now was given, though the certificate says where its status is"
+                : "no list was given, and the certificate does not say where its status is");
+}
+
 // Who signed the registrar's request, with the way up to what may be pinned.
-void check_registrar(Checks& to, const Artifact& artifact, const Maker& maker, RequestFacts& out) {
+void check_asker(Checks& to, const Artifact& artifact, const Maker& maker, RequestFacts& out) {
   const std::vector<Certificate> signers = signers_of(artifact);
   const bool is_signed = to.add(kRegistrarSignature, Fault::unauthentic, "a certificate that came along signed it",
                                 holds(!signers.empty()), signers.empty() ? "" : signers.front().subject.text);
@@ -112,22 +233,20 @@ void check_registrar(Checks& to, const Artifact& artifact, const Maker& maker, R
     to.add(kRegistrarChain, Fault::unauthentic, "the registrar's certificates lead to one another", Outcome::unknown);
     return;
   }
-  const Certificate& signer = signers.front();
-  const std::vector<Certificate> temporary{farthest(signer, artifact.along)};
-  const auto path = verify_chain(signer, artifact.along, maker.registrars.empty() ? temporary : maker.registrars,
-                                 chain_rules(maker.now));
-  to.add(kRegistrarChain, path ? Fault::unauthentic : path.error().fault,
-         "the registrar's certificates lead to one another", static_cast<bool>(path),
-         path ? "up to " + (*path)->anchor.subject.text : std::string(path.error().what));
-  // The key usage of the whole certificate counts: an empty list would allow anything, and names no registrar.
-  const bool registrar = std::ranges::find(signer.extended, eku::kCmcRa) != signer.extended.end();
-  to.add(kRegistrarRole, Fault::refused, "who signed is a registrar (id-kp-cmcRA)", holds(registrar),
+  const auto [signer, way] = asker_of(signers, artifact, maker);
+  to.add(kRegistrarChain, way ? Fault::unauthentic : way.error().fault,
+         "the registrar's certificates lead to one another", static_cast<bool>(way),
+         way ? "up to " + way->sent.anchor.subject.text : std::string(way.error().what));
+  to.add(kRegistrarRole, Fault::refused, "who signed is a registrar (id-kp-cmcRA)", holds(is_registrar(signer)),
          signer.subject.text);
-  if (path) {
-    out.registrar = **path;
+  if (way) {
+    out.registrar = way->sent;
+    out.account = maker.registrars.empty() ? std::nullopt : std::optional(way->whole.anchor);
+    check_status(to, way->whole, maker);
   }
 }
 
+// `trusted`: an IDevID of the maker signed it, and the answer will be for this very moment.
 void check_proximity(Checks& to, const Voucher& prior, bool trusted, RequestFacts& out) {
   const bool asserted = prior.assertion == Assertion::proximity;
   const bool by_agent = prior.assertion == Assertion::agent_proximity;
@@ -140,21 +259,38 @@ void check_proximity(Checks& to, const Voucher& prior, bool trusted, RequestFact
   }
 }
 
+// RFC 8995 section 5.5.6 wants the same nonce of a request that has one. Section 5.5 lets the registrar leave it out,
+// for a voucher that outlives the moment; that the device's own request comes along all the same does no harm (section
+// 3.1 has none there), but makes no proximity.
+void check_nonces(Checks& to, const Voucher& request, const Voucher& prior) {
+  to.add(kRegistrarNonce, Fault::refused, "both requests have the same nonce",
+         !request.nonce                        ? Outcome::skipped
+         : holds(prior.nonce == request.nonce) ? Outcome::passed
+                                               : Outcome::failed,
+         request.nonce ? "" : "a voucher without a nonce is wanted: it asserts no proximity");
+}
+
 void check_prior(Checks& to, const Artifact& artifact, const Maker& maker, RequestFacts& out) {
-  constexpr std::string_view kWhat = "the device's own request is in it and can be read";
   const Voucher& request = artifact.voucher;
-  if (!request.prior_signed_voucher_request) {
-    to.add(kRegistrarPrior, Fault::malformed, kWhat, Outcome::skipped);
+  const bool there = request.prior_signed_voucher_request.has_value();
+  to.add(kRegistrarNoPrior, Fault::refused, "the device's own request is in it",
+         there                       ? Outcome::passed
+         : holds(!maker.needs_prior) ? Outcome::skipped
+                                     : Outcome::failed,
+         there ? "" : "it is not: nothing shows that the device is there");
+  if (!there) {
     return;
   }
   const auto prior = parse_artifact(*request.prior_signed_voucher_request);
   const bool readable = prior && prior->voucher.kind == Voucher::Kind::request;
-  to.add(kRegistrarPrior, Fault::malformed, kWhat, readable,
+  to.add(kRegistrarPrior, Fault::malformed, "the device's request in it can be read", readable,
          prior ? std::string(name(prior->voucher.kind)) : std::string(prior.error().what));
   if (!readable) {
     return;
   }
-  out.device = check_idevid(to, *prior, maker, artifact.along);
+  // Section 5.5.5: the MASA MAY look at it. One that cannot be proven counts like none.
+  out.device =
+      check_idevid(to, *prior, maker, {artifact.along, maker.needs_prior ? Outcome::unknown : Outcome::skipped});
   const bool same_serial = prior->voucher.serial_number == request.serial_number;
   to.add(kRegistrarSerial, Fault::refused, "both requests name the same device", holds(same_serial),
          "registrar: " + request.serial_number.value_or("none") +
@@ -165,16 +301,15 @@ void check_prior(Checks& to, const Artifact& artifact, const Maker& maker, Reque
          !request.idevid_issuer || !out.device ? Outcome::skipped
          : holds(same_issuer)                  ? Outcome::passed
                                                : Outcome::failed);
-  to.add(kRegistrarNonce, Fault::refused, "both requests have the same nonce",
-         holds(prior->voucher.nonce == request.nonce));
-  check_proximity(to, prior->voucher, out.device.has_value(), out);
+  check_nonces(to, request, prior->voucher);
+  check_proximity(to, prior->voucher, out.device && request.nonce, out);
 }
 
 std::vector<Check> examine_registrar(const Artifact& artifact, const Maker& maker, RequestFacts& out) {
   Checks to;
   const Voucher& request = artifact.voucher;
   to.add(kRequestKind, Fault::unexpected, "it is a voucher request", holds(request.kind == Voucher::Kind::request));
-  check_registrar(to, artifact, maker, out);
+  check_asker(to, artifact, maker, out);
   to.add(kRegistrarSerial, Fault::malformed, "it names a device", holds(request.serial_number.has_value()));
   const bool known = maker.knows_registrar || !maker.registrars.empty();
   to.add(kRegistrarUnknown, Fault::refused, "without a nonce: it is known who asks",

@@ -105,12 +105,19 @@ TEST(Judge, requests_of_others_are_taken) {
     EXPECT_EQ(serial_of((*verdict)->device->leaf), (*verdict)->request.serial_number);
   }
   // The device's certificate came with neither request: the MASA knows it.
-  const Maker maker{
-      {certificate_of("cbrski-cert-masa_ca")}, {}, {certificate_of("cbrski-cert-pledge")}, false, std::nullopt};
+  Maker maker{{certificate_of("cbrski-cert-masa_ca")}, {}, {certificate_of("cbrski-cert-pledge")}, false, std::nullopt};
   const auto constrained = judge_registrar_request(artifact_of("cbrski-rvr"), maker);
   ASSERT_TRUE(constrained) << broken(constrained);
   EXPECT_EQ((*constrained)->assertion, Assertion::proximity);
   EXPECT_EQ((*constrained)->device->leaf, certificate_of("cbrski-cert-pledge"));
+  // Or it does not: then the device's request counts like none, and is no proof of anything.
+  maker.idevids.clear();
+  const auto blind = judge_registrar_request(artifact_of("cbrski-rvr"), maker);
+  ASSERT_TRUE(blind) << broken(blind);
+  EXPECT_EQ((*blind)->assertion, Assertion::logged);
+  EXPECT_FALSE((*blind)->device);
+  maker.needs_prior = true;
+  EXPECT_EQ(broken(judge_registrar_request(artifact_of("cbrski-rvr"), maker)), "BRSKI-PVR-SIGNATURE");
 }
 
 TEST(Judge, requests_that_do_not_hold_are_refused_for_what_is_wrong) {
@@ -130,7 +137,16 @@ TEST(Judge, device_requests_of_others_hold) {
   const Maker maker{{certificate_of("cbrski-cert-masa_ca")}, {}, {}, false, std::nullopt};
   EXPECT_FALSE(
       first_failure(check_pledge_request(artifact_of("cbrski-pvr"), maker, {certificate_of("cbrski-cert-pledge")})));
-  EXPECT_EQ(first_failure(check_pledge_request(artifact_of("cbrski-pvr"), maker))->rule, &kPledgeSignature);
+  // Its IDevID is that of TLS; without it nothing can be said, and that is not the same as a wrong one.
+  const std::vector<Check> open = check_pledge_request(artifact_of("cbrski-pvr"), maker);
+  for (const Rule* rule : {&kPledgeSignature, &kPledgeSigner, &kPledgeSerial}) {
+    EXPECT_EQ(find(open, *rule)->outcome, Outcome::unknown) << rule->id;
+  }
+  EXPECT_EQ(first_failure(open)->rule, &kPledgeSignature);
+  const Party root = make_root(KeyType::p256);
+  const auto other = root.issue(root.below(key_of(KeyType::p256).public_key(), "serialNumber=JADA123456789"));
+  EXPECT_EQ(find(check_pledge_request(artifact_of("cbrski-pvr"), maker, {other}), kPledgeSignature)->outcome,
+            Outcome::failed);
 }
 
 // ---- one of our own, in each form, with one thing wrong at a time ----
@@ -318,7 +334,7 @@ TEST_P(Worlds, times) {
   EXPECT_EQ(w.verdict(voucher, device), "");
   voucher.created_on = std::nullopt;  // RFC 8995's own example has none
   voucher.expires_on = std::nullopt;
-  EXPECT_EQ(w.verdict(voucher), "");
+  EXPECT_EQ(w.verdict(voucher, device), "");
 }
 
 TEST_P(Worlds, assertion_that_is_not_enough) {
@@ -513,6 +529,340 @@ TEST_P(Worlds, registrar_that_is_pinned_itself_and_over) {
   EXPECT_TRUE(verify_pin(Pin(own), own, {}, std::nullopt)) << "its clock does not count";
   EXPECT_EQ(broken(verify_pin(Pin(own), own, {}, kNow + 1000 * kDay)), "BRSKI-REGISTRAR-PIN");
   EXPECT_EQ(broken(verify_pin(Pin(own.key), own, {}, kNow + 1000 * kDay)), "BRSKI-REGISTRAR-PIN");
+}
+
+// ---- what a hostile reading found ----
+
+CertificateTemplate below(const Party& by, const PrivateKey& key, std::string_view subject,
+                          std::vector<std::string> usages = {}) {
+  CertificateTemplate out = by.below(key.public_key(), subject);
+  out.extended = std::move(usages);
+  return out;
+}
+
+TEST_P(Worlds, signer_that_is_a_device_without_the_address_of_a_masa) {
+  const World w = world();
+  const Signer old = World::signer(w.maker, "CN=lamp,serialNumber=dev-9", {});
+  Device device = w.device();
+  EXPECT_EQ(broken(judge_voucher(w.signed_as(w.voucher(), old), device)), "BRSKI-VOUCHER-SIGNER-DEVICE");
+  // One whose serial number is its common name is told apart by the names of those that sign.
+  const Signer plain = World::signer(w.maker, "CN=dev-9", {});
+  EXPECT_EQ(broken(judge_voucher(w.signed_as(w.voucher(), plain), device)), "");
+  device.signers = {name_of("CN=MASA")};
+  EXPECT_EQ(broken(judge_voucher(w.signed_as(w.voucher(), plain), device)), "BRSKI-VOUCHER-SIGNER-DEVICE");
+  EXPECT_EQ(w.verdict(w.voucher(), device), "");
+  // A maker may call its MASA what it likes, if the device knows it: by name, or by its certificate.
+  const Signer odd = World::signer(w.maker, "CN=MASA,serialNumber=HRB 1", {});
+  device.signers = {name_of("CN=MASA,serialNumber=HRB 1")};
+  EXPECT_EQ(broken(judge_voucher(w.signed_as(w.voucher(), odd), device)), "");
+  device.signers.clear();
+  device.anchors = {odd.chain.front()};
+  EXPECT_EQ(broken(judge_voucher(w.signed_as(w.voucher(), odd), device)), "");
+}
+
+TEST_P(Worlds, signer_with_a_key_that_is_not_to_sign) {
+  const World w = world();
+  const PrivateKey key = *PrivateKey::generate(KeyType::p256);
+  CertificateTemplate what = below(w.maker, key, "CN=MASA");
+  what.usage = key_usage::kKeyAgreement;
+  const Signer no_signer{key, {w.maker.issue(what), w.maker.certificate}};
+  EXPECT_EQ(broken(judge_voucher(w.signed_as(w.voucher(), no_signer), w.device())), "BRSKI-VOUCHER-SIGNER-DEVICE");
+}
+
+// A bag says nothing of which of its certificates is meant.
+TEST(Judge, of_several_certificates_of_the_signers_key_the_one_that_may_counts) {
+  World w;
+  w.form = Form::cose;
+  const PrivateKey& key = w.masa.key;
+  const Certificate old = w.maker.issue(below(w.maker, key, "CN=MASA", {std::string(eku::kCmcRa)}));
+  const Signer masa{key, {old, w.masa.chain.front(), w.maker.certificate}};
+  EXPECT_EQ(broken(judge_voucher(w.signed_as(w.voucher(), masa), w.device())), "");
+  const Certificate plain = w.domain.issue(below(w.domain, w.registrar.key, "CN=Registrar"));
+  const Party stranger = make_root(KeyType::p256, "CN=Nobody");
+  CertificateTemplate late = below(stranger, w.registrar.key, "CN=Registrar", {std::string(eku::kCmcRa)});
+  late.not_before = late.not_after = kNow - kDay;
+  for (const Certificate& first : {plain, stranger.issue(late)}) {
+    const Signer registrar{w.registrar.key, {first, w.registrar.chain.front(), w.domain.certificate}};
+    const auto verdict =
+        judge_registrar_request(w.signed_as(w.registrar_request(w.pledge_request()), registrar), w.makers());
+    ASSERT_TRUE(verdict) << broken(verdict);
+    EXPECT_EQ((*verdict)->registrar.leaf, w.registrar.chain.front());
+  }
+}
+
+TEST_P(Worlds, what_may_be_pinned_is_what_the_registrar_sent_and_nothing_above) {
+  const World w = world();
+  const Party office = make_ca_below(w.domain, "CN=Office");
+  const PrivateKey& key = w.registrar.key;
+  const Certificate own = office.issue(below(office, key, "CN=Registrar", {std::string(eku::kCmcRa)}));
+  Voucher prior = w.pledge_request();
+  prior.proximity_registrar_cert = own.der;
+  const Voucher request = w.registrar_request(prior);
+  Maker makers = w.makers();
+  for (const bool known : {false, true}) {
+    makers.registrars = known ? std::vector<Certificate>{w.domain.certificate} : std::vector<Certificate>{};
+    const std::vector<std::vector<Certificate>> chains{
+        {own, office.certificate, w.domain.certificate}, {own, office.certificate}, {own}};
+    for (const auto& chain : chains) {
+      if (known && chain.size() == 1) {
+        continue;  // nothing leads from it to the anchor
+      }
+      const auto verdict = judge_registrar_request(w.signed_as(request, {key, chain}), makers);
+      ASSERT_TRUE(verdict) << broken(verdict);
+      EXPECT_EQ((*verdict)->registrar.anchor, chain.back());
+      EXPECT_EQ((*verdict)->registrar.leaf, own);
+      EXPECT_EQ((*verdict)->registrar.via.size() + 2, std::max<std::size_t>(2, chain.size()));
+      EXPECT_EQ((*verdict)->account.has_value(), known);
+    }
+  }
+  // The one that signed, right below the MASA's anchor: it alone may be pinned.
+  makers.registrars = {w.domain.certificate};
+  const Signer alone{key, {w.registrar.chain.front()}};
+  const auto verdict = judge_registrar_request(w.signed_as(w.registrar_request(w.pledge_request()), alone), makers);
+  ASSERT_TRUE(verdict) << broken(verdict);
+  EXPECT_EQ((*verdict)->registrar.anchor, w.registrar.chain.front());
+  EXPECT_TRUE((*verdict)->registrar.via.empty());
+  EXPECT_EQ((*verdict)->account, w.domain.certificate);
+}
+
+TEST_P(Worlds, registrar_whose_own_certificate_the_masa_knows) {
+  const World w = world();
+  Maker makers = w.makers();
+  makers.registrars = {w.registrar.chain.front()};
+  const auto verdict =
+      judge_registrar_request(w.signed_as(w.registrar_request(w.pledge_request()), w.registrar), makers);
+  ASSERT_TRUE(verdict) << broken(verdict);
+  EXPECT_EQ((*verdict)->registrar.anchor, w.registrar.chain.front()) << "and nobody above it";
+  EXPECT_EQ((*verdict)->account, w.registrar.chain.front());
+}
+
+TEST_P(Worlds, registrar_that_sends_two_roots_of_one_name) {
+  const World w = world();
+  const Certificate own = w.registrar.chain.front();
+  const Party other = make_root(KeyType::p256, "CN=Domain");
+  CertificateTemplate renewed = as_ca(w.domain.below(w.domain.key.public_key(), "CN=Domain"));
+  renewed.serial = {0x12};
+  renewed.not_after = kNow - kDay / 2;  // the same root of before, and it is over
+  for (const Certificate& more : {other.certificate, w.domain.issue(renewed)}) {
+    const Signer registrar{w.registrar.key, {own, more, w.domain.certificate}};
+    const auto verdict =
+        judge_registrar_request(w.signed_as(w.registrar_request(w.pledge_request()), registrar), w.makers());
+    ASSERT_TRUE(verdict) << broken(verdict);
+    EXPECT_EQ((*verdict)->registrar.anchor, w.domain.certificate);
+  }
+  // Two that certify each other have no end, and the search has.
+  const Party one{*PrivateKey::generate(KeyType::p256), {}}, two{*PrivateKey::generate(KeyType::p256), {}};
+  const Party first{one.key, two.issue([&] {
+                      CertificateTemplate what = as_ca(w.domain.below(one.key.public_key(), "CN=One"));
+                      what.issuer = name_of("CN=Two");
+                      what.authority_key_id = key_identifier(two.key.public_key());
+                      return what;
+                    }())};
+  const Party second{two.key, first.issue(as_ca(first.below(two.key.public_key(), "CN=Two")))};
+  const PrivateKey& key = w.registrar.key;
+  const Signer round{key,
+                     {first.issue(below(first, key, "CN=Registrar", {std::string(eku::kCmcRa)})), first.certificate,
+                      second.certificate}};
+  Voucher prior = w.pledge_request();
+  prior.proximity_registrar_cert = round.chain.front().der;
+  const auto verdict = judge_registrar_request(w.signed_as(w.registrar_request(prior), round), w.makers());
+  ASSERT_TRUE(verdict) << broken(verdict);
+  EXPECT_EQ((*verdict)->registrar.anchor, second.certificate);
+}
+
+// RFC 8995 section 5.5.6 compares nonces only if the registrar sends one.
+TEST_P(Worlds, request_without_a_nonce_around_a_devices_own) {
+  const World w = world();
+  Voucher request = w.registrar_request(w.pledge_request());
+  request.nonce = std::nullopt;
+  Maker makers = w.makers();
+  const Artifact artifact = w.signed_as(request, w.registrar);
+  EXPECT_EQ(broken(judge_registrar_request(artifact, makers)), "BRSKI-RVR-REGISTRAR");
+  makers.knows_registrar = true;
+  const auto verdict = judge_registrar_request(artifact, makers);
+  ASSERT_TRUE(verdict) << broken(verdict);
+  EXPECT_EQ((*verdict)->assertion, Assertion::logged) << "it outlives the moment in which the device saw anybody";
+  EXPECT_TRUE((*verdict)->device);
+  Voucher prior = w.pledge_request();
+  prior.nonce = std::nullopt;
+  request = w.registrar_request(prior);
+  request.nonce = w.nonce(1);  // of nowhere
+  EXPECT_EQ(broken(judge_registrar_request(w.signed_as(request, w.registrar), makers)), "BRSKI-RVR-NONCE");
+}
+
+TEST_P(Worlds, request_without_the_devices_own_is_named_and_refused_where_it_is_wanted) {
+  const World w = world();
+  Voucher request = w.registrar_request(w.pledge_request());
+  request.prior_signed_voucher_request = std::nullopt;
+  const Artifact artifact = w.signed_as(request, w.registrar);
+  Maker makers = w.makers();
+  const auto checks = check_registrar_request(artifact, makers);
+  EXPECT_EQ(find(checks, kRegistrarNoPrior)->outcome, Outcome::skipped);
+  EXPECT_FALSE(find(checks, kRegistrarNoPrior)->detail.empty());
+  EXPECT_TRUE(judge_registrar_request(artifact, makers));
+  request.serial_number = std::nullopt;
+  EXPECT_EQ(broken(judge_registrar_request(w.signed_as(request, w.registrar), makers)), "BRSKI-RVR-SERIAL");
+  makers.needs_prior = true;
+  EXPECT_EQ(broken(judge_registrar_request(artifact, makers)), "BRSKI-RVR-NO-PRIOR");
+  EXPECT_EQ(broken(judge_registrar_request(w.signed_as(w.registrar_request(w.pledge_request()), w.registrar), makers)),
+            "");
+}
+
+TEST_P(Worlds, device_request_in_it_that_another_signed) {
+  const World w = world();
+  Voucher request = w.registrar_request(w.pledge_request());
+  request.prior_signed_voucher_request = *sign_voucher(w.pledge_request(), w.form, w.registrar);
+  const std::string signer = broken(judge_registrar_request(w.signed_as(request, w.registrar), w.makers()));
+  EXPECT_EQ(signer, "BRSKI-PVR-SIGNER");
+}
+
+// ---- times and revocation ----
+
+TEST(Judge, a_voucher_is_not_signed_in_the_future) {
+  const World w;
+  const Artifact voucher = w.signed_as(w.voucher(), w.masa);
+  Artifact changed = voucher;
+  auto& when = std::get<SignedContent>(changed.wrapping).signing_time;
+  ASSERT_TRUE(when);
+  const auto rule = [&](std::optional<Instant> now) {
+    Device device = w.device();
+    device.now = now;
+    return broken(judge_voucher(changed, device));
+  };
+  when = kNow + std::chrono::minutes(5);
+  EXPECT_EQ(rule(kNow), "");
+  when = kNow + std::chrono::minutes(6);
+  EXPECT_EQ(rule(kNow), "BRSKI-VOUCHER-SIGNING-TIME");
+  EXPECT_EQ(rule(std::nullopt), "") << "its clock does not count";
+  when = std::nullopt;
+  EXPECT_EQ(rule(kNow), "");
+}
+
+RevocationList list_of(const Party& by, std::vector<Bytes> revoked, Instant until = kNow + kDay) {
+  return {by.certificate.subject, by.key.public_key().spki, kNow - kDay, until, std::move(revoked)};
+}
+
+TEST_P(Worlds, pinned_certificate_that_is_revoked_or_may_be) {
+  const World w = world();
+  const Certificate& pinned = w.registrar.chain.front();
+  const Party other = make_root(KeyType::p256, "CN=Other");
+  const auto outcome = [&](std::optional<bool> wanted, std::vector<RevocationList> lists) {
+    Voucher voucher = w.voucher();
+    voucher.pinned_domain_cert = pinned.der;
+    voucher.domain_cert_revocation_checks = wanted;
+    Device device = w.device();
+    device.lists = std::move(lists);
+    const Artifact artifact = w.signed_as(voucher, w.masa);
+    const Outcome out = find(check_voucher(artifact, device), kVoucherRevocation)->outcome;
+    const bool holds = out == Outcome::passed || out == Outcome::skipped;
+    EXPECT_EQ(broken(judge_voucher(artifact, device)), holds ? "" : "BRSKI-VOUCHER-REVOCATION");
+    return out;
+  };
+  const RevocationList good = list_of(w.domain, {}), bad = list_of(w.domain, {pinned.serial});
+  const RevocationList over = list_of(w.domain, {}, kNow - kDay),
+                       over_bad = list_of(w.domain, {pinned.serial}, kNow - kDay);
+  EXPECT_EQ(outcome(true, {}), Outcome::unknown);
+  EXPECT_EQ(outcome(true, {over}), Outcome::unknown);
+  EXPECT_EQ(outcome(true, {list_of(other, {pinned.serial})}), Outcome::unknown);
+  EXPECT_EQ(outcome(true, {good}), Outcome::passed);
+  EXPECT_EQ(outcome(true, {good, bad}), Outcome::failed);
+  EXPECT_EQ(outcome(true, {over_bad}), Outcome::failed);
+  EXPECT_EQ(outcome(std::nullopt, {}), Outcome::skipped);
+  EXPECT_EQ(outcome(std::nullopt, {good}), Outcome::passed);
+  EXPECT_EQ(outcome(std::nullopt, {bad}), Outcome::failed);
+  EXPECT_EQ(outcome(false, {bad}), Outcome::skipped);
+  Voucher root = w.voucher();
+  root.domain_cert_revocation_checks = true;
+  EXPECT_EQ(w.verdict(root), "") << "nobody revokes a root";
+}
+
+TEST_P(Worlds, registrar_that_is_revoked_or_may_be) {
+  const World w = world();
+  const Party office = make_ca_below(w.domain, "CN=Office");
+  const PrivateKey& key = w.registrar.key;
+  CertificateTemplate what = below(office, key, "CN=Registrar", {std::string(eku::kCmcRa)});
+  what.serial = {0x21};
+  const Certificate own = office.issue(what);
+  what.other_extensions = {list_distribution("http://domain/crl")};
+  const Certificate told = office.issue(what);
+  const auto outcome = [&](const Certificate& leaf, std::vector<RevocationList> lists, bool needed = false) {
+    Voucher prior = w.pledge_request();
+    prior.proximity_registrar_cert = leaf.der;
+    Maker makers = w.makers();
+    makers.lists = std::move(lists);
+    makers.needs_status = needed;
+    const Signer by{key, {leaf, office.certificate, w.domain.certificate}};
+    const Artifact artifact = w.signed_as(w.registrar_request(prior), by);
+    const Outcome out = find(check_registrar_request(artifact, makers), kRegistrarRevoked)->outcome;
+    const bool holds = out == Outcome::passed || out == Outcome::skipped;
+    EXPECT_EQ(broken(judge_registrar_request(artifact, makers)), holds ? "" : "BRSKI-RVR-REVOKED");
+    return out;
+  };
+  EXPECT_EQ(outcome(own, {}), Outcome::skipped);
+  EXPECT_EQ(outcome(own, {}, true), Outcome::skipped) << "it does not say where to look";
+  EXPECT_EQ(outcome(told, {}), Outcome::skipped);
+  EXPECT_EQ(outcome(told, {}, true), Outcome::unknown);
+  EXPECT_EQ(outcome(told, {list_of(office, {})}, true), Outcome::passed);
+  EXPECT_EQ(outcome(told, {list_of(office, {own.serial})}), Outcome::failed);
+  EXPECT_EQ(outcome(told, {list_of(w.domain, {office.certificate.serial})}), Outcome::failed) << "the CA above it";
+  RevocationList forged = list_of(office, {own.serial});
+  forged.signer = w.maker.key.public_key().spki;  // of a CA that has only the name
+  EXPECT_EQ(outcome(told, {forged}, true), Outcome::unknown);
+}
+
+// ---- the registrar on the connection ----
+
+TEST(Judge, what_leads_to_a_pinned_ca_has_to_be_a_registrar) {
+  const World w;
+  const auto cmc = std::string(eku::kCmcRa), server = std::string(eku::kServerAuth);
+  const Signer lamp = World::signer(w.domain, "CN=Lamp", {server}),
+               both = World::signer(w.domain, "CN=R", {cmc, server});
+  const auto rule = [&](const Pin& pin, const Signer& by, RegistrarRole role, Instant now = kNow) {
+    const SeenRegistrar seen{by.chain.front(), by.chain, now, role};
+    const auto failure = first_failure(check_registrar(pin, seen));
+    const auto proof = verify_registrar(pin, seen);
+    EXPECT_EQ(broken(proof), failure ? std::string(failure->rule->id) : "");
+    return broken(proof);
+  };
+  const Pin ca(w.domain.certificate);
+  EXPECT_EQ(rule(ca, w.registrar, RegistrarRole::cmc_ra), "");
+  EXPECT_EQ(rule(ca, w.registrar, RegistrarRole::cmc_server), "BRSKI-REGISTRAR-CMCRA");
+  EXPECT_EQ(rule(ca, both, RegistrarRole::cmc_server), "");
+  EXPECT_EQ(rule(ca, lamp, RegistrarRole::cmc_ra), "BRSKI-REGISTRAR-CMCRA");
+  EXPECT_EQ(rule(ca, lamp, RegistrarRole::any), "");
+  EXPECT_EQ(rule(ca, w.masa, RegistrarRole::any), "BRSKI-REGISTRAR-PIN");
+  EXPECT_EQ(rule(ca, w.registrar, RegistrarRole::cmc_ra, kNow + 3 * kDay), "BRSKI-REGISTRAR-PIN");
+  // The maker named this very key.
+  for (const Pin& own : {Pin(lamp.chain.front()), Pin(lamp.key.public_key())}) {
+    EXPECT_EQ(rule(own, lamp, RegistrarRole::cmc_server), "");
+  }
+  const SeenRegistrar strict{lamp.chain.front(), {}, kNow};
+  EXPECT_EQ(broken(verify_registrar(ca, strict)), "BRSKI-REGISTRAR-CMCRA") << "without a word of policy";
+}
+
+TEST(Judge, the_proof_is_the_way_from_the_registrar_to_the_pin) {
+  const World w;
+  const Party office = make_ca_below(w.domain, "CN=Office");
+  const Signer by = World::signer(office, "CN=Registrar", {std::string(eku::kCmcRa)});
+  const Certificate own = by.chain.front();
+  const auto way = verify_pin(Pin(w.domain.certificate), own, by.chain, kNow);
+  ASSERT_TRUE(way) << broken(way);
+  EXPECT_EQ(**way, (CertificateChain{own, w.domain.certificate, {office.certificate}}));
+  const auto to_office = verify_pin(Pin(office.certificate.key), own, by.chain, kNow);
+  ASSERT_TRUE(to_office) << broken(to_office);
+  EXPECT_EQ(**to_office, (CertificateChain{own, office.certificate, {}}));
+  for (const Pin& pin : {Pin(own), Pin(own.key), Pin(to_bytes(sha256(own.key.spki)))}) {
+    const auto alone = verify_pin(pin, own, by.chain, kNow);
+    ASSERT_TRUE(alone) << broken(alone);
+    EXPECT_EQ(**alone, (CertificateChain{own, own, {}}));
+  }
+  // Another certificate of the registrar's key is pinned, and over.
+  CertificateTemplate what = below(office, by.key, "CN=Registrar");
+  what.not_before = what.not_after = kNow - kDay;
+  const auto over = verify_pin(Pin(office.issue(what)), own, {}, kNow);
+  EXPECT_EQ(broken(over), "BRSKI-REGISTRAR-PIN");
+  EXPECT_EQ(fault(over), Fault::expired);
+  EXPECT_TRUE(verify_pin(Pin(office.issue(what)), own, {}, std::nullopt));
 }
 
 TEST_P(Worlds, device_request_alone) {

@@ -21,8 +21,11 @@ inline constexpr Rule kVoucherSigner{"BRSKI-VOUCHER-SIGNER", "who signed does no
                                      "RFC 8995 section 5.6.1",
                                      "give the anchors that the maker built into the device; a registrar cannot sign"};
 inline constexpr Rule kVoucherSignerDevice{
-    "BRSKI-VOUCHER-SIGNER-DEVICE", "who signed is a device or a registrar, or may not sign, and is no MASA",
-    "ours: docs/threats.md", "somebody uses another certificate of the maker's; tell the maker"};
+    "BRSKI-VOUCHER-SIGNER-DEVICE",
+    "who signed is a device (it names a MASA, a serial number or a hardware module), a registrar, or may not sign",
+    "ours: docs/threats.md",
+    "somebody uses another certificate of the maker's, and is to be told; or build the MASA's own certificate into the "
+    "device, or the names of those that sign"};
 inline constexpr Rule kVoucherSignerTime{
     "BRSKI-VOUCHER-SIGNER-TIME", "the signer's certificate, or one above it, is over or has not begun",
     "RFC 8995 section 2.6", "check the clock; the maker has to sign with a certificate that is good"};
@@ -40,6 +43,9 @@ inline constexpr Rule kVoucherNonceless{"BRSKI-VOUCHER-NONCELESS",
                                         "RFC 8995 section 7.2", "ask for one that answers the device's own request"};
 inline constexpr Rule kVoucherCreated{"BRSKI-VOUCHER-CREATED", "the voucher was made in the future",
                                       "RFC 8995 section 2.6.1", "set the clocks of the device and of the MASA right"};
+inline constexpr Rule kVoucherSigningTime{"BRSKI-VOUCHER-SIGNING-TIME", "the voucher was signed in the future",
+                                          "RFC 8995 section 2.6.1",
+                                          "set the clocks of the device and of the MASA right"};
 inline constexpr Rule kVoucherExpired{"BRSKI-VOUCHER-EXPIRED", "the voucher is over", "RFC 8366 section 5.3",
                                       "ask the MASA for a new one; it renews for the same domain"};
 inline constexpr Rule kVoucherAssertion{
@@ -48,9 +54,19 @@ inline constexpr Rule kVoucherAssertion{
 inline constexpr Rule kVoucherPin{"BRSKI-VOUCHER-PIN", "the voucher pins nobody, or what it pins cannot be read",
                                   "RFC 8995 section 5.6.1",
                                   "the device is refused here; it goes on to the next join proxy"};
+inline constexpr Rule kVoucherRevocation{
+    "BRSKI-VOUCHER-REVOCATION",
+    "the pinned certificate is revoked, or the voucher wants that checked and no list says so", "RFC 8366 section 5.3",
+    "give the device a fresh list of the CA above the pinned certificate, or have the MASA send "
+    "domain-cert-revocation-checks as false"};
 inline constexpr Rule kRegistrarPin{"BRSKI-REGISTRAR-PIN", "the registrar is not whom the voucher pins",
                                     "RFC 8995 section 5.6.2",
                                     "the registrar has to serve with a certificate that leads to the pinned one"};
+inline constexpr Rule kRegistrarPinRole{
+    "BRSKI-REGISTRAR-CMCRA", "the registrar leads to the pinned CA, and its certificate is none of a registrar's",
+    "RFC 7030 section 3.6.1; RFC 8995 section 5.6.2",
+    "issue the registrar a TLS certificate with the extended key usage 1.3.6.1.5.5.7.3.28, for cBRSKI also "
+    "1.3.6.1.5.5.7.3.1; or pin its own key"};
 
 // ---- a device's request ----
 inline constexpr Rule kRequestKind{"BRSKI-REQUEST-KIND", "this is a voucher, and a voucher request is wanted",
@@ -79,6 +95,9 @@ inline constexpr Rule kRegistrarRole{"BRSKI-RVR-CMCRA", "who signed is no regist
                                      "RFC 8995 section 5.5.4",
                                      "issue the registrar a certificate with the extended key usage "
                                      "1.3.6.1.5.5.7.3.28"};
+inline constexpr Rule kRegistrarRevoked{
+    "BRSKI-RVR-REVOKED", "the registrar's certificate, or one above it, is revoked, or no list says that it is not",
+    "RFC 8995 section 5.5.3", "the domain has to give its registrar a new certificate; or give the MASA a fresh list"};
 inline constexpr Rule kRegistrarUnknown{"BRSKI-RVR-REGISTRAR", "a request without a nonce by a registrar nobody knows",
                                         "RFC 8995 section 5.5.4",
                                         "the MASA has to know the registrar: by TLS, by HTTP, or by an anchor for it"};
@@ -94,6 +113,9 @@ inline constexpr Rule kRegistrarIssuer{
 inline constexpr Rule kRegistrarNonce{"BRSKI-RVR-NONCE", "the nonce is not that of the device's request",
                                       "RFC 8995 section 5.5.6",
                                       "the registrar has to copy the device's nonce as it is"};
+inline constexpr Rule kRegistrarNoPrior{
+    "BRSKI-RVR-NO-PRIOR", "the device's own request is not in it, and this MASA wants it", "RFC 8995 section 5.5.5",
+    "the registrar has to send the device's request on, as prior-signed-voucher-request"};
 inline constexpr Rule kRegistrarPrior{"BRSKI-RVR-PRIOR", "the device's request in it cannot be read",
                                       "RFC 8995 section 5.5",
                                       "the registrar has to send it on as it came, in the form of its own request"};
@@ -103,11 +125,12 @@ inline constexpr Rule kRegistrarProximity{
     "stand between the two"};
 
 inline constexpr std::array kRules{
-    &kArtifact,          &kVoucherKind,        &kVoucherSignature, &kVoucherSigner,  &kVoucherSignerDevice,
-    &kVoucherSignerTime, &kVoucherSerial,      &kVoucherIssuer,    &kVoucherNonce,   &kVoucherNonceless,
-    &kVoucherCreated,    &kVoucherExpired,     &kVoucherAssertion, &kVoucherPin,     &kRegistrarPin,
-    &kRequestKind,       &kPledgeSignature,    &kPledgeSigner,     &kPledgeSerial,   &kPledgeNonce,
-    &kPledgeProximity,   &kRegistrarSignature, &kRegistrarChain,   &kRegistrarRole,  &kRegistrarUnknown,
-    &kRegistrarSerial,   &kRegistrarIssuer,    &kRegistrarNonce,   &kRegistrarPrior, &kRegistrarProximity};
+    &kArtifact,          &kVoucherKind,        &kVoucherSignature, &kVoucherSigner,    &kVoucherSignerDevice,
+    &kVoucherSignerTime, &kVoucherSerial,      &kVoucherIssuer,    &kVoucherNonce,     &kVoucherNonceless,
+    &kVoucherCreated,    &kVoucherSigningTime, &kVoucherExpired,   &kVoucherAssertion, &kVoucherPin,
+    &kVoucherRevocation, &kRegistrarPin,       &kRegistrarPinRole, &kRequestKind,      &kPledgeSignature,
+    &kPledgeSigner,      &kPledgeSerial,       &kPledgeNonce,      &kPledgeProximity,  &kRegistrarSignature,
+    &kRegistrarChain,    &kRegistrarRole,      &kRegistrarRevoked, &kRegistrarUnknown, &kRegistrarSerial,
+    &kRegistrarIssuer,   &kRegistrarNonce,     &kRegistrarNoPrior, &kRegistrarPrior,   &kRegistrarProximity};
 
 }  // namespace imprint::brski

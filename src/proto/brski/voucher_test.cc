@@ -1,6 +1,7 @@
 // The data model in both encodings.
 #include "codec/base64.h"
 #include "codec/cbor.h"
+#include "codec/der.h"
 #include "proto/brski/brski_testing.h"
 #include "proto/brski/leaves.h"
 
@@ -229,6 +230,49 @@ TEST(Voucher, cbor_keys_are_numbers_absolute_numbers_and_names) {
   EXPECT_EQ(read->unknown, (std::vector<std::string>{"9999", "99"}));
 }
 
+TEST(Voucher, cbor_has_one_container_that_is_a_map_and_is_bounded) {
+  for (const char* text : {"a2190993a10b6161", "a0190993a10b6161", "a119099300", "a1190993810b", "a1190993"}) {
+    const auto read = parse_cbor_voucher(*from_hex(text));
+    EXPECT_EQ(read ? Fault::internal : read.error().fault, Fault::malformed) << text;
+  }
+  const Bytes large = cbor_with(kVoucherSid, 1, [](cbor::Writer& w) {
+    w.number(99);
+    w.bytes(Bytes(kMaxArtifact, 0));
+  });
+  const auto read = parse_cbor_voucher(large);
+  EXPECT_EQ(read ? Fault::internal : read.error().fault, Fault::limit);
+}
+
+TEST(Voucher, extensions_are_numbers_in_cbor_and_names_in_json) {
+  Voucher named, numbered;
+  named.extensions = Extensions{std::string("x")};
+  numbered.extensions = Extensions{std::uint64_t{7}};
+  const auto fault_of = [](const auto& made) { return made ? Fault::internal : made.error().fault; };
+  EXPECT_EQ(fault_of(encode_cbor_voucher(named)), Fault::unsupported);
+  EXPECT_EQ(fault_of(encode_json_voucher(numbered)), Fault::unsupported);
+  EXPECT_TRUE(encode_cbor_voucher(numbered) && encode_json_voucher(named));
+}
+
+// RFC 8995 section 5.6.1: what is unknown is ignored, in whatever form it is.
+TEST(Voucher, unknown_leaves_may_have_any_form_of_cbor) {
+  for (const char* value : {"f93c00", "fb3ff199999999999a", "f7", "f0", "9f01820203ff", "bf6161f5ff", "5f41014102ff",
+                            "7f6161ff", "1b0000000000000007", "590001aa", "d9d9f7c0fa47c35000"}) {
+    // {2451: {99: value, 11: "a"}}
+    const auto read = parse_cbor_voucher(*from_hex("a1190993a21863" + std::string(value) + "0b6161"));
+    ASSERT_TRUE(read) << value << ": " << read.error().what;
+    EXPECT_EQ(read->serial_number, "a");
+    EXPECT_EQ(read->unknown, std::vector<std::string>{"99"});
+    // What is known has one form.
+    EXPECT_FALSE(parse_cbor_voucher(*from_hex("a1190993a10b" + std::string(value)))) << value;
+  }
+  for (const char* key : {"61ff", "d82e19099e", "41aa", "f93c00"}) {  // no UTF-8, another tag, and no keys of RFC 9254
+    EXPECT_FALSE(parse_cbor_voucher(*from_hex("a1190993a1" + std::string(key) + "6161"))) << key;
+  }
+  for (const char* value : {"ff", "9f01", "5f6100ff", "1c", "818181818181818181818181818181818100"}) {
+    EXPECT_FALSE(parse_cbor_voucher(*from_hex("a1190993a21863" + std::string(value) + "0b6161"))) << value;
+  }
+}
+
 TEST(Voucher, cbor_that_is_not_one_voucher) {
   const auto serial_twice = [](cbor::Writer& w) {
     w.number(11);
@@ -307,6 +351,33 @@ TEST(IdevidIssuer, every_form_is_the_same_key_identifier) {
   EXPECT_EQ(serial_of(without), "00-D0-E5-F2-00-02");
   EXPECT_TRUE(names_masa(with) && names_masa(without));
   EXPECT_FALSE(names_masa(certificate_of("rfc8995-c1-masa")) || names_masa(certificate_of("rfc8995-c1-vendor")));
+}
+
+TEST(Identifiers, certificates_of_devices_are_told_apart_from_a_masas) {
+  for (const char* id : {"rfc8995-c1-idevid_00-D0-E5-F2-00-02", "cbrski-cert-pledge"}) {
+    EXPECT_TRUE(names_device(certificate_of(id))) << id;
+  }
+  for (const char* id : {"rfc8995-c1-masa", "rfc8995-c1-vendor", "cbrski-cert-masa_ca"}) {
+    EXPECT_FALSE(names_device(certificate_of(id))) << id;
+  }
+  const Party root = make_root(KeyType::p256);
+  CertificateTemplate what = root.below(key_of(KeyType::p256).public_key(), "CN=x");
+  EXPECT_FALSE(names_device(root.issue(what)) || names_status(root.issue(what)));
+  // hardwareModuleName: type 1.2.3, serial number 07; and another name of that kind.
+  const Bytes module = der::concat({der::oid("1.3.6.1.5.5.7.8.4"), *from_hex("a00930070602"
+                                                                             "2a03040107")});
+  const Bytes other = der::concat({der::oid("1.3.6.1.5.5.7.8.9"), *from_hex("a0020500")});
+  what.alt_names = {{GeneralName::Kind::other, other}};
+  EXPECT_FALSE(names_device(root.issue(what)));
+  what.alt_names = {{GeneralName::Kind::other, other}, {GeneralName::Kind::other, module}};
+  EXPECT_TRUE(names_device(root.issue(what)));
+  what.alt_names.clear();
+  what.subject = name_of("CN=x,serialNumber=1");
+  EXPECT_TRUE(names_device(root.issue(what)));
+  what.other_extensions = {list_distribution("http://a/crl")};
+  EXPECT_TRUE(names_status(root.issue(what)));
+  what.other_extensions = {ocsp_access("http://a/ocsp")};
+  EXPECT_TRUE(names_status(root.issue(what)));
 }
 
 }  // namespace

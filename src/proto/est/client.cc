@@ -86,9 +86,13 @@ Duration rest_after(std::uint32_t failures, std::uint8_t luck) {
   return Duration(whole - whole / 4 * luck / 255);
 }
 
-Result<OneOf<Client::Opening, Client::Meeting, Client::Failed>> Client::on(const Idle&, const Start& m, Turn& t) const {
-  using Next = OneOf<Opening, Meeting, Failed>;
-  learn_initials(*m.plan, t);
+Result<OneOf<Client::Opening, Client::Meeting, Client::Fetching, Client::Failed>> Client::on(const Idle&,
+                                                                                             const Start& m,
+                                                                                             Turn& t) const {
+  using Next = OneOf<Opening, Meeting, Fetching, Failed>;
+  if (!m.vouched) {  // else whoever vouched has said what there was
+    learn_initials(*m.plan, t);
+  }
   // RFC 9148 section 3: a certificate for every operation, and anchors from the start; there is nobody to ask.
   const bool anchored = !m.plan->explicit_anchors.empty() || !m.plan->implicit_anchors.empty();
   if (!holds(m.plan->server.scheme != "coaps" || (m.plan->credential && anchored))) {
@@ -111,6 +115,13 @@ Result<OneOf<Client::Opening, Client::Meeting, Client::Failed>> Client::on(const
     if (knows_nobody(p)) {
       recall_anchors(p, m.before->anchors, t);
     }
+  }
+  p.pinned = m.vouched.has_value();
+  if (m.vouched && m.vouched->session) {
+    p.server_belief = m.vouched->server_belief;
+    p.servers_met.push_back(p.server_belief);
+    const auto ticket = t.request(*m.vouched->session, request_to(p.server, p.plan->label, Operation::cacerts));
+    return Next(Fetching{std::move(p), m.vouched->session, ticket});
   }
   if (knows_nobody(p)) {
     const auto ticket = t.open(p.server, Trust::provisional, {}, {});

@@ -62,6 +62,8 @@ struct Plan {
   std::optional<WrapKey> wrap;  // with server_key: it comes wrapped for this one; absent: in clear, under TLS alone
   std::uint32_t attempts = 8;   // connections that may fail before the device gives up
   std::uint32_t polls = 1000;   // 202 answers taken before it gives up
+  std::optional<Sha256> domain = {};  // whom a voucher named as the owner: a key made for one is not shown to another
+  bool skips_wishes = false;          // csrattrs are not asked for: every message counts on a constrained link
 };
 using PlanRef = std::shared_ptr<const Plan>;
 
@@ -94,6 +96,7 @@ class Client {
     std::vector<std::string> servers_met;  // such ids, stated in this run
     std::optional<KeyRef> key;
     CsrAttributes wishes;
+    bool pinned = false;                       // the anchors are a voucher's pin: cacerts takes their place
     bool have_ca = false;                      // cacerts was read in this run
     bool reread = false;                       // cacerts is read once more: the answer led to other anchors
     bool sought = false;                       // the server was asked where it has EST
@@ -103,9 +106,16 @@ class Client {
     std::uint32_t failures = 0, polls = 0, redirects = 0, challenges = 0;
   };
 
+  // Another protocol has found out who the owner is, gave the plan its explicit anchors and stated what there is to
+  // believe at the start. If there is a connection to the owner's server, the client goes on there.
+  struct Vouched {
+    SessionRef session;
+    std::string server_belief;  // of that server
+  };
   struct Start {
     PlanRef plan;
     std::optional<Asked> before;  // the record, after a restart
+    std::optional<Vouched> vouched = {};
   };
 
   struct Idle {};
@@ -190,12 +200,13 @@ class Client {
   using Turn =
       TurnOf<Asks<MakeKey, SignRequest, ConfirmFingerprint, OpenEnvelope, KeepKey>, Records<Asked, Installed>, Facts<>>;
 
-  Result<OneOf<Opening, Meeting, Failed>> on(const Idle&, const Start&, Turn&) const;
+  Result<OneOf<Opening, Meeting, Fetching, Failed>> on(const Idle&, const Start&, Turn&) const;
   Result<OneOf<Fetching, Signing, Resting, Failed>> on(const Opening&, const Done<SessionRef>&, Turn&) const;
   Result<OneOf<Glimpsing, Resting, Failed>> on(const Meeting&, const Done<SessionRef>&, Turn&) const;
   Result<OneOf<Confirming, Resting, Failed>> on(const Glimpsing&, const Done<Response>&, Turn&) const;
   Result<OneOf<Opening, Failed>> on(const Confirming&, const Done<Confirmed<Fingerprint>>&, Turn&) const;
-  Result<OneOf<Wishing, Finding, Opening, Resting, Failed>> on(const Fetching&, const Done<Response>&, Turn&) const;
+  Result<OneOf<Wishing, Keying, Signing, Finding, Opening, Resting, Failed>> on(const Fetching&, const Done<Response>&,
+                                                                                Turn&) const;
   Result<OneOf<Fetching, Opening, Resting, Failed>> on(const Finding&, const Done<Response>&, Turn&) const;
   Result<OneOf<Keying, Signing, Resting, Failed>> on(const Wishing&, const Done<Response>&, Turn&) const;
   Result<OneOf<Signing, Failed>> on(const Keying&, const Done<KeyRef>&, Turn&) const;

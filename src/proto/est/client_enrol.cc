@@ -112,12 +112,7 @@ Result<OneOf<Client::Keying, Client::Signing, Client::Resting, Client::Failed>> 
     }
     p.wishes = *wishes;
   }
-  if (p.key) {
-    return Next(sign(std::move(p), s.tls, t));
-  }
-  const KeyType type = p.wishes.key && *p.wishes.key != KeyType::other ? *p.wishes.key : p.plan->key_type;
-  const auto ticket = t.ask(MakeKey{type});
-  return Next(Keying{std::move(p), s.tls, ticket});
+  return begin_request<Next>(std::move(p), s.tls, t);
 }
 
 Result<OneOf<Client::Signing, Client::Failed>> Client::on(const Keying& s, const Done<KeyRef>& d, Turn& t) const {

@@ -94,6 +94,7 @@ void learn_anchors(Progress& p, const CaBag& bag, const Session& tls, Turn& t) {
   p.anchors = bag.anchors;
   p.issuers = bag.issuers;
   p.have_ca = true;
+  p.pinned = false;
 }
 
 }  // namespace
@@ -128,9 +129,10 @@ Result<OneOf<Client::Fetching, Client::Signing, Client::Resting, Client::Failed>
   return Next(Fetching{std::move(p), tls, ticket});
 }
 
-Result<OneOf<Client::Wishing, Client::Finding, Client::Opening, Client::Resting, Client::Failed>> Client::on(
-    const Fetching& s, const Done<Response>& d, Turn& t) const {
-  using Next = OneOf<Wishing, Finding, Opening, Resting, Failed>;
+Result<OneOf<Client::Wishing, Client::Keying, Client::Signing, Client::Finding, Client::Opening, Client::Resting,
+             Client::Failed>>
+Client::on(const Fetching& s, const Done<Response>& d, Turn& t) const {
+  using Next = OneOf<Wishing, Keying, Signing, Finding, Opening, Resting, Failed>;
   if (!d.answer) {
     t.close(*s.tls);
     return unanswered<Next>(s.p, d.answer.error(), t);
@@ -177,13 +179,18 @@ Result<OneOf<Client::Wishing, Client::Finding, Client::Opening, Client::Resting,
   if (!sorted) {
     return give_up(sorted.error().fault, kCaBag, {});
   }
-  if (!holds(continues(p.anchors, *sorted, *bag, t.now()))) {
+  // A voucher pins what its maker could know of the domain: a registrar, or a CA below the root (RFC 8995
+  // section 5.9.1).
+  if (!holds(p.pinned || continues(p.anchors, *sorted, *bag, t.now()))) {
     return give_up(Fault::unauthentic, kCaRollover, {});
   }
   if (!holds(p.server.scheme != "coaps" || reaches(*s.tls, *sorted, t.now()))) {
     return give_up(Fault::unauthentic, kServerNotUnderCa, {});
   }
   learn_anchors(p, *sorted, *s.tls, t);
+  if (p.plan->skips_wishes) {
+    return begin_request<Next>(std::move(p), s.tls, t);
+  }
   const auto ticket = t.request(*s.tls, request_to(p.server, p.plan->label, Operation::csrattrs));
   return Next(Wishing{std::move(p), s.tls, ticket});
 }

@@ -64,6 +64,17 @@ Client::Opening open_verified(Client::Progress p, Client::Turn& t);
 // Asks for a certification request by the key that there is; the next state.
 Client::Signing sign(Client::Progress p, SessionRef tls, Client::Turn& t);
 
+// Has the key made, or goes on with the one that there is; the next state.
+template <class Next>
+Next begin_request(Client::Progress p, SessionRef tls, Client::Turn& t) {
+  if (p.key) {
+    return sign(std::move(p), std::move(tls), t);
+  }
+  const KeyType type = p.wishes.key && *p.wishes.key != KeyType::other ? *p.wishes.key : p.plan->key_type;
+  const auto ticket = t.ask(MakeKey{type});
+  return Client::Keying{std::move(p), std::move(tls), ticket};
+}
+
 // Takes the server's answer with a key that it made: asks to have it unwrapped, or to keep it; the next state.
 std::variant<Client::Unwrapping, Client::Keeping, Client::Failed> take_server_key(Client::Progress p, SessionRef tls,
                                                                                   const Response& answer,

@@ -14,6 +14,7 @@
 #include "proto/est/anchors.h"
 #include "proto/est/multipart.h"
 #include "proto/est/pair.h"
+#include "proto/est/purpose.h"
 #include "proto/est/rules.h"
 
 namespace imprint::est {
@@ -49,6 +50,21 @@ std::vector<std::string> paths(const Pair& p) {
     out.push_back(r.path);
   }
   return out;
+}
+
+TEST(EstCoap, a_device_that_skips_the_wishes_goes_from_the_anchors_to_its_request) {
+  CoapPair p;
+  p.plan.skips_wishes = true;
+  p.run();
+  ASSERT_TRUE(p.is<Client::Enrolled>()) << p.states.back() << ' ' << p.rule() << ' ' << p.detail();
+  EXPECT_EQ(paths(p), (std::vector<std::string>{"/.well-known/est/crts", "/.well-known/est/sen"}));
+  EXPECT_EQ(p.states, (std::vector<std::string>{"Opening", "Fetching", "Keying", "Signing", "Enrolling", "Enrolled"}));
+  CoapPair before;  // the power went while its request was under way: the key is there
+  before.plan.skips_wishes = true;
+  before.keys["own"] = *PrivateKey::generate(KeyType::p256);
+  before.run(Asked{{"own", before.keys["own"].public_key()}, before.plan.explicit_anchors, purpose_of(before.plan)});
+  ASSERT_TRUE(before.is<Client::Enrolled>()) << before.rule();
+  EXPECT_EQ(before.states, (std::vector<std::string>{"Opening", "Fetching", "Signing", "Enrolling", "Enrolled"}));
 }
 
 TEST(EstCoap, a_device_enrols_by_the_short_names) {

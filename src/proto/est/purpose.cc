@@ -67,6 +67,10 @@ Sha256 purpose_of(const Plan& plan) {
   if (plan.login_by == LoginBy::srp) {  // last, and only then: records of before TLS-SRP stay good
     parts.put(std::string_view("srp"));
   }
+  if (plan.domain) {  // likewise
+    parts.put(std::string_view("domain"));
+    parts.put(BytesView(*plan.domain));
+  }
   return parts.digest();
 }
 

@@ -212,11 +212,12 @@ Result<std::vector<Run>> MemoryReads<I>::runs(const RunFilter&) {
 
 template <class I>
 Result<std::int64_t> MemoryReads<I>::count(std::string_view table) {
-  const std::array<std::pair<std::string_view, std::size_t>, 5> sizes{{{"devices", tables_.devices.size()},
+  const std::array<std::pair<std::string_view, std::size_t>, 6> sizes{{{"devices", tables_.devices.size()},
                                                                        {"certificates", tables_.certificates.size()},
                                                                        {"audit", tables_.audit.size()},
                                                                        {"runs", 0},
-                                                                       {"pending", tables_.pending.size()}}};
+                                                                       {"pending", tables_.pending.size()},
+                                                                       {"pledges", tables_.pledges.size()}}};
   const auto* known = std::ranges::find(sizes, table, &std::pair<std::string_view, std::size_t>::first);
   CHECK_OR(known != sizes.end(), Error{Fault::unsupported, "store: no such table"});
   return static_cast<std::int64_t>(known->second);

@@ -2,6 +2,7 @@
 // state that a disk can be in. memory_test.cc holds it against SQLite.
 #pragma once
 
+#include "store/pledges.h"
 #include "store/store.h"
 
 namespace imprint::store {
@@ -16,6 +17,7 @@ struct Tables {
   std::vector<AuditEntry> audit;             // without details and chain: who did what to what
   std::int64_t list_number = 0;              // of the last revocation list
   std::vector<KeptAnswer> answers;           // in order of arrival
+  std::vector<PledgeRow> pledges;            // in order of arrival
 };
 
 // The reading half, for Reader and Writer alike. Runs are not kept.
@@ -43,6 +45,9 @@ class MemoryReads : public Interface {
   Result<std::vector<PendingRow>> waiting(std::string_view device) override;
   Result<std::vector<PendingRow>> all_pending() override;
   Result<std::vector<PendingRow>> pending_page(const PendingFilter& filter) override;
+  Result<std::optional<PledgeRow>> pledge(BytesView issuer, std::string_view serial) override;
+  Result<std::optional<PledgeRow>> pledge_by_key(BytesView key) override;
+  Result<std::vector<PledgeRow>> pledges(const PledgeFilter& filter) override;
   Result<std::vector<AuditEntry>> audit(std::int64_t after_sequence, std::int64_t limit) override;
   Result<std::vector<AuditEntry>> audit_about(std::string_view subject, std::string_view action) override;
   Result<std::optional<Run>> run(std::string_view id) override;
@@ -70,6 +75,13 @@ class MemoryWriter final : public MemoryReads<Writer> {
   Status pended(const Pended& fact, Instant at, std::string_view actor) override;
   Status denied(const Denied& fact, Instant at, std::string_view actor) override;
   Status decide(BytesView request_key, Admission verdict, std::string_view by, Instant at) override;
+  Status pledge_waits(const PledgeWaits& fact, Instant at, std::string_view actor) override;
+  Status voucher_obtained(const VoucherObtained& fact, Instant at, std::string_view actor) override;
+  Status voucher_reported(const VoucherReported& fact, Instant at, std::string_view actor) override;
+  Status enrolment_reported(const EnrolmentReported& fact, Instant at, std::string_view actor) override;
+  Status pledge_refused(const PledgeRefused& fact, Instant at, std::string_view actor) override;
+  Status clear_pledge(const PledgeId& id, bool cleared, std::string_view reason, Instant at,
+                      std::string_view by) override;
   Status revoke(BytesView serial, RevocationReason reason, std::string_view by, Instant at) override;
   Result<std::int64_t> next_list_number(std::int64_t least) override;
   Result<std::optional<KeptAnswer>> kept_answer(const Sha256& key, Instant now) override;
@@ -83,6 +95,8 @@ class MemoryWriter final : public MemoryReads<Writer> {
   Status join(const std::optional<Device>& newcomer, Instant at, std::string_view actor);
   Status put_certificate(const Certificate& certificate, const Issued& fact, Instant at);
   Status spend(const Issued& fact);
+  Status pledge_changed(const PledgeChange& change, const std::optional<Device>& newcomer, Instant at,
+                        std::string_view actor);
   Status audited(Instant at, std::string_view actor, std::string_view action, std::string_view subject);
 
   Tables& t_;

@@ -46,7 +46,7 @@ Status fill_certificates(Database& database) {
 
 // Steps are only ever added at the end. Times are milliseconds since 1970, enumerations their names, STRICT holds the
 // column types. `spent` and `revoked` are NULL until it happens.
-constexpr std::array<Migration, 10> kMigrations{
+constexpr std::array<Migration, 11> kMigrations{
     {{R"sql(
 CREATE TABLE devices (
   id TEXT NOT NULL PRIMARY KEY,
@@ -261,7 +261,39 @@ CREATE TABLE wrap_keys (
 )sql",
       "PRAGMA user_version=9"},
      // Ids are found whatever their case.
-     {"CREATE INDEX devices_any_case ON devices (id COLLATE NOCASE);", "PRAGMA user_version=10"}}};
+     {"CREATE INDEX devices_any_case ON devices (id COLLATE NOCASE);", "PRAGMA user_version=10"},
+     // Devices that asked for vouchers (RFC 8995). One that is not in the inventory may be refused.
+     {R"sql(
+CREATE TABLE pledges (
+  issuer BLOB NOT NULL,
+  serial TEXT NOT NULL,
+  key BLOB NOT NULL,
+  device TEXT NOT NULL,
+  stage TEXT NOT NULL,
+  form TEXT NOT NULL,
+  nonce TEXT NOT NULL,
+  request BLOB NOT NULL,
+  voucher BLOB NOT NULL,
+  domain_id BLOB NOT NULL,
+  masa TEXT NOT NULL,
+  run TEXT NOT NULL,
+  first INTEGER NOT NULL,
+  last INTEGER NOT NULL,
+  asked INTEGER NOT NULL,
+  vouchered INTEGER,
+  reported INTEGER,
+  enrolled INTEGER,
+  cleared INTEGER NOT NULL,
+  rule TEXT NOT NULL,
+  reason TEXT NOT NULL,
+  log TEXT NOT NULL,
+  certificate TEXT NOT NULL,
+  PRIMARY KEY (issuer, serial)
+) STRICT;
+CREATE INDEX pledges_key ON pledges (key, last);
+CREATE INDEX pledges_device ON pledges (device, issuer, serial);
+)sql",
+      "PRAGMA user_version=11"}}};
 
 Status take_steps(Database& database) {
   std::int64_t version = 0;

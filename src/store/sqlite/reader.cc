@@ -300,11 +300,12 @@ Result<std::int64_t> Reads<I>::count(std::string_view table) {
   struct Counted {
     std::string_view table, sql;
   };
-  static constexpr std::array<Counted, 5> kTables{{{"devices", "SELECT count(*) FROM devices"},
+  static constexpr std::array<Counted, 6> kTables{{{"devices", "SELECT count(*) FROM devices"},
                                                    {"certificates", "SELECT count(*) FROM certificates"},
                                                    {"audit", "SELECT count(*) FROM audit"},
                                                    {"runs", "SELECT count(*) FROM runs"},
-                                                   {"pending", "SELECT count(*) FROM pending"}}};
+                                                   {"pending", "SELECT count(*) FROM pending"},
+                                                   {"pledges", "SELECT count(*) FROM pledges"}}};
   const auto* known = std::ranges::find(kTables, table, &Counted::table);
   CHECK_OR(known != kTables.end(), Error{Fault::unsupported, "store: no such table"});
   Query query = database_.query(known->sql);

@@ -1,6 +1,7 @@
 // The changes of store.h as SQL, and the audit chain.
 #pragma once
 
+#include "store/pledges.h"
 #include "store/sqlite/reader.h"
 
 namespace imprint::store {
@@ -29,6 +30,13 @@ class SqliteWriter final : public Reads<Writer> {
   Status pended(const Pended& fact, Instant at, std::string_view actor) override;
   Status denied(const Denied& fact, Instant at, std::string_view actor) override;
   Status decide(BytesView request_key, Admission verdict, std::string_view by, Instant at) override;
+  Status pledge_waits(const PledgeWaits& fact, Instant at, std::string_view actor) override;
+  Status voucher_obtained(const VoucherObtained& fact, Instant at, std::string_view actor) override;
+  Status voucher_reported(const VoucherReported& fact, Instant at, std::string_view actor) override;
+  Status enrolment_reported(const EnrolmentReported& fact, Instant at, std::string_view actor) override;
+  Status pledge_refused(const PledgeRefused& fact, Instant at, std::string_view actor) override;
+  Status clear_pledge(const PledgeId& id, bool cleared, std::string_view reason, Instant at,
+                      std::string_view by) override;
   Status revoke(BytesView serial, RevocationReason reason, std::string_view by, Instant at) override;
   Result<std::int64_t> next_list_number(std::int64_t least) override;
   Result<std::optional<KeptAnswer>> kept_answer(const Sha256& key, Instant now) override;
@@ -51,6 +59,8 @@ class SqliteWriter final : public Reads<Writer> {
   Status put_certificate(const Certificate& certificate, const Issued& fact, Instant at);
   Status pended_part(const Pended& fact, Instant at, std::string_view actor);
   Status denied_part(const Denied& fact, Instant at, std::string_view actor);
+  Status pledge_changed(const PledgeChange& change, const std::optional<Device>& newcomer, Instant at,
+                        std::string_view actor);
   Status keep_answer_part(const KeptAnswer& answer);
   Status check_waiting(std::string_view device);
   Status join(const std::optional<Device>& newcomer, std::string_view id, Instant at, std::string_view actor);

@@ -22,7 +22,7 @@ try:
     import cbor2
     from cryptography import x509
     from cryptography.hazmat.primitives import hashes
-    from cryptography.hazmat.primitives.asymmetric import ec, ed25519
+    from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
     from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
     from cryptography.x509.oid import NameOID
     from jwcrypto import jwk, jws
@@ -36,9 +36,16 @@ except ImportError:
     skip("pycose and jwcrypto", why.read_text().strip() if why.exists() else "run tests/interop/est/peers.sh vouchers")
     sys.exit(finish())
 
-NOW = datetime.datetime(2026, 11, 21, 19, 0, 0)
-AT = "2026-11-21T19:00:00Z"
+# Now: openssl writes into CMS when it signed, by the clock.
+NOW = datetime.datetime.now(datetime.timezone.utc).replace(microsecond=0, tzinfo=None)
 DAY = datetime.timedelta(days=1)
+
+
+def moment(**after):
+    return (NOW + datetime.timedelta(**after)).isoformat()
+
+
+AT = moment() + "Z"
 CMC_RA = x509.ObjectIdentifier("1.3.6.1.5.5.7.3.28")
 MASA_URL = x509.ObjectIdentifier("1.3.6.1.5.5.7.1.32")
 CLIENT = x509.ObjectIdentifier("1.3.6.1.5.5.7.3.2")
@@ -56,7 +63,8 @@ ASSERTIONS = {"verified": 0, "logged": 1, "proximity": 2, "agent-proximity": 3}
 class Party:
     """A key with its certificate, and those above it."""
 
-    def __init__(self, work, name, issuer=None, key=None, serial=None, usages=(), is_ca=False, ends=NOW + 30 * DAY):
+    def __init__(self, work, name, issuer=None, key=None, serial=None, usages=(), is_ca=False, ends=NOW + 30 * DAY,
+                 masa_url=True):
         self.key = key or ec.generate_private_key(ec.SECP256R1())
         attributes = [x509.NameAttribute(NameOID.COMMON_NAME, name)]
         if serial:
@@ -69,7 +77,7 @@ class Party:
                    .add_extension(x509.SubjectKeyIdentifier.from_public_key(self.key.public_key()), critical=False))
         if issuer:
             builder = builder.add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(by.key.public_key()), critical=False)
-        if serial:
+        if serial and masa_url:
             builder = builder.add_extension(x509.UnrecognizedExtension(MASA_URL, b"\x16\x0cmasa.example"), critical=False)
         if usages:
             builder = builder.add_extension(x509.ExtendedKeyUsage(usages), critical=False)
@@ -215,6 +223,8 @@ class World:
         self.office = Party(work, "Office", self.domain, usages=[CLIENT])
         self.other_maker = Party(work, "Other", is_ca=True)
         self.stranger = Party(work, "Stranger", self.other_maker)
+        self.old_lamp = Party(work, "OldLamp", self.maker, serial="lamp-0", masa_url=False)
+        self.late_registrar = Party(work, "LateRegistrar", self.domain, usages=[CMC_RA], ends=NOW - DAY / 2)
         self.nonce = bytes(range(16))
         self.judge = Judge(work, self.maker)
 
@@ -258,7 +268,7 @@ def good_vouchers(world, form):
     check(f"{form}: every leaf is read as it was written", said == wanted, (said, wanted))
     check(f"{form}: the signer and what came along are named", seen.get("signer") == "CN=MASA" and
           [one["subject"] for one in seen.get("certificates", []) if one["signed"]] == ["CN=MASA"] and len(seen["certificates"]) == 2, seen)
-    nonceless = signed(world.work, form, "voucher", world.voucher(nonce=None, expires_on="2026-11-21T19:20:00.5+00:00"), world.masa)
+    nonceless = signed(world.work, form, "voucher", world.voucher(nonce=None, expires_on=moment(minutes=20) + ".5+00:00"), world.masa)
     expect(world, f"{form}, without a nonce", nonceless, "", 0, *options)
     spki = signed(world.work, form, "voucher", world.voucher(pinned_domain_cert=None, pinned_domain_pubk=world.registrar.spki), world.masa)
     expect(world, f"{form}, with a key pinned", spki, "", 0, *options)
@@ -280,12 +290,13 @@ def bad_vouchers(world, form):
             ("of another maker", made(world.stranger), "BRSKI-VOUCHER-SIGNER", 4),
             ("of the registrar", made(world.registrar), "BRSKI-VOUCHER-SIGNER", 4),
             ("of a device of the same maker", made(world.idevid), "BRSKI-VOUCHER-SIGNER-DEVICE", 4),
+            ("of a device that names no MASA", made(world.old_lamp), "BRSKI-VOUCHER-SIGNER-DEVICE", 4),
             ("for another device", made(serial_number="lamp-2"), "BRSKI-VOUCHER-SERIAL", 4),
             ("for no device", made(serial_number=None), "BRSKI-VOUCHER-SERIAL", 4),
             ("for another request", made(nonce=bytes(16)), "BRSKI-VOUCHER-NONCE", 4),
-            ("from tomorrow", made(created_on="2026-11-22T19:00:00Z"), "BRSKI-VOUCHER-CREATED", 4),
-            ("that is over", made(nonce=None, expires_on="2026-11-21T18:59:59Z"), "BRSKI-VOUCHER-EXPIRED", 4),
-            ("that is over, by its offset", made(nonce=None, expires_on="2026-11-21T19:59:59+01:00"), "BRSKI-VOUCHER-EXPIRED", 4),
+            ("from tomorrow", made(created_on=moment(days=1) + "Z"), "BRSKI-VOUCHER-CREATED", 4),
+            ("that is over", made(nonce=None, expires_on=moment(seconds=-1) + "Z"), "BRSKI-VOUCHER-EXPIRED", 4),
+            ("that is over, by its offset", made(nonce=None, expires_on=moment(minutes=59, seconds=59) + "+01:00"), "BRSKI-VOUCHER-EXPIRED", 4),
             ("that asserts what nobody knows", made(assertion=9 if form == "cose" else "sworn"), "BRSKI-VOUCHER-ASSERTION", 3),
             ("that pins nobody", made(pinned_domain_cert=None), "BRSKI-VOUCHER-PIN", 3),
             ("that pins no certificate", made(pinned_domain_cert=b"no certificate"), "BRSKI-VOUCHER-PIN", 3)):
@@ -320,18 +331,41 @@ def requests(world, form):
     expect(world, f"{form}, a registrar's request", rvr, "", 0)
     check(f"{form}: the library takes both", library_takes(world.work, form, pvr, world.idevid) and
           library_takes(world.work, form, rvr, world.registrar))
+    nothing = made(world.rvr(pvr, prior_signed_voucher_request=None, nonce=None), world.registrar)
+    found = world.judge.verify(nothing)
+    unknown = [one["rule"] for one in found[2].get("checks", []) if one["outcome"] == "unknown"]
+    check(f"{form}: a request without a nonce, and nobody says who asks", found[0] == 0 and unknown == ["BRSKI-RVR-REGISTRAR"] and
+          found[2].get("complete") is False, found)
+    alone = world.judge.verify(made(world.rvr(pvr, prior_signed_voucher_request=None), world.registrar))
+    named = [one for one in alone[2].get("checks", []) if one["rule"] == "BRSKI-RVR-NO-PRIOR"]
+    check(f"{form}: that the device's own request is missing is said", alone[0] == 0 and named and named[0]["outcome"] == "skipped" and
+          "nothing shows" in named[0]["detail"], alone)
+    wrong_issuer = bytes.fromhex("041830168014") + bytes(20)
     for title, message, rule, code in (
             ("a device's request by another", made(world.pvr(), world.registrar), "BRSKI-PVR-SIGNER", 4),
+            ("a device's request by a stranger's device", made(world.pvr(), world.stranger), "BRSKI-PVR-SIGNER", 4),
             ("a device's request for another", made(world.pvr(serial_number="lamp-2"), world.idevid), "BRSKI-PVR-SERIAL", 4),
             ("a device's request without a nonce", made(world.pvr(nonce=None), world.idevid), "BRSKI-PVR-NONCE", 4),
+            ("a device's request that saw no certificate", made(world.pvr(proximity_registrar_cert=b"none"), world.idevid), "BRSKI-PVR-PROXIMITY", 4),
+            ("a device's request that asserts less", made(world.pvr(assertion="logged"), world.idevid), "BRSKI-PVR-PROXIMITY", 4),
             ("a request by an office", made(world.rvr(pvr), world.office), "BRSKI-RVR-CMCRA", 3),
+            ("a request by a registrar of before", made(world.rvr(pvr), world.late_registrar), "BRSKI-RVR-CHAIN", 4),
             ("a request with another nonce", made(world.rvr(pvr, nonce=bytes(16)), world.registrar), "BRSKI-RVR-NONCE", 3),
             ("a request for another device", made(world.rvr(pvr, serial_number="lamp-2"), world.registrar), "BRSKI-RVR-SERIAL", 3),
+            ("a request for no device", made(world.rvr(pvr, serial_number=None), world.registrar), "BRSKI-RVR-SERIAL", 4),
+            ("a request for a device of another CA", made(world.rvr(pvr, idevid_issuer=wrong_issuer), world.registrar), "BRSKI-RVR-ISSUER", 3),
             ("a request with a voucher in it", made(world.rvr(signed(world.work, form, "voucher", world.voucher(), world.masa)),
                                                     world.registrar), "BRSKI-RVR-PRIOR", 4),
+            ("a request with nonsense in it", made(world.rvr(b"\x30\x03abc"), world.registrar), "BRSKI-RVR-PRIOR", 4),
+            ("a request with another device's in it", made(world.rvr(made(world.pvr(), world.stranger)), world.registrar), "BRSKI-PVR-SIGNER", 4),
             ("a request of a registrar in the middle", made(world.rvr(made(world.pvr(proximity_registrar_cert=world.office.der), world.idevid)),
                                                             world.registrar), "BRSKI-RVR-PROXIMITY", 4)):
         expect(world, f"{form}, {title}", message, rule, code)
+    if form == "cms":
+        body = made(world.rvr(pvr), world.registrar)
+        expect(world, "cms, a registrar's request whose signature is another", body[:-1] + bytes([body[-1] ^ 1]), "BRSKI-RVR-SIGNATURE", 4)
+        body = made(world.pvr(), world.idevid)
+        expect(world, "cms, a device's request whose signature is another", body[:-1] + bytes([body[-1] ^ 1]), "BRSKI-PVR-SIGNATURE", 4)
     one, other = world.judge.file(pvr), world.judge.file(rvr)
     found = json.loads(imprint("voucher", "diff", "--json", one, other).stdout)
     states = {d["name"]: (d["same"], bool(d["a"]), bool(d["b"])) for d in found["differences"]}
@@ -366,9 +400,31 @@ def cms_alone(world):
     own = imprint("voucher", "verify", "--json", world.judge.file(bare), "--anchors", world.masa.pem, "--at", AT, *options)
     check("cms: that one holds for whoever has the MASA's certificate", own.returncode == 0, own)
     expect(world, "cms, by its key identifier", sign_cms(world.work, content, world.masa, more=("-keyid",)), "", 0, *options)
-    rsa = sign_cms(world.work, content.replace(b'"logged"', b'"verified"'), world.masa, more=("-md", "sha384"))
-    expect(world, "cms, by SHA-384", rsa, "", 0, *options)
-    late = imprint("voucher", "verify", "--json", world.judge.file(legacy), "--anchors", world.maker.pem, "--at", "2027-11-21T19:00:00Z", *options)
+    stronger = sign_cms(world.work, content.replace(b'"logged"', b'"verified"'), world.masa, more=("-md", "sha384"))
+    expect(world, "cms, by SHA-384", stronger, "", 0, *options)
+    for name, size in (("2048", 2048), ("3072", 3072)):
+        big = Party(world.work, f"MASA-RSA{name}", world.maker, key=rsa.generate_private_key(65537, size))
+        message = sign_cms(world.work, content, big)
+        check(f"openssl takes RSA {name}", library_takes(world.work, "cms", message, big))
+        expect(world, f"cms, RSA {name}", message, "", 0, *options)
+        expect(world, f"cms, RSA {name}, for another", sign_cms(world.work, content.replace(b"lamp-1", b"lamp-2"), big), "BRSKI-VOUCHER-SERIAL", 4,
+               *options)
+    lamp = Party(world.work, "Lamp-RSA", world.maker, serial=SERIAL, key=rsa.generate_private_key(65537, 2048))
+    asker = Party(world.work, "Registrar-RSA", world.domain, usages=[CMC_RA], key=rsa.generate_private_key(65537, 2048))
+    pvr = sign_cms(world.work, encoded("cms", "request", world.pvr(proximity_registrar_cert=asker.der)), lamp)
+    expect(world, "cms, a device's request, RSA", pvr, "", 0)
+    expect(world, "cms, a registrar's request, RSA", sign_cms(world.work, encoded("cms", "request", world.rvr(pvr)), asker), "", 0)
+    pinned = world.voucher(pinned_domain_cert=world.registrar.der, domain_cert_revocation_checks=True)
+    found = world.judge.verify(sign_cms(world.work, encoded("cms", "voucher", pinned), world.masa), *options)
+    asked = [one["outcome"] for one in found[2].get("checks", []) if one["rule"] == "BRSKI-VOUCHER-REVOCATION"]
+    check("cms: a voucher that wants its certificate checked says so", found[0] == 0 and asked == ["unknown"] and
+          found[2]["complete"] is False, found)
+    early = imprint("voucher", "verify", "--json", world.judge.file(sign_cms(world.work, encoded("cms", "voucher", world.voucher(created_on=None)),
+                                                                              world.masa)), "--anchors", world.maker.pem, "--at",
+                    moment(minutes=-30) + "Z", *options)
+    check("cms: a voucher that openssl signed half an hour later is not taken", early.returncode == 4 and
+          error_of(early).get("rule") == "BRSKI-VOUCHER-SIGNING-TIME", early)
+    late = imprint("voucher", "verify", "--json", world.judge.file(legacy), "--anchors", world.maker.pem, "--at", moment(days=365) + "Z", *options)
     check("cms: after the MASA's time it is refused", late.returncode == 4 and error_of(late).get("rule") == "BRSKI-VOUCHER-SIGNER-TIME", late)
     timeless = imprint("voucher", "verify", "--json", world.judge.file(legacy), "--anchors", world.maker.pem, "--no-time", *options)
     check("cms: a device without a clock takes it", timeless.returncode == 0, timeless)
@@ -409,7 +465,14 @@ def cose_alone(world):
     expect(world, "cose, a leaf by number and by name", sign_cose(cbor2.dumps({2451: twice}), world.masa), "BRSKI-ARTIFACT", 4, *options)
     unknown = cbor2.loads(content)[2451]
     unknown[99] = {"a": [1, {2: b"3"}]}
-    expect(world, "cose, with a leaf that nobody knows", sign_cose(cbor2.dumps({2451: unknown}), world.masa), "", 0, *options)
+    unknown[100] = [1.5, float("inf"), cbor2.undefined, cbor2.CBORSimpleValue(99), cbor2.CBORTag(55799, -1.1e300)]
+    expect(world, "cose, with leaves that nobody knows", sign_cose(cbor2.dumps({2451: unknown}), world.masa), "", 0, *options)
+    open_ended = bytes.fromhex("bf" "18" "63") + bytes.fromhex("9f01bf6161f5ffff") + bytes.fromhex("ff")  # {99: [1, {"a": true}]}, all without counts
+    longer = cbor2.dumps({2451: {**cbor2.loads(content)[2451], 99: 0}})
+    at = longer.index(bytes.fromhex("186300"))
+    expect(world, "cose, with one whose lengths are open", sign_cose(longer[:at + 2] + open_ended + longer[at + 3:], world.masa), "", 0, *options)
+    wide = longer[:at + 2] + bytes.fromhex("1b0000000000000000") + longer[at + 3:]
+    expect(world, "cose, with one whose number is wider than it has to be", sign_cose(wide, world.masa), "", 0, *options)
     parts = cbor2.loads(sign_cose(content, world.masa, tag=False))
     for title, changed in (("its algorithm unprotected", [b"", {**parts[1], 1: -7}, parts[2], parts[3]]),
                            ("a payload that is elsewhere", [parts[0], parts[1], None, parts[3]]),
@@ -447,6 +510,9 @@ def jws_alone(world):
     expect(world, "jws, countersigned by the registrar (BRSKI-PRM)", json.dumps(both).encode(), "", 0, *options)
     alone = {"payload": good["payload"], "signatures": [counter["signatures"][0]]}
     expect(world, "jws, by the registrar alone", json.dumps(alone).encode(), "BRSKI-VOUCHER-SIGNER", 4, *options)
+    header = base64.urlsafe_b64encode(json.dumps({"alg": "ML-DSA-44"}).encode()).decode().rstrip("=")
+    newer = {"payload": good["payload"], "signatures": [{"protected": header, "signature": "AAAA"}, one]}
+    expect(world, "jws, with one of an algorithm to come beside it", json.dumps(newer).encode(), "", 0, *options)
     lent = {"payload": good["payload"], "signatures": [{"protected": one["protected"], "signature": counter["signatures"][0]["signature"]}]}
     expect(world, "jws, the MASA's header over the registrar's signature", json.dumps(lent).encode(), "BRSKI-VOUCHER-SIGNATURE", 4, *options)
     repeated = content.replace(b'{"assertion"', b'{"nonce": "AAAAAAAAAAA=", "assertion"')

@@ -1,0 +1,62 @@
+// `imprint device clear`: a person's word on a device that took its voucher and is held for its past (RFC 8995 section
+// 5.8.3).
+#include <nlohmann/json.hpp>
+
+#include "app/cmd_device.h"
+#include "app/voucher_rules.h"
+#include "io/loop.h"
+
+namespace imprint::app {
+namespace {
+
+struct ClearOptions {
+  std::string id, reason;
+  bool hold = false;
+};
+
+OrProblem<Ok> clear(const Context& context, const ClearOptions& options) {
+  constexpr std::string_view kBy = "cli";
+  TRY(const Offline data, context.offline());
+  store::PledgeFilter filter;
+  filter.device = options.id;
+  std::vector<PledgeRow> rows;
+  {
+    TRY(const auto reader, data.store->read());
+    TRY(rows, reader->pledges(filter));
+  }
+  if (rows.empty()) {
+    return Problem(Error{Fault::refused, kNoPledge}, options.id);
+  }
+  const bool cleared = !options.hold;
+  TRY([[maybe_unused]] const Ok done, about(data.store->write([&](store::Writer& writer) -> Status {
+        for (const PledgeRow& row : rows) {
+          TRY([[maybe_unused]] const Ok one,
+              writer.clear_pledge(row.id, cleared, options.reason, io::wall_clock(), kBy));
+        }
+        return Ok{};
+      }),
+                                            options.id));
+  Json list = Json::array();
+  for (const PledgeRow& row : rows) {
+    list.push_back({{"serial", row.id.serial}, {"was", row.rule}, {"why", row.reason}});
+  }
+  context.print(Json{{"device", options.id}, {"cleared", cleared}, {"reason", options.reason}, {"pledges", list}},
+                options.id + (cleared ? ": may enrol" : ": is held") + "\n");
+  return Ok{};
+}
+
+}  // namespace
+
+void add_device_clear(Command device) {
+  auto options = std::make_shared<ClearOptions>();
+  const Command command = device.sub(
+      "clear", "Let a device enrol that took its voucher and is held, for its past or for want of its MASA's log.",
+      "imprint device clear lamp-0001 --reason \"bought second-hand from acme-south\"\n"
+      "imprint device clear lamp-0001 --hold");
+  command.option("ID", options->id, "The device").required();
+  command.option("--reason", options->reason, "For the audit log");
+  command.flag("--hold", options->hold, "The other way round: it may not go on until it is cleared");
+  command.runs([options](const Context& c) { return clear(c, *options); });
+}
+
+}  // namespace imprint::app

@@ -1,0 +1,44 @@
+// The makers' files and catalogues of a data folder, as one book.
+//   makers/NAME.toml  makers/NAME.catalogue  makers/NAME.pem  makers/NAME/*
+#pragma once
+
+#include "app/masa_file.h"
+#include "site/masa_catalogue.h"
+
+namespace imprint::app {
+
+// A catalogue on record.
+struct CatalogueFacts {
+  std::string maker, file;
+  std::uint64_t version = 0;
+  Instant issued, expires;
+  std::size_t rules = 0, pools = 0;
+};
+
+struct Makers {
+  site::MasaBook book;  // the files' rules in order of their names, then those of catalogues
+  std::vector<MakerFile> files;
+  std::vector<CatalogueFacts> catalogues;  // that count
+  struct Unread {
+    std::string file, why;
+  };
+  std::vector<Unread> unread;  // what could not be taken, and why: it counts as if it were not there
+
+  const MakerFile* find(std::string_view name) const;  // null if there is none
+};
+
+// Reads data/makers. `now` says which catalogues and rules are over. `anchors`: of the TLS certificates of MASAs for
+// which no rule names any (the web's, as a rule); the maker's own root counts beside them.
+Makers read_makers(const std::string& data, Instant now, std::vector<Certificate> anchors = {});
+
+std::string maker_path(const std::string& data, std::string_view name);      // of its file
+std::string catalogue_path(const std::string& data, std::string_view name);  // of its catalogue
+
+// What a catalogue has to hold against, beside the file of its maker.
+site::CatalogueTrust trust_in(const MakerFile& maker, std::optional<Instant> now);
+// Takes a catalogue into the folder, if it is good now and no older than the one that is there. CATALOGUE-…;
+// CATALOGUE-MAKER as well if the maker's file has no anchors. Fault::unreachable of files.
+Result<site::MasaCatalogue> take_catalogue(const std::string& data, const MakerFile& maker, std::string_view text,
+                                           Instant now);
+
+}  // namespace imprint::app

@@ -1,0 +1,162 @@
+// From the voucher to the owner's certificate: the EST client, and the report at its end.
+#include "proto/brski/pledge_steps.h"
+
+namespace imprint::brski {
+namespace {
+
+using namespace steps;
+using Progress = Pledge::Progress;
+using Turn = Pledge::Turn;
+using Enrolling = Pledge::Enrolling;
+using Next = OneOf<Enrolling, Pledge::Returning, Pledge::Complaining>;
+
+est::PlanRef enrolment(const Progress& p, const Imprinted& owner) {
+  auto out = std::make_shared<est::Plan>(p.plan->enrolment);
+  out->server = owner.registrar;
+  if (owner.registrar == p.at) {  // its EST is at the usual place, wherever its BRSKI is
+    out->server.path = "/";
+  }
+  out->origins = est::kAllFromFactory;
+  out->skips_wishes = by_coap(p) && !p.plan->coap_wishes;
+  out->explicit_anchors = {owner.pinned};
+  out->implicit_anchors.clear();
+  out->expected.reset();
+  out->credential = p.plan->identity;
+  out->domain = owner.pinned.fingerprint();
+  return out;
+}
+
+// RFC 8995 section 5.9.4: on the connection that there was, with a reason.
+Pledge::Complaining complain(Progress p, const SessionRef& tls, const est::Client::Failed& failed, Turn& t) {
+  Telemetry telemetry;
+  const Error& why = failed.why;
+  telemetry.reason = why.rule != nullptr ? std::string(why.rule->id) : std::string(name(why.fault));
+  p.last = why;
+  p.detail = failed.detail;
+  const auto ticket = t.request(*tls, telemetry_to(p.at, Operation::enrol_status, telemetry));
+  return {std::move(p), tls, ticket};
+}
+
+// What the client learns falls with the voucher, should nothing come of it.
+void remember(Progress& p, const Learn& learn) {
+  if (learn.change.fate == Fate::learned) {
+    p.stated.insert(learn.change.belief.id);
+    p.by_voucher.push_back(learn.change.belief);
+  }
+}
+
+// One input of the client's.
+Pledge::Enrolled forward(const Enrolling& s, est::Client::Input input, Turn& t) {
+  auto inner = t.nested<est::Client::Turn>();
+  TRY(est::Client::State next, step(est::Client{}, s.est, input, inner));
+  Progress p = s.p;
+  const bool failed = std::holds_alternative<est::Client::Failed>(next);
+  t.take(std::move(inner), [&]<class A>(const A& action) {
+    if constexpr (std::same_as<A, Learn>) {
+      remember(p, action);
+    }
+    if constexpr (std::same_as<A, Close>) {
+      return !failed || action.session != s.first->id;  // it carries the report of the failure first
+    }
+    return true;
+  });
+  if (failed) {
+    return Next(complain(std::move(p), s.first, std::get<est::Client::Failed>(next), t));
+  }
+  if (const auto* const got = std::get_if<est::Client::Enrolled>(&next)) {
+    t.close(*s.first);
+    return Next(come_back(std::move(p), s.owner, got->result, t));
+  }
+  return Next(Enrolling{std::move(p), s.first, s.owner, std::move(next)});
+}
+
+// An EST server that a voucher named has its telemetry, if any, at the usual place.
+Uri for_reports(Uri at) {
+  if (at.path.starts_with("/.well-known/est")) {
+    at.path = "/";
+  }
+  return at;
+}
+
+// The end: whether the report got through or not, the device has its owner.
+Pledge::Configured configured(Imprinted owner, est::Installed got, Turn& t) {
+  owner.configured = true;
+  t.save(owner);
+  return {std::move(owner), std::move(got)};
+}
+
+template <class Out>
+Out report_later(Progress p, const Imprinted& owner, const est::Installed& got, Turn& t) {
+  p.rounds += 1;
+  if (!holds(p.rounds < p.plan->rounds)) {
+    return configured(owner, got, t);
+  }
+  t.arm(est::rest_after(p.rounds, t.random<1>()[0]));
+  return Pledge::Pausing{std::move(p), owner, got};
+}
+
+}  // namespace
+
+namespace steps {
+
+Pledge::Returning come_back(Progress p, Imprinted owner, est::Installed got, Turn& t) {
+  std::vector<Certificate> anchors = got.anchors;
+  anchors.push_back(owner.pinned);
+  Credential as{got.key.id, {got.certificate}};
+  as.chain.insert(as.chain.end(), got.via.begin(), got.via.end());
+  const auto ticket = t.open(owner.registrar, Trust::anchors, std::move(anchors), std::move(as));
+  return {std::move(p), std::move(owner), std::move(got), ticket};
+}
+
+}  // namespace steps
+
+Pledge::Enrolled Pledge::on(const Telling& s, const Done<Response>&, Turn& t) const {
+  // Whatever it says to that, the device has its owner (RFC 8995 section 5.7).
+  Progress p = s.p;
+  p.rounds = 0;
+  est::Client::Start start{enrolment(p, s.owner), p.before, est::Client::Vouched{}};
+  if (!s.server_belief.empty()) {
+    start.vouched = est::Client::Vouched{s.tls, s.server_belief};
+  }
+  return forward({std::move(p), s.tls, s.owner, est::Client::Idle{}}, std::move(start), t);
+}
+
+Pledge::Enrolled Pledge::on(const Enrolling& s, const Done<SessionRef>& d, Turn& t) const { return forward(s, d, t); }
+Pledge::Enrolled Pledge::on(const Enrolling& s, const Done<Response>& d, Turn& t) const { return forward(s, d, t); }
+Pledge::Enrolled Pledge::on(const Enrolling& s, const Done<Bytes>& d, Turn& t) const { return forward(s, d, t); }
+Pledge::Enrolled Pledge::on(const Enrolling& s, const Done<KeyRef>& d, Turn& t) const { return forward(s, d, t); }
+Pledge::Enrolled Pledge::on(const Enrolling& s, const Done<Secret>& d, Turn& t) const { return forward(s, d, t); }
+Pledge::Enrolled Pledge::on(const Enrolling& s, const Done<Confirmed<Fingerprint>>& d, Turn& t) const {
+  return forward(s, d, t);
+}
+Pledge::Enrolled Pledge::on(const Enrolling& s, const Lost& lost, Turn& t) const { return forward(s, lost, t); }
+Pledge::Enrolled Pledge::on(const Enrolling& s, const Timeout& timeout, Turn& t) const {
+  return forward(s, timeout, t);
+}
+
+Result<OneOf<Pledge::Reporting, Pledge::Pausing, Pledge::Configured>> Pledge::on(const Returning& s,
+                                                                                 const Done<SessionRef>& d,
+                                                                                 Turn& t) const {
+  using Out = OneOf<Reporting, Pausing, Configured>;
+  if (!d.answer) {
+    return report_later<Out>(s.p, s.owner, s.got, t);
+  }
+  Telemetry good;
+  good.status = true;
+  const auto ticket =
+      t.request(**d.answer, telemetry_to(for_reports(s.owner.registrar), Operation::enrol_status, good));
+  return Out(Reporting{s.p, *d.answer, s.owner, s.got, ticket});
+}
+
+Result<OneOf<Pledge::Configured, Pledge::Pausing>> Pledge::on(const Reporting& s, const Done<Response>& d,
+                                                              Turn& t) const {
+  using Out = OneOf<Configured, Pausing>;
+  t.close(*s.tls);
+  return d.answer ? Out(configured(s.owner, s.got, t)) : report_later<Out>(s.p, s.owner, s.got, t);
+}
+
+Result<Pledge::Returning> Pledge::on(const Pausing& s, const Timeout&, Turn& t) const {
+  return come_back(s.p, s.owner, s.got, t);
+}
+
+}  // namespace imprint::brski

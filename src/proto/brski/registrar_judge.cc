@@ -1,0 +1,226 @@
+#include "proto/brski/registrar_judge.h"
+
+#include <algorithm>
+
+#include "codec/base64.h"
+#include "codec/der.h"
+#include "proto/brski/leaves.h"
+#include "proto/brski/registrar_rules.h"
+#include "proto/brski/rules.h"
+
+namespace imprint::brski {
+namespace {
+
+constexpr std::size_t kLeastNonce = 8;
+
+bool names_certificate(const Voucher& request, const Certificate& own) {
+  return request.proximity_registrar_cert && equal(*request.proximity_registrar_cert, own.der);
+}
+
+bool names_key(const Voucher& request, const Certificate& own) {
+  const bool key = request.proximity_registrar_pubk && equal(*request.proximity_registrar_pubk, own.key.spki);
+  const bool hash =
+      request.proximity_registrar_pubk_sha256 && equal(*request.proximity_registrar_pubk_sha256, sha256(own.key.spki));
+  return key || hash;
+}
+
+// Whom the device has seen: this very registrar (RFC 8995 section 5.2).
+Status check_proximity(const Voucher& request, const Certificate& own, const Quirks& quirks) {
+  const bool named =
+      request.proximity_registrar_cert || request.proximity_registrar_pubk || request.proximity_registrar_pubk_sha256;
+  if (!named && quirks.proximity_optional) {
+    return Ok{};
+  }
+  CHECK_OR(named && request.assertion == Assertion::proximity, Error{Fault::unauthentic, kNotInProximity});
+  CHECK_OR(names_certificate(request, own) || names_key(request, own), Error{Fault::unauthentic, kOtherRegistrar});
+  return Ok{};
+}
+
+bool has_nonce(const Voucher& request) {
+  return request.nonce && std::visit([](const auto& value) { return value.size() >= kLeastNonce; }, *request.nonce);
+}
+
+std::optional<Bytes> issuer_leaf(const Certificate& idevid, IssuerForm form) {
+  const Bytes key_id = issuer_key_id(idevid);
+  const Bytes octets = encode_idevid_issuer(key_id);
+  der::Reader in(octets);
+  switch (form) {
+    case IssuerForm::octet_string:
+      return octets;
+    case IssuerForm::authority_key_id:
+      return to_bytes(in.next(der::kOctetString).content);
+    case IssuerForm::key_id:
+      return key_id;
+    case IssuerForm::printed_name:
+      return to_bytes(idevid.issuer.text);
+    case IssuerForm::left_out:
+      break;
+  }
+  return std::nullopt;
+}
+
+// Every kind that a device may go by.
+std::vector<Pin> pins_of(const Voucher& voucher) {
+  std::vector<Pin> out;
+  if (voucher.pinned_domain_cert) {
+    if (const auto certificate = Certificate::parse(*voucher.pinned_domain_cert)) {
+      out.emplace_back(*certificate);
+    }
+  }
+  if (voucher.pinned_domain_pubk) {
+    if (const auto key = PublicKey::parse(*voucher.pinned_domain_pubk)) {
+      out.emplace_back(*key);
+    }
+  }
+  if (voucher.pinned_domain_pubk_sha256) {
+    out.emplace_back(*voucher.pinned_domain_pubk_sha256);
+  }
+  return out;
+}
+
+Status check_pins(const Voucher& voucher, const VoucherWanted& wanted, Instant now) {
+  const std::vector<Pin> pins = pins_of(voucher);
+  CHECK_OR(!pins.empty() && !wanted.own.empty(), Error{Fault::unauthentic, kMasaPin});
+  const bool ours = std::ranges::all_of(
+      pins, [&](const Pin& pin) { return static_cast<bool>(verify_pin(pin, wanted.own.front(), wanted.own, now)); });
+  CHECK_OR(ours, Error{Fault::unauthentic, kMasaPin});
+  return Ok{};
+}
+
+// The first entry that one of these rules holds the device for.
+const Rule* held_by(const LogEvent& event, const std::vector<Bytes>& own, const LogPolicy& policy) {
+  const auto has = [&event](const std::vector<Bytes>& ids) {
+    return std::ranges::find(ids, event.domain_id) != ids.end();
+  };
+  if (has(own)) {
+    return nullptr;
+  }
+  if (!holds(has(policy.known) || policy.strangers)) {
+    return &kLogDomain;
+  }
+  if (!holds(event.nonce.has_value() || policy.others_nonceless)) {
+    return &kLogNonceless;
+  }
+  return holds(!policy.new_goods) ? nullptr : &kLogHistory;
+}
+
+}  // namespace
+
+Result<Artifact> read_body(BytesView body, Form form, const Quirks& quirks) {
+  Bytes raw = to_bytes(body);
+  if (quirks.base64_bodies && form_of(body) != form) {  // the same maker's other half may send them as they are
+    auto decoded = parse_base64(as_text(body));
+    CHECK_OR(decoded, Error{Fault::malformed, kArtifact});
+    raw = *std::move(decoded);
+  }
+  auto out = parse_artifact(raw, form);
+  CHECK_OR(out, Error{out.error().fault, kArtifact});
+  return out;
+}
+
+Result<Artifact> read_request(BytesView body, Form form, const Quirks& quirks) {
+  TRY(Artifact out, read_body(body, form, quirks));
+  std::string text(as_text(out.content));
+  const std::size_t at = text.find(kVoucherName);
+  const bool misnamed = form != Form::cose && out.voucher.kind == Voucher::Kind::voucher && at != std::string::npos;
+  if (quirks.requests_named_voucher && misnamed) {
+    // Read once more as what it is: a request has leaves that a voucher has not. What is signed stays as it came.
+    text.replace(at, kVoucherName.size(), kRequestName);
+    const auto request = parse_json_voucher(text);
+    CHECK_OR(request, Error{request.error().fault, kArtifact});
+    out.voucher = *request;
+  }
+  return out;
+}
+
+Status judge_pledge_request(const Artifact& artifact, const Certificate& idevid, const Certificate& own,
+                            const Quirks& quirks) {
+  const Voucher& request = artifact.voucher;
+  CHECK_OR(request.kind == Voucher::Kind::request || quirks.requests_named_voucher,
+           Error{Fault::unexpected, kRequestKind});
+  CHECK_OR(signed_by(artifact, idevid.key), Error{Fault::unauthentic, kPledgeSignature});
+  const std::string serial = serial_of(idevid, quirks.serial);
+  CHECK_OR(!serial.empty(), Error{Fault::refused, kIdevidSerial});
+  CHECK_OR(request.serial_number == serial, Error{Fault::unauthentic, kPledgeSerial});
+  CHECK_OR(has_nonce(request), Error{Fault::malformed, kPledgeNonce});
+  return check_proximity(request, own, quirks);
+}
+
+Voucher make_registrar_request(const Artifact& of_pledge, const Certificate& idevid, const Quirks& quirks,
+                               Instant now) {
+  Voucher out;
+  out.kind = Voucher::Kind::request;
+  out.serial_number = serial_of(idevid, quirks.serial);
+  out.idevid_issuer = issuer_leaf(idevid, quirks.issuer);
+  out.nonce = of_pledge.voucher.nonce;
+  out.assertion = of_pledge.voucher.assertion;
+  out.created_on = DateTime::of(now);
+  out.prior_signed_voucher_request = of_pledge.received;
+  return out;
+}
+
+Status judge_masa_voucher(const Artifact& artifact, const VoucherWanted& wanted, Instant now) {
+  const Voucher& voucher = artifact.voucher;
+  CHECK_OR(std::ranges::find(wanted.forms, artifact.form) != wanted.forms.end(),
+           Error{Fault::unsupported, kMasaAnswer});
+  CHECK_OR(voucher.kind == Voucher::Kind::voucher, Error{Fault::unexpected, kMasaAnswer});
+  CHECK_OR(voucher.serial_number == wanted.id.serial, Error{Fault::unauthentic, kMasaVoucher});
+  const bool issuer = !voucher.idevid_issuer || *voucher.idevid_issuer == wanted.issuer_sent ||
+                      issuer_key_id(BytesView(*voucher.idevid_issuer)) == wanted.id.issuer;
+  CHECK_OR(issuer, Error{Fault::unauthentic, kMasaVoucher});
+  CHECK_OR(!voucher.nonce || voucher.nonce == wanted.nonce, Error{Fault::unauthentic, kMasaVoucher});
+  CHECK_OR(!voucher.expires_on || now <= voucher.expires_on->at, Error{Fault::expired, kMasaVoucher});
+  TRY([[maybe_unused]] const Ok pinned, check_pins(voucher, wanted, now));
+  if (!wanted.anchors.empty()) {
+    const auto judged = judge_voucher(
+        artifact, {wanted.anchors, wanted.id.serial, wanted.id.issuer, wanted.nonce, true, now, {}, false});
+    CHECK_OR(judged, judged.error());
+  }
+  return Ok{};
+}
+
+Bytes pinned_domain(const Voucher& voucher) {
+  const std::vector<Pin> pins = pins_of(voucher);
+  if (pins.empty()) {
+    return {};
+  }
+  if (const auto* const certificate = std::get_if<Certificate>(&pins.front())) {
+    return domain_id(*certificate);
+  }
+  const auto* const key = std::get_if<PublicKey>(&pins.front());
+  return key != nullptr ? to_bytes(sha256(key->spki)) : std::get<Bytes>(pins.front());
+}
+
+std::string nonce_text(const std::optional<Nonce>& nonce) {
+  if (!nonce) {
+    return {};
+  }
+  const auto* const text = std::get_if<std::string>(&*nonce);
+  return text != nullptr ? *text : base64(std::get<Bytes>(*nonce));
+}
+
+LogVerdict judge_log(const std::optional<Result<AuditLog>>& log, const std::vector<Bytes>& own,
+                     const LogPolicy& policy) {
+  if (!log) {
+    return holds(!policy.log_needed) ? LogVerdict{true, nullptr, "no audit log, and none is needed"}
+                                     : LogVerdict{false, &kLogMissing, "no audit log"};
+  }
+  if (!*log) {
+    return {false, &kLogUnreadable, std::string(log->error().what)};
+  }
+  const AuditLog& all = **log;
+  for (const LogEvent& event : all.events) {
+    if (const Rule* const rule = held_by(event, own, policy)) {
+      return {false, rule, "domainID " + base64(event.domain_id) + " on " + event.date.text};
+    }
+  }
+  if (!holds(all.unknown_events == 0)) {
+    return {false, &kLogUnknown, std::to_string(all.unknown_events) + " entries"};
+  }
+  if (!holds(all.arbitrary == 0 || policy.truncated)) {
+    return {false, &kLogTruncated, std::to_string(all.arbitrary) + " entries"};
+  }
+  return {true, nullptr, "audit log with " + std::to_string(all.events.size()) + " entries holds nothing against it"};
+}
+
+}  // namespace imprint::brski

@@ -1,0 +1,163 @@
+#include "runtime/join_proxy.h"
+
+#include <algorithm>
+#include <array>
+#include <utility>
+
+namespace imprint {
+namespace {
+
+using Kind = JoinProxy::Event::Kind;
+
+constexpr std::size_t kMostAddresses = 8;  // of the registrar's name
+constexpr std::array<std::string_view, 8> kNames{"registrar-found", "registrar-lost", "announced", "withdrawn",
+                                                 "not-announced",   "opened",         "closed",    "turned-away"};
+
+// A listener at one address is announced there; one at all of them by what the interface has.
+std::optional<io::Address> announced_address(const std::string& listen) {
+  const auto address = io::Address::parse(listen, 0);
+  const bool any = !address || std::ranges::all_of(address->ip, [](std::uint8_t one) { return one == 0; });
+  return any ? std::nullopt : std::optional(*address);
+}
+
+}  // namespace
+
+std::string_view name(JoinProxy::Event::Kind kind) { return kNames.at(static_cast<std::size_t>(kind)); }
+
+Result<std::unique_ptr<JoinProxy>> JoinProxy::start(io::Loop& loop, Rng& rng, Options options,
+                                                    std::function<void(const Event&)> told) {
+  std::unique_ptr<JoinProxy> out(new JoinProxy(loop, std::move(options), std::move(told)));
+  TRY(const Ok open, out->open(rng));
+  static_cast<void>(open);
+  out->resolve();
+  return out;
+}
+
+JoinProxy::JoinProxy(io::Loop& loop, Options options, std::function<void(const Event&)> told)
+    : loop_(loop), options_(std::move(options)), told_(std::move(told)), resolver_(loop) {}
+
+JoinProxy::~JoinProxy() { loop_.cancel(timer_); }
+
+Status JoinProxy::open(Rng& rng) {
+  TRY(proxy_, io::TcpProxy::listen(loop_, options_.proxy, handlers()));
+  if (options_.announce) {
+    TRY(discovery_, DiscoveryPort::open(loop_, rng, *options_.announce, nullptr));
+  }
+  return Ok{};
+}
+
+io::TcpProxy::Handlers JoinProxy::handlers() {
+  return {.began =
+              [this](std::uint64_t id, const io::Address& source) {
+                tell({Kind::opened, source.text(), {}, id, 0, 0});
+              },
+          .ended =
+              [this](const io::TcpProxy::Ended& one) {
+                tell({Kind::closed, one.source.text(), std::string(io::name(one.why)), one.id, one.bytes_up,
+                      one.bytes_down});
+              },
+          .turned_away =
+              [this](const io::Address& source, std::string_view why) {
+                tell({Kind::turned_away, source.text(), std::string(why), 0, 0, 0});
+              }};
+}
+
+void JoinProxy::tell(const Event& event) const {
+  if (told_) {
+    told_(event);
+  }
+}
+
+// ---- is the registrar there? ----
+
+void JoinProxy::resolve() {
+  timer_ = 0;
+  resolver_.resolve(options_.registrar, [this](const auto& addresses) { probe(addresses); });
+}
+
+void JoinProxy::probe(const Result<std::vector<std::string>>& addresses) {
+  to_try_.clear();
+  for (const std::string& one : addresses ? *addresses : std::vector<std::string>()) {
+    const auto address = io::Address::parse(one, options_.registrar_port);
+    if (address && to_try_.size() < kMostAddresses) {
+      to_try_.push_back(*address);
+    }
+  }
+  // The one that was there the last time comes first.
+  std::stable_partition(to_try_.begin(), to_try_.end(), [this](const io::Address& one) { return one == registrar_; });
+  probed({}, false);
+}
+
+// Tries the next address until one is there.
+void JoinProxy::probed(const io::Address& to, bool there) {
+  if (stopping_) {
+    return;
+  }
+  if (!there && !to_try_.empty()) {
+    const io::Address next = to_try_.front();
+    to_try_.erase(to_try_.begin());
+    probe_ = std::make_unique<io::TcpProbe>(loop_, next, options_.probe_longest,
+                                            [this, next](bool answer) { probed(next, answer); });
+    return;
+  }
+  there ? found(to) : missed();
+  timer_ = loop_.after(options_.probe_every, [this] { resolve(); });
+}
+
+void JoinProxy::found(const io::Address& at) {
+  missed_ = 0;
+  if (!there_ || at != registrar_) {
+    registrar_ = at;
+    proxy_->set_target(at);
+    tell({Kind::registrar_found, at.text(), {}, 0, 0, 0});
+  }
+  if (!std::exchange(there_, true)) {
+    announce();
+  }
+}
+
+void JoinProxy::missed() {
+  if (!there_ || ++missed_ < options_.misses) {
+    return;
+  }
+  there_ = false;
+  proxy_->set_target(std::nullopt);
+  tell({Kind::registrar_lost, registrar_.text(), {}, 0, 0, 0});
+  withdraw();
+}
+
+// ---- who is told ----
+
+void JoinProxy::announce() {
+  if (!discovery_) {
+    return;
+  }
+  DiscoveryPort::Announcement what;
+  what.objectives = {brski::proxy_objective()};
+  what.service = brski::kProxyService;
+  what.instance = options_.instance;
+  what.text = {std::string(brski::kEstTlsVariation)};
+  what.port = port();
+  what.at = announced_address(options_.proxy.listen.address);
+  const Status done = discovery_->announce(what);
+  const std::string& interface = discovery_->interface().name;
+  done ? tell({Kind::announced, {}, interface + ", " + discovery_->instance(), 0, 0, 0})
+       : tell({Kind::not_announced, {}, std::string(done.error().what), 0, 0, 0});
+}
+
+void JoinProxy::withdraw() {
+  if (announces()) {
+    discovery_->withdraw();
+    tell({Kind::withdrawn, {}, discovery_->interface().name, 0, 0, 0});
+  }
+}
+
+void JoinProxy::stop(Duration grace, std::function<void()> stopped) {
+  stopping_ = true;
+  loop_.cancel(timer_);
+  probe_.reset();
+  withdraw();
+  proxy_->drain(grace, std::move(stopped));
+}
+
+}  // namespace imprint

@@ -1,0 +1,91 @@
+// The join proxy of RFC 8995 section 4: a circuit proxy that makes itself known on a link, while its registrar is
+// there.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "io/resolver.h"
+#include "io/tcp_probe.h"
+#include "io/tcp_proxy.h"
+#include "runtime/discovery_port.h"
+
+namespace imprint {
+
+class JoinProxy {
+ public:
+  struct Options {
+    std::string registrar;  // an address, or a name that is resolved again and again
+    std::uint16_t registrar_port = 0;
+    io::TcpProxyOptions proxy;
+    std::optional<DiscoveryPort::Options> announce;  // none: nobody is told
+    std::string instance;                            // of the service on DNS-SD
+    Duration probe_every = std::chrono::seconds(10);
+    Duration probe_longest = std::chrono::seconds(3);
+    unsigned misses = 2;  // so many probes in a row fail, and the registrar counts as lost
+  };
+  // What happens, for people and logs.
+  struct Event {
+    enum class Kind : std::uint8_t {
+      registrar_found,
+      registrar_lost,
+      announced,  // detail: interface and name
+      withdrawn,
+      not_announced,  // detail: why
+      opened,         // a connection
+      closed,         // detail: how
+      turned_away,    // detail: why
+    };
+    Kind kind = Kind::opened;
+    std::string who;  // the registrar's or the device's address
+    std::string detail;
+    std::uint64_t connection = 0, bytes_up = 0, bytes_down = 0;
+  };
+
+  // Errors: those of Listener::open() and DiscoveryPort::open().
+  static Result<std::unique_ptr<JoinProxy>> start(io::Loop& loop, Rng& rng, Options options,
+                                                  std::function<void(const Event&)> told);
+  JoinProxy(const JoinProxy&) = delete;
+  JoinProxy& operator=(const JoinProxy&) = delete;
+  ~JoinProxy();
+
+  std::uint16_t port() const { return proxy_->port(); }
+  bool registrar_there() const { return there_; }
+  bool announces() const { return discovery_ && discovery_->announces(); }
+  const io::TcpProxy::Stats& stats() const { return proxy_->stats(); }
+  // Announces nothing any more, takes nobody, and calls back when all have ended, at the latest after `grace`.
+  void stop(Duration grace, std::function<void()> stopped);
+
+ private:
+  JoinProxy(io::Loop& loop, Options options, std::function<void(const Event&)> told);
+  Status open(Rng& rng);
+  io::TcpProxy::Handlers handlers();
+  void resolve();
+  void probe(const Result<std::vector<std::string>>& addresses);
+  void probed(const io::Address& to, bool there);
+  void found(const io::Address& at);
+  void missed();
+  void announce();
+  void withdraw();
+  void tell(const Event& event) const;
+
+  io::Loop& loop_;
+  Options options_;
+  std::function<void(const Event&)> told_;
+  io::Resolver resolver_;
+  std::unique_ptr<io::TcpProxy> proxy_;
+  std::unique_ptr<DiscoveryPort> discovery_;
+  std::unique_ptr<io::TcpProbe> probe_;
+  std::vector<io::Address> to_try_;  // of the registrar's name, not probed yet this time
+  io::Address registrar_;
+  bool there_ = false, stopping_ = false;
+  unsigned missed_ = 0;
+  std::uint64_t timer_ = 0;
+};
+
+// For logs: "registrar-found", "opened".
+std::string_view name(JoinProxy::Event::Kind kind);
+
+}  // namespace imprint

@@ -1,0 +1,195 @@
+#include "runtime/join_proxy.h"
+
+#include <gtest/gtest.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <algorithm>
+
+#include "crypto/random.h"
+#include "io/udp.h"
+
+namespace imprint {
+namespace {
+
+using Kind = JoinProxy::Event::Kind;
+
+// A registrar that takes connections, a proxy before it, and somebody on the link who listens.
+struct Rig {
+  explicit Rig(bool announce = true) {
+    open_registrar(0);
+    options.registrar = "127.0.0.1";
+    options.registrar_port = port;
+    options.proxy.listen = {.address = "127.0.0.1", .port = 0, .reuse_port = false};
+    options.instance = "Test proxy";
+    options.probe_every = Duration(50);
+    if (announce) {
+      options.announce = DiscoveryPort::Options{.interface = "lo"};
+    }
+  }
+  ~Rig() {
+    for (const int fd : arrived) {
+      close(fd);
+    }
+  }
+  Rig(const Rig&) = delete;
+  Rig& operator=(const Rig&) = delete;
+
+  void open_registrar(std::uint16_t at) {
+    registrar = *io::Listener::open(loop, {.address = "127.0.0.1", .port = at}, [this] {
+      while (const auto fd = registrar->accept()) {
+        arrived.push_back(*fd);
+      }
+    });
+    port = registrar->port();
+  }
+  void start() {
+    auto made = JoinProxy::start(loop, rng, options, [this](const JoinProxy::Event& e) { events.push_back(e); });
+    ASSERT_TRUE(made);
+    proxy = *std::move(made);
+  }
+  std::size_t seen(Kind kind) const {
+    return static_cast<std::size_t>(std::ranges::count(events, kind, &JoinProxy::Event::kind));
+  }
+  bool until(const std::function<bool()>& condition, Duration longest = Duration(10000)) {
+    for (const Instant end = loop.now() + longest; !condition() && loop.now() < end;) {
+      const std::uint64_t tick = loop.after(Duration(2), [this] { loop.stop(); });
+      loop.run();
+      loop.cancel(tick);
+    }
+    return condition();
+  }
+
+  io::Loop loop;
+  SystemRng rng;
+  JoinProxy::Options options;
+  std::uint16_t port = 0;
+  std::unique_ptr<io::Listener> registrar;
+  std::vector<int> arrived;
+  std::vector<JoinProxy::Event> events;
+  std::unique_ptr<JoinProxy> proxy;
+};
+
+TEST(JoinProxy, is_announced_while_its_registrar_is_there) {
+  Rig rig;
+  rig.start();
+  EXPECT_FALSE(rig.proxy->announces()) << "nobody is told before the registrar was seen";
+  const auto listener = *DiscoveryPort::open(
+      rig.loop, rig.rng, {.interface = "lo", .browse = {std::string(brski::kProxyService)}}, nullptr);
+  ASSERT_TRUE(rig.until([&] { return rig.proxy->announces(); }));
+  EXPECT_EQ(rig.events.at(0).kind, Kind::registrar_found);
+  EXPECT_EQ(rig.events.at(1).kind, Kind::announced);
+  const auto ours = [&] {
+    const auto all = listener->floods();
+    return std::ranges::any_of(all, [&](const brski::Heard& one) {
+      return one.name == brski::kAnProxy && one.locator && one.locator->port == rig.proxy->port();
+    });
+  };
+  ASSERT_TRUE(rig.until(ours));
+  std::optional<brski::Browser::Found> service;  // others may be announced on this machine
+  const auto served = [&] {
+    for (const auto& one : listener->services()) {
+      if (one.port == rig.proxy->port()) {
+        service = one;
+        return true;
+      }
+    }
+    return false;
+  };
+  ASSERT_TRUE(rig.until(served));
+  EXPECT_TRUE(service->instance.starts_with("Test proxy"));
+  EXPECT_EQ(service->text, std::vector<std::string>{"est-tls"});
+  rig.registrar.reset();
+  ASSERT_TRUE(rig.until([&] { return !rig.proxy->announces(); }));
+  EXPECT_EQ(rig.seen(Kind::registrar_lost), 1U);
+  EXPECT_EQ(rig.seen(Kind::withdrawn), 1U);
+  EXPECT_TRUE(rig.until([&] { return !served(); })) << "it has said good-bye";
+  rig.open_registrar(rig.port);
+  EXPECT_TRUE(rig.until([&] { return rig.proxy->announces(); }));
+}
+
+TEST(JoinProxy, one_failed_probe_is_no_loss) {
+  Rig rig(/*announce=*/false);
+  rig.options.misses = 1000;
+  rig.start();
+  ASSERT_TRUE(rig.until([&] { return rig.proxy->registrar_there(); }));
+  rig.registrar.reset();
+  rig.until([] { return false; }, Duration(300));
+  EXPECT_TRUE(rig.proxy->registrar_there());
+}
+
+TEST(JoinProxy, carries_connections_and_tells_of_them) {
+  Rig rig(/*announce=*/false);
+  rig.start();
+  ASSERT_TRUE(rig.until([&] { return rig.proxy->registrar_there(); }));
+  bool there = false;
+  auto probe = std::make_unique<io::TcpProbe>(rig.loop, *io::Address::parse("127.0.0.1", rig.proxy->port()),
+                                              Duration(5000), [&](bool answer) { there = answer; });
+  ASSERT_TRUE(rig.until([&] { return there && rig.seen(Kind::opened) == 1; }));
+  probe.reset();
+  ASSERT_TRUE(rig.until([&] {  // the registrar ends what has ended
+    for (const int fd : rig.arrived) {
+      close(fd);
+    }
+    rig.arrived.clear();
+    return rig.seen(Kind::closed) == 1;
+  }));
+  EXPECT_EQ(rig.proxy->stats().taken, 1U);
+}
+
+TEST(JoinProxy, turns_away_who_comes_without_a_registrar) {
+  Rig rig(/*announce=*/false);
+  rig.registrar.reset();
+  rig.start();
+  bool answered = false;
+  const io::TcpProbe probe(rig.loop, *io::Address::parse("127.0.0.1", rig.proxy->port()), Duration(5000),
+                           [&](bool) { answered = true; });
+  ASSERT_TRUE(rig.until([&] { return answered && rig.seen(Kind::turned_away) == 1; }));
+  EXPECT_FALSE(rig.proxy->registrar_there());
+}
+
+TEST(JoinProxy, stops_in_order) {
+  Rig rig;
+  rig.start();
+  ASSERT_TRUE(rig.until([&] { return rig.proxy->announces(); }));
+  bool stopped = false;
+  rig.proxy->stop(Duration(5000), [&] { stopped = true; });
+  EXPECT_FALSE(rig.proxy->announces());
+  EXPECT_EQ(rig.seen(Kind::withdrawn), 1U);
+  EXPECT_TRUE(rig.until([&] { return stopped; }));
+}
+
+TEST(JoinProxy, says_what_it_cannot_have) {
+  Rig rig;
+  rig.options.announce->interface = "nothing0";
+  const auto none = JoinProxy::start(rig.loop, rig.rng, rig.options, nullptr);
+  ASSERT_FALSE(none);
+  EXPECT_EQ(none.error().fault, Fault::malformed);
+  rig.options.announce.reset();
+  rig.options.proxy.listen.port = rig.port;
+  const auto taken = JoinProxy::start(rig.loop, rig.rng, rig.options, nullptr);
+  ASSERT_FALSE(taken);
+  EXPECT_EQ(taken.error().fault, Fault::conflict);
+}
+
+TEST(TcpProbe, says_whether_somebody_is_there) {
+  Rig rig;
+  std::optional<bool> there;
+  {
+    const io::TcpProbe dropped(rig.loop, *io::Address::parse("127.0.0.1", rig.port), Duration(1000),
+                               [&](bool) { FAIL() << "nobody waits for it any more"; });
+  }
+  const io::TcpProbe good(rig.loop, *io::Address::parse("127.0.0.1", rig.port), Duration(1000),
+                          [&](bool answer) { there = answer; });
+  ASSERT_TRUE(rig.until([&] { return there.has_value(); }));
+  EXPECT_TRUE(*there);
+  there.reset();
+  rig.registrar.reset();
+  const io::TcpProbe bad(rig.loop, *io::Address::parse("127.0.0.1", rig.port), Duration(1000),
+                         [&](bool answer) { there = answer; });
+  ASSERT_TRUE(rig.until([&] { return there.has_value(); }));
+  EXPECT_FALSE(*there);
+}
+
+}  // namespace
+}  // namespace imprint

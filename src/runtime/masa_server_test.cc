@@ -1,0 +1,303 @@
+// A MASA over real TLS on loopback: what registrars ask it, one by one and by the thousand.
+#include "runtime/masa_server.h"
+
+#include <filesystem>
+#include <nlohmann/json.hpp>
+
+#include "codec/base64.h"
+#include "codec/json.h"
+#include "crypto/random.h"
+#include "factory/masa_testing.h"
+#include "io/https_client.h"
+
+namespace imprint {
+namespace {
+
+using factory::testing::Domain;
+using factory::testing::Party;
+using factory::testing::World;
+
+class MasaWire : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    folder_ = std::filesystem::temp_directory_path() / ("imprint-masa-" + hex(random_secret(rng_, 8).expose()));
+    std::filesystem::create_directories(folder_);
+    store_ = *store::open_maker_sqlite((folder_ / "masa.db").string());
+    guard_.allow_loopback();
+    site_->config.idevid_anchors = {world_.maker.certificate};
+    site_->voucher_signer = factory::testing::signer_of(world_.masa, world_.maker);
+    site_->policy.pepper = Secret("pepper");
+    site_->name = "Maker";
+    ASSERT_TRUE(store_->write([&](store::MakerWriter& w) -> Status {
+      TRY(Ok{}, w.put_customer(world_.account("first", {world_.first.ca.certificate}), "test"));
+      return w.add_device(world_.record(lamp_, "lamp-1", "first"), "test");
+    }));
+    restart();
+    io::HttpsClientOptions big;
+    big.max_response_bytes = std::size_t{8} << 20U;
+    client_ = io::HttpsClient::make(
+        loop_, guard_, big, [this](const std::string&) -> Result<PrivateKey> { return world_.first.registrar.key; },
+        [](std::uint64_t) {});
+  }
+  void TearDown() override {
+    client_.reset();
+    server_.reset();
+    store_.reset();
+    std::filesystem::remove_all(folder_);
+  }
+
+  void restart() {
+    server_ = std::make_unique<MasaServer>(loop_, *store_, rng_, site_);
+    io::TlsServerOptions tls;
+    tls.key = tls_.key;
+    tls.chain = {tls_.certificate};
+    tls.verify_client_certificate = false;
+    io::HttpsServerOptions options;
+    options.tls = *io::TlsContext::server(tls);
+    options.max_body_bytes = kMasaBulkBytes;
+    ASSERT_TRUE(server_->listen(loop_, std::move(options)));
+  }
+  bool until(const std::function<bool()>& condition) {
+    for (const Instant end = loop_.now() + Duration(20000); !condition() && loop_.now() < end;) {
+      const std::uint64_t tick = loop_.after(Duration(2), [this] { loop_.stop(); });
+      loop_.run();
+      loop_.cancel(tick);
+    }
+    return condition();
+  }
+  SessionRef open(bool with_certificate = false) {
+    std::optional<Result<SessionRef>> got;
+    Open what;
+    what.to = *Uri::parse("https://127.0.0.1:" + std::to_string(server_->port()));
+    what.anchors = {world_.maker.certificate};
+    if (with_certificate) {
+      what.as = Credential{"registrar", {world_.first.registrar.certificate, world_.first.ca.certificate}};
+    }
+    client_->open(std::move(what), [&](Result<SessionRef> r) { got = std::move(r); });
+    until([&] { return got.has_value(); });
+    EXPECT_TRUE(got && *got) << (got ? (*got).error().what : "nothing");
+    return **got;
+  }
+  Response ask(const SessionRef& session, std::string path, Bytes body,
+               std::string type = "application/voucher-cms+json", Method method = Method::post) {
+    std::optional<Result<Response>> got;
+    Request what;
+    what.method = method;
+    what.path = "/.well-known/brski" + path;
+    what.body = std::move(body);
+    what.content_type = std::move(type);
+    client_->request(session->id, std::move(what), [&](Result<Response> r) { got = std::move(r); });
+    until([&] { return got.has_value(); });
+    EXPECT_TRUE(got && *got) << (got ? (*got).error().what : "nothing");
+    return got && *got ? **got : Response{};
+  }
+  static std::vector<Json> lines_of(const Response& answer) {
+    std::vector<Json> out;
+    std::string_view text = as_text(answer.body);
+    while (!text.empty()) {
+      const std::string_view line = text.substr(0, text.find('\n'));
+      text.remove_prefix(std::min(text.size(), line.size() + 1));
+      out.push_back(*parse_json(line));
+    }
+    return out;
+  }
+
+  SystemRng rng_;
+  io::Loop loop_;
+  io::Guard guard_;
+  World world_{io::wall_clock()};
+  Party lamp_ = world_.device("lamp-1");
+  Party tls_ = factory::testing::make_party(io::wall_clock(), "CN=masa", &world_.maker, false,
+                                            {std::string(eku::kServerAuth)}, {"ip:127.0.0.1"});
+  std::filesystem::path folder_;
+  std::unique_ptr<store::MakerStore> store_;
+  std::shared_ptr<MasaSite> site_ = std::make_shared<MasaSite>();
+  std::unique_ptr<MasaServer> server_;
+  std::unique_ptr<io::HttpsClient> client_;
+};
+
+TEST_F(MasaWire, a_voucher_that_the_device_takes_and_the_log_that_shows_it) {
+  const SessionRef session = open();
+  const Bytes request = World::full_request(world_.first, lamp_, "lamp-1", "bm9uY2Utbm9uY2Ux");
+  const Response answer = ask(session, "/requestvoucher", request);
+  ASSERT_EQ(answer.status, 200) << as_text(answer.body);
+  EXPECT_EQ(answer.content_type, "application/voucher-cms+json");
+  brski::Device device;
+  device.anchors = {world_.maker.certificate};
+  device.serial = "lamp-1";
+  device.issuer = brski::issuer_key_id(lamp_.certificate);
+  device.nonce = brski::Nonce(std::string("bm9uY2Utbm9uY2Ux"));
+  device.now = loop_.now();
+  const auto verdict = brski::judge_voucher(*brski::parse_artifact(answer.body), device);
+  ASSERT_TRUE(verdict) << verdict.error().what;
+  EXPECT_EQ((*verdict)->voucher.assertion, brski::Assertion::verified);
+  EXPECT_EQ((*verdict)->voucher.pinned_domain_cert, world_.first.ca.certificate.der);
+  EXPECT_FALSE((*verdict)->voucher.expires_on);
+  EXPECT_TRUE(brski::verify_pin((*verdict)->pin, world_.first.registrar.certificate, {}, loop_.now()));
+
+  const Response log = ask(session, "/requestauditlog", request);
+  ASSERT_EQ(log.status, 200) << as_text(log.body);
+  const auto read = brski::parse_audit_log(as_text(log.body));
+  ASSERT_TRUE(read);
+  ASSERT_EQ(read->events.size(), 1U);
+  EXPECT_EQ(read->events[0].nonce, "bm9uY2Utbm9uY2Ux");
+  EXPECT_EQ(read->events[0].domain_id, brski::domain_id(world_.first.ca.certificate));
+  // Another domain never owned it.
+  EXPECT_EQ(
+      ask(session, "/requestauditlog", World::full_request(world_.second, lamp_, "lamp-1", "bm9uY2Utbm9uY2Uy")).status,
+      404);
+}
+
+TEST_F(MasaWire, the_same_request_gets_the_same_voucher_also_after_a_restart) {
+  const Bytes request = World::full_request(world_.first, lamp_, "lamp-1", "bm9uY2Utbm9uY2Ux");
+  const Response once = ask(open(), "/requestvoucher", request);
+  const Response again = ask(open(), "/requestvoucher", request);
+  ASSERT_EQ(once.status, 200);
+  EXPECT_EQ(once.body, again.body);
+  server_.reset();
+  restart();
+  EXPECT_EQ(ask(open(), "/requestvoucher", request).body, once.body);
+  EXPECT_EQ(*(*store_->read())->count("vouchers"), 1);
+}
+
+TEST_F(MasaWire, two_at_once_get_one_voucher) {
+  const Bytes request = World::full_request(world_.first, lamp_, "lamp-1", "bm9uY2Utbm9uY2Ux");
+  std::vector<Bytes> got;
+  const std::vector<SessionRef> sessions{open(), open(), open()};
+  for (const SessionRef& session : sessions) {
+    Request what;
+    what.method = Method::post;
+    what.path = "/.well-known/brski/requestvoucher";
+    what.body = request;
+    what.content_type = "application/voucher-cms+json";
+    client_->request(session->id, std::move(what), [&](Result<Response> r) {
+      ASSERT_TRUE(r && r->status == 200) << (r ? std::string(as_text(r->body)) : std::string(r.error().what));
+      got.push_back(r->body);
+    });
+  }
+  ASSERT_TRUE(until([&] { return got.size() == 3; }));
+  EXPECT_EQ(got[0], got[1]);
+  EXPECT_EQ(got[0], got[2]);
+  EXPECT_EQ(*(*store_->read())->count("vouchers"), 1);
+}
+
+TEST_F(MasaWire, what_is_refused_is_told_in_words_with_its_status) {
+  const SessionRef session = open();
+  const Bytes good = World::full_request(world_.first, lamp_, "lamp-1", "bm9uY2Utbm9uY2Uy");
+  Bytes broken = good;
+  broken[broken.size() - 5] ^= 1U;
+  const Party unknown = world_.device("lamp-9");
+  const std::vector<std::pair<Response, int>> answers{
+      {ask(session, "/requestvoucher", good, "text/plain"), 415},
+      {ask(session, "/requestvoucher", to_bytes("nonsense")), 400},
+      {ask(session, "/requestvoucher", broken), 403},
+      {ask(session, "/requestvoucher", World::full_request(world_.second, lamp_, "lamp-1", "bm9uY2Utbm9uY2Uy")), 403},
+      {ask(session, "/requestvoucher", World::full_request(world_.first, unknown, "lamp-9", "bm9uY2Utbm9uY2Uz")), 404},
+      {ask(session, "/requestvoucher", {}, "", Method::get), 405},
+      {ask(session, "/elsewhere", {}), 404}};
+  for (const auto& [answer, status] : answers) {
+    EXPECT_EQ(answer.status, status) << as_text(answer.body);
+    EXPECT_TRUE(answer.content_type.starts_with("text/plain"));
+    EXPECT_NE(as_text(answer.body).find('('), std::string_view::npos);  // the rule
+  }
+  EXPECT_EQ(*(*store_->read())->count("vouchers"), 0);
+  const auto refused = *(*store_->read())->refused(10);
+  ASSERT_EQ(refused.size(), 1U);  // unknown devices leave nothing on the disk
+  EXPECT_EQ(refused[0].rule, "MASA-OWNER");
+}
+
+TEST_F(MasaWire, a_description_says_what_is_here) {
+  const Response answer = ask(open(), "", {}, "", Method::get);
+  EXPECT_EQ(answer.status, 200);
+  const Json json = *parse_json(as_text(answer.body));
+  EXPECT_EQ(json["api"], 1);
+  EXPECT_EQ(json["endpoints"]["requestvouchers"], "/.well-known/brski/requestvouchers");
+  EXPECT_EQ(json["formats"].size(), 3U);
+}
+
+TEST_F(MasaWire, hundreds_of_requests_in_one_call_and_the_same_vouchers_again) {
+  constexpr std::size_t kMany = 300;
+  ASSERT_TRUE(store_->write([&](store::MakerWriter& w) -> Status {
+    for (std::size_t i = 0; i < kMany; ++i) {
+      TRY(Ok{}, w.add_device(world_.record(lamp_, "bulk-" + std::to_string(i), i % 10 == 9 ? "" : "first"), "test"));
+    }
+    return Ok{};
+  }));
+  std::string body;
+  for (std::size_t i = 0; i < kMany; ++i) {
+    const std::string serial = "bulk-" + std::to_string(i);
+    const auto form = i % 2 == 0 ? brski::Form::cms : brski::Form::cose;
+    const Json item{{"id", serial}, {"request", base64(World::request(world_.first, lamp_, serial, "", {}, form))}};
+    body += item.dump() + "\n";
+  }
+  body += "\"%%%\"\n";
+  EXPECT_EQ(ask(open(), "/requestvouchers", to_bytes(body), "application/x-ndjson").status, 403);  // who asks?
+  const Response answer = ask(open(true), "/requestvouchers", to_bytes(body), "application/x-ndjson");
+  ASSERT_EQ(answer.status, 200);
+  const std::vector<Json> lines = lines_of(answer);
+  ASSERT_EQ(lines.size(), kMany + 2);
+  std::size_t good = 0, refused = 0;
+  std::map<std::string, std::string> vouchers;
+  for (const Json& line : lines) {
+    if (line.contains("voucher")) {
+      ++good;
+      vouchers[line["id"].get<std::string>()] = line["voucher"].get<std::string>();
+      const auto artifact = brski::parse_artifact(*parse_base64(line["voucher"].get<std::string>()));
+      ASSERT_TRUE(artifact);
+      EXPECT_EQ(artifact->voucher.serial_number, line["id"].get<std::string>());
+      EXPECT_TRUE(artifact->voucher.expires_on);  // without a nonce
+      EXPECT_FALSE(artifact->voucher.nonce);
+    } else if (line.contains("status")) {
+      refused += line["status"] == 403 ? 1U : 0U;
+    }
+  }
+  EXPECT_EQ(good, kMany * 9 / 10);
+  EXPECT_EQ(refused, kMany / 10);
+  EXPECT_EQ(lines.back()["vouchers"], kMany * 9 / 10);
+  EXPECT_EQ(lines.back()["errors"], kMany / 10 + 1);
+
+  const Response again = ask(open(true), "/requestvouchers", to_bytes(body), "application/x-ndjson");
+  for (const Json& line : lines_of(again)) {
+    if (line.contains("voucher")) {
+      EXPECT_EQ(vouchers.at(line["id"].get<std::string>()), line["voucher"].get<std::string>());
+    }
+  }
+  EXPECT_EQ(*(*store_->read())->count("vouchers"), static_cast<std::int64_t>(kMany * 9 / 10));
+}
+
+TEST_F(MasaWire, the_log_has_the_voucher_before_it_leaves) {
+  const Bytes request = World::full_request(world_.first, lamp_, "lamp-1", "bm9uY2Utbm9uY2Ux");
+  // The power is cut after the action before the answer: it is on record by then.
+  std::size_t actions = 0;
+  std::optional<std::int64_t> logged;
+  server_->on_acted([&] {
+    ++actions;
+    if (actions == 4) {  // identify, judge, sign, note
+      logged = *(*store_->read())->count("vouchers");
+      server_->halt();
+    }
+  });
+  const SessionRef session = open();
+  std::optional<Result<Response>> got;
+  Request what;
+  what.method = Method::post;
+  what.path = "/.well-known/brski/requestvoucher";
+  what.body = request;
+  what.content_type = "application/voucher-cms+json";
+  client_->request(session->id, std::move(what), [&](Result<Response> r) { got = std::move(r); });
+  ASSERT_TRUE(until([&] { return logged.has_value(); }));
+  EXPECT_EQ(*logged, 1);
+  EXPECT_FALSE(got);
+  // After the restart the registrar asks again, and gets what is on record.
+  client_->close(session->id);
+  server_.reset();
+  restart();
+  const Response again = ask(open(), "/requestvoucher", request);
+  EXPECT_EQ(again.status, 200);
+  const Sha256 digest = sha256(request);
+  EXPECT_EQ(again.body, **(*store_->read())->given(digest, "cms"));
+  EXPECT_EQ(*(*store_->read())->count("vouchers"), 1);
+}
+
+}  // namespace
+}  // namespace imprint

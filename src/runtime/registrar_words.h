@@ -1,0 +1,24 @@
+// What the registrar has checked, in words: for the timeline of a run.
+#pragma once
+
+#include "proto/brski/registrar.h"
+
+namespace imprint {
+
+// The mode of a run that begins with this: "voucher", "voucher status", "enrolment status".
+std::string_view registrar_mode(const brski::RegistrarMessage& message);
+// What was found on the way into this state; empty for the last one.
+std::string registrar_words(const brski::Registrar::State& state);
+// The rule of this id among those that a registrar or its owner applies; null if there is none.
+const Rule* registrar_rule(std::string_view id);
+// The rule that a refusal on the wire names (brski::wire_error); null if it names none.
+const Rule* registrar_rule_in(const Response& refusal);
+
+// What the last step of a run leaves behind.
+std::string fact_words(const PledgeWaits& fact);
+std::string fact_words(const VoucherObtained& fact);
+std::string fact_words(const VoucherReported& fact);
+std::string fact_words(const EnrolmentReported& fact);
+std::string fact_words(const PledgeRefused& fact);
+
+}  // namespace imprint

@@ -1,0 +1,42 @@
+// One device that comes to its owner by BRSKI: the real pledge, registrar and MASA on one clock.
+#pragma once
+
+#include "proto/brski/pledge.h"
+#include "sim/brski_domain.h"
+
+namespace imprint::sim {
+
+struct BrskiPlan {
+  // What the device is told, and what was done before it came.
+  enum class Way : std::uint8_t {
+    direct,     // the registrar's address was given
+    proxy,      // a join proxy was heard; it only carries, so that the registrar is all there is behind it
+    nonceless,  // the registrar has fetched a voucher beforehand
+    cloud,      // nobody was heard: the maker's registrar sends it on
+  };
+  Way way = Way::proxy;
+  std::uint64_t seed = 1;
+  bool masa_closed = false;    // nobody answers there, once the device comes
+  bool sold_to_other = false;  // the maker knows another owner
+  LinkFaults link;
+  // The power goes after this action: of the device, of the owner, of the MASA. None: it never does.
+  std::optional<std::uint64_t> device_cut, owner_cut, masa_cut;
+};
+
+struct BrskiReport {
+  Run run;  // the device's own story; of the last one if it was switched on again
+  std::optional<brski::Imprinted> owner;
+  std::optional<est::Installed> installed;
+  Certificate owner_root;
+  bool sound = true;       // every belief stated stood on something
+  std::uint64_t masa = 0;  // requests that the MASA answered after the device was switched on
+  std::uint64_t boots = 0, device_actions = 0, owner_actions = 0, masa_actions = 0;
+  std::int64_t certificates = 0;  // that the owner has on record
+  std::int64_t vouchers = 0;      // that the maker has in its log
+};
+
+// Fault::internal if the world could not be set up, or if the voucher could not be fetched beforehand. The stores are
+// the owner's and the maker's; what survives a power cut is in them, and all runs go to `journal`.
+Result<BrskiReport> run_brski(const BrskiPlan& plan, store::Store& owners, store::MakerStore& makers, Journal& journal);
+
+}  // namespace imprint::sim

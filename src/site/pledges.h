@@ -1,0 +1,27 @@
+// The owner's answers to what the registrar asks: who is this device, do I want it, and who speaks for its maker?
+#pragma once
+
+#include <functional>
+
+#include "proto/brski/questions.h"
+#include "site/policy.h"
+
+namespace imprint::site {
+
+// Who speaks for the maker of a device: its MASA, by rules over issuer and serial number. `chain`: what stands above the
+// IDevID, its anchor last. An error's rule is told to the operator.
+using FindMasa =
+    std::function<Result<brski::MasaContact>(const Certificate& idevid, const std::vector<Certificate>& chain)>;
+
+// The maker's name for a device.
+PledgeId pledge_id(const Certificate& idevid, const brski::Quirks& quirks);
+
+// Decides, in the order of admit(): who is it, do I want it. Reads the store and writes nothing.
+Result<brski::AdmitPledge::Decision> admit_pledge(const Policy& policy, store::Reader& store,
+                                                  const brski::AdmitPledge& question, const FindMasa& find_masa);
+
+// What is on record of a device that reports. Fault::refused: BRSKI-STATUS-UNASKED.
+Result<brski::RecallPledge::Recalled> recall_pledge(const Policy& policy, store::Reader& store,
+                                                    const brski::RecallPledge& question, const FindMasa& find_masa);
+
+}  // namespace imprint::site

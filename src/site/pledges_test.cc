@@ -1,0 +1,231 @@
+#include "site/pledges.h"
+
+#include <algorithm>
+
+#include "site/est_gate.h"
+#include "site/pledge_rules.h"
+#include "site/policy_testing.h"
+#include "site/rules.h"
+
+namespace imprint::site {
+namespace {
+
+using Verdict = brski::AdmitPledge::Decision::Verdict;
+
+class SitePledges : public SitePolicy {
+ protected:
+  void SetUp() override {
+    SitePolicy::SetUp();
+    idevid_ = certify(maker_, idevid_key_, "CN=lamp,serialNumber=SN-1");
+    session_ = session_with(idevid_, maker_);
+    find_ = [this](const Certificate&, const std::vector<Certificate>&) -> Result<brski::MasaContact> {
+      if (!masa_) {
+        return Error{Fault::refused, "no rule"};
+      }
+      return *masa_;
+    };
+    masa_.emplace().url = *Uri::parse("https://masa.example");
+  }
+
+  brski::AdmitPledge::Decision ask() {
+    auto reader = *store_->read();
+    return *admit_pledge(policy_, *reader, {session_}, find_);
+  }
+  Result<brski::RecallPledge::Recalled> recall(const SessionRef& session) {
+    auto reader = *store_->read();
+    return recall_pledge(policy_, *reader, {session}, find_);
+  }
+  PledgeId id() { return pledge_id(idevid_, {}); }
+  void vouchered() {
+    const VoucherObtained fact{id(), "dev-1", {1}, {2}, "cms", "n", {3}, "masa", "run"};
+    EXPECT_TRUE(store_->write([&](store::Writer& w) { return w.voucher_obtained(fact, kNow, "test"); }));
+  }
+  void reported(bool cleared) {
+    const VoucherReported fact{id(), "dev-1", {true, {}, {}}, cleared, {}, "why", "log"};
+    EXPECT_TRUE(store_->write([&](store::Writer& w) { return w.voucher_reported(fact, kNow, "test"); }));
+  }
+  Status gate(const SessionRef& session) {
+    auto reader = *store_->read();
+    return may_enrol(policy_, *reader, *session);
+  }
+
+  Certificate idevid_;
+  SessionRef session_;
+  std::optional<brski::MasaContact> masa_;
+  FindMasa find_;
+};
+
+TEST_F(SitePledges, the_inventory_decides) {
+  struct Case {
+    Admission admission;
+    Verdict verdict;
+    const Rule* rule;
+  };
+  for (const Case& c :
+       {Case{Admission::approved, Verdict::wanted, nullptr}, Case{Admission::waiting, Verdict::pending, &kWaiting},
+        Case{Admission::refused, Verdict::refused, &kUnwanted},
+        Case{Admission::retired, Verdict::refused, &kRetired}}) {
+    TearDown();
+    SetUp();
+    add_device("dev-1", c.admission, identity_of(idevid_));
+    const auto d = ask();
+    EXPECT_EQ(d.verdict, c.verdict);
+    EXPECT_EQ(d.rule, c.rule);
+    EXPECT_EQ(d.device, "dev-1");
+    EXPECT_FALSE(d.newcomer);
+    EXPECT_EQ(d.id, id());
+    EXPECT_EQ(d.id.serial, "SN-1");
+  }
+}
+
+TEST_F(SitePledges, a_stranger_is_what_the_policy_makes_of_it) {
+  policy_.unknown = Unknown::refuse;
+  EXPECT_EQ(ask().rule, &kUnknown);
+  policy_.unknown = Unknown::queue;
+  const auto waits = ask();
+  EXPECT_EQ(waits.verdict, Verdict::pending);
+  ASSERT_TRUE(waits.newcomer);
+  EXPECT_EQ(waits.newcomer->admission, Admission::waiting);
+  EXPECT_EQ(waits.newcomer->serial, "SN-1");
+  EXPECT_EQ(waits.newcomer->identities, std::vector<std::string>{identity_of(idevid_)});
+  EXPECT_GT(waits.retry_after, Duration(0));
+  policy_.unknown = Unknown::admit;
+  EXPECT_EQ(ask().verdict, Verdict::wanted);
+  EXPECT_EQ(ask().newcomer->admission, Admission::approved);
+}
+
+TEST_F(SitePledges, nobody_is_answered_who_has_proven_nothing) {
+  auto reader = *store_->read();
+  for (const SessionRef& session : {SessionRef(), SessionRef(std::make_shared<Session>())}) {
+    EXPECT_EQ(admit_pledge(policy_, *reader, {session}, find_).error().rule, &kUnknown);
+    EXPECT_EQ(recall_pledge(policy_, *reader, {session}, find_).error().rule, &kNotAsked);
+  }
+}
+
+TEST_F(SitePledges, a_compromised_key_gets_no_voucher) {
+  add_device("dev-1", Admission::approved, identity_of(idevid_));
+  const Certificate given = certify(owner_, idevid_key_, "CN=dev-1");
+  Decision d;
+  d.grant.device = "dev-1";
+  d.grant.names.subject = name_of("CN=dev-1");
+  record(d, given.der, {1, 2, 3});
+  EXPECT_EQ(ask().verdict, Verdict::wanted);
+  ASSERT_TRUE(store_->write(
+      [&](store::Writer& w) { return w.revoke(given.serial, RevocationReason::key_compromise, "test", kNow); }));
+  EXPECT_EQ(ask().rule, &kCompromised);
+}
+
+TEST_F(SitePledges, nobody_speaks_for_its_maker) {
+  add_device("dev-1", Admission::approved, identity_of(idevid_));
+  masa_.reset();
+  const auto d = ask();
+  EXPECT_EQ(d.verdict, Verdict::refused);
+  EXPECT_EQ(d.rule, &kNoMasa);
+}
+
+TEST_F(SitePledges, a_device_of_ours_needs_no_voucher) {
+  session_ = session_with(certify(owner_, key_, "CN=dev-1"), owner_);
+  EXPECT_EQ(ask().rule, &kNotIdevid);
+}
+
+TEST_F(SitePledges, the_serial_number_is_where_the_maker_writes_it) {
+  masa_->quirks.serial = brski::SerialSource::common_name;
+  EXPECT_EQ(ask().id.serial, "lamp");
+}
+
+TEST_F(SitePledges, the_voucher_on_record_is_offered_to_this_key_alone) {
+  add_device("dev-1", Admission::approved, identity_of(idevid_));
+  EXPECT_FALSE(ask().kept);
+  vouchered();
+  EXPECT_EQ(ask().kept, Bytes{2});
+  session_ = session_with(certify(maker_, key_, "CN=lamp,serialNumber=SN-1"), maker_);
+  policy_.unknown = Unknown::admit;
+  auto other = ask();
+  other.id.issuer = id().issuer;
+  EXPECT_FALSE(other.kept);
+}
+
+TEST_F(SitePledges, recalls_who_asked_with_the_same_key) {
+  EXPECT_EQ(recall(session_).error().rule, &kNotAsked);
+  const PledgeWaits waits{id(), "dev-1", "why", {}};
+  ASSERT_TRUE(store_->write([&](store::Writer& w) { return w.pledge_waits(waits, kNow, "test"); }));
+  EXPECT_EQ(recall(session_).error().rule, &kNotAsked) << "it has no voucher yet";
+  vouchered();
+  const auto found = recall(session_);
+  ASSERT_TRUE(found);
+  EXPECT_EQ(found->row.device, "dev-1");
+  EXPECT_EQ(found->certificate, "");
+  EXPECT_EQ(found->masa.url.host, "masa.example");
+  const auto stranger = session_with(certify(maker_, key_, "CN=lamp,serialNumber=SN-2"), maker_);
+  EXPECT_EQ(recall(stranger).error().rule, &kNotAsked);
+}
+
+TEST_F(SitePledges, recalls_a_device_by_the_certificate_that_it_was_given) {
+  add_device("dev-1", Admission::approved, identity_of(idevid_));
+  vouchered();
+  const Certificate ldevid = certify(owner_, key_, "CN=dev-1");
+  const auto session = session_with(ldevid, owner_);
+  EXPECT_EQ(recall(session).error().rule, &kNotAsked) << "nobody knows that certificate";
+  Decision d;
+  d.grant.device = "dev-1";
+  d.grant.names.subject = name_of("CN=dev-1");
+  record(d, ldevid.der, {1, 2, 3});
+  const auto found = recall(session);
+  ASSERT_TRUE(found);
+  EXPECT_EQ(found->certificate, hex(ldevid.serial));
+  EXPECT_EQ(found->row.id, id());
+  ASSERT_TRUE(store_->write(
+      [&](store::Writer& w) { return w.revoke(ldevid.serial, RevocationReason::superseded, "test", kNow); }));
+  EXPECT_EQ(recall(session).error().rule, &kNotAsked);
+}
+
+TEST_F(SitePledges, est_waits_for_a_cleared_voucher_where_it_has_to) {
+  add_device("dev-1", Admission::approved, identity_of(idevid_));
+  EXPECT_TRUE(gate(session_)) << "off unless somebody says so";
+  std::size_t asked = 0;
+  policy_.needs_voucher = [&](const Certificate& c, const std::vector<Certificate>&) {
+    ++asked;
+    return c.issuer == idevid_.issuer;
+  };
+  EXPECT_EQ(gate(session_).error().rule, &kEstEarly);
+  vouchered();
+  EXPECT_EQ(gate(session_).error().rule, &kEstEarly);
+  reported(false);
+  EXPECT_EQ(gate(session_).error().rule, &kEstEarly) << "held for a person";
+  const auto enrol = [&] { return decide(session_, {}, request(key_, asking_for("CN=dev-1"))); };
+  EXPECT_EQ(enrol().rule, &kEstEarly);
+  EXPECT_EQ(enrol().verdict, imprint::Verdict::refused);
+  ASSERT_TRUE(store_->write([&](store::Writer& w) { return w.clear_pledge(id(), true, "looked", kNow, "cli"); }));
+  EXPECT_TRUE(gate(session_));
+  EXPECT_EQ(enrol().verdict, imprint::Verdict::issue);
+  asked = 0;
+  EXPECT_TRUE(gate(session_with(certify(owner_, key_, "CN=dev-1"), owner_))) << "renewals are nobody's voucher";
+  EXPECT_EQ(asked, 0U);
+  EXPECT_TRUE(gate(std::make_shared<Session>())) << "nor are tokens";
+}
+
+// Registrars show their server certificate to MASAs, and could to us.
+TEST_F(SitePledges, a_server_certificate_of_ours_is_no_device) {
+  const PrivateKey key = *PrivateKey::generate(KeyType::p256);
+  const Certificate server = *issue_server(owner_, key.public_key(), {}, kNow, kYear, rng_);
+  EXPECT_NE(std::ranges::find(server.extended, eku::kClientAuth), server.extended.end());
+  const SessionRef session = session_with(server, owner_);
+  const auto enrol = [&](bool renewal) {
+    return decide(session, {}, request(key_, asking_for("CN=dev-1")), {1, 2, 3}, renewal);
+  };
+  EXPECT_EQ(enrol(false).verdict, imprint::Verdict::refused);
+  ASSERT_TRUE(store_->write([&](store::Writer& w) { return w.issued_to_server(server.der, "tls", kNow, "test"); }));
+  for (const bool renewal : {false, true}) {
+    const Decision d = enrol(renewal);
+    EXPECT_EQ(d.verdict, imprint::Verdict::refused);
+    EXPECT_EQ(d.rule, &kUnknown);
+    EXPECT_FALSE(d.newcomer);
+    EXPECT_TRUE(d.grant.device.empty());
+  }
+  session_ = session;
+  EXPECT_EQ(ask().rule, &kNotIdevid);
+  EXPECT_EQ(recall(session).error().rule, &kNotAsked);
+}
+
+}  // namespace
+}  // namespace imprint::site

@@ -1,0 +1,288 @@
+// The schema, and the thread that writes.
+#include <algorithm>
+#include <condition_variable>
+#include <deque>
+#include <mutex>
+#include <thread>
+
+#include "store/maker/maker_sql.h"
+
+namespace imprint::store {
+namespace {
+
+constexpr std::size_t kMostQueued = 65'536;
+constexpr std::size_t kMostTogether = 256;  // changes of one transaction
+constexpr std::size_t kMostIdle = 8;        // read connections kept for later
+constexpr std::int64_t kVersion = 2;
+
+// Times are milliseconds since 1970, enumerations their names. `voucher` and `request` are NULL once retention has
+// taken them; `nonce` is NULL for a voucher without one.
+constexpr const char* kSchema = R"sql(
+CREATE TABLE maker_devices (
+  serial TEXT NOT NULL,
+  issuer BLOB NOT NULL,
+  model TEXT NOT NULL,
+  idevid BLOB,
+  customer TEXT NOT NULL,
+  state TEXT NOT NULL,
+  claimant TEXT NOT NULL DEFAULT '',
+  claimed_key BLOB NOT NULL DEFAULT x'',
+  added INTEGER NOT NULL,
+  changed INTEGER NOT NULL,
+  version INTEGER NOT NULL DEFAULT 1,
+  PRIMARY KEY (serial, issuer)
+) STRICT;
+CREATE INDEX maker_devices_customer ON maker_devices (customer, serial, issuer);
+CREATE INDEX maker_devices_issuer ON maker_devices (issuer);
+
+CREATE TABLE customers (
+  id TEXT NOT NULL PRIMARY KEY,
+  name TEXT NOT NULL,
+  password BLOB,
+  added INTEGER NOT NULL
+) STRICT;
+CREATE TABLE customer_anchors (
+  key BLOB NOT NULL PRIMARY KEY,
+  customer TEXT NOT NULL REFERENCES customers (id),
+  der BLOB NOT NULL
+) STRICT;
+CREATE INDEX customer_anchors_customer ON customer_anchors (customer);
+
+CREATE TABLE vouchers (
+  sequence INTEGER PRIMARY KEY AUTOINCREMENT,
+  serial TEXT NOT NULL,
+  issuer BLOB NOT NULL,
+  at INTEGER NOT NULL,
+  domain_id BLOB NOT NULL,
+  pinned_key BLOB NOT NULL,
+  nonce TEXT,
+  assertion TEXT NOT NULL,
+  customer TEXT NOT NULL,
+  truncated INTEGER NOT NULL DEFAULT 0,
+  request BLOB,
+  form TEXT NOT NULL,
+  voucher BLOB,
+  FOREIGN KEY (serial, issuer) REFERENCES maker_devices (serial, issuer)
+) STRICT;
+CREATE INDEX vouchers_device ON vouchers (serial, issuer, sequence);
+CREATE UNIQUE INDEX vouchers_request ON vouchers (request, form) WHERE request IS NOT NULL;
+CREATE INDEX vouchers_at ON vouchers (at);
+
+CREATE TABLE refused_claims (
+  serial TEXT NOT NULL,
+  issuer BLOB NOT NULL,
+  rule TEXT NOT NULL,
+  registrar TEXT NOT NULL,
+  customer TEXT NOT NULL,
+  first INTEGER NOT NULL,
+  last INTEGER NOT NULL,
+  times INTEGER NOT NULL,
+  PRIMARY KEY (serial, issuer, rule)
+) STRICT;
+CREATE INDEX refused_claims_last ON refused_claims (last);
+
+CREATE TABLE audit (
+  sequence INTEGER PRIMARY KEY,
+  at INTEGER NOT NULL,
+  actor TEXT NOT NULL,
+  action TEXT NOT NULL,
+  subject TEXT NOT NULL,
+  detail TEXT NOT NULL,
+  previous BLOB NOT NULL,
+  hash BLOB NOT NULL
+) STRICT;
+PRAGMA user_version=1;
+)sql";
+// Where devices find their owners (draft-ietf-anima-brski-cloud).
+constexpr const char* kOwners = R"sql(
+ALTER TABLE maker_devices ADD COLUMN owner TEXT NOT NULL DEFAULT 'unsaid';
+ALTER TABLE maker_devices ADD COLUMN owner_url TEXT NOT NULL DEFAULT '';
+ALTER TABLE maker_devices ADD COLUMN owner_pin BLOB;
+ALTER TABLE maker_devices ADD COLUMN owner_configuration TEXT NOT NULL DEFAULT '';
+PRAGMA user_version=2;
+)sql";
+
+Status take_steps(Database& database) {
+  std::int64_t version = 0;
+  {
+    Query query = database.query("PRAGMA user_version");
+    TRY(const bool row, query.step());
+    version = row ? query.number(0) : 0;
+  }
+  CHECK_OR(version >= 0 && version <= kVersion,
+           Error{Fault::unsupported, "maker store: the database was written by a newer version of this program"});
+  if (version == 0) {
+    TRY([[maybe_unused]] const Ok made, database.execute(kSchema));
+  }
+  return version < 2 ? database.execute(kOwners) : Status(Ok{});
+}
+
+// Read connections that nobody uses at the moment.
+class Pool {
+ public:
+  explicit Pool(std::string path) : path_(std::move(path)) {}
+  Result<std::unique_ptr<Database>> take() {
+    {
+      const std::scoped_lock lock(mutex_);
+      if (!idle_.empty()) {
+        std::unique_ptr<Database> database = std::move(idle_.back());
+        idle_.pop_back();
+        return database;
+      }
+    }
+    return Database::open(path_, Database::Access::read_only);
+  }
+  void give_back(std::unique_ptr<Database> database) {
+    const std::scoped_lock lock(mutex_);
+    if (idle_.size() < kMostIdle) {
+      idle_.push_back(std::move(database));
+    }
+  }
+
+ private:
+  std::string path_;
+  std::mutex mutex_;
+  std::vector<std::unique_ptr<Database>> idle_;
+};
+
+class PooledReader final : public MakerReads<MakerReader> {
+ public:
+  PooledReader(Pool& pool, std::unique_ptr<Database> database)
+      : MakerReads(*database), pool_(pool), borrowed_(std::move(database)) {}
+  PooledReader(const PooledReader&) = delete;
+  PooledReader& operator=(const PooledReader&) = delete;
+  ~PooledReader() override {
+    const Status ended = database_.query("COMMIT").run();
+    if (ended && !database_.failed()) {
+      pool_.give_back(std::move(borrowed_));  // one that has failed is closed instead
+    }
+  }
+
+ private:
+  Pool& pool_;
+  std::unique_ptr<Database> borrowed_;
+};
+
+class SqliteMakerStore final : public MakerStore {
+ public:
+  SqliteMakerStore(const std::string& path, std::unique_ptr<Database> database)
+      : database_(std::move(database)), writer_(*database_), pool_(path), thread_([this] { work(); }) {}
+  SqliteMakerStore(const SqliteMakerStore&) = delete;
+  SqliteMakerStore& operator=(const SqliteMakerStore&) = delete;
+  // Finishes what is queued. Every reader must have ended before.
+  ~SqliteMakerStore() override {
+    {
+      const std::scoped_lock lock(mutex_);
+      closing_ = true;
+    }
+    wanted_.notify_one();
+    thread_.join();
+  }
+
+  void submit(Change change, std::function<void(Status)> done) override {
+    {
+      const std::scoped_lock lock(mutex_);
+      if (queue_.size() < kMostQueued) {
+        queue_.push_back({std::move(change), std::move(done)});
+        wanted_.notify_one();
+        return;
+      }
+    }
+    done(Error{Fault::unreachable, "maker store: too many changes wait"});
+  }
+
+  Result<std::unique_ptr<MakerReader>> read() override {
+    TRY(std::unique_ptr<Database> database, pool_.take());
+    TRY([[maybe_unused]] const Ok begun, database->query("BEGIN").run());
+    return std::make_unique<PooledReader>(pool_, std::move(database));
+  }
+
+ private:
+  struct Job {
+    Change change;
+    std::function<void(Status)> done;
+    Status outcome = Ok{};
+  };
+
+  void work() {
+    while (true) {
+      std::vector<Job> jobs = next_jobs();
+      if (jobs.empty()) {
+        return;
+      }
+      const Status committed = perform(jobs);
+      for (Job& job : jobs) {
+        // A refusal, too, was judged by what the batch had written before: if that is gone, nobody knows.
+        job.done(committed ? job.outcome : committed);
+        job = {};
+      }
+    }
+  }
+
+  // Waits for changes; none when the store closes and all are done.
+  std::vector<Job> next_jobs() {
+    std::unique_lock lock(mutex_);
+    wanted_.wait(lock, [this] { return closing_ || !queue_.empty(); });
+    std::vector<Job> jobs;
+    while (!queue_.empty() && jobs.size() < kMostTogether) {
+      jobs.push_back(std::move(queue_.front()));
+      queue_.pop_front();
+    }
+    return jobs;
+  }
+
+  // Runs all in one transaction and fills their outcomes. An error: nothing was kept, of any of them.
+  Status perform(std::vector<Job>& jobs) {
+    Status so_far = writer_.begin();
+    for (Job& job : jobs) {
+      if (!so_far) {
+        break;
+      }
+      job.outcome = writer_.change(job.change);
+      if (database_->failed() || !database_->in_transaction()) {
+        so_far = job.outcome;
+      }
+    }
+    if (so_far) {
+      so_far = writer_.commit();
+    }
+    if (so_far) {
+      return so_far;
+    }
+    writer_.roll_back();
+    return Error{Fault::unreachable, so_far.error().what};
+  }
+
+  std::unique_ptr<Database> database_;
+  MakerSqlWriter writer_;
+  Pool pool_;
+  std::mutex mutex_;
+  std::condition_variable wanted_;
+  std::deque<Job> queue_;
+  bool closing_ = false;
+  std::thread thread_;  // last: it uses all of the above
+};
+
+}  // namespace
+
+Status migrate_maker(Database& database) {
+  // The lock comes before the look at the version: two programs may open a new file at the same time.
+  TRY([[maybe_unused]] const Ok begun, database.execute("BEGIN IMMEDIATE"));
+  Status done = take_steps(database);
+  if (done) {
+    done = database.execute("COMMIT");
+  }
+  if (!done && database.in_transaction()) {
+    static_cast<void>(database.execute("ROLLBACK"));
+  }
+  return done;
+}
+
+Result<std::unique_ptr<MakerStore>> open_maker_sqlite(const std::string& path) {
+  TRY(std::unique_ptr<Database> database, Database::open(path, Database::Access::read_write));
+  TRY([[maybe_unused]] const Ok logged, database->execute("PRAGMA journal_mode=WAL"));
+  TRY([[maybe_unused]] const Ok migrated, migrate_maker(*database));
+  return std::make_unique<SqliteMakerStore>(path, std::move(database));
+}
+
+}  // namespace imprint::store

@@ -1,0 +1,29 @@
+// What a fact of the registrar makes of a device's row: the same for every store.
+#pragma once
+
+#include "base/result.h"
+#include "model/pledge.h"
+
+namespace imprint::store {
+
+// A row as it is to be kept, and its audit entry.
+struct PledgeChange {
+  PledgeRow row;
+  std::string_view action;  // "pledge.waits"
+  std::string report = {};  // what the device told, in its words
+  bool told = true;         // whether it gets an audit entry: the same waiting or refusal again gets none
+};
+
+// `before`: the row on record, if there is one. Reports of a device that is not on record are refused.
+using PledgeBefore = std::optional<PledgeRow>;
+PledgeChange after(const PledgeBefore& before, const PledgeWaits& fact, Instant at);
+PledgeChange after(const PledgeBefore& before, const VoucherObtained& fact, Instant at);
+Result<PledgeChange> after(const PledgeBefore& before, const VoucherReported& fact, Instant at);
+Result<PledgeChange> after(const PledgeBefore& before, const EnrolmentReported& fact, Instant at);
+PledgeChange after(const PledgeBefore& before, const PledgeRefused& fact, Instant at);
+Result<PledgeChange> cleared(const PledgeBefore& before, bool cleared, std::string_view reason, Instant at);
+
+// Whether it took its voucher and a person has to let it on.
+bool is_held(const PledgeRow& row);
+
+}  // namespace imprint::store
