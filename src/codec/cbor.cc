@@ -93,7 +93,7 @@ struct Head {
   std::size_t size = 0;  // 0: none is there
 };
 
-constexpr unsigned kBytesMajor = 2, kTextMajor = 3, kArrayMajor = 4, kMapMajor = 5, kOtherMajor = 7;
+constexpr unsigned kBytesMajor = 2, kTextMajor = 3, kMapMajor = 5, kOtherMajor = 7;
 constexpr std::uint8_t kBreak = 0xff;
 
 Head head_of(BytesView in) {

@@ -146,7 +146,9 @@ def kills_of_servers(site, maker, rng, work, folders, who):
         batch = [Device(f, work / f"{who}-{n}" / f.name, FORMS[(n + i) % 3]) for i, f in enumerate(folders[n * AT_ONCE:(n + 1) * AT_ONCE])]
         everyone += batch
         clients = [d.begin(site) for d in batch]
-        wait_for_some(batch, rng.choice(("owner", "cert.pem", "run.json")), rng.randrange(1, AT_ONCE))
+        # The MASA is wanted until the vouchers are there, the registrar until the end.
+        early = who == "masa"
+        wait_for_some(batch, "owner" if early else rng.choice(("owner", "cert.pem", "run.json")), rng.randrange(0 if early else 1, 3 if early else AT_ONCE))
         time.sleep(rng.uniform(0, 0.02))
         victim = site.server if who == "registrar" else maker.server
         victim.send_signal(signal.SIGKILL)

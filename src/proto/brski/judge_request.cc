@@ -135,8 +135,8 @@ std::optional<CertificateChain> check_idevid(Checks& to, const Artifact& artifac
   std::vector<Certificate> known = given.along;
   known.insert(known.end(), maker.idevids.begin(), maker.idevids.end());
   // Not all are tried: those of this device first.
-  std::ranges::stable_partition(known,
-                                [&](const Certificate& c) { return serial_of(c) == artifact.voucher.serial_number; });
+  std::stable_partition(known.begin(), known.end(),
+                        [&](const Certificate& c) { return serial_of(c) == artifact.voucher.serial_number; });
   const std::vector<Certificate> signers = signers_of(artifact, known);
   const bool there = !signers.empty() || at_hand(artifact, known);
   to.add(kPledgeSignature, Fault::unauthentic, "the device's request: an IDevID signed it",

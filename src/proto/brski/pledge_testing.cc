@@ -12,6 +12,8 @@ template <class... F>
 struct Cases : F... {
   using F::operator()...;
 };
+template <class... F>
+Cases(F...) -> Cases<F...>;
 
 constexpr std::string_view kRegistrarHost = "https://registrar.example:8443";
 
