@@ -243,7 +243,8 @@ std::vector<ConfigKey<Config>> make_config_keys() {
           "Where relying parties fetch the revocation list, written into certificates and the list: "
           "http://…/crl/{issuer}, so that a CA of before goes on to have a list of its own; empty: nothing.",
           [](C& c, const std::string& v) { return set_list_uri(c.crl_uri, v); }, [](const C& c) { return c.crl_uri; }),
-      flag<C>("brski.registrar", "Whether devices are taken by vouchers of their makers (BRSKI), on est.listen and est.coaps.",
+      flag<C>("brski.registrar",
+              "Whether devices are taken by vouchers of their makers (BRSKI), on est.listen and est.coaps.",
               [](C& c) -> bool& { return c.registrar; }),
       flag<C>("brski.voucher_first", "Whether a device with a MASA has to bring a voucher before it may enrol.",
               [](C& c) -> bool& { return c.voucher_first; }),

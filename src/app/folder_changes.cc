@@ -56,8 +56,7 @@ bool same_to_devices(const DataFolder& a, const DataFolder& b) {
   const bool former =
       std::ranges::equal(a.former, b.former, {}, &site::Ca::certificate, &site::Ca::certificate);  // who signs lists
   return a.makers == b.makers && a.tls_chain == b.tls_chain && a.ca.chain() == b.ca.chain() && profiles && former &&
-         a.masas_digest == b.masas_digest &&
-         same_upstream(a.upstream, b.upstream);
+         a.masas_digest == b.masas_digest && same_upstream(a.upstream, b.upstream);
 }
 
 }  // namespace imprint::app

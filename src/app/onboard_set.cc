@@ -23,7 +23,6 @@ namespace fs = std::filesystem;
 // nothing twice, unless something else is wanted by then.
 constexpr std::string_view kAskedFor = "asked-for";
 
-
 bool exists(const std::string& path) {
   std::error_code ignored;
   return fs::exists(fs::symlink_status(path, ignored));

@@ -36,8 +36,7 @@ std::shared_ptr<const RegistrarSite> make_registrar(const Config& config, const 
   out->masas = folder.masas->book.configured();
   const std::shared_ptr<const Makers> makers = folder.masas;
   out->find_masa = [makers, own = Credential{std::string(kOwnKey), folder.tls_chain}](
-                       const Certificate& idevid,
-                       const std::vector<Certificate>& chain) -> Result<brski::MasaContact> {
+                       const Certificate& idevid, const std::vector<Certificate>& chain) -> Result<brski::MasaContact> {
     TRY(brski::MasaContact contact, makers->book.find(idevid, chain));
     if (!contact.as && !contact.login) {
       contact.as = own;

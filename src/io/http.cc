@@ -184,6 +184,8 @@ const Request* HttpRequestParser::without_body() const {
   return impl_->in_body() && !impl_->complete && !impl_->refusal ? &impl_->request : nullptr;
 }
 
+void HttpRequestParser::limit_body(std::size_t bytes) { impl_->limit_body(bytes); }
+
 struct HttpResponseParser::Impl final : HttpMessage {
   explicit Impl(HttpLimits l) : HttpMessage(HTTP_RESPONSE, l) {}
 

@@ -40,6 +40,8 @@ class HttpRequestParser {
   bool in_message() const;      // some bytes of a request have come
   // The request whose head is read and whose body is not, or not all of it; else null.
   const Request* without_body() const;
+  // The body of that request may have so many bytes at most; more than the limits say is not allowed by it.
+  void limit_body(std::size_t bytes);
 
  private:
   struct Impl;

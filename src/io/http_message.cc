@@ -63,6 +63,7 @@ void HttpMessage::reset() {
   complete = keep_alive = false;
   body = {};
   left_ = around_ = 0;
+  most_body_ = limits_.body_bytes;
   chunks_ = {};
 }
 
@@ -119,8 +120,15 @@ void HttpMessage::choose_framing() {
   }
   complete = complete || framing_ == Framing::none || (framing_ == Framing::length && left_ == 0);
   keep_alive = keep_alive && framing_ != Framing::until_close;
-  if (left_ > limits_.body_bytes) {
+  if (left_ > most_body_) {
     refuse(413, "the body is larger than we take");
+  }
+}
+
+void HttpMessage::limit_body(std::size_t bytes) {
+  most_body_ = std::min(bytes, limits_.body_bytes);
+  if (body.size() > most_body_ || left_ > most_body_ - body.size()) {
+    refuse(413, "the body is larger than we take here");
   }
 }
 
@@ -128,7 +136,7 @@ std::size_t HttpMessage::feed_body(BytesView in) {
   if (framing_ == Framing::chunks) {
     return feed_chunks(in);
   }
-  if (framing_ == Framing::until_close && in.size() > limits_.body_bytes - body.size()) {
+  if (framing_ == Framing::until_close && in.size() > most_body_ - body.size()) {
     refuse(413, "the body is larger than we take");
     return 0;
   }
@@ -141,7 +149,7 @@ std::size_t HttpMessage::feed_body(BytesView in) {
 
 std::size_t HttpMessage::feed_chunks(BytesView in) {
   const std::size_t before = body.size();
-  const std::size_t used = chunks_.take(in, body, limits_.body_bytes);
+  const std::size_t used = chunks_.take(in, body, most_body_);
   around_ += used - (body.size() - before);
   complete = chunks_.complete();
   if (chunks_.too_large()) {

@@ -38,6 +38,8 @@ class HttpMessage {
   void end();
   // Ready for the next message.
   void reset();
+  // Of this message's body, below the limits.
+  void limit_body(std::size_t bytes);
   // The first refusal stands.
   void refuse(int status, std::string_view why);
   bool started() const { return in_body() || !head_.empty(); }
@@ -71,6 +73,7 @@ class HttpMessage {
   HttpHead head_;
   Framing framing_ = Framing::head;
   HttpChunks chunks_;
+  std::size_t most_body_ = 0;
   std::uint64_t left_ = 0;  // of a body with Content-Length
   std::size_t around_ = 0;  // bytes of a chunked body that are not content
   std::string_view target_;

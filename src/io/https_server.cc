@@ -397,10 +397,20 @@ class Server final : public HttpsServer, public ConnectionOwner {
   // Whether the body of the request under way may come; else it is answered.
   bool screen(Peer& p) {
     const Request* const head = p.parser.without_body();
-    if (head == nullptr || p.screened || !handlers_.body_comes) {
+    if (head == nullptr || p.screened || (!handlers_.body_comes && !handlers_.body_limit)) {
       return true;
     }
     p.screened = true;
+    if (handlers_.body_limit) {
+      p.parser.limit_body(handlers_.body_limit(*head));
+    }
+    if (p.parser.refusal()) {
+      advance(p);
+      return false;
+    }
+    if (!handlers_.body_comes) {
+      return true;
+    }
     Request asked = *head;
     asked.session = p.connection->session();
     const std::optional<Response> refused = handlers_.body_comes(asked);

@@ -46,6 +46,8 @@ class HttpsServer : public RequestServer {
     // The head of a request has come, and its body has not, or not all of it. An answer refuses the body and ends the
     // connection; the request is then not handed over. May be empty.
     std::function<std::optional<Response>(const Request& head)> body_comes;
+    // How large its body may be, below max_body_bytes; asked then, too. May be empty.
+    std::function<std::size_t(const Request& head)> body_limit;
     std::function<void(Exchange)> gone;                                         // the asker left before it was answered
     std::function<void(std::uint64_t session, const Error&)> handshake_failed;  // why no session came to be
   };

@@ -260,6 +260,9 @@ io::HttpsServer::Handlers MasaServer::handlers() {
   io::HttpsServer::Handlers out;
   out.request = [this](Exchange from, Request request) { take(from, std::move(request)); };
   out.gone = [this](Exchange from) { gone(from); };
+  out.body_limit = [](const Request& head) {  // strangers must not be able to fill the memory with what nobody reads
+    return head.path == kMasaBulkPath ? kMasaBulkBytes : brski::kMaxArtifact;
+  };
   return out;
 }
 

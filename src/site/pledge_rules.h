@@ -8,9 +8,6 @@
 
 namespace imprint::site {
 
-inline constexpr Rule kNoMasa{"BRSKI-MASA-UNKNOWN", "nobody is known who speaks for the maker of this device",
-                              "RFC 8995 section 2.8",
-                              "give the registrar the address of the maker's MASA, by issuer or serial number"};
 inline constexpr Rule kNotIdevid{"BRSKI-OWN-CERTIFICATE", "a voucher is asked for with a certificate of our own",
                                  "RFC 8995 section 5", "a device that is enrolled needs no voucher; renew by EST"};
 inline constexpr Rule kNotAsked{"BRSKI-STATUS-UNASKED", "a report of a device that has asked for no voucher here",
@@ -19,6 +16,6 @@ inline constexpr Rule kEstEarly{
     "BRSKI-EST-EARLY", "the device enrols before its voucher is accepted and its past clear", "RFC 8995 section 5.8.3",
     "let the device ask for a voucher; if it is held, a person clears it"};
 
-inline constexpr std::array kPledgeRules{&kNoMasa, &kNotIdevid, &kNotAsked, &kEstEarly};
+inline constexpr std::array kPledgeRules{&kNotIdevid, &kNotAsked, &kEstEarly};
 
 }  // namespace imprint::site

@@ -105,7 +105,9 @@ Result<Decision> admit_pledge(const Policy& policy, store::Reader& store, const 
     return d;
   }
   if (!masa) {
-    refuse(d, kNoMasa, std::string(masa.error().what) + "; IDevID of " + chain.leaf.issuer.text);
+    const Rule* const why = masa.error().rule;
+    refuse(d, why != nullptr ? *why : kMasaUnknown,
+           std::string(masa.error().what) + "; IDevID of " + chain.leaf.issuer.text);
     return d;
   }
   TRY(const std::optional<PledgeRow> row, store.pledge(d.id.issuer, d.id.serial));

@@ -8,8 +8,8 @@
 
 namespace imprint::site {
 
-// Who speaks for the maker of a device: its MASA, by rules over issuer and serial number. `chain`: what stands above the
-// IDevID, its anchor last. An error's rule is told to the operator.
+// Who speaks for the maker of a device: its MASA, by rules over issuer and serial number. `chain`: what stands above
+// the IDevID, its anchor last. An error's rule is told to the operator.
 using FindMasa =
     std::function<Result<brski::MasaContact>(const Certificate& idevid, const std::vector<Certificate>& chain)>;
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "site/est_gate.h"
+#include "site/masa_rules.h"
 #include "site/pledge_rules.h"
 #include "site/policy_testing.h"
 #include "site/rules.h"
@@ -120,7 +121,7 @@ TEST_F(SitePledges, nobody_speaks_for_its_maker) {
   masa_.reset();
   const auto d = ask();
   EXPECT_EQ(d.verdict, Verdict::refused);
-  EXPECT_EQ(d.rule, &kNoMasa);
+  EXPECT_EQ(d.rule, &kMasaUnknown);
 }
 
 TEST_F(SitePledges, a_device_of_ours_needs_no_voucher) {

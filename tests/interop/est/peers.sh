@@ -2,7 +2,7 @@
 # Brings the peers of the EST interop scripts: Debian's packages onto this system, all else into the project's own
 # .peers folder. It may be run again at any time; what is there already costs nothing.
 #
-#   peers.sh [strongswan] [curl] [globalsign] [bouncycastle] [asn1] [tlslite] [libcoap] [californium] [vouchers]
+#   peers.sh [strongswan] [curl] [globalsign] [bouncycastle] [asn1] [tlslite] [libcoap] [californium] [vouchers] [links]
 #     (default: all of them)
 #
 # A peer that cannot be had is reported, and its script then skips with that reason; it is no error here.
@@ -151,6 +151,12 @@ bring_libcoap() {
   debian coap-client-openssl libcoap3-bin && debian openssl openssl || missing libcoap "apt-get could not install libcoap3-bin"
 }
 
+# What announces itself and listens on a link, and reads what goes over it: for BRSKI's suites.
+bring_links() {
+  debian avahi-daemon avahi-daemon && debian avahi-browse avahi-utils && debian dbus-daemon dbus-daemon && debian ip iproute2 &&
+    debian tshark tshark || missing links "apt-get could not install avahi, dbus, iproute2 and tshark"
+}
+
 bring_californium() {
   local jar
   debian javac default-jdk-headless || { missing californium "apt-get could not install a JDK"; return; }
@@ -164,10 +170,10 @@ bring_californium() {
   done
 }
 
-for peer in ${*:-curl strongswan globalsign bouncycastle asn1 tlslite libcoap californium vouchers}; do
+for peer in ${*:-curl strongswan globalsign bouncycastle asn1 tlslite libcoap californium vouchers links}; do
   rm -f "$peers/$peer.missing"
   case $peer in
-    curl | strongswan | globalsign | bouncycastle | asn1 | tlslite | libcoap | californium | vouchers) "bring_$peer" ;;
+    curl | strongswan | globalsign | bouncycastle | asn1 | tlslite | libcoap | californium | vouchers | links) "bring_$peer" ;;
     *) say "no peer is called $peer" && exit 2 ;;
   esac
 done
