@@ -33,12 +33,13 @@ struct InitOptions {
   std::string folder{kMasaFolder}, maker;
   MasaSettings settings;
   std::vector<std::string> names;
-  bool sold_only = false;
+  bool sold_only = false, blind_claims = false;
 };
 
 OrProblem<Ok> init(const Context& context, InitOptions options) {
   SystemRng rng;
   options.settings.first_claim = !options.sold_only;
+  options.settings.proximity_only = !options.blind_claims;
   if (!brski::masa_url(options.settings.authority)) {
     return Problem(Error{Fault::malformed, kOption}, "--url " + options.settings.authority);
   }
@@ -183,8 +184,8 @@ void add_masa_init(Command masa) {
                  "Name in its TLS certificate: dns:HOST or ip:ADDRESS; again for more; without it the one of --url");
   command.flag("--sold-only", options->sold_only,
                "Vouchers only for devices that the records assign to a customer; else the first claim counts");
-  command.flag("--proximity-only", options->settings.proximity_only,
-               "A first claim counts only if the device itself says that it saw the registrar");
+  command.flag("--blind-claims", options->blind_claims,
+               "A first claim counts though the device itself does not say that it saw the registrar");
   command.flag("--pin-registrar", options->settings.pin_registrar,
                "Vouchers pin the registrar's own certificate, not its CA");
   command.option("--nonceless-days", options->settings.nonceless_days, "How long vouchers without a nonce are good")

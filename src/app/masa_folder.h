@@ -21,7 +21,7 @@ inline constexpr std::string_view kMasaFolder = "masa-data";
 struct MasaSettings {
   std::string name;       // of the maker
   std::string authority;  // "masa.example:9443": where registrars find it
-  bool first_claim = true, proximity_only = false, pin_registrar = false;
+  bool first_claim = true, proximity_only = true, pin_registrar = false;
   std::int64_t nonceless_days = 90, catalogue_days = 30;
 };
 

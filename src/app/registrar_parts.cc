@@ -46,7 +46,8 @@ std::shared_ptr<const RegistrarSite> make_registrar(const Config& config, const 
   if (config.voucher_first) {
     policy.needs_voucher = [makers](const Certificate& idevid, const std::vector<Certificate>& chain) {
       const auto contact = makers->book.find(idevid, chain);
-      return contact && !contact->quirks.est_before_status;
+      // What is wrong with a maker's rules opens nothing: only a device that nobody speaks for needs no voucher.
+      return contact ? !contact->quirks.est_before_status : contact.error().rule != &site::kMasaUnknown;
     };
   }
   return out;

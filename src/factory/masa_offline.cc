@@ -11,21 +11,13 @@ Result<Bytes> make_offline_voucher(store::MakerStore& store, const Signer& signe
   CHECK_OR(what.device.state != Custody::retired, Error{Fault::refused, brski::masa::kRetired});
   CHECK_OR(!what.customer.empty() && what.device.customer == what.customer,
            Error{Fault::refused, brski::masa::kNonceless});
-  bool shared_serial = false;
-  {
-    TRY(const auto reader, store.read());
-    TRY(const auto namesakes, reader->devices_of_serial(what.device.serial));
-    shared_serial = namesakes.size() > 1;
-  }
   brski::Voucher v;
   v.assertion = brski::Assertion::verified;
   v.created_on = brski::DateTime::of(now);
   v.serial_number = what.device.serial;
   v.pinned_domain_cert = what.pinned.der;
   v.domain_cert_revocation_checks = false;
-  if (shared_serial) {
-    v.idevid_issuer = brski::encode_idevid_issuer(what.device.issuer);
-  }
+  v.idevid_issuer = brski::encode_idevid_issuer(what.device.issuer);
   if (what.lifetime > Duration{}) {
     v.expires_on = brski::DateTime::of(std::min(now + what.lifetime, what.pinned.not_after));
   }

@@ -32,6 +32,12 @@ Result<std::string> account_of_chain(store::MakerReader& reader, const std::vect
   return std::string();
 }
 
+// A customer's registrar: by its own key, or below the customer's CA and with a registrar's role. What else is below
+// that CA, every device of the customer's, does not speak for it.
+bool may_speak(const Certificate& own, std::size_t at) {
+  return at == 0 || std::ranges::find(own.extended, eku::kCmcRa) != own.extended.end();
+}
+
 // Of what a TLS client presents only the possession of its own key is proven, so the way up is checked here.
 Result<std::string> account_of_session(store::MakerReader& reader, const Session& session, Instant now) {
   constexpr std::size_t kMost = 8;
@@ -43,7 +49,7 @@ Result<std::string> account_of_session(store::MakerReader& reader, const Session
     }
     const bool below = static_cast<bool>(
         verify_chain(session.presented.front(), session.presented, customer->anchors, {Purpose::any, now, true}));
-    if (holds(below)) {
+    if (holds(below) && holds(may_speak(session.presented.front(), i))) {
       return customer->id;
     }
   }
@@ -183,7 +189,8 @@ Result<Ruling> judge_claim(const MasaPolicy& policy, store::MakerReader& reader,
     // Whoever is the owner by the records is so for certain; else it is what the device saw, or only logged.
     out.assertion = !device.customer.empty() ? Assertion::verified : facts.assertion;
     out.pin_registrar = policy.pin_registrar;
-    out.name_issuer = meant.shared_serial;
+    // Another CA's device of this serial number may come to be as long as such a voucher is good.
+    out.name_issuer = meant.shared_serial || !question.facts->request.nonce;
     out.lifetime = policy.nonceless_lifetime;
     TRY(const auto given, reader.given(question.request, brski::name(question.form)));
     if (given) {

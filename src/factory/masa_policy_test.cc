@@ -162,6 +162,13 @@ TEST_F(Policy, a_certificate_in_tls_counts_only_if_it_leads_to_the_account) {
   EXPECT_EQ(rule(of(world_.second), {}, session).customer, "");
 }
 
+TEST_F(Policy, a_device_below_a_customers_ca_does_not_speak_for_the_customer) {
+  const Party lamp = make_party(kNow, "CN=onboarded lamp", &world_.first.ca, false, {std::string(eku::kClientAuth)});
+  Session session;
+  session.presented = {lamp.certificate, world_.first.ca.certificate};
+  EXPECT_EQ(rule(of(world_.second), {}, session).customer, "");
+}
+
 TEST_F(Policy, without_a_nonce_only_the_owner_by_the_records) {
   const Bytes request = World::request(world_.first, lamp_, "lamp-1", "", {});
   EXPECT_EQ(refusal(request), "MASA-NONCELESS");

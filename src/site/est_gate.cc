@@ -2,7 +2,6 @@
 
 #include <algorithm>
 
-#include "site/masa_book.h"
 #include "site/pledge_rules.h"
 
 namespace imprint::site {
@@ -13,7 +12,9 @@ Status may_enrol(const Policy& policy, store::Reader& store, const Session& sess
   }
   const CertificateChain& chain = **session.proven;
   const bool ours = std::ranges::find(policy.owner_anchors, chain.anchor) != policy.owner_anchors.end();
-  if (ours || !policy.needs_voucher(chain.leaf, above(chain))) {
+  std::vector<Certificate> above = chain.via;
+  above.push_back(chain.anchor);
+  if (ours || !policy.needs_voucher(chain.leaf, above)) {
     return Ok{};
   }
   TRY(const std::optional<PledgeRow> row, store.pledge_by_key(sha256(chain.leaf.key.spki)));

@@ -61,11 +61,15 @@ PledgeChange after(const PledgeBefore& before, const VoucherObtained& fact, Inst
 Result<PledgeChange> after(const PledgeBefore& before, const VoucherReported& fact, Instant at) {
   CHECK_OR(before && before->id.key == fact.id.key, Error{Fault::refused, kNotThere});
   PledgeRow row = row_of(before, fact.id, fact.device, at);
-  row.stage = fact.told.status ? PledgeStage::imprinted : PledgeStage::refused;
-  row.cleared = fact.told.status && fact.cleared;
+  // The first report on this voucher counts: a later one undoes neither a person's word nor a refusal.
+  const bool first = before->stage == PledgeStage::vouchered;
+  row.stage = !fact.told.status ? PledgeStage::refused : first ? PledgeStage::imprinted : before->stage;
+  row.cleared = fact.told.status && (first ? fact.cleared : before->cleared);
   row.reported = at;
-  row.rule = fact.rule;
-  row.reason = fact.reason;
+  if (first || !fact.told.status) {
+    row.rule = fact.rule;
+    row.reason = fact.reason;
+  }
   row.log = fact.log.empty() ? row.log : fact.log;
   std::string report = fact.told.reason + (fact.told.context.empty() ? "" : " " + fact.told.context);
   return PledgeChange{row, fact.told.status ? "voucher.accepted" : "voucher.rejected", std::move(report)};
@@ -74,10 +78,11 @@ Result<PledgeChange> after(const PledgeBefore& before, const VoucherReported& fa
 Result<PledgeChange> after(const PledgeBefore& before, const EnrolmentReported& fact, Instant at) {
   CHECK_OR(before.has_value(), Error{Fault::refused, kNotThere});
   PledgeRow row = row_of(before, before->id, fact.device, at);
-  row.certificate = fact.certificate;
-  row.enrolled = fact.told.status ? std::optional(at) : row.enrolled;
-  row.stage = fact.told.status ? PledgeStage::enrolled : row.stage;
-  row.reason = fact.told.reason;
+  row.certificate = fact.certificate.empty() ? row.certificate : fact.certificate;
+  const bool enrolled = fact.told.status && (!fact.certificate.empty() || before->cleared);  // a held device may say so
+  row.enrolled = enrolled ? std::optional(at) : row.enrolled;
+  row.stage = enrolled ? PledgeStage::enrolled : row.stage;
+  row.reason = row.rule.empty() ? fact.told.reason : row.reason;
   std::string report = fact.told.reason + (fact.told.context.empty() ? "" : " " + fact.told.context);
   return PledgeChange{row, fact.told.status ? "pledge.enrolled" : "pledge.enrolment-failed", std::move(report)};
 }
@@ -99,6 +104,9 @@ Result<PledgeChange> cleared(const PledgeBefore& before, bool cleared, std::stri
   PledgeRow row = *before;
   row.last = at;
   row.cleared = cleared;
+  if (!cleared && row.stage == PledgeStage::vouchered) {
+    row.stage = PledgeStage::imprinted;  // held, whatever the device reports
+  }
   row.rule.clear();
   row.reason = reason;
   return PledgeChange{row, cleared ? "pledge.cleared" : "pledge.held"};

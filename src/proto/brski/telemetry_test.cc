@@ -51,9 +51,9 @@ TEST(Telemetry, takes_names_as_iana_has_them_and_passes_over_others) {
 
 TEST(Telemetry, refuses_what_is_not_whole) {
   for (const std::string_view bad :
-       {R"({"status":true})", R"({"version":1})", R"({"version":"1","status":true})", R"({"version":-1,"status":true})",
-        R"({"version":1,"status":"true"})", R"({"version":1,"status":true,"Status":true})",
-        R"({"version":1,"status":true,"reason":1})", R"({"version":1,"status":true,"reason":"a","Reason":"b"})",
+       {R"({"status":true})", R"({"version":1})", R"({"version":-1,"status":true})", R"({"version":1,"status":"true"})",
+        R"({"version":1,"status":true,"Status":true})", R"({"version":1,"status":true,"reason":1})",
+        R"({"version":1,"status":true,"reason":"a","Reason":"b"})",
         R"({"version":1,"status":true,"reason-context":[]})", R"([1])", R"({"version":1,"status":true}x)"}) {
     const auto read = parse_json_telemetry(bad);
     ASSERT_FALSE(read) << bad;
