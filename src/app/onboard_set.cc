@@ -23,6 +23,12 @@ namespace fs = std::filesystem;
 // nothing twice, unless something else is wanted by then.
 constexpr std::string_view kAskedFor = "asked-for";
 
+Problem wrong_profile_option(const std::string& what, std::string next) {
+  Problem out(Error{Fault::malformed, kProfileOptions}, what);
+  out.next = std::move(next);
+  return out;
+}
+
 bool exists(const std::string& path) {
   std::error_code ignored;
   return fs::exists(fs::symlink_status(path, ignored));
@@ -40,10 +46,10 @@ class Set {
     }
     out.profile_ = std::get<0>(std::move(read));
     if (!options.label.empty() || !options.subject.empty() || !options.alt_names.empty()) {
-      return wrong_option("--label, --subject and --san", "the profile says them");
+      return wrong_profile_option("--label, --subject and --san", "the profile says them");
     }
     if (!options.key.empty() && options.certificate.empty()) {
-      return wrong_option("--key without --cert", "each credential has a key of its own");
+      return wrong_profile_option("--key without --cert", "each credential has a key of its own");
     }
     TRY(Ok{}, unfold_device(out.given_, out.id_, out.origins_));
     out.given_.label.clear();  // the profile's are asked for
@@ -121,9 +127,9 @@ class Set {
       TRY(const std::vector<Certificate> chain, read_certificates(own));
       id_ = chain.front().subject.first("CN");
     }
-    return id_.empty()
-               ? OrProblem<Ok>(wrong_option("--profile: which device is it?", "give --device, --user or --cert"))
-               : OrProblem<Ok>(Ok{});
+    return id_.empty() ? OrProblem<Ok>(
+                             wrong_profile_option("--profile: which device is it?", "give --device, --user or --cert"))
+                       : OrProblem<Ok>(Ok{});
   }
 
   OnboardOptions common(const CredentialConfig& one, const std::string& folder) const {
@@ -341,7 +347,7 @@ OrProblem<Ok> onboard_set(const Context& context, const OnboardOptions& options)
     return obtain_all(context, set);
   }
   if (!set.complete_before()) {
-    return wrong_option("--renew: nothing is installed in " + options.out, "onboard first, without --renew");
+    return wrong_profile_option("--renew: nothing is installed in " + options.out, "onboard first, without --renew");
   }
   return renew_all(context, set);
 }
@@ -350,11 +356,11 @@ OrProblem<OnboardOptions> options_of_credential(const OnboardOptions& options) {
   TRY(const Set set, Set::of(options));
   const CredentialConfig* const one = set.profile().find(options.credential);
   if (one == nullptr) {
-    return wrong_option("--credential " + options.credential, "the profile has no credential of this name");
+    return wrong_profile_option("--credential " + options.credential, "the profile has no credential of this name");
   }
   if (!set.has(*one)) {
-    return wrong_option("--credential " + options.credential + ": not obtained yet",
-                        "leave out --credential: all that is missing is obtained");
+    return wrong_profile_option("--credential " + options.credential + ": not obtained yet",
+                                "leave out --credential: all that is missing is obtained");
   }
   return options.renew ? set.renewal_of(*one) : set.options_for(*one, set.folder_of(*one));
 }
