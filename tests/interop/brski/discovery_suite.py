@@ -262,6 +262,7 @@ def registrar_found(work, env):
         check("we find what avahi announces", one.get("type") == "_brski-registrar._tcp" and one.get("port") == 9443 and
               sorted(one.get("text", [])) == ["cmp", "est-tls"] and one.get("host") == "their-host.local", one)
         check("with its addresses", THEIR_V4 in one.get("addresses", []) or link_local(THEIRS) in one.get("addresses", []), one)
+        time.sleep(8)  # avahi says by itself what it has, several times, when it is new (RFC 6762 section 8.3)
         quiet = discover(OURS, 2, "--listen-only")
         check("who only listens asks nothing, and is not told", quiet.get("services") == [], quiet)
 
