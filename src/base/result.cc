@@ -1,10 +1,13 @@
 #include "base/result.h"
 
+#include "base/mutation.h"
+
 #ifdef IMPRINT_MUTATE
 #include <cstdlib>
 #include <fstream>
 #include <mutex>
 #include <set>
+#include <string>
 #endif
 
 namespace imprint {
@@ -45,32 +48,73 @@ std::string place(std::string_view file, int line) {
   return std::string(src == std::string_view::npos ? file : file.substr(src + 1)) + ":" + std::to_string(line);
 }
 
-// Every place met is appended once to the file that IMPRINT_MUTATE_LIST names, so that the driver knows what to switch.
-void record(const std::string& where) {
-  static const char* const path = std::getenv("IMPRINT_MUTATE_LIST");
-  if (path == nullptr) {
-    return;
+// Every place met is appended once to the file that IMPRINT_MUTATE_LIST names, so that the driver knows what to switch;
+// once a test where the program names its tests.
+class Listing {
+ public:
+  static Listing* get() {
+    static const char* const path = std::getenv("IMPRINT_MUTATE_LIST");
+    static Listing out(path == nullptr ? "" : path);
+    return path == nullptr ? nullptr : &out;
   }
-  static std::mutex mutex;
-  static std::set<std::string> seen;
-  const std::scoped_lock lock(mutex);
-  if (seen.insert(where).second) {
-    std::ofstream(path, std::ios::app) << where << '\n';
+  void met(const std::string& where) {
+    const std::scoped_lock lock(mutex_);
+    if (seen_.insert(where).second) {
+      write(where);
+    }
   }
-}
+  void say(const std::string& line) {
+    const std::scoped_lock lock(mutex_);
+    seen_.clear();
+    write(line);
+  }
+
+ private:
+  explicit Listing(const char* path) : path_(path) {}
+  void write(const std::string& line) { std::ofstream(path_, std::ios::app) << line << '\n'; }
+
+  const std::string path_;
+  std::mutex mutex_;
+  std::set<std::string> seen_;
+};
 
 }  // namespace
 
 bool mutated(const char* file, int line) {
   static const char* const wanted = std::getenv("IMPRINT_MUTATE_AT");
-  static const bool listing = std::getenv("IMPRINT_MUTATE_LIST") != nullptr;
-  if (wanted == nullptr && !listing) {
+  Listing* const listing = Listing::get();
+  if (wanted == nullptr && listing == nullptr) {
     return false;
   }
   const std::string here = place(file, line);
-  record(here);
+  if (listing != nullptr) {
+    listing->met(here);
+  }
   return wanted != nullptr && here == wanted;
 }
+
+namespace mutation {
+
+void begin_test(std::string_view name) {
+  if (Listing* const listing = Listing::get()) {
+    listing->say("test " + std::string(name));
+  }
+}
+
+void end_test(long long took_ms) {
+  if (Listing* const listing = Listing::get()) {
+    listing->say("took " + std::to_string(took_ms));
+  }
+}
+
+}  // namespace mutation
+#else
+namespace mutation {
+
+void begin_test(std::string_view) {}
+void end_test(long long) {}
+
+}  // namespace mutation
 #endif
 
 }  // namespace imprint

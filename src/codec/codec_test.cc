@@ -180,6 +180,20 @@ TEST(UriText, text_parses_to_the_same) {
   }
 }
 
+// RFC 6874: where a device heard somebody on its own link. On the wire the zone is left out (section 3).
+TEST(UriText, a_link_local_address_names_its_interface) {
+  const auto uri = Uri::parse("https://[FE80::1%25Eth-0.1]:8443/x");
+  ASSERT_TRUE(uri);
+  EXPECT_EQ(uri->host, "fe80::1%Eth-0.1");
+  EXPECT_EQ(uri->authority(), "[fe80::1]:8443");
+  EXPECT_EQ(uri->text(), "https://[fe80::1%25Eth-0.1]:8443/x");
+  for (const char* text :
+       {"https://[fe80::1%25]/", "https://[fe80::1%25a/b]/", "https://[fe80::1%eth0]/", "https://[2001:db8::1%25eth0]/",
+        "https://[fe80::1%250123456789abcdef]/", "https://[fe80::1%25a%25b]/", "https://[169.254.0.1%25eth0]/"}) {
+    EXPECT_EQ(fault(Uri::parse(text)), Fault::malformed) << text;
+  }
+}
+
 TEST(UriText, refuses_everything_else) {
   for (const char* text : {"",
                            "host",

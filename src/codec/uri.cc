@@ -43,6 +43,31 @@ bool valid_ipv6(std::string_view s) {
   return inet_pton(AF_INET6, std::string(s).c_str(), address.data()) == 1;
 }
 
+constexpr std::size_t kMaxZone = 15;  // of Linux's names of interfaces
+constexpr std::string_view kZoneSign = "%25";
+
+// RFC 6874 section 2: only link-local addresses have a zone.
+bool valid_zone(std::string_view ipv6, std::string_view zone) {
+  std::array<std::uint8_t, 16> address{};
+  const bool of_link = inet_pton(AF_INET6, std::string(ipv6).c_str(), address.data()) == 1 && address[0] == 0xfe &&
+                       (address[1] & 0xc0U) == 0x80;
+  return of_link && !zone.empty() && zone.size() <= kMaxZone &&
+         std::all_of(zone.begin(), zone.end(), [](char c) { return letter(c) || digit(c) || one_of(c, "-._"); });
+}
+
+// "fe80::1%25eth0" as the system writes it: "fe80::1%eth0". Malformed if it is no IPv6 address.
+Result<std::string> ipv6_host(std::string_view written) {
+  const std::size_t sign = written.find(kZoneSign);
+  const std::string_view address = written.substr(0, sign);
+  CHECK_OR(valid_ipv6(address), Error{Fault::malformed, "uri: host"});
+  if (sign == std::string_view::npos) {
+    return lower(address);
+  }
+  const std::string_view zone = written.substr(sign + kZoneSign.size());
+  CHECK_OR(valid_zone(address, zone), Error{Fault::malformed, "uri: host"});
+  return lower(address).append("%").append(zone);
+}
+
 // pchar, "/" and "?" of RFC 3986 section 3.3.
 bool valid_path(std::string_view s) {
   for (std::size_t i = 0; i < s.size(); ++i) {
@@ -80,21 +105,19 @@ std::uint16_t default_port(std::string_view scheme) {
 
 // HOST[:PORT] or [IPV6][:PORT].
 Status read_authority(std::string_view text, Uri& out) {
-  std::string_view host = text;
   std::string_view after;
   if (!text.empty() && text.front() == '[') {
     const std::size_t end = text.find(']');
     CHECK_OR(end != std::string_view::npos, Error{Fault::malformed, "uri: host"});
-    host = text.substr(1, end - 1);
+    TRY(out.host, ipv6_host(text.substr(1, end - 1)));
     after = text.substr(end + 1);
-    CHECK_OR(valid_ipv6(host), Error{Fault::malformed, "uri: host"});
   } else {
     const std::size_t colon = text.find(':');
-    host = text.substr(0, colon);
+    const std::string_view host = text.substr(0, colon);
     after = colon == std::string_view::npos ? std::string_view() : text.substr(colon);
     CHECK_OR(valid_host(host), Error{Fault::malformed, "uri: host"});
+    out.host = lower(host);
   }
-  out.host = lower(host);
   out.port = default_port(out.scheme);
   if (!after.empty()) {
     const std::optional<std::uint16_t> port = after.front() == ':' ? parse_port(after.substr(1)) : std::nullopt;
@@ -124,14 +147,19 @@ Result<Uri> Uri::parse(std::string_view text) {
   return out;
 }
 
+// RFC 6874 section 3: a zone means nothing to others, and is not sent.
 std::string Uri::authority() const {
   const bool ipv6 = host.find(':') != std::string::npos;
-  return (ipv6 ? "[" + host + "]" : host) + ":" + std::to_string(port);
+  return (ipv6 ? "[" + host.substr(0, host.find('%')) + "]" : host) + ":" + std::to_string(port);
 }
 
 std::string Uri::text() const {
   const bool ipv6 = host.find(':') != std::string::npos;
-  std::string out = scheme + "://" + (ipv6 ? "[" + host + "]" : host);
+  std::string written = host;
+  if (const std::size_t zone = written.find('%'); zone != std::string::npos) {
+    written.replace(zone, 1, kZoneSign);
+  }
+  std::string out = scheme + "://" + (ipv6 ? "[" + written + "]" : written);
   if (port != default_port(scheme)) {
     out += ":" + std::to_string(port);
   }

@@ -1,5 +1,7 @@
 #include <openssl/x509v3.h>
 
+#include <algorithm>
+
 #include "codec/der.h"
 #include "crypto/cms.h"
 #include "crypto/crypto_test.h"
@@ -238,6 +240,41 @@ TEST(Chain, a_forged_leaf_under_an_expired_anchor_is_not_called_expired) {
   Bytes bad = intermediate().issue(device_template()).der;
   bad.back() ^= 1U;
   EXPECT_EQ(fault(verify(*Certificate::parse(bad), Purpose::any, kNow + 2 * kDay)), Fault::unauthentic);
+}
+
+// Paths that were found are kept for a while; a certificate's beginning and end count all the same, back and forth.
+TEST(Chain, what_was_found_before_does_not_outlive_its_certificates) {
+  CertificateTemplate what = device_template();
+  what.not_before = kNow;
+  what.not_after = kNow + std::chrono::hours(2);
+  const Certificate leaf = intermediate().issue(what);
+  for (int round = 0; round < 2; ++round) {
+    EXPECT_TRUE(verify(leaf));
+    EXPECT_TRUE(verify(leaf, Purpose::tls_client, kNow + std::chrono::hours(1)));
+    EXPECT_EQ(fault(verify(leaf, Purpose::any, what.not_after)), Fault::expired);
+    EXPECT_EQ(fault(verify(leaf, Purpose::any, what.not_before - Duration{1})), Fault::expired);
+    EXPECT_EQ(fault(verify(leaf, Purpose::tls_server)), Fault::refused);
+    EXPECT_TRUE(verify(leaf, Purpose::any, what.not_after, false));
+    EXPECT_EQ(fault(verify_chain(leaf, {}, {root().certificate}, {Purpose::any, kNow})), Fault::unauthentic);
+    EXPECT_EQ(fault(verify_chain(leaf, {intermediate().certificate}, {}, {Purpose::any, kNow})), Fault::unauthentic);
+  }
+}
+
+// Certificates that OpenSSL has read are found again by their last octets, and these are the same here.
+TEST(Chain, another_certificate_with_the_same_signature_is_another) {
+  const Certificate leaf = intermediate().issue(device_template());
+  EXPECT_TRUE(verify(leaf));
+  Bytes changed = leaf.der;
+  const std::string_view name = "dev-1";
+  const auto at = std::search(changed.begin(), changed.end(), name.begin(), name.end());
+  ASSERT_NE(at, changed.end());
+  *at = 'x';
+  const auto forged = Certificate::parse(changed);
+  ASSERT_TRUE(forged);
+  EXPECT_EQ(fault(verify(*forged)), Fault::unauthentic);
+  EXPECT_EQ(from_openssl(openssl_certificate(*forged).get())->der, changed);
+  EXPECT_TRUE(verify(leaf));
+  EXPECT_EQ(from_openssl(openssl_certificate(leaf).get())->der, leaf.der);
 }
 
 TEST(Chain, the_purpose_must_be_allowed) {

@@ -143,8 +143,8 @@ Bytes signed_bytes(BytesView protected_header, BytesView payload) {
   return std::move(w).out();
 }
 
-void write_bag(cbor::Writer& w, const std::vector<Certificate>& bag) {
-  w.number(kBag);
+void write_certificates(cbor::Writer& w, std::uint64_t label, const std::vector<Certificate>& bag) {
+  w.number(label);
   if (bag.size() > 1) {
     w.array(bag.size());
   }
@@ -156,11 +156,14 @@ void write_bag(cbor::Writer& w, const std::vector<Certificate>& bag) {
 Bytes protected_header(const raw::Algorithm& by, const Sign1Options& options) {
   const bool with_bag = options.protect_bag && !options.bag.empty();
   cbor::Writer w;
-  w.map(with_bag ? 2 : 1);
+  w.map(1U + (with_bag ? 1U : 0U) + (options.chain.empty() ? 0U : 1U));
   w.number(kAlgorithm);
   w.negative(static_cast<std::uint64_t>(-1 - by.cose));
   if (with_bag) {
-    write_bag(w, options.bag);
+    write_certificates(w, kBag, options.bag);
+  }
+  if (!options.chain.empty()) {
+    write_certificates(w, kChain, options.chain);
   }
   return std::move(w).out();
 }
@@ -174,7 +177,7 @@ void write_unprotected(cbor::Writer& w, const Sign1Options& options) {
     w.bytes(options.key_id);
   }
   if (with_bag) {
-    write_bag(w, options.bag);
+    write_certificates(w, kBag, options.bag);
   }
 }
 
@@ -203,7 +206,7 @@ Status verify_sign1(const Sign1& message, const PublicKey& key) {
 
 Result<Bytes> sign_sign1(BytesView payload, const PrivateKey& key, const Sign1Options& options) {
   TRY(const raw::Algorithm by, raw::algorithm_of(key));
-  CHECK_OR(options.bag.size() <= kMaxCertificates, Error{Fault::limit, "cose: certificates"});
+  CHECK_OR(options.bag.size() + options.chain.size() <= kMaxCertificates, Error{Fault::limit, "cose: certificates"});
   const Bytes header = protected_header(by, options);
   TRY(const Bytes signature, raw::sign(key, signed_bytes(header, payload)));
   cbor::Writer w;

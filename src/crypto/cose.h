@@ -11,7 +11,8 @@ namespace imprint {
 struct Sign1 {
   std::int64_t algorithm = 0;  // RFC 9053: -7 ES256, -35 ES384, -36 ES512, -8 EdDSA
   Bytes protected_header;      // as received: it is signed as it is
-  // Of x5bag and x5chain, wherever they stand; those that cannot be read are left out, as nobody stands on them.
+  // Of x5bag and x5chain, wherever they stand, those under the signature first; those that cannot be read are left out,
+  // as nobody stands on them.
   std::vector<Certificate> bag;
   bool bag_is_protected = false;  // there are some, and none of them came outside of the signature
   Bytes key_id;                   // empty if there is none
@@ -32,6 +33,7 @@ struct Sign1Options {
   std::vector<Certificate> bag;  // sent along as x5bag
   bool protect_bag = false;      // under the signature
   Bytes key_id;
+  std::vector<Certificate> chain = {};  // sent along as x5chain under the signature, the signer's first
 };
 
 // Tagged, with the algorithm that belongs to the key. Faults: unsupported (RSA), limit (more than parse_sign1() takes).

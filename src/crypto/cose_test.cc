@@ -156,6 +156,23 @@ TEST(Cose, certificates_and_the_keys_identifier_are_sent_along) {
   }
 }
 
+TEST(Cose, a_chain_under_the_signature_stays_where_the_bag_is_taken_out) {
+  const PrivateKey& key = key_of(KeyType::p256);
+  const Certificate own = certificate_for(key), above = certificate_for(key_of(KeyType::p384));
+  const Bytes made = *sign_sign1(view("x"), key, {{own, above}, false, {}, {own}});
+  const auto whole = parse_sign1(made);
+  ASSERT_TRUE(whole) << whole.error().what;
+  EXPECT_EQ(whole->bag, (std::vector{own, own, above}));
+  EXPECT_FALSE(whole->bag_is_protected);
+  const auto stripped = parse_sign1(*without_unprotected(made));
+  EXPECT_EQ(stripped->bag, std::vector{own});
+  EXPECT_TRUE(stripped->bag_is_protected);
+  EXPECT_TRUE(verify_sign1(*stripped, key.public_key()));
+  EXPECT_EQ(
+      sign_sign1(view("x"), key, {std::vector<Certificate>(20, own), false, {}, std::vector(13, own)}).error().fault,
+      Fault::limit);
+}
+
 TEST(Cose, no_more_is_signed_than_is_read) {
   const PrivateKey& key = key_of(KeyType::p256);
   const std::size_t around = sign_sign1(Bytes(60000, 7), key)->size() - 60000;

@@ -4,6 +4,8 @@
 #include <openssl/ec.h>
 #include <openssl/err.h>
 
+#include <algorithm>
+#include <array>
 #include <cassert>
 
 #include "crypto/parts.h"
@@ -97,13 +99,44 @@ EvpKey openssl_key(const PrivateKey& key) {
   return EvpKey(shared);
 }
 
-X509Ptr openssl_certificate(const Certificate& certificate) {
-  const std::uint8_t* in = certificate.der.data();
-  X509Ptr out(d2i_X509(nullptr, &in, static_cast<long>(certificate.der.size())));
-  if (!out) {
-    ERR_clear_error();
+namespace {
+
+// OpenSSL decodes a certificate's key by its generic decoder, which takes longer than a verification: the latest
+// certificates of a thread are kept. Where one goes is said by its last octets, which are its signature's: whoever
+// makes two for the same place puts the other out, and nothing more.
+struct KeptCertificates {
+  static constexpr std::size_t kPlaces = 64;
+  struct Place {
+    Bytes der;
+    X509Ptr certificate;
+  };
+  std::array<Place, kPlaces> places;
+
+  Place& of(BytesView der) {
+    std::size_t at = 0;
+    for (const std::uint8_t octet : der.last(std::min<std::size_t>(der.size(), 8))) {
+      at = at * 31 + octet;
+    }
+    return places[at % kPlaces];
   }
-  return out;
+};
+
+}  // namespace
+
+X509Ptr openssl_certificate(const Certificate& certificate) {
+  thread_local KeptCertificates kept;
+  KeptCertificates::Place& place = kept.of(certificate.der);
+  if (!place.certificate || place.der != certificate.der) {
+    const std::uint8_t* in = certificate.der.data();
+    X509Ptr fresh(d2i_X509(nullptr, &in, static_cast<long>(certificate.der.size())));
+    if (!fresh) {
+      ERR_clear_error();
+      return nullptr;
+    }
+    place = {certificate.der, std::move(fresh)};
+  }
+  X509_up_ref(place.certificate.get());
+  return X509Ptr(place.certificate.get());
 }
 
 Result<Certificate> from_openssl(const X509* certificate) {

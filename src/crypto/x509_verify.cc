@@ -5,7 +5,10 @@
 
 #include <algorithm>
 #include <array>
+#include <limits>
+#include <optional>
 
+#include "crypto/hash.h"
 #include "crypto/openssl.h"
 #include "crypto/x509.h"
 
@@ -237,9 +240,61 @@ Result<Verified<CertificateChain>> verify_received(const std::vector<Received>& 
   }
 }
 
-Result<Verified<CertificateChain>> verify_chain(const Certificate& leaf, const std::vector<Certificate>& pool,
-                                                const std::vector<Certificate>& anchors, const ChainRules& rules) {
-  CHECK_OR(pool.size() <= kMaxPool, Error{Fault::limit, "chain: certificates"});
+namespace {
+
+// A path that was found, and how long the same search finds the same: as long as no certificate that was given begins
+// or ends to be good. A server sees the same ones again and again: a registrar's with each of its requests, a maker's
+// with each of its devices.
+class KeptPaths {
+ public:
+  using Path = Verified<CertificateChain>;
+
+  const Path* find(const Sha256& key, const ChainRules& rules) const {
+    const std::optional<Kept>& place = places_[key[0] % kPlaces];
+    const bool same = place && place->key == key;
+    return same && (!rules.check_time || (place->from <= rules.at && rules.at < place->until)) ? &place->path : nullptr;
+  }
+  void keep(const Sha256& key, const Path& path, const ChainRules& rules,
+            std::initializer_list<const std::vector<Certificate>*> given) {
+    Kept kept{key, path, Instant{std::numeric_limits<std::int64_t>::min()}, kNoEnd};
+    const auto take = [&](Instant at) {
+      at <= rules.at ? kept.from = std::max(kept.from, at) : kept.until = std::min(kept.until, at);
+    };
+    for (const auto* const all : given) {
+      for (const Certificate& one : *all) {
+        take(one.not_before);
+        take(one.not_after);
+      }
+    }
+    places_[key[0] % kPlaces] = std::move(kept);
+  }
+
+ private:
+  static constexpr std::size_t kPlaces = 64;
+  struct Kept {
+    Sha256 key;
+    Path path;
+    Instant from, until;
+  };
+  std::array<std::optional<Kept>, kPlaces> places_;
+};
+
+// Of everything that a search depends on but for the time.
+Sha256 key_of(const std::vector<Certificate>& leaf, const std::vector<Certificate>& pool,
+              const std::vector<Certificate>& anchors, const ChainRules& rules) {
+  Bytes all{static_cast<std::uint8_t>(rules.purpose), static_cast<std::uint8_t>(rules.check_time),
+            static_cast<std::uint8_t>(rules.goes_back)};
+  for (const auto* const some : {&leaf, &pool, &anchors}) {
+    all.push_back(0xff);  // no certificate begins so
+    for (const Certificate& one : *some) {
+      all.insert(all.end(), one.der.begin(), one.der.end());  // DER says itself how long it is
+    }
+  }
+  return sha256(all);
+}
+
+Result<Verified<CertificateChain>> search(const Certificate& leaf, const std::vector<Certificate>& pool,
+                                          const std::vector<Certificate>& anchors, const ChainRules& rules) {
   TRY(const Anchors loaded, Anchors::load(anchors));
   std::vector<X509Ptr> owned;
   owned.push_back(openssl_certificate(leaf));
@@ -255,10 +310,31 @@ Result<Verified<CertificateChain>> verify_chain(const Certificate& leaf, const s
   return verify_received(sent, loaded, rules);
 }
 
+}  // namespace
+
+Result<Verified<CertificateChain>> verify_chain(const Certificate& leaf, const std::vector<Certificate>& pool,
+                                                const std::vector<Certificate>& anchors, const ChainRules& rules) {
+  CHECK_OR(pool.size() <= kMaxPool && anchors.size() <= kMaxAnchors, Error{Fault::limit, "chain: certificates"});
+  thread_local KeptPaths kept;
+  const std::vector<Certificate> first{leaf};
+  const Sha256 key = key_of(first, pool, anchors, rules);
+  if (const auto* const path = kept.find(key, rules)) {
+    return *path;
+  }
+  auto out = search(leaf, pool, anchors, rules);
+  if (out) {
+    kept.keep(key, *out, rules, {&first, &pool, &anchors});
+  }
+  return out;
+}
+
 bool self_signed(const Certificate& certificate) {
+  if (!certificate.self_issued()) {
+    return false;
+  }
   const X509Ptr raw = openssl_certificate(certificate);
   EVP_PKEY* key = raw ? X509_get0_pubkey(raw.get()) : nullptr;
-  const bool good = key != nullptr && certificate.self_issued() && X509_verify(raw.get(), key) == 1;
+  const bool good = key != nullptr && X509_verify(raw.get(), key) == 1;
   ERR_clear_error();
   return good;
 }

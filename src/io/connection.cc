@@ -27,7 +27,8 @@ constexpr std::size_t kLingerBytes = 1024 * 1024;
 
 bool is_address(const std::string& host) {
   in6_addr any{};
-  return inet_pton(AF_INET, host.c_str(), &any) == 1 || inet_pton(AF_INET6, host.c_str(), &any) == 1;
+  const std::string literal = host.substr(0, host.find('%'));  // a link-local one names its interface
+  return inet_pton(AF_INET, literal.c_str(), &any) == 1 || inet_pton(AF_INET6, literal.c_str(), &any) == 1;
 }
 
 }  // namespace

@@ -202,6 +202,7 @@ struct HttpResponseParser::Impl final : HttpMessage {
     response.status = parser.status_code;
     response.content_type = value(fields, "Content-Type");
     response.location = value(fields, "Location");
+    response.etag = value(fields, "ETag");
     for (const HttpField& each : fields) {
       if (same_name(each.name, "WWW-Authenticate")) {
         response.authenticate.emplace_back(each.value);

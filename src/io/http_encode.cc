@@ -140,6 +140,7 @@ Bytes encode_request(const Request& request, std::string_view host) {
   head.append(" HTTP/1.1\r\n");
   field(head, "Host", host);
   field(head, "Accept", request.accept);
+  field(head, "If-None-Match", request.if_none_match);
   if (!request.body.empty() || request.method == Method::post || request.method == Method::put) {
     content(head, request.content_type, request.body.size());
   }

@@ -1,10 +1,12 @@
 #include "io/https_server.h"
 
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <unordered_map>
 #include <utility>
 
+#include "io/address.h"
 #include "io/connection.h"
 #include "io/http.h"
 #include "io/listener.h"
@@ -31,6 +33,15 @@ Response refusal_of(int status, std::string_view why) {
   text.append(" (").append(rule.id).append(", ").append(rule.source).append("); ").append(rule.next).append("\n");
   out.body = to_bytes(text);
   return out;
+}
+
+// Who is at the other end of a socket that was just accepted; empty if it has left.
+std::string peer_address(int fd) {
+  sockaddr_storage there{};
+  socklen_t size = sizeof there;
+  auto* const raw = reinterpret_cast<sockaddr*>(&there);
+  const auto address = getpeername(fd, raw, &size) == 0 ? Address::from(raw) : Error{Fault::unreachable, "left"};
+  return address ? address->literal() : std::string();
 }
 
 class Server final : public HttpsServer, public ConnectionOwner {
@@ -103,6 +114,11 @@ class Server final : public HttpsServer, public ConnectionOwner {
     }
   }
 
+  std::size_t waiting(Exchange to) const override {
+    const auto it = exchanges_.find(to.id);
+    return it == exchanges_.end() ? 0 : it->second->connection->waiting();
+  }
+
   void set_tls(std::shared_ptr<TlsContext> tls) override {
     options_.tls = std::move(tls);
     for (auto& [id, p] : peers_) {
@@ -136,6 +152,11 @@ class Server final : public HttpsServer, public ConnectionOwner {
     return out;
   }
 
+  std::string address_of(std::uint64_t session) const override {
+    const auto it = peers_.find(session);
+    return it == peers_.end() ? std::string() : it->second.address;
+  }
+
  private:
   struct Peer {
     explicit Peer(HttpLimits limits) : parser(limits) {}
@@ -143,6 +164,7 @@ class Server final : public HttpsServer, public ConnectionOwner {
     bool idle() const { return !handshaking && exchange == 0 && !in_request && connection->waiting() == 0; }
 
     std::unique_ptr<Connection> connection;
+    std::string address;  // of the peer
     HttpRequestParser parser;
     Bytes backlog;               // read, but not looked at: an answer is due first, or has to be read first
     std::uint64_t exchange = 0;  // the request that waits for its answer
@@ -206,12 +228,14 @@ class Server final : public HttpsServer, public ConnectionOwner {
       return;
     }
     ++stats_.accepted;
+    std::string address = peer_address(fd);
     auto connection =
         std::make_unique<Connection>(loop_, *this, Connection::Start{.fd = fd, .tls = options_.tls, .host = {}});
     connection->set_deadline(options_.handshake_timeout);
     Peer& p = peers_.try_emplace(connection->id(), HttpLimits{options_.max_header_bytes, options_.max_body_bytes})
                   .first->second;
     p.connection = std::move(connection);
+    p.address = std::move(address);
     p.since = loop_.now();
     places_.shake(*p.connection, p.since);
   }

@@ -63,10 +63,14 @@ class HttpsServer : public RequestServer {
   virtual bool start_stream(Exchange to, const Response& head) = 0;
   virtual bool stream(Exchange to, std::string_view chunk) = 0;
   virtual void end_stream(Exchange to) = 0;
+  // Octets of a stream that its asker has not taken yet: who streams much waits while there are many.
+  virtual std::size_t waiting(Exchange /*to*/) const { return 0; }
   // New connections use this context from now on (certificate renewed, anchors changed). Those of before end: at once
   // if they are idle, else with their next answer.
   virtual void set_tls(std::shared_ptr<TlsContext> tls) = 0;
   virtual HttpsServerStats stats() const = 0;
+  // Where the peer of a session that is open comes from, as a numeric literal; empty if nobody can say.
+  virtual std::string address_of(std::uint64_t /*session*/) const { return {}; }
 };
 
 }  // namespace imprint::io

@@ -82,6 +82,17 @@ std::uint32_t interface_of(msghdr& head) {
   return 0;
 }
 
+// RFC 3542 section 6.3. Linux keeps no such choice for a socket: it comes with each datagram.
+void send_from(cmsghdr& control, const Address& source, std::uint32_t interface) {
+  in6_pktinfo what{};
+  std::memcpy(&what.ipi6_addr, source.ip.data(), sizeof what.ipi6_addr);
+  what.ipi6_ifindex = interface;
+  control.cmsg_level = IPPROTO_IPV6;
+  control.cmsg_type = IPV6_PKTINFO;
+  control.cmsg_len = CMSG_LEN(sizeof what);
+  std::memcpy(CMSG_DATA(&control), &what, sizeof what);
+}
+
 Status bind_to(int fd, const Address& group) {
   set(fd, SOL_SOCKET, SO_REUSEADDR, 1);
   if (group.v6) {
@@ -180,6 +191,7 @@ Result<std::unique_ptr<MulticastSocket>> MulticastSocket::join(Loop& loop, const
   const bool joined =
       group.v6 ? join_v6(fd, group, interface.index, where.hop_limit) : join_v4(fd, group, interface, where.hop_limit);
   CHECK_OR(joined, Error{Fault::unreachable, "multicast: the interface does not take part"});
+  out->source_ = group.v6 ? where.source : std::nullopt;
   return out;
 }
 
@@ -199,9 +211,19 @@ Status MulticastSocket::send(BytesView datagram) { return send_to(group_, datagr
 
 Status MulticastSocket::send_to(const Address& to, BytesView datagram) {
   sockaddr_storage system{};
-  const std::size_t size = to.fill(reinterpret_cast<sockaddr*>(&system));
-  const ssize_t sent = sendto(fd_, datagram.data(), datagram.size(), MSG_NOSIGNAL,
-                              reinterpret_cast<const sockaddr*>(&system), static_cast<socklen_t>(size));
+  iovec piece{.iov_base = const_cast<std::uint8_t*>(datagram.data()), .iov_len = datagram.size()};
+  alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(in6_pktinfo))> control{};
+  msghdr head{};
+  head.msg_name = &system;
+  head.msg_namelen = static_cast<socklen_t>(to.fill(reinterpret_cast<sockaddr*>(&system)));
+  head.msg_iov = &piece;
+  head.msg_iovlen = 1;
+  if (source_) {
+    head.msg_control = control.data();
+    head.msg_controllen = control.size();
+    send_from(*CMSG_FIRSTHDR(&head), *source_, interface_);
+  }
+  const ssize_t sent = sendmsg(fd_, &head, MSG_NOSIGNAL);
   CHECK_OR(sent >= 0 || errno != EMSGSIZE, Error{Fault::limit, "multicast: larger than the path takes"});
   CHECK_OR(sent >= 0, Error{Fault::unreachable, "multicast: lost before it left"});
   return Ok{};

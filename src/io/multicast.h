@@ -3,6 +3,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -34,6 +35,9 @@ class MulticastSocket {
     std::string group;       // IPv4 or IPv6 literal: its family is the socket's
     std::uint16_t port = 0;  // of the group and our own; shared with other programs that take part
     int hop_limit = 1;       // 1: no router passes it on; 255: the receiver may know that none did
+    // What we send comes from this address of the interface; none: as the system chooses, to a link's group from the
+    // link-local one. IPv6 alone.
+    std::optional<Address> source = {};
   };
   // One datagram of the group or to us, of this interface, up to 16 KiB. The bytes are only there during the call. The
   // socket must not be destroyed in it.
@@ -59,6 +63,7 @@ class MulticastSocket {
   int fd_;
   Address group_;
   std::uint32_t interface_;
+  std::optional<Address> source_;
   Handler handler_;
   event* readable_ = nullptr;
 };
