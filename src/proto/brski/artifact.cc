@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <array>
 
+#include "proto/brski/leaves.h"
+
 namespace imprint::brski {
 namespace {
 
@@ -30,13 +32,21 @@ Result<Artifact> parse_cms(BytesView in) {
   return out;
 }
 
+bool among(const std::vector<Certificate>& all, const Certificate& one) {
+  return std::ranges::find(all, one) != all.end();
+}
+
 Result<Artifact> parse_cose(BytesView in) {
   TRY(Sign1 message, parse_sign1(in));
   Artifact out;
   TRY(out.voucher, parse_cbor_voucher(message.payload));
   out.form = Form::cose;
   out.content = message.payload;
-  out.along = message.bag;
+  for (const Certificate& one : message.bag) {  // the signer's may be in both headers
+    if (!among(out.along, one)) {
+      out.along.push_back(one);
+    }
+  }
   out.wrapping = std::move(message);
   return out;
 }
@@ -51,7 +61,7 @@ Result<Artifact> parse_json_form(BytesView in) {
     // draft-ietf-anima-jws-voucher section 3.2: typ may be missing, and is this if it is there.
     CHECK_OR(!one.understood || one.type.empty() || one.type == kJwsType, Error{Fault::unsupported, "voucher: typ"});
     for (const Certificate& certificate : one.chain) {
-      if (std::ranges::find(out.along, certificate) == out.along.end()) {
+      if (!among(out.along, certificate)) {
         out.along.push_back(certificate);
       }
     }
@@ -59,10 +69,6 @@ Result<Artifact> parse_json_form(BytesView in) {
   out.content_type = std::ranges::find(message.signatures, true, &JwsSignature::understood)->type;
   out.wrapping = std::move(message);
   return out;
-}
-
-bool among(const std::vector<Certificate>& all, const Certificate& one) {
-  return std::ranges::find(all, one) != all.end();
 }
 
 // Those that claim to have signed, in the order in which they are to be tried.
@@ -155,12 +161,20 @@ std::vector<Certificate> signers_of(const Artifact& artifact, const std::vector<
   return out;
 }
 
-Result<Bytes> sign_voucher(const Voucher& voucher, Form form, const Signer& by, std::string_view type) {
+Result<Bytes> sign_voucher(const Voucher& voucher, Form form, const Signer& by, std::string_view type,
+                           bool named_voucher) {
   if (form == Form::cose) {
     TRY(const Bytes content, encode_cbor_voucher(voucher));
-    return sign_sign1(content, by.key, {by.chain, false, {}});
+    Sign1Options options{by.chain, false, {}};
+    if (voucher.kind == Voucher::Kind::voucher && by.chain.size() > 1) {
+      options.chain.assign(by.chain.begin(), by.chain.end() - 1);
+    }
+    return sign_sign1(content, by.key, options);
   }
-  TRY(const std::string content, encode_json_voucher(voucher));
+  TRY(std::string content, encode_json_voucher(voucher));
+  if (named_voucher && voucher.kind == Voucher::Kind::request) {
+    content.replace(content.find(kRequestName), kRequestName.size(), kVoucherName);  // it is the first of all
+  }
   if (form == Form::cms) {
     Signer dated = by;
     if (voucher.created_on && !dated.at) {

@@ -50,8 +50,11 @@ Status signed_by(const Artifact& artifact, const PublicKey& key);
 std::vector<Certificate> signers_of(const Artifact& artifact, const std::vector<Certificate>& more = {});
 
 // Signs. CMS: id-ct-animaJSONVoucher unless `type` says otherwise; signed on created-on, if that is there. COSE: the
-// chain goes into an unprotected x5bag. Faults: those of the encoder and of the signature.
+// chain goes into an unprotected x5bag; that of a voucher, without the anchor at its end, into an x5chain under the
+// signature as well: the bag is for the registrar, which takes it out, and a device that knows but the anchor has to
+// see who signed (RFC 9360 section 2). Faults: those of the encoder and of the signature.
+// `named_voucher`: in JSON a request's container is called ietf-voucher:voucher, as some peers want it.
 Result<Bytes> sign_voucher(const Voucher& voucher, Form form, const Signer& by,
-                           std::string_view type = kJsonVoucherType);
+                           std::string_view type = kJsonVoucherType, bool named_voucher = false);
 
 }  // namespace imprint::brski

@@ -26,6 +26,15 @@ Status take_number(const Json& object, const char* name, std::uint64_t& out) {
 
 bool has_text(const Json& object, const char* name) { return object.contains(name) && object.at(name).is_string(); }
 
+// What some MASAs write in place of domainID, and leave out.
+Json as_of_the_rfc(Json event) {
+  if (event.is_object() && !event.contains("domainID") && has_text(event, "registrarID")) {
+    event["domainID"] = event["registrarID"];
+    event.emplace("assertion", name(Assertion::logged));
+  }
+  return event;
+}
+
 Result<LogEvent> parse_event(const Json& json) {
   const bool whole = json.is_object() && has_text(json, "date") && has_text(json, "domainID");
   CHECK_OR(whole, Error{Fault::malformed, "audit log: event"});
@@ -57,7 +66,7 @@ Json json_of(const LogEvent& event) {
 
 }  // namespace
 
-Result<AuditLog> parse_audit_log(std::string_view text) {
+Result<AuditLog> parse_audit_log(std::string_view text, bool registrar_ids) {
   CHECK_OR(text.size() <= kMaxLog, Error{Fault::limit, "audit log: size"});
   TRY(const Json json, parse_json(text));
   CHECK_OR(json.is_object() && json.contains("version") && json.contains("events"),
@@ -68,7 +77,7 @@ Result<AuditLog> parse_audit_log(std::string_view text) {
   CHECK_OR(events.is_array(), Error{Fault::malformed, "audit log: events"});
   CHECK_OR(events.size() <= kMaxEvents, Error{Fault::limit, "audit log: events"});
   for (const Json& one : events) {
-    auto event = parse_event(one);
+    auto event = parse_event(registrar_ids ? as_of_the_rfc(one) : one);
     if (event) {
       out.events.push_back(*std::move(event));
     } else {

@@ -28,8 +28,9 @@ struct AuditLog {
 };
 
 // Numbers may be text, as in the RFC's own example; what is missing in "truncation" is 0. Faults: limit (64 KiB, 1,024
-// events), malformed.
-Result<AuditLog> parse_audit_log(std::string_view text);
+// events), malformed. `registrar_ids`: what has registrarID and no domainID is an event as well, and one without an
+// assertion says "logged", which is the least; else such are events of unknown kinds.
+Result<AuditLog> parse_audit_log(std::string_view text, bool registrar_ids = false);
 std::string encode_audit_log(const AuditLog& log);
 
 // The domainID of a pinned certificate: its subject key identifier, else SHA-256 over its SubjectPublicKeyInfo (RFC

@@ -98,6 +98,27 @@ TEST(AuditLog, refuses_what_is_none) {
   EXPECT_EQ(parse_audit_log(many + "]}").error().fault, Fault::limit);
 }
 
+// highway's, which a maker's file may let count.
+TEST(AuditLog, entries_with_registrar_id_are_entries_only_where_it_is_told_to) {
+  const std::string text =
+      R"({"version":"1","events":[{"date":"2026-11-23T01:09:00.742Z","registrarID":"AQI=","nonce":"n"},)"
+      R"({"date":"2026-11-23T01:09:00Z","registrarID":"AQI=","domainID":"AwQ=","assertion":"verified"},)"
+      R"({"date":"2026-11-23T01:09:00Z","registrarID":7},{"date":"2026-11-23T01:09:00Z","domainID":"AwQ="},8]})";
+  const auto strict = parse_audit_log(text);
+  ASSERT_TRUE(strict);
+  EXPECT_EQ(strict->events.size(), 1U);
+  EXPECT_EQ(strict->unknown_events, 4U);
+  const auto read = parse_audit_log(text, true);
+  ASSERT_TRUE(read);
+  ASSERT_EQ(read->events.size(), 2U);
+  EXPECT_EQ(read->unknown_events, 3U);
+  EXPECT_EQ(read->events[0].domain_id, (Bytes{1, 2}));
+  EXPECT_EQ(read->events[0].assertion, Assertion::logged);
+  EXPECT_EQ(read->events[0].nonce, "n");
+  EXPECT_EQ(read->events[1].domain_id, (Bytes{3, 4})) << "the RFC's own counts";
+  EXPECT_EQ(read->events[1].assertion, Assertion::verified);
+}
+
 TEST(AuditLog, the_domain_is_the_key_identifier_else_the_hash_of_the_key) {
   EXPECT_EQ(hex(domain_id(certificate_of("rfc8995-c1-jrc_prime256v1"))),
             "3b2eb0daf4bc6abf26fc5b441eececeec97b2d20f7a56f724c280279ca082f73");

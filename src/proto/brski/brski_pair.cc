@@ -192,8 +192,9 @@ void Trio::perform(const Pledge::Turn::Action& action) {
                    if (pledge_signs) {
                      pledge_signs(what, by);
                    }
-                   inputs_.emplace_back(
-                       Done<Bytes>{{a.ticket}, sign_voucher(what, a.question.form, by, a.question.content_type)});
+                   inputs_.emplace_back(Done<Bytes>{
+                       {a.ticket},
+                       sign_voucher(what, a.question.form, by, a.question.content_type, a.question.named_voucher)});
                  },
                  [&](const Ask<MakeKey>& a) {
                    const std::string id = "key-" + std::to_string(device.keys.size());

@@ -136,8 +136,9 @@ void Trio::perform(RegistrarRun& run, const Registrar::Turn::Action& action) {
                    if (registrar_signs) {
                      registrar_signs(what, by);
                    }
-                   run.inputs.emplace_back(
-                       Done<Bytes>{{a.ticket}, sign_voucher(what, a.question.form, by, a.question.content_type)});
+                   run.inputs.emplace_back(Done<Bytes>{
+                       {a.ticket},
+                       sign_voucher(what, a.question.form, by, a.question.content_type, a.question.named_voucher)});
                  },
                  [&](const Note<VoucherObtained>& a) {
                    run.at.obtained.push_back(a.fact.voucher);

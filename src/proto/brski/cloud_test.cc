@@ -182,7 +182,7 @@ TEST(Cloud, an_est_server_that_nothing_would_prove_is_not_named) {
 
 TEST(Cloud, only_devices_of_this_maker_are_answered) {
   Desk nobody;
-  nobody.session->presented.clear();
+  nobody.session = std::make_shared<Session>();  // nothing was ever there: no certificate to look at
   EXPECT_EQ(nobody.ask().status, 401);
   EXPECT_EQ(nobody.rule(), "BRSKI-CLOUD-IDEVID");
   Desk stranger;

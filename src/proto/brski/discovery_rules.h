@@ -39,8 +39,12 @@ inline constexpr Rule kProxyListen{"BRSKI-PROXY-LISTEN", "no listening at the ad
                                    "ours: docs/guide.md, BRSKI",
                                    "end what listens there, or choose another address or port"};
 
+inline constexpr Rule kSearchNobody{
+    "BRSKI-SEARCH-NOBODY", "nobody announced a registrar or a join proxy", "RFC 8995 section 4.1",
+    "look what `imprint discover` hears there; search longer with --search, or name a registrar with --registrar"};
+
 inline constexpr std::array kDiscoveryRules{&kGraspMessage,   &kGraspType,          &kGraspSource, &kGraspLoopCount,
                                             &kGraspObjective, &kGraspLocator,       &kDnsMessage,  &kDnsSource,
-                                            &kDnsService,     &kDiscoveryInterface, &kProxyListen};
+                                            &kDnsService,     &kDiscoveryInterface, &kProxyListen, &kSearchNobody};
 
 }  // namespace imprint::brski

@@ -29,7 +29,8 @@ bool may_sign_vouchers(const Certificate& signer, const Device& device) {
   // A line each: each can be switched off alone.
   const bool signs = holds(!signer.usage || (*signer.usage & key_usage::kDigitalSignature) != 0);
   const bool no_registrar = holds(!has_usage(signer, eku::kCmcRa));
-  const bool known = holds(built_in || (device.signers.empty() ? !names_device(signer) : called));
+  const bool no_device = holds(!names_device(signer)) && holds(!device.unmarked);
+  const bool known = holds(built_in || (device.signers.empty() ? no_device : called));
   return signs && no_registrar && known;
 }
 

@@ -92,6 +92,9 @@ struct Device {
   bool asked_with_key = false;             // its request named the registrar's key and not its certificate
   std::vector<Name> signers = {};          // subjects that sign vouchers below the anchors; empty: whoever is no device
   std::vector<RevocationList> lists = {};  // for what is pinned; needed if the voucher wants that checked
+  // Its own IDevID does not say that it is a device's, so neither do its siblings': who signs has to be an anchor
+  // itself, or to be called by name.
+  bool unmarked = false;
 };
 
 struct VoucherFacts {

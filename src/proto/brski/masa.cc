@@ -41,6 +41,7 @@ Result<Masa::Question> read_question(const Masa::Asked& m, bool for_log) {
   if (!for_log) {
     TRY(out.form, form_for(m.accept, *form));
   }
+  CHECK_OR(!m.body.empty(), Error{Fault::malformed, kArtifact});
   auto artifact = parse_artifact(m.body, *form);
   if (!artifact) {
     Error error{artifact.error().fault, kArtifact};
@@ -79,6 +80,9 @@ int status_of(const Error& error) {
   }
   if (error.rule == &masa::kLogin) {
     return 401;
+  }
+  if (error.rule == &masa::kGuesses) {
+    return 429;
   }
   if (error.rule == &masa::kMethod) {
     return 405;

@@ -16,6 +16,9 @@ inline constexpr Rule kForm{
     "form that the device reads"};
 inline constexpr Rule kLogin{"MASA-LOGIN", "user name or password are not those of a customer", "RFC 8995 section 5.4",
                              "give the customer's id and the password of its account"};
+inline constexpr Rule kGuesses{"MASA-GUESSES", "too many passwords were wrong, from this address or for this account",
+                               "ours: docs/masa.md, threats",
+                               "wait as long as Retry-After says; or show a certificate of the account"};
 inline constexpr Rule kAccounts{"MASA-ACCOUNTS", "the login is not the account of the registrar that signed",
                                 "ours: docs/threats.md", "ask with the login of the registrar's own account"};
 inline constexpr Rule kDeviceUnknown{
@@ -63,9 +66,9 @@ inline constexpr Rule kNoPath{"MASA-PATH", "a MASA has no such resource", "RFC 8
 inline constexpr Rule kMethod{"MASA-METHOD", "this resource takes another method", "RFC 8995 section 5",
                               "POST requests; GET the description and the catalogue"};
 
-inline constexpr std::array kRules{&kMediaType,  &kForm,      &kLogin,  &kAccounts,    &kDeviceUnknown, &kAmbiguous,
-                                   &kOtherOwner, &kClaimed,   &kUnsold, &kRetired,     &kOwnerAddress,  &kOwnerPin,
-                                   &kNonceless,  &kProximity, &kNoLog,  &kBulkUnknown, &kBulkBody,      &kBulkMany,
-                                   &kBusy,       &kNoPath,    &kMethod};
+inline constexpr std::array kRules{&kMediaType, &kForm,       &kLogin,     &kGuesses, &kAccounts,    &kDeviceUnknown,
+                                   &kAmbiguous, &kOtherOwner, &kClaimed,   &kUnsold,  &kRetired,     &kOwnerAddress,
+                                   &kOwnerPin,  &kNonceless,  &kProximity, &kNoLog,   &kBulkUnknown, &kBulkBody,
+                                   &kBulkMany,  &kBusy,       &kNoPath,    &kMethod};
 
 }  // namespace imprint::brski::masa

@@ -177,6 +177,7 @@ TEST(MasaRole, a_refusal_is_told_and_noted_if_the_device_is_known) {
   EXPECT_EQ(status(actions), 403);
   ASSERT_NE(find<Note<ClaimRefused>>(actions), nullptr);
   EXPECT_EQ(find<Note<ClaimRefused>>(actions)->fact.rule, "MASA-CLAIMED");
+  EXPECT_TRUE(std::holds_alternative<Reply>(actions.back())) << "it is on record before anybody hears of it";
   service.ruling.rule = &masa::kDeviceUnknown;
   service.ruling.device.reset();
   actions = service.ask("own-rvr-conforming");
@@ -245,6 +246,10 @@ TEST(MasaRole, types_and_bodies_that_it_does_not_read) {
   EXPECT_EQ(masa_error(*service.error).status, 400);
   service.run(Masa::RequestVoucher{Service::asked(Bytes(kMaxArtifact + 1, 0x30))});
   EXPECT_EQ(masa_error(*service.error).status, 413);
+  for (const Form form : {Form::cms, Form::cose, Form::jws}) {  // nothing at all is not too much
+    service.run(Masa::RequestVoucher{Service::asked({}, {}, std::string(media_type(form)))});
+    EXPECT_EQ(masa_error(*service.error).status, 400) << name(form);
+  }
 }
 
 TEST(MasaRole, trouble_of_ours_is_503_and_leaves_nothing) {

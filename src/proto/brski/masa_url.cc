@@ -130,7 +130,6 @@ std::optional<std::string> masa_authority(const Certificate& idevid) {
 
 Result<Uri> masa_url(std::string_view authority) {
   CHECK_OR(authority.size() <= kMaxAddress, wrong(Fault::limit));
-  CHECK_OR(visible(authority), wrong(Fault::malformed));
   CHECK_OR(authority.find_first_of("?#\\") == std::string_view::npos, wrong(Fault::refused));
   TRY(const std::string_view rest, without_scheme(authority));
   // A name before "@" would be sent along, and hides which host is meant.

@@ -9,6 +9,18 @@
 #include "proto/brski/masa_url.h"
 #include "proto/brski/pledge_steps.h"
 
+namespace imprint {
+
+template <>
+struct ProofTraits<brski::Announced> {
+  static constexpr Strength kStrength = Strength::asserted;
+  static constexpr Ground kGround = Ground::claim;
+  static constexpr std::string_view kCheck = "announced on the link, where anybody can; only a voucher counts";
+  static Bytes bytes(const brski::Announced& p) { return to_bytes(p.by + ": " + p.at.text()); }
+};
+
+}  // namespace imprint
+
 namespace imprint::brski {
 namespace {
 
@@ -41,6 +53,12 @@ void learn_initials(Progress& p, Turn& t) {
              "the key of " + anchor.subject.text + " may vouch for that registrar", anchor.not_after},
             FactoryGiven<Certificate>{anchor}, {}, t);
     }
+  }
+  for (const Announced& one : p.plan->announced) {
+    state(p,
+          {"heard:" + one.at.text(), Topic::endpoint,
+           one.by + " said that a registrar can be reached at " + one.at.authority(), one.until},
+          one, {}, t);
   }
   if (p.plan->heard) {
     return;
@@ -86,14 +104,20 @@ Pledge::Signing sign(Progress p, SessionRef tls, Turn& t) {
   // A new one for every attempt and every registrar: a voucher for one is no voucher for another (section 5.2).
   Voucher what = make_request(p, p.seen, t.random<kNonce>(), t.now());
   p.nonce = what.nonce;
-  const auto ticket =
-      t.ask(SignRequestArtifact{std::move(what), form_of_attempt(p), p.plan->content_type, {}, p.plan->identity});
+  const auto ticket = t.ask(SignRequestArtifact{std::move(what),
+                                                form_of_attempt(p),
+                                                p.plan->content_type,
+                                                {},
+                                                p.plan->identity,
+                                                p.plan->requests_named_voucher && !by_coap(p)});
   return {std::move(p), std::move(tls), ticket};
 }
 
 Pledge::Asking ask(Progress p, SessionRef tls, Turn& t) {
   const std::string type(media_type(form_of_attempt(p)));
-  const auto ticket = t.request(*tls, request_to(p.at, Operation::request_voucher, p.request, type, type));
+  const bool in_text = p.plan->base64_bodies && !by_coap(p);
+  Bytes body = in_text ? to_bytes(base64(p.request)) : p.request;
+  const auto ticket = t.request(*tls, request_to(p.at, Operation::request_voucher, std::move(body), type, type));
   return {std::move(p), std::move(tls), ticket};
 }
 
@@ -133,11 +157,12 @@ Request request_to(const Uri& at, Operation operation, Bytes body, std::string t
   return out;
 }
 
-Request telemetry_to(const Uri& at, Operation operation, const Telemetry& telemetry) {
+Request telemetry_to(const PledgePlan& plan, const Uri& at, Operation operation, const Telemetry& telemetry) {
   if (at.scheme == "coaps") {
     return request_to(at, operation, encode_cbor_telemetry(telemetry), std::string(kCborType));
   }
-  return request_to(at, operation, to_bytes(encode_json_telemetry(telemetry)), std::string(kJsonType));
+  const std::string text = encode_json_telemetry(telemetry, plan.version_as_text);
+  return request_to(at, operation, to_bytes(text), std::string(kJsonType));
 }
 
 void forget_owner(Progress& p, Turn& t) {

@@ -11,6 +11,15 @@
 
 namespace imprint::brski {
 
+// What somebody said on the link: that a registrar or a join proxy is there. Nothing vouches for it (RFC 8995 section
+// 4).
+struct Announced {
+  Uri at;
+  std::string by;          // "a flood of AN_Proxy", "DNS-SD _brski-proxy._tcp"
+  Instant until = kNoEnd;  // then it ends by itself
+  bool operator==(const Announced&) const = default;
+};
+
 // What the device is told to do, and what the factory put in. Fixed during a run.
 struct PledgePlan {
   std::vector<Uri> registrars;  // where one may be: join proxies as heard, or addresses given; in the order of trying
@@ -25,9 +34,14 @@ struct PledgePlan {
   bool coap_wishes = false;                    // csrattrs are asked for over CoAPS, too
   bool trusts_clock = true;                    // else no time in a voucher counts (RFC 8995 section 2.6.1)
   std::vector<Assertion> assertions;           // that it accepts; empty: all
-  est::Plan enrolment;          // names, key, label; server, anchors and credential are filled in by the run
-  std::uint32_t rounds = 8;     // times that all addresses may fail before the device gives up
-  std::uint32_t polls = 5'760;  // 202 answers taken: four days at 60 s (RFC 8995 section 5.6)
+  est::Plan enrolment;                    // names, key, label; server, anchors and credential are filled in by the run
+  std::uint32_t rounds = 8;               // times that all addresses may fail before the device gives up
+  std::uint32_t polls = 5'760;            // 202 answers taken: four days at 60 s (RFC 8995 section 5.6)
+  std::vector<Announced> announced = {};  // all that was heard, `registrars` among it
+  // What a registrar wants otherwise than RFC 8995, over HTTPS. Each is the operator's word, never the peer's.
+  bool base64_bodies = false;           // of requestvoucher, both ways (section 5: bare)
+  bool requests_named_voucher = false;  // the container of a request is ietf-voucher:voucher (section 3.2)
+  bool version_as_text = false;         // of telemetry (section 5.7: a number)
 };
 using PledgePlanRef = std::shared_ptr<const PledgePlan>;
 
@@ -94,7 +108,15 @@ class Pledge {
     Imprinted owner;
     std::string server_belief;
     Ticket<Response> awaits;
-  };  // voucher_status: it is good
+    bool again = false;  // on a second connection
+  };                     // voucher_status: it is good
+  struct Rejoining {
+    Progress p;
+    SessionRef before;  // over, with the registrar's proven path to the pin
+    Imprinted owner;
+    std::string server_belief;
+    Ticket<SessionRef> awaits;
+  };  // the registrar ended the connection behind the voucher: by the pin, on a new one
   struct Complaining {
     Progress p;
     SessionRef tls;
@@ -136,8 +158,8 @@ class Pledge {
     std::string detail;
   };
 
-  using State = std::variant<Idle, Opening, Signing, Asking, Waiting, Telling, Complaining, Enrolling, Returning,
-                             Reporting, Resting, Pausing, Configured, Failed>;
+  using State = std::variant<Idle, Opening, Signing, Asking, Waiting, Telling, Rejoining, Complaining, Enrolling,
+                             Returning, Reporting, Resting, Pausing, Configured, Failed>;
   using Input = std::variant<Start, Done<SessionRef>, Done<Response>, Done<Bytes>, Done<KeyRef>, Done<Secret>,
                              Done<Confirmed<Fingerprint>>, Lost, Timeout>;
   using Turn = TurnOf<Asks<SignRequestArtifact, MakeKey, SignRequest, ConfirmFingerprint, OpenEnvelope, KeepKey>,
@@ -154,7 +176,8 @@ class Pledge {
   Result<OneOf<Opening, Resting, Failed>> on(const Complaining&, const Done<Response>&, Turn&) const;
   // The EST client, in here: what it hears, and where it leaves us.
   using Enrolled = Result<OneOf<Enrolling, Returning, Complaining>>;
-  Enrolled on(const Telling&, const Done<Response>&, Turn&) const;
+  Result<OneOf<Rejoining, Enrolling, Returning, Complaining>> on(const Telling&, const Done<Response>&, Turn&) const;
+  Result<OneOf<Telling, Enrolling, Returning, Complaining>> on(const Rejoining&, const Done<SessionRef>&, Turn&) const;
   Enrolled on(const Enrolling&, const Done<SessionRef>&, Turn&) const;
   Enrolled on(const Enrolling&, const Done<Response>&, Turn&) const;
   Enrolled on(const Enrolling&, const Done<Bytes>&, Turn&) const;

@@ -33,7 +33,7 @@ Pledge::Complaining complain(Progress p, const SessionRef& tls, const est::Clien
   telemetry.reason = why.rule != nullptr ? std::string(why.rule->id) : std::string(name(why.fault));
   p.last = why;
   p.detail = failed.detail;
-  const auto ticket = t.request(*tls, telemetry_to(p.at, Operation::enrol_status, telemetry));
+  const auto ticket = t.request(*tls, telemetry_to(*p.plan, p.at, Operation::enrol_status, telemetry));
   return {std::move(p), tls, ticket};
 }
 
@@ -70,6 +70,17 @@ Pledge::Enrolled forward(const Enrolling& s, est::Client::Input input, Turn& t) 
   return Next(Enrolling{std::move(p), s.first, s.owner, std::move(next)});
 }
 
+// EST, where the voucher came if that is the owner's server.
+Pledge::Enrolled enrol(Progress p, const SessionRef& tls, const Imprinted& owner, const std::string& server_belief,
+                       Turn& t) {
+  p.rounds = 0;
+  est::Client::Start start{enrolment(p, owner), p.before, est::Client::Vouched{}};
+  if (!server_belief.empty()) {
+    start.vouched = est::Client::Vouched{tls, server_belief};
+  }
+  return forward({std::move(p), tls, owner, est::Client::Idle{}}, std::move(start), t);
+}
+
 // An EST server that a voucher named has its telemetry, if any, at the usual place.
 Uri for_reports(Uri at) {
   if (at.path.starts_with("/.well-known/est")) {
@@ -99,6 +110,12 @@ Out report_later(Progress p, const Imprinted& owner, const est::Installed& got, 
 
 namespace steps {
 
+Request good_news(const Progress& p) {
+  Telemetry good;
+  good.status = true;
+  return telemetry_to(*p.plan, p.at, Operation::voucher_status, good);
+}
+
 Pledge::Returning come_back(Progress p, Imprinted owner, est::Installed got, Turn& t) {
   std::vector<Certificate> anchors = got.anchors;
   anchors.push_back(owner.pinned);
@@ -110,15 +127,35 @@ Pledge::Returning come_back(Progress p, Imprinted owner, est::Installed got, Tur
 
 }  // namespace steps
 
-Pledge::Enrolled Pledge::on(const Telling& s, const Done<Response>&, Turn& t) const {
-  // Whatever it says to that, the device has its owner (RFC 8995 section 5.7).
-  Progress p = s.p;
-  p.rounds = 0;
-  est::Client::Start start{enrolment(p, s.owner), p.before, est::Client::Vouched{}};
-  if (!s.server_belief.empty()) {
-    start.vouched = est::Client::Vouched{s.tls, s.server_belief};
+Result<OneOf<Pledge::Rejoining, Pledge::Enrolling, Pledge::Returning, Pledge::Complaining>> Pledge::on(
+    const Telling& s, const Done<Response>& d, Turn& t) const {
+  using Out = OneOf<Rejoining, Enrolling, Returning, Complaining>;
+  // The report is a MUST, and EST only SHOULD go on where the voucher came (RFC 8995 sections 5.7 and 5.9): a registrar
+  // may end the connection behind any answer.
+  if (!d.answer && d.answer.error().fault == Fault::unreachable && !s.again && !s.server_belief.empty()) {
+    const auto ticket = t.open(s.owner.registrar, Trust::anchors, {s.owner.pinned}, s.p.plan->identity);
+    return Out(Rejoining{s.p, s.tls, s.owner, s.server_belief, ticket});
   }
-  return forward({std::move(p), s.tls, s.owner, est::Client::Idle{}}, std::move(start), t);
+  // Whatever it says to that, the device has its owner (section 5.7).
+  TRY(Next next, enrol(s.p, s.tls, s.owner, s.server_belief, t));
+  return std::visit([](auto&& state) { return Out(std::forward<decltype(state)>(state)); }, std::move(next));
+}
+
+Result<OneOf<Pledge::Telling, Pledge::Enrolling, Pledge::Returning, Pledge::Complaining>> Pledge::on(
+    const Rejoining& s, const Done<SessionRef>& d, Turn& t) const {
+  using Out = OneOf<Telling, Enrolling, Returning, Complaining>;
+  const std::optional<Instant> now = s.p.plan->trusts_clock ? std::optional(t.now()) : std::nullopt;
+  const bool there = d.answer && (*d.answer)->proven && !(*d.answer)->presented.empty();
+  // By the same judgement as before: whom the voucher pins, or a registrar below.
+  if (there && verify_registrar(s.owner.pinned, {(*d.answer)->presented.front(), (*d.answer)->presented, now})) {
+    const auto ticket = t.request(**d.answer, good_news(s.p));
+    return Out(Telling{s.p, *d.answer, s.owner, s.server_belief, ticket, true});
+  }
+  if (d.answer) {
+    t.close(**d.answer);
+  }
+  TRY(Next next, enrol(s.p, s.before, s.owner, s.server_belief, t));  // which opens connections of its own
+  return std::visit([](auto&& state) { return Out(std::forward<decltype(state)>(state)); }, std::move(next));
 }
 
 Pledge::Enrolled Pledge::on(const Enrolling& s, const Done<SessionRef>& d, Turn& t) const { return forward(s, d, t); }
@@ -144,7 +181,7 @@ Result<OneOf<Pledge::Reporting, Pledge::Pausing, Pledge::Configured>> Pledge::on
   Telemetry good;
   good.status = true;
   const auto ticket =
-      t.request(**d.answer, telemetry_to(for_reports(s.owner.registrar), Operation::enrol_status, good));
+      t.request(**d.answer, telemetry_to(*s.p.plan, for_reports(s.owner.registrar), Operation::enrol_status, good));
   return Out(Reporting{s.p, *d.answer, s.owner, s.got, ticket});
 }
 

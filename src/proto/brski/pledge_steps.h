@@ -23,8 +23,11 @@ inline Form form_of_attempt(const Pledge::Progress& p) { return by_coap(p) ? For
 
 // A request to a registrar; the base is what its address says, or the usual one.
 Request request_to(const Uri& at, Operation operation, Bytes body, std::string type, std::string accept = {});
-// What the device tells, in the form of its binding.
-Request telemetry_to(const Uri& at, Operation operation, const Telemetry& telemetry);
+// What the device tells, in the form of its binding, and with the quirks of its plan.
+Request telemetry_to(const PledgePlan& plan, const Uri& at, Operation operation, const Telemetry& telemetry);
+
+// That the voucher is good, to the registrar of this attempt.
+Request good_news(const Pledge::Progress& p);
 
 // States a belief unless it is stated already.
 template <Proof P>

@@ -57,6 +57,29 @@ TEST(Pledge, believes_by_evidence_that_ends_in_its_factory) {
   EXPECT_EQ(d.mind.find(anchor)->evidence.because.back(), "identity");
 }
 
+// RFC 8995 section 4.1: what is heard is somebody's claim. It leads there, and is worth nothing else.
+TEST(Pledge, remembers_what_was_announced_and_believes_none_of_it) {
+  PledgeDesk d;
+  d.plan.heard = true;
+  const Uri tried = d.plan.registrars.at(0), other = uri("https://[fe80::2%25eth0]:4443");
+  d.plan.announced = {{tried, "a flood of AN_Proxy", d.now + Duration(180000)}, {other, "DNS-SD", kNoEnd}};
+  d.run();
+  ASSERT_TRUE(d.is<Pledge::Configured>()) << d.rule();
+  EXPECT_TRUE(d.sound);
+  for (const Announced& one : d.plan.announced) {
+    const BeliefChange* const heard = d.mind.find("heard:" + one.at.text());
+    ASSERT_NE(heard, nullptr) << one.at.text();
+    EXPECT_EQ(heard->strength, Strength::asserted);
+    EXPECT_EQ(heard->evidence.ground, Ground::claim);
+    EXPECT_EQ(as_text(heard->evidence.bytes), one.by + ": " + one.at.text());
+    EXPECT_EQ(heard->belief.until, one.until);
+    for (const BeliefChange& each : d.mind.held()) {
+      EXPECT_EQ(std::ranges::count(each.evidence.because, heard->belief.id), 0) << each.belief.id << " stands on it";
+    }
+  }
+  EXPECT_EQ(d.mind.find("endpoint:" + tried.authority()), nullptr) << "nobody configured it";
+}
+
 TEST(Pledge, asks_with_a_signed_request_that_names_the_registrar_it_sees) {
   PledgeDesk d;
   d.run();
@@ -91,6 +114,56 @@ TEST(Pledge, speaks_jws_and_cose_too) {
     d.run();
     EXPECT_TRUE(d.is<Pledge::Configured>()) << name(form) << " " << d.rule();
     EXPECT_EQ(sent_request(d).proximity_registrar_pubk.has_value(), form == Form::cose);
+  }
+}
+
+// nqminds/brski: bodies in base64, and requests called vouchers.
+TEST(Pledge, bodies_are_base64_only_where_it_is_told_to) {
+  for (const bool quirk : {false, true}) {
+    PledgeDesk d;
+    d.plan.base64_bodies = quirk;
+    d.plan.rounds = 1;
+    d.on_response = [](Response& r, const Request& q, const Uri&) {
+      if (q.path.ends_with("requestvoucher")) {
+        r.body = to_bytes(base64(r.body));
+      }
+    };
+    d.run();
+    EXPECT_EQ(d.is<Pledge::Configured>(), quirk) << d.rule();
+    EXPECT_EQ(form_of(d.requests_to("requestvoucher").at(0).what.body).has_value(), !quirk);
+    EXPECT_EQ(d.imprinted.has_value() && parse_artifact(d.imprinted->voucher), quirk) << "as it was signed";
+  }
+}
+
+TEST(Pledge, a_request_is_called_a_voucher_only_where_it_is_told_to) {
+  for (const Form form : {Form::cms, Form::jws}) {
+    for (const bool quirk : {false, true}) {
+      PledgeDesk d;
+      d.plan.form = form;
+      d.plan.requests_named_voucher = quirk;
+      d.run();
+      EXPECT_TRUE(d.is<Pledge::Configured>()) << d.rule();
+      const auto sent = parse_artifact(d.requests_to("requestvoucher").at(0).what.body);
+      ASSERT_TRUE(sent);
+      EXPECT_EQ(sent->voucher.kind, quirk ? Voucher::Kind::voucher : Voucher::Kind::request);
+      EXPECT_EQ(as_text(sent->content).starts_with(quirk ? R"({"ietf-voucher:voucher")" : R"({"ietf-voucher-request)"),
+                true);
+    }
+  }
+}
+
+// secsy-pki reads no number there.
+TEST(Pledge, a_report_has_its_version_as_text_only_where_it_is_told_to) {
+  for (const bool quirk : {false, true}) {
+    PledgeDesk d;
+    d.plan.version_as_text = quirk;
+    d.run();
+    EXPECT_TRUE(d.is<Pledge::Configured>()) << d.rule();
+    for (const std::string_view end : {"voucher_status", "enrollstatus"}) {
+      const std::string text(as_text(d.requests_to(end).at(0).what.body));
+      EXPECT_EQ(text.find(R"("version":"1")") != std::string::npos, quirk) << text;
+      EXPECT_EQ(text.find(R"("version":1)") != std::string::npos, !quirk) << text;
+    }
   }
 }
 
@@ -416,6 +489,66 @@ TEST(Pledge, a_lost_connection_in_the_enrolment_is_opened_again_by_the_pin) {
     EXPECT_EQ(d.opened.at(1).trust, Trust::anchors) << end;
     EXPECT_EQ(d.opened.at(1).as->key_id, "idevid") << end;
   }
+}
+
+// RFC 8995 section 5.9: EST goes on over the same connection if it can; fountain ends it behind every answer.
+TEST(Pledge, a_registrar_that_ends_every_connection_is_known_again_by_the_pin) {
+  for (const bool pins_registrar : {false, true}) {
+    PledgeDesk d;
+    d.closes = true;
+    if (pins_registrar) {  // of another name, and no registration authority by its usages
+      d.chain = {players().other_domain.certificate};
+      d.on_voucher = [](Voucher& v, const Voucher&) { v.pinned_domain_cert = players().other_domain.certificate.der; };
+    }
+    d.run();
+    ASSERT_TRUE(d.is<Pledge::Configured>()) << d.rule();
+    ASSERT_GE(d.told.size(), 2U);
+    EXPECT_TRUE(d.told.front().status && d.told.back().status) << "the report is a MUST, on whichever connection";
+    EXPECT_EQ(d.requests_to("requestvoucher").size(), 1U);
+    EXPECT_EQ(d.requests_to("cacerts").size(), 1U);
+    EXPECT_EQ(d.requests_to("simpleenroll").size(), 1U);
+    for (std::size_t i = 1; i + 1 < d.opened.size(); ++i) {  // but for the first and the last
+      EXPECT_EQ(d.opened[i].trust, Trust::anchors);
+      EXPECT_EQ(d.opened[i].as->key_id, "idevid");
+      EXPECT_NE(std::ranges::find(d.opened[i].anchors, d.imprinted->pinned), d.opened[i].anchors.end());
+    }
+    EXPECT_TRUE(d.sound);
+  }
+}
+
+TEST(Pledge, who_is_another_on_the_second_connection_is_told_nothing) {
+  PledgeDesk d;
+  d.closes = true;
+  d.plan.rounds = 1;
+  d.plan.enrolment.attempts = 2;
+  d.on_session = [](Session& session, const Uri&) {
+    if (session.trust == Trust::anchors) {
+      session.proven.reset();
+    }
+  };
+  d.run();
+  EXPECT_TRUE(d.is<Pledge::Failed>());
+  EXPECT_TRUE(d.requests_to("voucher_status").empty()) << "the first found the connection over";
+  EXPECT_TRUE(d.requests_to("cacerts").empty());
+  // A device below the pinned CA is no registrar.
+  PledgeDesk e;
+  e.closes = true;
+  e.plan.rounds = 1;
+  e.on_session = [](Session& session, const Uri&) {
+    if (session.trust == Trust::anchors) {
+      session.presented = {est::cast().server.certificate, est::cast().owner.certificate};
+    }
+  };
+  e.run();
+  EXPECT_TRUE(e.requests_to("voucher_status").empty());
+}
+
+TEST(Pledge, a_report_is_tried_on_one_more_connection_and_no_further) {
+  PledgeDesk d;
+  d.lose_answers["voucher_status"] = 5;
+  d.run();
+  ASSERT_TRUE(d.is<Pledge::Configured>()) << d.rule();
+  EXPECT_EQ(d.requests_to("voucher_status").size(), 2U);
 }
 
 TEST(Pledge, an_enrolment_that_fails_is_told_on_the_connection_and_nothing_of_the_owner_is_believed) {

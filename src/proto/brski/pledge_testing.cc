@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "proto/brski/registrar_judge.h"
 #include "proto/brski/wire.h"
 #include "role/table.h"
 
@@ -191,6 +192,10 @@ void PledgeDesk::send(const SendRequest& action) {
     return;
   }
   answer(std::move(out));
+  if (closes) {
+    sessions_.erase(action.session);
+    inputs_.emplace_back(Lost{action.session});
+  }
 }
 
 Response PledgeDesk::serve(const Request& request, const Uri& at, const Session& session) {
@@ -222,7 +227,9 @@ Response PledgeDesk::serve(const Request& request, const Uri& at, const Session&
 }
 
 Response PledgeDesk::give_voucher(const Request& request, Form form) {
-  const auto artifact = parse_artifact(request.body, form);
+  Quirks quirks;
+  quirks.base64_bodies = plan.base64_bodies;
+  const auto artifact = read_body(request.body, form, quirks);
   if (!artifact) {
     return {400};
   }
@@ -254,7 +261,7 @@ void PledgeDesk::sign_request(const Ask<SignRequestArtifact>& ask) {
                                 : sign_voucher(q.what, q.form,
                                                Signer{keys_.at(q.as->key_id),
                                                       q.form == Form::cose ? std::vector<Certificate>{} : q.as->chain},
-                                               q.content_type)});
+                                               q.content_type, q.named_voucher)});
 }
 
 const Error* PledgeDesk::failure() const {

@@ -4,6 +4,7 @@
 #include "proto/brski/coap.h"
 #include "proto/brski/masa_url.h"
 #include "proto/brski/pledge_steps.h"
+#include "proto/brski/registrar_judge.h"
 #include "proto/brski/rules.h"
 
 namespace imprint::brski {
@@ -65,6 +66,7 @@ Device device_of(const Progress& p, Instant now) {
   out.now = plan.trusts_clock ? std::optional(now) : std::nullopt;
   out.assertions = plan.assertions;
   out.asked_with_key = form_of_attempt(p) == Form::cose;
+  out.unmarked = !names_device(idevid);
   return out;
 }
 
@@ -74,7 +76,7 @@ Pledge::Complaining complain(Progress p, SessionRef tls, const Error& why, Turn&
   telemetry.reason = why.rule != nullptr ? std::string(why.rule->id) : std::string(name(why.fault));
   p.last = why;
   p.detail = std::string(why.what);
-  const auto ticket = t.request(*tls, telemetry_to(p.at, Operation::voucher_status, telemetry));
+  const auto ticket = t.request(*tls, telemetry_to(*p.plan, p.at, Operation::voucher_status, telemetry));
   return {std::move(p), std::move(tls), ticket};
 }
 
@@ -92,6 +94,7 @@ struct Taken {
   SessionRef tls;  // with the registrar's path to it, if that is who it is
   std::string server_belief;
   Uri registrar;
+  Bytes voucher = {};  // as it was signed
 };
 
 void learn_pinned(Progress& p, const Certificate& pinned, const Verified<VoucherFacts>& voucher, Turn& t) {
@@ -136,11 +139,15 @@ Result<Taken> take_est_domain(Progress& p, const SessionRef& tls, const Verified
 }
 
 Result<Taken> take_voucher(Progress& p, const SessionRef& tls, const Response& answer, Turn& t) {
-  const auto artifact = parse_artifact(answer.body, form_of_attempt(p));
+  Quirks quirks;
+  quirks.base64_bodies = p.plan->base64_bodies && !by_coap(p);
+  const auto artifact = read_body(answer.body, form_of_attempt(p), quirks);
   CHECK_OR(artifact, Error{Fault::malformed, kWrongForm});
   TRY(const Verified<VoucherFacts> voucher, judge_voucher(*artifact, device_of(p, t.now())));
   const bool elsewhere = p.verified && voucher->voucher.est_domain.has_value();
-  return elsewhere ? take_est_domain(p, tls, voucher, t) : take_registrar(p, tls, voucher, t);
+  TRY(Taken out, elsewhere ? take_est_domain(p, tls, voucher, t) : take_registrar(p, tls, voucher, t));
+  out.voucher = artifact->received;
+  return out;
 }
 
 }  // namespace
@@ -184,11 +191,9 @@ Pledge::on(const Asking& s, const Done<Response>& d, Turn& t) const {
   if (!taken) {
     return Next(complain(std::move(p), s.tls, taken.error(), t));
   }
-  Imprinted owner{taken->registrar, answer.body, taken->pinned};
+  Imprinted owner{taken->registrar, taken->voucher, taken->pinned};
   t.save(owner);
-  Telemetry good;
-  good.status = true;
-  const auto ticket = t.request(*s.tls, telemetry_to(p.at, Operation::voucher_status, good));
+  const auto ticket = t.request(*s.tls, good_news(p));
   return Next(Telling{std::move(p), taken->tls, std::move(owner), taken->server_belief, ticket});
 }
 

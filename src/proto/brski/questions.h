@@ -33,6 +33,9 @@ struct Quirks {
   bool proximity_optional = false;  // devices that do not say which registrar they see
   bool est_before_status = false;   // EST is served before the device has told how its voucher was
   bool no_audit_log = false;        // the MASA keeps none for registrars
+  bool old_media_types = false;     // COSE goes as application/voucher-cose+cbor, and may come as application/cose
+  bool any_voucher_type = false;    // a voucher may come with any media type: its first octets say what it is
+  bool registrar_id_log = false;    // entries of the audit log have registrarID for domainID, and no assertion
   bool operator==(const Quirks&) const = default;
 };
 
@@ -74,6 +77,7 @@ struct SignRequestArtifact {
   std::string content_type{kJsonVoucherType};
   std::vector<Certificate> along = {};  // further certificates in it: in COSE those of the device
   std::optional<Credential> as = {};    // a device's; none: the registrar's own
+  bool named_voucher = false;           // in JSON the request's container is called ietf-voucher:voucher
 };
 
 // What is on record of a device that comes with its IDevID or with a certificate of ours. Nothing is written.

@@ -91,6 +91,7 @@ SignRequestArtifact to_sign(const Registrar::RequestVoucher& asked, Case& of, In
   const Artifact artifact = *read_request(asked.body, asked.form, of.masa.quirks);
   SignRequestArtifact out{make_registrar_request(artifact, idevid, of.masa.quirks, now), asked.form,
                           of.masa.quirks.content_type};
+  out.named_voucher = of.masa.quirks.requests_named_voucher;
   of.wanted.issuer_sent = out.what.idevid_issuer.value_or(Bytes{});
   if (asked.form == Form::cose) {
     out.along = asked.session->presented;  // nothing comes along in the device's own (section 6.2.1 of the draft)

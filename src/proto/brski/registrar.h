@@ -88,8 +88,8 @@ class Registrar {
   struct FetchingLog {
     Report of;
     SessionRef masa;
-    bool logged_in = false;
-    bool followed = false;  // the log is fetched from where the MASA said (201 and Location)
+    bool logged_in = false;  // where it is asked for now
+    std::string at = {};     // the path where the MASA said that the log is (201 and Location); empty: it has not
     Ticket<Response> awaits;
   };
   struct Ending {

@@ -3,15 +3,17 @@
 #include <algorithm>
 
 #include "codec/base64.h"
-#include "codec/der.h"
 #include "proto/brski/leaves.h"
 #include "proto/brski/registrar_rules.h"
 #include "proto/brski/rules.h"
+#include "proto/brski/wire.h"
 
 namespace imprint::brski {
 namespace {
 
 constexpr std::size_t kLeastNonce = 8;
+// Of older drafts of draft-ietf-anima-constrained-voucher, and of RFC 9052 section 2 for any COSE.
+constexpr std::string_view kOldCoseType = "application/voucher-cose+cbor", kGeneralCoseType = "application/cose";
 
 bool names_certificate(const Voucher& request, const Certificate& own) {
   return request.proximity_registrar_cert && equal(*request.proximity_registrar_cert, own.der);
@@ -38,25 +40,6 @@ Status check_proximity(const Voucher& request, const Certificate& own, const Qui
 
 bool has_nonce(const Voucher& request) {
   return request.nonce && std::visit([](const auto& value) { return value.size() >= kLeastNonce; }, *request.nonce);
-}
-
-std::optional<Bytes> issuer_leaf(const Certificate& idevid, IssuerForm form) {
-  const Bytes key_id = issuer_key_id(idevid);
-  const Bytes octets = encode_idevid_issuer(key_id);
-  der::Reader in(octets);
-  switch (form) {
-    case IssuerForm::octet_string:
-      return octets;
-    case IssuerForm::authority_key_id:
-      return to_bytes(in.next(der::kOctetString).content);
-    case IssuerForm::key_id:
-      return key_id;
-    case IssuerForm::printed_name:
-      return to_bytes(idevid.issuer.text);
-    case IssuerForm::left_out:
-      break;
-  }
-  return std::nullopt;
 }
 
 // Every kind that a device may go by.
@@ -88,12 +71,15 @@ Status check_pins(const Voucher& voucher, const VoucherWanted& wanted, Instant n
 }
 
 // The first entry that one of these rules holds the device for.
-const Rule* held_by(const LogEvent& event, const std::vector<Bytes>& own, const LogPolicy& policy) {
+const Rule* held_by(const LogEvent& event, const std::vector<Bytes>& own, const LogPolicy& policy,
+                    const OwnVouchers& given) {
   const auto has = [&event](const std::vector<Bytes>& ids) {
     return std::ranges::find(ids, event.domain_id) != ids.end();
   };
   if (has(own)) {
-    return nullptr;
+    const bool latest = event.nonce && !given.nonce.empty() && *event.nonce == given.nonce;
+    const bool may_be_ours = latest || !given.since || *given.since <= event.date.at;
+    return holds(may_be_ours || has(policy.known) || policy.strangers) ? nullptr : &kLogOwn;
   }
   if (!holds(has(policy.known) || policy.strangers)) {
     return &kLogDomain;
@@ -105,6 +91,23 @@ const Rule* held_by(const LogEvent& event, const std::vector<Bytes>& own, const 
 }
 
 }  // namespace
+
+std::string_view media_type(Form form, const Quirks& quirks) {
+  return quirks.old_media_types && form == Form::cose ? kOldCoseType : media_type(form);
+}
+
+std::optional<Form> form_of_answer(std::string_view content_type, BytesView body, const Quirks& quirks) {
+  if (quirks.any_voucher_type) {
+    const auto form = form_of(body);
+    const auto decoded = form || !quirks.base64_bodies ? Result<Bytes>(Bytes{}) : parse_base64(as_text(body));
+    return form || !decoded ? form : form_of(*decoded);
+  }
+  if (quirks.old_media_types && content_type.substr(0, content_type.find(';')) == kGeneralCoseType) {
+    return Form::cose;
+  }
+  const std::vector<Form> said = accepted_forms(content_type);
+  return said.size() == 1 ? std::optional(said.front()) : std::nullopt;
+}
 
 Result<Artifact> read_body(BytesView body, Form form, const Quirks& quirks) {
   Bytes raw = to_bytes(body);
@@ -151,7 +154,8 @@ Voucher make_registrar_request(const Artifact& of_pledge, const Certificate& ide
   Voucher out;
   out.kind = Voucher::Kind::request;
   out.serial_number = serial_of(idevid, quirks.serial);
-  out.idevid_issuer = issuer_leaf(idevid, quirks.issuer);
+  const Bytes issuer = idevid_issuer(idevid, quirks.issuer);
+  out.idevid_issuer = issuer.empty() ? std::nullopt : std::optional(issuer);
   out.nonce = of_pledge.voucher.nonce;
   out.assertion = of_pledge.voucher.assertion;
   out.created_on = DateTime::of(now);
@@ -199,8 +203,16 @@ std::string nonce_text(const std::optional<Nonce>& nonce) {
   return text != nullptr ? *text : base64(std::get<Bytes>(*nonce));
 }
 
-LogVerdict judge_log(const std::optional<Result<AuditLog>>& log, const std::vector<Bytes>& own,
-                     const LogPolicy& policy) {
+OwnVouchers own_vouchers(const PledgeRow& row) {
+  constexpr Duration kSkew = std::chrono::hours(24);
+  const auto voucher = parse_artifact(row.voucher);
+  const bool dated = voucher && voucher->voucher.created_on;
+  const Instant since = dated ? std::min(row.first, voucher->voucher.created_on->at) : row.first;
+  return {since - kSkew, row.nonce};
+}
+
+LogVerdict judge_log(const std::optional<Result<AuditLog>>& log, const std::vector<Bytes>& own, const LogPolicy& policy,
+                     const OwnVouchers& given) {
   if (!log) {
     return holds(!policy.log_needed) ? LogVerdict{true, nullptr, "no audit log, and none is needed"}
                                      : LogVerdict{false, &kLogMissing, "no audit log"};
@@ -210,7 +222,7 @@ LogVerdict judge_log(const std::optional<Result<AuditLog>>& log, const std::vect
   }
   const AuditLog& all = **log;
   for (const LogEvent& event : all.events) {
-    if (const Rule* const rule = held_by(event, own, policy)) {
+    if (const Rule* const rule = held_by(event, own, policy, given)) {
       return {false, rule, "domainID " + base64(event.domain_id) + " on " + event.date.text};
     }
   }

@@ -3,12 +3,14 @@
 #pragma once
 
 #include "proto/brski/audit_log.h"
-#include "proto/brski/questions.h"
+#include "proto/brski/masa_url.h"
 
 namespace imprint::brski {
 
-// The serial number in an IDevID, where its maker writes it; empty if it is not there.
-std::string serial_of(const Certificate& idevid, SerialSource source);
+// The media type of this form, for a MASA with these quirks.
+std::string_view media_type(Form form, const Quirks& quirks);
+// The form of a MASA's voucher by its media type; by its first octets where the quirks say that the type is none.
+std::optional<Form> form_of_answer(std::string_view content_type, BytesView body, const Quirks& quirks);
 
 // The body of a message in the form that was announced, for a maker with these quirks.
 Result<Artifact> read_body(BytesView body, Form form, const Quirks& quirks);
@@ -45,7 +47,7 @@ std::string nonce_text(const std::optional<Nonce>& nonce);
 // What in a device's past needs a person (section 5.8.3).
 struct LogPolicy {
   bool log_needed = true;         // without a log it is held
-  std::vector<Bytes> known;       // domainIDs besides our own: our other sites, resellers
+  std::vector<Bytes> known;       // domainIDs of our other sites, resellers; our own if other registrars have it too
   bool strangers = false;         // domains that are not known do not matter
   bool others_nonceless = false;  // nor do vouchers without a nonce for others
   bool new_goods = false;         // any voucher for another domain matters, also for a known one
@@ -58,8 +60,17 @@ struct LogVerdict {
   const Rule* rule = nullptr;  // that holds the device for a person
   std::string reason;
 };
-// `log`: none, or what it says; an Error if it could not be read. `own`: domainIDs of ours that vouchers may pin.
-LogVerdict judge_log(const std::optional<Result<AuditLog>>& log, const std::vector<Bytes>& own,
-                     const LogPolicy& policy);
+// What is on record here of our own vouchers for a device.
+struct OwnVouchers {
+  std::optional<Instant> since;  // when the first may have been given; none: nothing is known of that
+  std::string nonce;             // of the latest, as nonce_text() has it; empty: it has none
+};
+// A day before the device came for the first time, or before the voucher on record was made: clocks differ.
+OwnVouchers own_vouchers(const PledgeRow& row);
+// `log`: none, or what it says; an Error if it could not be read. `own`: domainIDs of ours that vouchers may pin. An
+// entry with one of them counts as ours if it can be: a domainID is mostly what a certificate says of itself (section
+// 5.8.2), and anybody can write ours into theirs. BRSKI-LOG-OWN, unless the policy knows our own domain by name.
+LogVerdict judge_log(const std::optional<Result<AuditLog>>& log, const std::vector<Bytes>& own, const LogPolicy& policy,
+                     const OwnVouchers& given = {});
 
 }  // namespace imprint::brski

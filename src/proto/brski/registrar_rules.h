@@ -36,6 +36,8 @@ inline constexpr Rule kNotInProximity{"BRSKI-PVR-NOT-PROXIMITY", "the device's r
 inline constexpr Rule kOtherRegistrar{"BRSKI-PVR-REGISTRAR", "the device has seen another registrar than this one",
                                       "RFC 8995 section 5.2",
                                       "somebody stands between the two, or the server's certificate has changed since"};
+inline constexpr Rule kTooOften{"BRSKI-TOO-OFTEN", "the device asks its maker or reports to us again and again",
+                                "ours: docs/threats.md", "come again after Retry-After"};
 inline constexpr Rule kSignerMute{"BRSKI-SIGNER", "the registrar's key did not sign", "ours: docs/threats.md",
                                   "come again; the operator finds the reason in the log"};
 
@@ -74,7 +76,12 @@ inline constexpr Rule kLogUnreadable{"BRSKI-LOG-UNREADABLE", "the MASA's audit l
                                      "RFC 8995 section 5.8.1", "tell the maker; clear the device if its past is known"};
 inline constexpr Rule kLogDomain{"BRSKI-LOG-DOMAIN", "the device had a voucher for a domain that is not known here",
                                  "RFC 8995 section 5.8.3",
-                                 "ask who had it before; then clear the device, or make the domain known"};
+                                 "ask who had it before; then clear the device, or name the domain in brski.log_known"};
+inline constexpr Rule kLogOwn{
+    "BRSKI-LOG-OWN", "the device had a voucher in our own domain's name before it ever came to us",
+    "RFC 8995 sections 5.8.2 and 5.8.3",
+    "a domainID is what a certificate says of itself: ask the maker who that was, then clear the device; if other "
+    "registrars have our domain, name our own domainID in brski.log_known"};
 inline constexpr Rule kLogNonceless{"BRSKI-LOG-NONCELESS",
                                     "somebody else has a voucher for the device that serves again after a reset",
                                     "RFC 8995 section 5.8.3", "ask who had it before; then clear the device"};
@@ -86,10 +93,11 @@ inline constexpr Rule kLogUnknown{"BRSKI-LOG-UNKNOWN", "there are entries in the
                                   "RFC 8995 section 5.8.1", "ask the maker what they are; then clear the device"};
 
 inline constexpr std::array kRegistrarRules{
-    &kNoSuchResource, &kWantsPostHere, &kWantsGetHere,   &kRequestType,     &kAnswerType, &kTelemetryUnreadable,
-    &kNoIdevid,       &kIdevidSerial,  &kNotInProximity, &kOtherRegistrar,  &kSignerMute, &kMasaAway,
-    &kMasaServer,     &kMasaFailed,    &kMasaLogin,      &kMasaRefused,     &kMasaMoved,  &kMasaAnswer,
-    &kMasaVoucher,    &kMasaPin,       &kMasaWaits,      &kVoucherRejected, &kLogMissing, &kLogUnreadable,
-    &kLogDomain,      &kLogNonceless,  &kLogHistory,     &kLogTruncated,    &kLogUnknown};
+    &kNoSuchResource, &kWantsPostHere, &kWantsGetHere,   &kRequestType,    &kAnswerType,      &kTelemetryUnreadable,
+    &kNoIdevid,       &kIdevidSerial,  &kNotInProximity, &kOtherRegistrar, &kTooOften,        &kSignerMute,
+    &kMasaAway,       &kMasaServer,    &kMasaFailed,     &kMasaLogin,      &kMasaRefused,     &kMasaMoved,
+    &kMasaAnswer,     &kMasaVoucher,   &kMasaPin,        &kMasaWaits,      &kVoucherRejected, &kLogMissing,
+    &kLogUnreadable,  &kLogDomain,     &kLogOwn,         &kLogNonceless,   &kLogHistory,      &kLogTruncated,
+    &kLogUnknown};
 
 }  // namespace imprint::brski

@@ -100,6 +100,10 @@ Result<OneOf<Registrar::OpeningForLog, Registrar::Idle>> Registrar::on(const Rec
     tell(t, s.told.from, thanks());
     return Idle{};
   }
+  if (report.row.stage != PledgeStage::vouchered) {  // judged before: a report once more neither asks nor changes
+    tell(t, s.told.from, thanks());
+    return Idle{};
+  }
   if (report.masa.quirks.no_audit_log || report.row.request.empty() || report.masa.url.host.empty()) {
     TRY(Idle idle, concluded(report, std::nullopt, {}, t));
     return idle;
@@ -119,7 +123,7 @@ Result<OneOf<Registrar::FetchingLog, Registrar::Idle>> Registrar::on(const Openi
                                                                      Turn& t) const {
   if (d.answer && steps::is_masa(**d.answer, s.of.masa)) {
     const auto ticket = t.request(**d.answer, steps::log_request(s.of));
-    return FetchingLog{s.of, *d.answer, false, false, ticket};
+    return FetchingLog{s.of, *d.answer, false, {}, ticket};
   }
   if (d.answer) {
     t.close(**d.answer);
@@ -138,17 +142,17 @@ Result<Registrar::FetchingLog> Registrar::on(const FetchingLog& s, const Gone& g
 Result<OneOf<Registrar::FetchingLog, Registrar::Idle>> Registrar::on(const FetchingLog& s, const Done<Response>& d,
                                                                      Turn& t) const {
   if (d.answer && !s.logged_in) {
-    Request again = steps::log_request(s.of);
+    Request again = s.at.empty() ? steps::log_request(s.of) : log_at(s.at);
     if (steps::log_in(again, *d.answer, s.of.masa.login, t.random<16>())) {
       const auto ticket = t.request(*s.masa, std::move(again));
-      return FetchingLog{s.of, s.masa, true, s.followed, ticket};
+      return FetchingLog{s.of, s.masa, true, s.at, ticket};
     }
   }
-  if (d.answer && d.answer->status == 201 && !s.followed) {
+  if (d.answer && d.answer->status == 201 && s.at.empty()) {
     const std::string path = path_at(d.answer->location, s.of.masa);
     if (!path.empty()) {
       const auto ticket = t.request(*s.masa, log_at(path));
-      return FetchingLog{s.of, s.masa, s.logged_in, true, ticket};
+      return FetchingLog{s.of, s.masa, false, path, ticket};
     }
   }
   t.close(*s.masa);
@@ -156,7 +160,7 @@ Result<OneOf<Registrar::FetchingLog, Registrar::Idle>> Registrar::on(const Fetch
   std::string text;
   if (d.answer && d.answer->status == 200) {
     text = as_text(d.answer->body);
-    log = parse_audit_log(text);
+    log = parse_audit_log(text, s.of.masa.quirks.registrar_id_log);
   }
   TRY(Idle idle, concluded(s.of, log, log && *log ? text : std::string(), t));
   return idle;
@@ -167,10 +171,12 @@ Result<Registrar::Idle> Registrar::concluded(const Report& report, const std::op
                                              std::string text, Turn& t) const {
   LogPolicy policy = config_->log;
   policy.log_needed = policy.log_needed && !report.masa.quirks.no_audit_log;
-  const LogVerdict verdict = judge_log(log, own_domains(*config_, report.row), policy);
+  const LogVerdict verdict = judge_log(log, own_domains(*config_, report.row), policy, own_vouchers(report.row));
+  // Nothing was found against it: what cannot be asked today may be asked with the next voucher.
+  const bool passing = verdict.rule == &kLogMissing || verdict.rule == &kLogUnreadable;
   t.note(VoucherReported{report.row.id, report.row.device, report_of(report.telemetry), verdict.cleared,
                          std::string(verdict.rule != nullptr ? verdict.rule->id : std::string_view()),
-                         with_version(verdict.reason, report.telemetry), std::move(text)});
+                         with_version(verdict.reason, report.telemetry), std::move(text), passing});
   tell(t, report.from, thanks());
   return Idle{};
 }

@@ -25,10 +25,10 @@ Bytes body_for(const Bytes& request, const Quirks& quirks) {
   return quirks.base64_bodies ? to_bytes(base64(request)) : request;
 }
 
-std::string list_of(const std::vector<Form>& forms) {
+std::string list_of(const std::vector<Form>& forms, const Quirks& quirks) {
   std::string out;
   for (const Form form : forms) {
-    out.append(out.empty() ? "" : ", ").append(media_type(form));
+    out.append(out.empty() ? "" : ", ").append(media_type(form, quirks));
   }
   return out;
 }
@@ -98,8 +98,8 @@ Request voucher_request(const Registrar::Case& of, const Bytes& request) {
   out.method = Method::post;
   out.path = masa_path(of.masa, Operation::request_voucher);
   out.query = of.masa.url.query;
-  out.content_type = media_type(of.form);
-  out.accept = list_of(of.wanted.forms);
+  out.content_type = media_type(of.form, of.masa.quirks);
+  out.accept = list_of(of.wanted.forms, of.masa.quirks);
   out.body = body_for(request, of.masa.quirks);
   return out;
 }
@@ -110,7 +110,7 @@ Request log_request(const Registrar::Report& of) {
   out.path = masa_path(of.masa, Operation::request_audit_log);
   out.query = of.masa.url.query;
   const std::optional<Form> form = form_of(of.row.request);
-  out.content_type = media_type(form.value_or(Form::cms));
+  out.content_type = media_type(form.value_or(Form::cms), of.masa.quirks);
   out.accept = kJsonType;
   out.body = body_for(of.row.request, of.masa.quirks);
   return out;
@@ -139,9 +139,9 @@ std::string first_line(const Response& answer) {
 }
 
 Result<Artifact> read_voucher(const Response& answer, const Registrar::Case& of) {
-  const std::vector<Form> said = accepted_forms(answer.content_type);
-  CHECK_OR(said.size() == 1, Error{Fault::unsupported, kMasaAnswer});
-  auto out = read_body(answer.body, said.front(), of.masa.quirks);
+  const std::optional<Form> form = form_of_answer(answer.content_type, answer.body, of.masa.quirks);
+  CHECK_OR(form, Error{Fault::unsupported, kMasaAnswer});
+  auto out = read_body(answer.body, *form, of.masa.quirks);
   CHECK_OR(out, Error{out.error().fault, kMasaAnswer});
   return out;
 }

@@ -1,6 +1,7 @@
 // A registrar between a device and a MASA that do as they are told: the real role, connections in memory. For tests.
 #pragma once
 
+#include <algorithm>
 #include <deque>
 
 #include "crypto/cose.h"
@@ -57,7 +58,9 @@ class Desk {
     row.device = "dev-1";
     row.request = to_bytes("\x30 the registrar's request");
     row.voucher = Bytes{1};
-    row.vouchered = kNow;
+    row.nonce = std::get<std::string>(*request.nonce);
+    row.vouchered = row.first = row.last = kNow;
+    row.stage = PledgeStage::vouchered;
   }
 
   void prove(const est::Party& who) {
@@ -214,9 +217,9 @@ class Desk {
     Signer by{c.registrar.key, config.chain};
     by.chain.insert(by.chain.end(), a.question.along.begin(), a.question.along.end());
     inputs.emplace_back(Done<Bytes>{{a.ticket},
-                                    signing_fails
-                                        ? Result<Bytes>(*signing_fails)
-                                        : sign_voucher(a.question.what, a.question.form, by, a.question.content_type)});
+                                    signing_fails ? Result<Bytes>(*signing_fails)
+                                                  : sign_voucher(a.question.what, a.question.form, by,
+                                                                 a.question.content_type, a.question.named_voucher)});
   }
   void perform(const Ask<RecallPledge>& a) {
     using Answer = RecallPledge::Recalled;

@@ -216,7 +216,13 @@ Result<Telemetry> parse_cbor_telemetry(BytesView in) {
   return out;
 }
 
-std::string encode_json_telemetry(const Telemetry& telemetry) { return text_of(as_json(telemetry)); }
+std::string encode_json_telemetry(const Telemetry& telemetry, bool version_as_text) {
+  Json out = as_json(telemetry);
+  if (version_as_text) {
+    out["version"] = std::to_string(telemetry.version);
+  }
+  return text_of(out);
+}
 
 Bytes encode_cbor_telemetry(const Telemetry& telemetry) {
   cbor::Writer out;

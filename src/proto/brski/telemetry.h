@@ -26,7 +26,8 @@ struct Telemetry {
 Result<Telemetry> parse_json_telemetry(std::string_view text);
 // The same; keys of reason-context may be integers.
 Result<Telemetry> parse_cbor_telemetry(BytesView in);
-std::string encode_json_telemetry(const Telemetry& telemetry);
+// `version_as_text`: not as RFC 8995 section 5.7 has it; some registrars read nothing else.
+std::string encode_json_telemetry(const Telemetry& telemetry, bool version_as_text = false);
 Bytes encode_cbor_telemetry(const Telemetry& telemetry);
 
 }  // namespace imprint::brski

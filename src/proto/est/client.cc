@@ -116,10 +116,11 @@ Result<OneOf<Client::Opening, Client::Meeting, Client::Fetching, Client::Failed>
       recall_anchors(p, m.before->anchors, t);
     }
   }
-  p.pinned = m.vouched.has_value();
+  p.pinned = p.vouched = m.vouched.has_value();
   if (m.vouched && m.vouched->session) {
     p.server_belief = m.vouched->server_belief;
     p.servers_met.push_back(p.server_belief);
+    p.used = true;  // by whoever vouched
     const auto ticket = t.request(*m.vouched->session, request_to(p.server, p.plan->label, Operation::cacerts));
     return Next(Fetching{std::move(p), m.vouched->session, ticket});
   }

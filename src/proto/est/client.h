@@ -64,6 +64,7 @@ struct Plan {
   std::uint32_t polls = 1000;   // 202 answers taken before it gives up
   std::optional<Sha256> domain = {};  // whom a voucher named as the owner: a key made for one is not shown to another
   bool skips_wishes = false;          // csrattrs are not asked for: every message counts on a constrained link
+  bool bare_requests = false;         // over HTTPS: the request is DER and no base64 of it, as some servers want it
 };
 using PlanRef = std::shared_ptr<const Plan>;
 
@@ -100,6 +101,9 @@ class Client {
     bool have_ca = false;                      // cacerts was read in this run
     bool reread = false;                       // cacerts is read once more: the answer led to other anchors
     bool sought = false;                       // the server was asked where it has EST
+    bool vouched = false;                      // the plan's anchors are a voucher's pin: it names this server as well
+    bool wished = false;                       // csrattrs was answered in this run
+    bool used = false;                         // the connection has carried an answer: it may be over
     CmcIds full;                               // of the latest Full PKI Request
     std::optional<DigestChallenge> challenge;  // of HTTP Digest, the latest
     std::uint32_t answers = 0;                 // to its nonce
@@ -201,14 +205,15 @@ class Client {
       TurnOf<Asks<MakeKey, SignRequest, ConfirmFingerprint, OpenEnvelope, KeepKey>, Records<Asked, Installed>, Facts<>>;
 
   Result<OneOf<Opening, Meeting, Fetching, Failed>> on(const Idle&, const Start&, Turn&) const;
-  Result<OneOf<Fetching, Signing, Resting, Failed>> on(const Opening&, const Done<SessionRef>&, Turn&) const;
+  Result<OneOf<Fetching, Wishing, Keying, Signing, Resting, Failed>> on(const Opening&, const Done<SessionRef>&,
+                                                                        Turn&) const;
   Result<OneOf<Glimpsing, Resting, Failed>> on(const Meeting&, const Done<SessionRef>&, Turn&) const;
   Result<OneOf<Confirming, Resting, Failed>> on(const Glimpsing&, const Done<Response>&, Turn&) const;
   Result<OneOf<Opening, Failed>> on(const Confirming&, const Done<Confirmed<Fingerprint>>&, Turn&) const;
   Result<OneOf<Wishing, Keying, Signing, Finding, Opening, Resting, Failed>> on(const Fetching&, const Done<Response>&,
                                                                                 Turn&) const;
   Result<OneOf<Fetching, Opening, Resting, Failed>> on(const Finding&, const Done<Response>&, Turn&) const;
-  Result<OneOf<Keying, Signing, Resting, Failed>> on(const Wishing&, const Done<Response>&, Turn&) const;
+  Result<OneOf<Keying, Signing, Opening, Resting, Failed>> on(const Wishing&, const Done<Response>&, Turn&) const;
   Result<OneOf<Signing, Failed>> on(const Keying&, const Done<KeyRef>&, Turn&) const;
   Result<OneOf<Enrolling, Failed>> on(const Signing&, const Done<Bytes>&, Turn&) const;
   Result<OneOf<Enrolled, Enrolling, Unwrapping, Keeping, Waiting, Resting, Failed>> on(const Enrolling&,
@@ -220,6 +225,7 @@ class Client {
   Result<OneOf<Opening, Meeting>> on(const Resting&, const Timeout&, Turn&) const;
 
   // A connection that ends while its answer is awaited fails the answer; one that ends in between starts a new attempt.
+  // A GET for which a used connection was over goes out once more, on a new one (RFC 9112 section 9.3.1).
   Result<OneOf<Resting, Failed>> on(const Keying&, const Lost&, Turn&) const;
   Result<OneOf<Resting, Failed>> on(const Signing&, const Lost&, Turn&) const;
 };

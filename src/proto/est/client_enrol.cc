@@ -30,6 +30,9 @@ Request enrol_request(Progress& p, std::string base, BytesView csr, Turn& t) {
   Uri server = p.server;
   server.path = std::move(base);
   Request out = request_to(server, p.plan->label, operation_of(*p.plan), csr);
+  if (p.plan->bare_requests && server.scheme == "https") {
+    out.body = to_bytes(csr);
+  }
   if (p.plan->login && p.challenge) {
     p.answers += 1;
     out.login = answer_challenge(*p.challenge, *p.plan->login, out, p.answers, t.random<16>());
@@ -93,15 +96,15 @@ Next other_anchors(Progress p, const Error& why, Turn& t) {
 
 }  // namespace
 
-Result<OneOf<Client::Keying, Client::Signing, Client::Resting, Client::Failed>> Client::on(const Wishing& s,
-                                                                                           const Done<Response>& d,
-                                                                                           Turn& t) const {
-  using Next = OneOf<Keying, Signing, Resting, Failed>;
+Result<OneOf<Client::Keying, Client::Signing, Client::Opening, Client::Resting, Client::Failed>> Client::on(
+    const Wishing& s, const Done<Response>& d, Turn& t) const {
+  using Next = OneOf<Keying, Signing, Opening, Resting, Failed>;
   if (!d.answer) {
     t.close(*s.tls);
-    return unanswered<Next>(s.p, d.answer.error(), t);
+    return unanswered_get<Next>(s.p, d.answer.error(), t);
   }
   Progress p = s.p;
+  p.used = p.wished = true;
   if (d.answer->status == 200 &&
       !d.answer->body.empty()) {  // 204, 404 and refusals: no wishes (RFC 7030 section 4.5.2)
     const auto der = decode_body(d.answer->body);

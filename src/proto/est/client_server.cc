@@ -39,8 +39,10 @@ Status check_server(const Progress& p, const Session& tls) {
   }
   CHECK_OR(tls.proven, Error{Fault::unauthentic, kServerUntrusted});
   const Certificate& leaf = (*tls.proven)->leaf;
+  // RFC 8995 section 5.6.2: a voucher that pins the server itself names it.
+  const bool named = p.vouched && std::ranges::find(p.plan->explicit_anchors, leaf) != p.plan->explicit_anchors.end();
   const bool ra = !p.anchors.empty() && std::ranges::find(leaf.extended, eku::kCmcRa) != leaf.extended.end();
-  CHECK_OR(ra || speaks_for_host(leaf, p.server.host), Error{Fault::unauthentic, kServerName});
+  CHECK_OR(named || ra || speaks_for_host(leaf, p.server.host), Error{Fault::unauthentic, kServerName});
   return Ok{};
 }
 
@@ -97,12 +99,21 @@ void learn_anchors(Progress& p, const CaBag& bag, const Session& tls, Turn& t) {
   p.pinned = false;
 }
 
+// The owner's CA is known: what does the server wish, or what there is to be asked for by now.
+template <class Next>
+Next go_on(Progress p, SessionRef tls, Turn& t) {
+  if (p.plan->skips_wishes || p.wished) {
+    return begin_request<Next>(std::move(p), std::move(tls), t);
+  }
+  const auto ticket = t.request(*tls, request_to(p.server, p.plan->label, Operation::csrattrs));
+  return Client::Wishing{std::move(p), std::move(tls), ticket};
+}
+
 }  // namespace
 
-Result<OneOf<Client::Fetching, Client::Signing, Client::Resting, Client::Failed>> Client::on(const Opening& s,
-                                                                                             const Done<SessionRef>& d,
-                                                                                             Turn& t) const {
-  using Next = OneOf<Fetching, Signing, Resting, Failed>;
+Result<OneOf<Client::Fetching, Client::Wishing, Client::Keying, Client::Signing, Client::Resting, Client::Failed>>
+Client::on(const Opening& s, const Done<SessionRef>& d, Turn& t) const {
+  using Next = OneOf<Fetching, Wishing, Keying, Signing, Resting, Failed>;
   if (!d.answer) {
     if (worth_another_try(d.answer.error())) {
       return unanswered<Next>(s.p, d.answer.error(), t);
@@ -125,6 +136,9 @@ Result<OneOf<Client::Fetching, Client::Signing, Client::Resting, Client::Failed>
   if (p.have_ca && p.key) {  // after a 202: same key, linked anew to this connection (RFC 7030 section 4.2.3)
     return Next(sign(std::move(p), tls, t));
   }
+  if (p.have_ca) {  // the server ended the connection after cacerts or csrattrs
+    return go_on<Next>(std::move(p), tls, t);
+  }
   const auto ticket = t.request(*tls, request_to(p.server, p.plan->label, Operation::cacerts));
   return Next(Fetching{std::move(p), tls, ticket});
 }
@@ -135,9 +149,10 @@ Client::on(const Fetching& s, const Done<Response>& d, Turn& t) const {
   using Next = OneOf<Wishing, Keying, Signing, Finding, Opening, Resting, Failed>;
   if (!d.answer) {
     t.close(*s.tls);
-    return unanswered<Next>(s.p, d.answer.error(), t);
+    return unanswered_get<Next>(s.p, d.answer.error(), t);
   }
   Progress p = s.p;
+  p.used = true;
   if (is_redirect(d.answer->status)) {
     t.close(*s.tls);
     const auto to = Uri::parse(d.answer->location);
@@ -188,11 +203,7 @@ Client::on(const Fetching& s, const Done<Response>& d, Turn& t) const {
     return give_up(Fault::unauthentic, kServerNotUnderCa, {});
   }
   learn_anchors(p, *sorted, *s.tls, t);
-  if (p.plan->skips_wishes) {
-    return begin_request<Next>(std::move(p), s.tls, t);
-  }
-  const auto ticket = t.request(*s.tls, request_to(p.server, p.plan->label, Operation::csrattrs));
-  return Next(Wishing{std::move(p), s.tls, ticket});
+  return go_on<Next>(std::move(p), s.tls, t);
 }
 
 Result<OneOf<Client::Fetching, Client::Opening, Client::Resting, Client::Failed>> Client::on(const Finding& s,

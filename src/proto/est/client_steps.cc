@@ -1,6 +1,7 @@
 #include "proto/est/client_steps.h"
 
 #include <algorithm>
+#include <iterator>
 
 #include "crypto/enveloped.h"
 #include "proto/est/wishes.h"
@@ -37,12 +38,19 @@ bool speaks_for_owner(const Certificate& signer, const std::vector<Certificate>&
 }
 
 Client::Opening open_verified(Client::Progress p, Client::Turn& t) {
+  p.used = false;
   if (p.plan->login_by == LoginBy::srp) {
     const auto ticket = t.open_by_secret(p.server, *p.plan->login);
     return {std::move(p), ticket};
   }
   // Explicit anchors replace the implicit ones once they are there (RFC 7030 section 4.1.3).
   std::vector<Certificate> anchors = p.anchors.empty() ? p.plan->implicit_anchors : p.anchors;
+  // Whom a voucher has named stays the owner's server, be it of another CA than cacerts says: RFC 8995 section 5.9.
+  if (p.vouched) {
+    const std::vector<Certificate>& pin = p.plan->explicit_anchors;
+    std::ranges::copy_if(pin, std::back_inserter(anchors),
+                         [&p](const Certificate& c) { return std::ranges::find(p.anchors, c) == p.anchors.end(); });
+  }
   // Who was a third party's to vouch for has to be told that this is over (section 4.1.3: trusted_ca_keys).
   const bool changed = !p.anchors.empty() && !p.plan->implicit_anchors.empty();
   const auto ticket = t.open(p.server, Trust::anchors, std::move(anchors), p.plan->credential, changed);

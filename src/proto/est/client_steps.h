@@ -50,6 +50,19 @@ Next unanswered(Client::Progress p, const Error& why, Client::Turn& t) {
   return fail(why.fault, kServerAlert, std::string(why.what));
 }
 
+// By anchors, or by the secret if the plan says so; the next state.
+Client::Opening open_verified(Client::Progress p, Client::Turn& t);
+
+// No answer came to a GET. A server may end a connection after any answer: then the request, which is idempotent, goes
+// out on a new one without a rest (RFC 9112 section 9.3.1). There it is the first, so this happens once.
+template <class Next>
+Next unanswered_get(Client::Progress p, const Error& why, Client::Turn& t) {
+  if (p.used && why.fault == Fault::unreachable) {
+    return open_verified(std::move(p), t);
+  }
+  return unanswered<Next>(std::move(p), why, t);
+}
+
 // The same rule for other text of a peer's.
 std::string shown(std::string_view text);
 
@@ -57,9 +70,6 @@ std::string shown(std::string_view text);
 // authority or CA. Another device of the owner's may not. `along`: certificates to build the path with.
 bool speaks_for_owner(const Certificate& signer, const std::vector<Certificate>& along, const Client::Progress& p,
                       const Session& tls, Instant now);
-
-// By anchors, or by the secret if the plan says so; the next state.
-Client::Opening open_verified(Client::Progress p, Client::Turn& t);
 
 // Asks for a certification request by the key that there is; the next state.
 Client::Signing sign(Client::Progress p, SessionRef tls, Client::Turn& t);

@@ -251,6 +251,10 @@ void Pair::send(const SendRequest& action) {
     }
   }
   answer(std::move(response));
+  if (closes) {
+    open_sessions.erase(action.session);
+    inputs_.emplace_back(Lost{action.session});
+  }
 }
 
 void Pair::sign(const Ask<SignRequest>& ask) {

@@ -73,6 +73,7 @@ class Pair {
   unsigned lose_connections = 0;                      // the next opens that fail
   std::map<std::string, unsigned> lose_answers;       // by the end of the path: answers that never come
   Error lost_with{Fault::unreachable, "connection"};  // how the two end
+  bool closes = false;                                // the server ends the connection behind every answer
   bool key_fails = false, signing_fails = false, ca_fails = false, store_fails = false;
 
   // ---- the conversation ----

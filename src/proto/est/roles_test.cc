@@ -1,6 +1,8 @@
 // Device and server in conversation: each way in which it goes well, and each way in which the device ends it.
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "codec/base64.h"
 #include "codec/der.h"
 #include "proto/est/pair.h"
@@ -541,6 +543,63 @@ TEST(Est, a_lost_connection_counts_as_an_attempt) {
     p.feed(Lost{p.last_session});
     ASSERT_NE(p.failure(), nullptr);
     EXPECT_EQ(p.rule(), kUnreachable.id);
+  }
+}
+
+// RFC 9112 section 9.3.1: fountain closes after each answer.
+TEST(Est, a_server_that_ends_the_connection_behind_every_answer_enrols_it_all_the_same) {
+  Pair p;
+  p.closes = true;
+  p.run();
+  ASSERT_TRUE(p.is<Client::Enrolled>()) << p.rule();
+  ASSERT_TRUE(p.installed);
+  EXPECT_TRUE(p.sound);
+  const auto times = [&p](std::string_view end) {
+    return std::ranges::count_if(p.requests, [end](const Request& r) { return r.path.ends_with(end); });
+  };
+  EXPECT_EQ(times("/cacerts"), 1);
+  EXPECT_EQ(times("/csrattrs"), 2) << "once more, as the first connection was over";
+  EXPECT_EQ(times("/simpleenroll"), 1);
+  EXPECT_EQ(p.opened.size(), 3U);
+  for (const Open& each : p.opened) {
+    EXPECT_EQ(each.trust, Trust::anchors);
+  }
+  EXPECT_EQ(p.rests.size(), 1U) << "nobody had asked for anything when the third was wanted";
+}
+
+TEST(Est, a_get_on_a_used_connection_is_sent_once_more_at_once_and_then_rests) {
+  Pair once;
+  once.lose_answers["/csrattrs"] = 1;
+  once.run();
+  expect_enrolled(once);
+  EXPECT_TRUE(once.rests.empty());
+  EXPECT_EQ(once.opened.size(), 2U);
+  Pair twice;
+  twice.lose_answers["/csrattrs"] = 2;
+  twice.run();
+  expect_enrolled(twice);
+  EXPECT_EQ(twice.rests.size(), 1U);
+  Pair first;  // the connection is new: nothing says that the server has let it go
+  first.lose_answers["/cacerts"] = 1;
+  first.run();
+  expect_enrolled(first);
+  EXPECT_EQ(first.rests.size(), 1U);
+  Pair other;  // what is no end of a connection is none
+  other.lose_answers["/csrattrs"] = 1;
+  other.lost_with = Error{Fault::limit, "too much"};
+  other.run();
+  expect_enrolled(other);
+  EXPECT_EQ(other.rests.size(), 1U);
+}
+
+TEST(Est, a_request_goes_bare_only_where_it_is_told_to) {
+  for (const bool bare : {false, true}) {
+    Pair p;
+    p.plan.bare_requests = bare;
+    p.run();
+    expect_enrolled(p);
+    const auto sent = std::ranges::find_if(p.requests, [](const Request& r) { return r.method == Method::post; });
+    EXPECT_EQ(sent->body.front() == 0x30, bare);
   }
 }
 

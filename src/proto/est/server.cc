@@ -302,8 +302,10 @@ Result<OneOf<Server::Issuing, Server::Keying, Server::Idle>> Server::on(const Ad
       tell(t, s.from, certificate_answer(decision.certificate));
       return Next(Idle{});
     case Verdict::pending: {
-      t.note(Pended{s.request_key, decision.grant.device, decision.identity, decision.device_identity, s.label,
-                    s.request->subject.text, s.request->der, decision.reason, decision.newcomer});
+      if (!decision.noted) {
+        t.note(Pended{s.request_key, decision.grant.device, decision.identity, decision.device_identity, s.label,
+                      s.request->subject.text, s.request->der, decision.reason, decision.newcomer});
+      }
       tell(t, s.from, later(decision.retry_after));
       return Next(Idle{});
     }
