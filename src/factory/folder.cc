@@ -77,15 +77,21 @@ std::string device_json(const ManifestEntry& entry) {
 
 bool has_masa(const Born& device) { return device.entry.idevid && brski::names_masa(*device.entry.idevid); }
 
-Status write_device(const std::string& folder, const Born& device, const Certificate& maker_root,
-                    const std::vector<Certificate>& anchors) {
+// What goes with every device of an order.
+struct Beliefs {
+  const Certificate& maker_root;
+  const std::vector<Certificate>& anchors;
+  std::string masa_anchors;  // PEM
+};
+
+Status write_device(const std::string& folder, const Born& device, const Beliefs& beliefs) {
   TRY(Ok{}, make_new_folder(folder));
   TRY(Ok{}, put(folder + "/device.json", view(device_json(device.entry))));
-  if (!anchors.empty()) {
-    TRY(Ok{}, put(folder + "/anchors.pem", view(pem_of(anchors))));
+  if (!beliefs.anchors.empty()) {
+    TRY(Ok{}, put(folder + "/anchors.pem", view(pem_of(beliefs.anchors))));
   }
   if (has_masa(device)) {
-    TRY(Ok{}, put(folder + "/" + kMasaAnchors, view(to_pem(maker_root))));
+    TRY(Ok{}, put(folder + "/" + kMasaAnchors, view(beliefs.masa_anchors)));
   }
   if (device.entry.wrap_key) {
     TRY(Ok{}, put_wrap_key(folder + "/wrap-key", *device.entry.wrap_key));
@@ -99,29 +105,37 @@ Status write_device(const std::string& folder, const Born& device, const Certifi
   return put(folder + "/idevid-chain.pem", view(pem_of(device.chain)));
 }
 
-Status write_all(const std::string& folder, const std::vector<Born>& devices, const Certificate& maker_root,
-                 const std::vector<Certificate>& anchors) {
+Status write_all(const std::string& folder, const std::vector<Born>& devices, const Beliefs& beliefs) {
   TRY(Ok{}, make_new_folder(folder));
   std::string manifest;
   for (const Born& device : devices) {
     CHECK_OR(valid_device_id(device.entry.id), Error{Fault::malformed, "factory: device id"});  // it names a folder
-    TRY(Ok{}, write_device(folder + "/" + device.entry.id, device, maker_root, anchors));
+    TRY(Ok{}, write_device(folder + "/" + device.entry.id, device, beliefs));
     manifest += manifest_line(device.entry);
   }
   const Status written = put(folder + "/manifest.jsonl", view(manifest));
   wipe({reinterpret_cast<std::uint8_t*>(manifest.data()), manifest.size()});  // may hold secrets
   TRY(Ok{}, written);
-  TRY(Ok{}, put(folder + "/maker-root.pem", view(to_pem(maker_root))));
+  TRY(Ok{}, put(folder + "/maker-root.pem", view(to_pem(beliefs.maker_root))));
   if (std::ranges::any_of(devices, has_masa)) {
-    TRY(Ok{}, put(folder + "/" + kMasaAnchors, view(to_pem(maker_root))));
+    TRY(Ok{}, put(folder + "/" + kMasaAnchors, view(beliefs.masa_anchors)));
   }
   return sync_all(folder);
 }
 
 }  // namespace
 
+bool may_be_built_in(const Certificate& voucher_signer) {
+  const auto& usage = voucher_signer.usage;
+  const bool signs = holds(!usage || (*usage & key_usage::kDigitalSignature) != 0);
+  const bool registrar = std::ranges::find(voucher_signer.extended, eku::kCmcRa) != voucher_signer.extended.end();
+  return signs && holds(!registrar) && holds(!brski::names_device(voucher_signer));
+}
+
 Status write_folder(const std::string& out, const std::vector<Born>& devices, const Certificate& maker_root,
-                    const std::vector<Certificate>& anchors) {
+                    const std::vector<Certificate>& anchors, const std::vector<Certificate>& voucher_signers) {
+  CHECK_OR(std::ranges::all_of(voucher_signers, may_be_built_in),
+           Error{Fault::refused, "factory: this certificate is not for signing vouchers"});
   const fs::path target = fs::path(out).has_filename() ? fs::path(out) : fs::path(out).parent_path();
   std::error_code error;
   CHECK_OR(!fs::exists(target) || fs::is_empty(target, error),
@@ -132,7 +146,8 @@ Status write_folder(const std::string& out, const std::vector<Born>& devices, co
   }
   const std::string beside = target.string() + ".new";
   fs::remove_all(beside, error);  // left by a power cut
-  const Status written = write_all(beside, devices, maker_root, anchors);
+  const Status written =
+      write_all(beside, devices, Beliefs{maker_root, anchors, pem_of(voucher_signers) + to_pem(maker_root)});
   if (!written || ::rename(beside.c_str(), target.c_str()) != 0) {
     fs::remove_all(beside, error);
     return written ? Error{Fault::conflict, "factory: the folder is there already"} : written.error();

@@ -53,9 +53,14 @@ std::vector<ManifestEntry> parse_manifest(std::string_view text, std::vector<Man
 // Writes the folder OUT: manifest.jsonl, maker-root.pem, and a folder for each device (0700) with idevid-key.pem,
 // idevid.pem, idevid-chain.pem, anchors.pem and device.json (or token in place of the IDevID), and wrap-key if it has
 // one: identifier and key in hexadecimal, with a blank between; devices whose IDevID names a MASA have
-// masa-anchors.pem, the root that their vouchers lead to, which is beside them all as well. Refused with
-// Fault::conflict if the folder has a manifest already. Complete or not there: written beside and renamed.
+// masa-anchors.pem, the root that their vouchers lead to, which is beside them all as well; before it those of
+// `voucher_signers` (may_be_built_in()). Refused with Fault::conflict if the folder has a manifest already. Complete or
+// not there: written beside and renamed.
 Status write_folder(const std::string& out, const std::vector<Born>& devices, const Certificate& maker_root,
-                    const std::vector<Certificate>& anchors);
+                    const std::vector<Certificate>& anchors, const std::vector<Certificate>& voucher_signers = {});
+
+// Whether devices may be told that this certificate signs vouchers, whatever it leads to: it is no device's, no
+// registrar's, and may sign.
+bool may_be_built_in(const Certificate& voucher_signer);
 
 }  // namespace imprint::factory

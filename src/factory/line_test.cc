@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <filesystem>
 
+#include "crypto/issue.h"
 #include "crypto/random.h"
 #include "io/file.h"
 #include "proto/brski/masa_url.h"
@@ -334,6 +335,36 @@ TEST_F(Folder, devices_that_name_their_masa_have_its_anchor_beside_them) {
   }
   ASSERT_TRUE(write_folder(path_ + "/none", born(order(1), ca), ca.certificate, {}));
   EXPECT_FALSE(fs::exists(path_ + "/none/masa-anchors.pem"));
+}
+
+TEST_F(Folder, constrained_devices_know_who_signs_vouchers_beside_the_root) {
+  SystemRng rng;
+  const site::Ca ca = maker();
+  Order what = order(1);
+  what.masa = "masa.example:9443";
+  const auto devices = born(what, ca);
+  const PrivateKey key = *PrivateKey::generate(KeyType::p256);
+  CertificateTemplate t;
+  t.serial = {1, 2, 3};
+  t.issuer = ca.certificate.subject;
+  t.subject = *Name::from_text("CN=Voucher signer");
+  t.not_before = ca.certificate.not_before;
+  t.not_after = ca.certificate.not_after;
+  t.spki = key.public_key().spki;
+  t.usage = key_usage::kDigitalSignature;
+  const Certificate signer = *Certificate::parse(*sign_certificate(ca.key, t));
+  const std::string out = path_ + "/masa";
+  ASSERT_TRUE(write_folder(out, devices, ca.certificate, {}, {signer}));
+  for (const std::string& at : {out, out + "/acme-0001"}) {
+    EXPECT_EQ(*io::read_file(at + "/masa-anchors.pem"), to_bytes(to_pem(signer) + to_pem(ca.certificate)));
+  }
+  t.extended = {std::string(eku::kCmcRa)};
+  const Certificate registrar = *Certificate::parse(*sign_certificate(ca.key, t));
+  for (const Certificate& wrong : {registrar, ca.certificate, *devices.front().entry.idevid}) {
+    const Status refused = write_folder(path_ + "/wrong", devices, ca.certificate, {}, {wrong});
+    EXPECT_FALSE(refused) << wrong.subject.text;
+    EXPECT_FALSE(fs::exists(path_ + "/wrong"));
+  }
 }
 
 TEST(Line, a_masa_that_no_registrar_would_ask_is_refused) {

@@ -157,9 +157,16 @@ Result<std::string> account_of(const MasaPolicy& policy, store::MakerReader& rea
 
 Result<std::vector<Certificate>> find_idevid(store::MakerReader& reader, const brski::FindIdevid& question) {
   std::vector<Certificate> out;
+  if (question.issuer) {  // however many others have its serial number
+    TRY(const auto device, reader.device(*question.issuer, question.serial));
+    if (device && device->idevid) {
+      out.push_back(*device->idevid);
+    }
+    return out;
+  }
   TRY(const auto devices, reader.devices_of_serial(question.serial));
   for (const MakerDevice& device : devices) {
-    if (device.idevid && (!question.issuer || equal(*question.issuer, device.issuer))) {
+    if (device.idevid) {
       out.push_back(*device.idevid);
     }
   }
@@ -259,7 +266,16 @@ store::GivenVoucher given_voucher(const brski::Vouched& fact, Instant at) {
 }
 
 store::RefusedClaim refused_claim(const brski::ClaimRefused& fact, Instant at) {
-  return {fact.device.issuer, fact.device.serial, fact.rule, fact.registrar, fact.customer, at, at, 1};
+  constexpr std::size_t kMostName = 256;  // strangers write it, and it stays
+  std::string registrar = fact.registrar.substr(0, kMostName);
+  const auto inside = [&] {  // a character of UTF-8 is not cut in two
+    return registrar.size() < fact.registrar.size() &&
+           (static_cast<unsigned char>(fact.registrar[registrar.size()]) & 0xc0U) == 0x80U;
+  };
+  while (!registrar.empty() && inside()) {
+    registrar.pop_back();
+  }
+  return {fact.device.issuer, fact.device.serial, fact.rule, std::move(registrar), fact.customer, at, at, 1};
 }
 
 Result<MakerDevice> find_maker_device(store::MakerReader& reader, std::string_view serial, BytesView issuer) {

@@ -235,6 +235,33 @@ TEST_F(Policy, devices_of_one_serial_number_are_told_apart) {
   EXPECT_EQ(refusal(World::full_request(world_.first, world_.device("lamp-9"), "lamp-9", kNonce)), "MASA-UNKNOWN");
 }
 
+TEST_F(Policy, a_device_is_found_by_its_ca_however_many_have_its_serial_number) {
+  write([&](store::MakerWriter& w) -> Status {
+    for (std::uint8_t ca = 1; ca <= 20; ++ca) {
+      MakerDevice other = world_.record(lamp_, "lamp-1");
+      other.issuer = Bytes(20, ca);
+      TRY(Ok{}, w.add_device(other, "t"));
+    }
+    return Ok{};
+  });
+  auto reader = *store_->read();
+  for (const Bytes& issuer : {Bytes(20, 1), Bytes(20, 20), brski::issuer_key_id(lamp_.certificate)}) {
+    EXPECT_EQ(*find_idevid(*reader, {issuer, "lamp-1"}), std::vector{lamp_.certificate}) << hex(issuer);
+  }
+  EXPECT_TRUE(find_idevid(*reader, {Bytes(20, 21), "lamp-1"})->empty());
+  EXPECT_EQ(find_idevid(*reader, {std::nullopt, "lamp-1"})->size(), 8U) << "without it so many are tried";
+}
+
+TEST_F(Policy, what_strangers_call_themselves_does_not_fill_the_record) {
+  brski::ClaimRefused fact;
+  fact.registrar = std::string(60'000, 'x');
+  EXPECT_EQ(refused_claim(fact, kNow).registrar.size(), 256U);
+  fact.registrar = std::string(255, 'x') + "\xc3\xa4" + std::string(99, 'x');
+  EXPECT_EQ(refused_claim(fact, kNow).registrar, std::string(255, 'x')) << "no half of a character";
+  fact.registrar = "CN=\xc3\xa4";
+  EXPECT_EQ(refused_claim(fact, kNow).registrar, fact.registrar);
+}
+
 TEST_F(Policy, an_order_is_taken_once_and_again) {
   const std::string issuer = hex(brski::issuer_key_id(lamp_.certificate));
   const std::string order = R"({"serial":"lamp-1","issuer":")" + issuer + R"(","customer":"first"})" + "\n" +

@@ -113,6 +113,7 @@ struct Decision {
   Bytes supersedes;                     // with issue: serial of an answer that was lost, to be revoked
   Basis basis = Basis::none;            // with issue
   bool stale = false;  // with unauthenticated: the nonce of HTTP Digest is too old or was used; another one serves
+  bool noted = false;  // with pending: what it waits for is on record already, and nothing is written
   bool operator==(const Decision&) const = default;
 };
 

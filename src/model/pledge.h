@@ -37,6 +37,9 @@ struct PledgeReport {
   bool operator==(const PledgeReport&) const = default;
 };
 
+// The rule of a hold that a person has asked for. Other holds have that of what was found in the device's past.
+inline constexpr std::string_view kHeldByPerson = "BRSKI-HELD";
+
 // ---- facts of the registrar's side, each written with its audit entry in one transaction ----
 
 // A device came, and waits for a person.
@@ -68,6 +71,7 @@ struct VoucherReported {
   std::string rule;      // that holds it back; empty if it is cleared
   std::string reason;    // why, or why not
   std::string log;       // the audit log as it came; empty if there is none
+  bool passing = false;  // if it is not cleared: nothing was found, and a later voucher's report may clear it
 };
 
 // What the device tells of its enrolment.
@@ -100,6 +104,7 @@ struct PledgeRow {
   std::string rule, reason;  // of the latest fact
   std::string log;           // the MASA's audit log, as it came last
   std::string certificate;   // as in EnrolmentReported
+  std::string held;          // the rule of a hold that lasts until a person clears it, whatever comes; empty: none
   bool operator==(const PledgeRow&) const = default;
 };
 

@@ -22,14 +22,13 @@ bool is_ours(const Policy& policy, const Certificate& anchor) {
   return std::ranges::find(policy.owner_anchors, anchor) != policy.owner_anchors.end();
 }
 
-// Whether the certificate presented leads to a device that may have something.
+}  // namespace
+
 bool is_of_use(const Applicant& who) {
   const bool wanted =
       who.device && who.device->admission != Admission::refused && who.device->admission != Admission::retired;
   return wanted && !(who.current && who.current->revoked);
 }
-
-}  // namespace
 
 Result<Applicant> identify(const Policy& policy, store::Reader& store, const Admit& q, Instant now, Decision& d) {
   Applicant out;

@@ -20,6 +20,9 @@ struct Applicant {
 // record as the registration authority's, and must never stand for it: its device holds the key.
 inline constexpr std::string_view kHandedOnMark = " (handed on)";
 
+// Whether the certificate presented leads to a device that may have something.
+bool is_of_use(const Applicant& who);
+
 // By the certificate presented if it leads to a device that may have something, else by the secret. Says in the
 // decision what was proven.
 Result<Applicant> identify(const Policy& policy, store::Reader& store, const Admit& q, Instant now, Decision& d);

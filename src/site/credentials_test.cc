@@ -1,4 +1,6 @@
 // Profiles with several credentials: who obtains which.
+#include "site/pledge_rules.h"
+#include "site/pledges.h"
 #include "site/policy_testing.h"
 #include "site/rules.h"
 
@@ -160,6 +162,28 @@ TEST_F(SiteCredentials, a_device_that_comes_from_another_profile_begins_with_its
   const Decision moved = asks("lamp");
   ASSERT_EQ(moved.verdict, Verdict::issue) << moved.reason;
   EXPECT_EQ(moved.renews, plain.serial);
+}
+
+// RFC 8995 section 5.8.3 is about certificates, whatever label they are asked for under.
+TEST_F(SiteCredentials, no_label_opens_to_an_idevid_before_its_voucher_is_cleared) {
+  idevid_ = certify(maker_, idevid_key_, "CN=dev-4,serialNumber=SN-4");
+  add_device("dev-4", Admission::approved, identity_of(idevid_), "lamp");
+  policy_.needs_voucher = [](const Certificate& c, const std::vector<Certificate>&) {
+    return Result<std::optional<PledgeId>>(pledge_id(c, {}));
+  };
+  const auto asks = [&](const std::string& label, const PrivateKey& key) {
+    return decide(with_idevid(), {}, request(key, asking_for("CN=dev-4")), request_key(key, label), false, label);
+  };
+  EXPECT_EQ(asks("lamp", key_).rule, &kEstEarly);
+  EXPECT_EQ(asks("lamp-broker", broker_key_).rule, &kEstEarly);
+  const PledgeId id = pledge_id(idevid_, {});
+  ASSERT_TRUE(store_->write([&](store::Writer& w) -> Status {
+    TRY(Ok{}, w.voucher_obtained({id, "dev-4", {1}, {2}, "cms", "n", {3}, "masa", "run"}, kNow, "test"));
+    return w.voucher_reported({id, "dev-4", {true, {}, {}}, true, {}, "why", "log"}, kNow, "test");
+  }));
+  EXPECT_EQ(asks("lamp", key_).verdict, Verdict::issue);
+  EXPECT_EQ(asks("lamp-broker", broker_key_).verdict, Verdict::issue);
+  EXPECT_EQ(asks("", new_key_).rule, &kLabel) << "nor does the voucher open another's";
 }
 
 TEST_F(SiteCredentials, an_unknown_device_waits_as_one_of_the_profile_whichever_it_asks_for) {

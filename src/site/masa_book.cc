@@ -115,6 +115,14 @@ Result<MasaAnswer> MasaBook::look_up(const Certificate& idevid, const std::vecto
   const auto rule =
       std::ranges::find_if(rules, [&](const MasaRule& one) { return why_not(one, device, own, now).empty(); });
   if (rule == rules.end()) {
+    // A rule that was for it and has ended leaves it to nobody: else plain EST would be open to it from that day on.
+    const bool ended = std::ranges::any_of(rules, [&](const MasaRule& one) {
+      return one.ends && *one.ends <= now && why_not(one, device, own, *one.ends - Duration(1)).empty();
+    });
+    CHECK_OR(own.named || !ended, Error{Fault::refused, kMasaEnded});
+    const bool unreadable =
+        std::ranges::any_of(chain, [&](const Certificate& c) { return std::ranges::find(unread, c) != unread.end(); });
+    CHECK_OR(own.named || !unreadable, Error{Fault::refused, kMakerFile});
     CHECK_OR(own.named, Error{Fault::refused, kMasaUnknown});
     if (!own.url) {
       return Error{Fault::malformed, brski::kMasaAddress};

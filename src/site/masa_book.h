@@ -42,10 +42,12 @@ struct MasaTrial {
 struct MasaBook {
   std::vector<MasaRule> rules;       // the first that is for the device answers
   std::vector<Certificate> anchors;  // of TLS certificates where a rule names none, beside the maker's own root
-  Instant as_of;                     // for find(): rules that have ended by then do not count
+  Instant as_of;                     // for find(): rules that have ended by then do not answer
+  // Roots of makers whose rules cannot be read: what is said of their devices is not known.
+  std::vector<Certificate> unread = {};
 
   // `chain`: what stands above the IDevID, its issuer first and its anchor last, verified by the caller.
-  // BRSKI-MASA-UNKNOWN, BRSKI-MASA-ADDRESS, BRSKI-MASA-ANCHORS.
+  // BRSKI-MASA-UNKNOWN, BRSKI-MASA-ENDED, BRSKI-MASA-ADDRESS, BRSKI-MASA-ANCHORS, MAKER-FILE.
   Result<MasaAnswer> look_up(const Certificate& idevid, const std::vector<Certificate>& chain, Instant now) const;
   Result<brski::MasaContact> find(const Certificate& idevid, const std::vector<Certificate>& chain) const;
   Result<brski::MasaContact> find(const CertificateChain& proven, Instant now) const;

@@ -260,6 +260,29 @@ TEST(MasaBook, rules_end_and_are_deprecated_before) {
   EXPECT_FALSE(book.find(proven, kNow + kDay));
 }
 
+TEST(MasaBook, a_rule_that_has_ended_leaves_its_devices_to_nobody) {
+  MasaRule rule = rule_to("a", "masa.example");
+  rule.match.serials = {glob("L-*")};
+  rule.ends = kNow;
+  const MasaBook book = book_of({rule});
+  const auto why = [&](const Made& made) {
+    const auto found = book.look_up(make_device(acme(), made), {acme().certificate}, kNow);
+    return found ? nullptr : found.error().rule;
+  };
+  EXPECT_EQ(why({}), &kMasaEnded);
+  EXPECT_EQ(why({"CN=x,serialNumber=M-1", "", ""}), &kMasaUnknown) << "it was never for this one";
+  EXPECT_EQ(why({"CN=lamp,serialNumber=L-100", "own.example", ""}), nullptr) << "its own MASA speaks for it";
+  EXPECT_TRUE(book_of({rule, rule_to("b", "b.example")}).look_up(make_device(acme()), {acme().certificate}, kNow));
+}
+
+TEST(MasaBook, devices_of_a_maker_whose_rules_cannot_be_read_wait) {
+  MasaBook book = book_of({});
+  EXPECT_EQ(book.look_up(make_device(acme()), {acme().certificate}, kNow).error().rule, &kMasaUnknown);
+  book.unread = {acme().certificate};
+  EXPECT_EQ(book.look_up(make_device(acme()), {acme().certificate}, kNow).error().rule, &kMakerFile);
+  EXPECT_EQ(book.look_up(make_device(other()), {other().certificate}, kNow).error().rule, &kMasaUnknown);
+}
+
 TEST(MasaBook, a_chain_begins_with_who_issued_the_device) {
   const Party below = make_ca_below(acme(), "CN=Acme Lamps CA");
   const CertificateChain proven{make_device(below), acme().certificate, {below.certificate}};
@@ -338,9 +361,10 @@ TEST(SerialPattern, ranges_that_nothing_is_in) {
 }
 
 TEST(MasaWords, every_quirk_has_a_word) {
-  brski::Quirks all{"1.2.3", true, true, true, brski::IssuerForm::left_out, brski::SerialSource::common_name,
-                    true,    true, true, true};
-  EXPECT_EQ(in_words(all).size(), 10U);
+  brski::Quirks all{
+      "1.2.3", true, true, true, brski::IssuerForm::left_out, brski::SerialSource::common_name, true, true, true,
+      true,    true, true, true};
+  EXPECT_EQ(in_words(all).size(), 13U);
   EXPECT_TRUE(in_words({}).empty());
   for (const auto form : {brski::IssuerForm::octet_string, brski::IssuerForm::left_out}) {
     EXPECT_EQ(issuer_form_named(name(form)), form);

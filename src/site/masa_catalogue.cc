@@ -44,7 +44,7 @@ Status check_signer(const JwsSignature& signature, const CatalogueTrust& trust) 
   CHECK_OR(path, Error{path.error().fault, kCatalogueSigner});
   // One that was given by itself is meant, whatever is in it.
   const bool pinned = std::ranges::find(trust.signers, signer) != trust.signers.end();
-  CHECK_OR(pinned || may_sign(signer), Error{Fault::unauthentic, kCatalogueSigner});
+  CHECK_OR(pinned || (may_sign(signer) && holds(!trust.unmarked)), Error{Fault::unauthentic, kCatalogueSigner});
   return Ok{};
 }
 

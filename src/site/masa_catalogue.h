@@ -43,6 +43,7 @@ struct CatalogueTrust {
   std::string maker;
   std::vector<Certificate> signers;  // a signer's own certificate, or a CA above it
   std::optional<Instant> now;        // none: time is not looked at, to learn the version of one that is over
+  bool unmarked = false;             // nothing tells the maker's IDevIDs from signers: these are `signers` themselves
 };
 // CATALOGUE-SYNTAX, CATALOGUE-SIGNER, CATALOGUE-MAKER, CATALOGUE-EARLY, CATALOGUE-EXPIRED.
 Result<Verified<MasaCatalogue>> verify_catalogue(std::string_view text, const CatalogueTrust& trust);

@@ -192,6 +192,8 @@ Status read_quirks(const Json& in, brski::Quirks& out) {
   TRY(out.base64_bodies, flag_of(in, "base64-bodies", "catalogue: base64-bodies"));
   TRY(out.requests_named_voucher, flag_of(in, "requests-named-voucher", "catalogue: requests-named-voucher"));
   TRY(out.old_paths, flag_of(in, "old-paths", "catalogue: old-paths"));
+  TRY(out.old_media_types, flag_of(in, "old-media-types", "catalogue: old-media-types"));
+  TRY(out.any_voucher_type, flag_of(in, "any-voucher-type", "catalogue: any-voucher-type"));
   return Ok{};
 }
 
@@ -285,6 +287,8 @@ void put_quirks(Json& out, const brski::Quirks& quirks) {
   put("base64-bodies", true, quirks.base64_bodies);
   put("requests-named-voucher", true, quirks.requests_named_voucher);
   put("old-paths", true, quirks.old_paths);
+  put("old-media-types", true, quirks.old_media_types);
+  put("any-voucher-type", true, quirks.any_voucher_type);
 }
 
 Json rule_json(const MasaRule& rule) {

@@ -44,6 +44,7 @@ MasaCatalogue sample() {
   rule.quirks.issuer = brski::IssuerForm::key_id;
   rule.quirks.content_type = "1.2.840.113549.1.7.1";
   rule.quirks.base64_bodies = rule.quirks.requests_named_voucher = rule.quirks.old_paths = true;
+  rule.quirks.old_media_types = rule.quirks.any_voucher_type = true;
   rule.deprecated = kNow + kDay;
   rule.ends = kNow + kDay * 2;
   out.rules = {rule};
@@ -143,6 +144,17 @@ TEST(MasaCatalogue, without_certificates_along_the_given_ones_are_tried) {
   CatalogueTrust pinned = trust();
   pinned.signers = {acme().certificate, signer.certificate};
   EXPECT_TRUE(verify_catalogue(*make_catalogue(sample(), signer.key, {}), pinned));
+}
+
+// Devices whose serial number is their common name look like signers: these have to be given by themselves.
+TEST(MasaCatalogue, of_a_maker_whose_devices_look_like_signers_only_pinned_ones_sign) {
+  const Party signer = signer_below(acme(), "CN=lamp-7");
+  CatalogueTrust plain = trust();
+  EXPECT_TRUE(verify_catalogue(signed_by(signer, sample()), plain));
+  plain.unmarked = true;
+  EXPECT_EQ(broken(verify_catalogue(signed_by(signer, sample()), plain)), "CATALOGUE-SIGNER");
+  plain.signers.push_back(signer.certificate);
+  EXPECT_TRUE(verify_catalogue(signed_by(signer, sample()), plain));
 }
 
 TEST(MasaCatalogue, a_signer_that_is_over_signs_no_more) {

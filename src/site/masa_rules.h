@@ -14,6 +14,11 @@ inline constexpr Rule kMasaUnknown{
 inline constexpr Rule kMasaAnchors{"BRSKI-MASA-ANCHORS", "no anchors are known for the TLS certificate of this MASA",
                                    "RFC 8995 section 5.4",
                                    "name them with masa_anchors in the maker's file of makers/"};
+inline constexpr Rule kMasaEnded{"BRSKI-MASA-ENDED",
+                                 "the rule or catalogue that says which MASA speaks for this device has ended",
+                                 "ours: docs/brown-field.md, catalogues",
+                                 "fetch the maker's newest catalogue, or write a rule for the device; take the old "
+                                 "rule away if it needs no voucher"};
 inline constexpr Rule kMakerFile{"MAKER-FILE", "a maker's file is wrong", "ours: docs/brown-field.md, the file",
                                  "mend the lines named; `imprint maker example` shows every key"};
 inline constexpr Rule kMakerUnknown{"MAKER-UNKNOWN", "there is no file of this maker",
@@ -34,14 +39,20 @@ inline constexpr Rule kCatalogueMaker{"CATALOGUE-MAKER", "the catalogue is anoth
                                       "import it for the maker that it names; `anchors` says whose devices it is for"};
 inline constexpr Rule kCatalogueEarly{"CATALOGUE-EARLY", "the catalogue was issued in the future",
                                       "ours: docs/brown-field.md, catalogues", "set the clocks of both sides right"};
-inline constexpr Rule kCatalogueExpired{"CATALOGUE-EXPIRED", "the catalogue is over: it counts as if it were not there",
+inline constexpr Rule kCatalogueExpired{"CATALOGUE-EXPIRED", "the catalogue is over: its rules have ended with it",
                                         "ours: docs/brown-field.md, catalogues", "fetch the maker's newest one"};
 inline constexpr Rule kCatalogueOld{
     "CATALOGUE-OLD", "a newer catalogue of this maker is on record, or another of this very version",
     "ours: docs/brown-field.md, catalogues", "fetch the maker's newest one; a version is never given out twice"};
+inline constexpr Rule kCatalogueAway{"CATALOGUE-AWAY",
+                                     "the catalogue cannot be fetched from where the maker gives it out",
+                                     "ours: docs/brown-field.md, catalogues",
+                                     "see that its address is right and can be reached; masa_anchors of the maker's "
+                                     "file, or its anchors, have to be above the server's certificate"};
 
-inline constexpr std::array kMasaRules{&kMasaUnknown,    &brski::kMasaAddress, &kMasaAnchors,     &kMakerFile,
-                                       &kMakerUnknown,   &kCatalogueSyntax,    &kCatalogueSigner, &kCatalogueMaker,
-                                       &kCatalogueEarly, &kCatalogueExpired,   &kCatalogueOld};
+inline constexpr std::array kMasaRules{&kMasaUnknown,    &kMasaEnded,      &brski::kMasaAddress, &kMasaAnchors,
+                                       &kMakerFile,      &kMakerUnknown,   &kCatalogueSyntax,    &kCatalogueSigner,
+                                       &kCatalogueMaker, &kCatalogueEarly, &kCatalogueExpired,   &kCatalogueOld,
+                                       &kCatalogueAway};
 
 }  // namespace imprint::site

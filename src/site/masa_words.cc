@@ -69,6 +69,9 @@ std::vector<std::string> in_words(const brski::Quirks& quirks) {
   say(quirks.proximity_optional, "devices need not say which registrar they see");
   say(quirks.est_before_status, "EST before the device has told of its voucher");
   say(quirks.no_audit_log, "no audit log");
+  say(quirks.old_media_types, "media types of drafts");
+  say(quirks.any_voucher_type, "vouchers of any media type");
+  say(quirks.registrar_id_log, "audit logs with registrarID");
   return out;
 }
 

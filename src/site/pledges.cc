@@ -77,6 +77,17 @@ PledgeId pledge_id(const Certificate& idevid, const brski::Quirks& quirks) {
   return {brski::serial_of(idevid, quirks.serial), brski::issuer_key_id(idevid), to_bytes(sha256(idevid.key.spki))};
 }
 
+Result<std::optional<PledgeId>> voucher_needed(const MasaBook& book, const Certificate& idevid,
+                                               const std::vector<Certificate>& chain, Instant now) {
+  const auto answer = book.look_up(idevid, chain, now);
+  if (!answer) {
+    CHECK_OR(answer.error().rule == &kMasaUnknown, answer.error());
+    return std::optional<PledgeId>();
+  }
+  const brski::Quirks& quirks = answer->contact.quirks;
+  return quirks.est_before_status ? std::nullopt : std::optional(pledge_id(idevid, quirks));
+}
+
 Result<Decision> admit_pledge(const Policy& policy, store::Reader& store, const brski::AdmitPledge& question,
                               const FindMasa& find_masa) {
   Decision d;

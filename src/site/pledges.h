@@ -4,6 +4,7 @@
 #include <functional>
 
 #include "proto/brski/questions.h"
+#include "site/masa_book.h"
 #include "site/policy.h"
 
 namespace imprint::site {
@@ -15,6 +16,12 @@ using FindMasa =
 
 // The maker's name for a device.
 PledgeId pledge_id(const Certificate& idevid, const brski::Quirks& quirks);
+
+// For Policy::needs_voucher: the name under which its voucher is on record, if it has to have one before EST. None: no
+// rule was ever for it and its IDevID names no MASA, or the maker's quirks let it. An error's rule says what is wrong
+// with the maker's rules: they open nothing.
+Result<std::optional<PledgeId>> voucher_needed(const MasaBook& book, const Certificate& idevid,
+                                               const std::vector<Certificate>& chain, Instant now);
 
 // Decides, in the order of admit(): who is it, do I want it. Reads the store and writes nothing.
 Result<brski::AdmitPledge::Decision> admit_pledge(const Policy& policy, store::Reader& store,

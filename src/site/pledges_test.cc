@@ -186,16 +186,20 @@ TEST_F(SitePledges, est_waits_for_a_cleared_voucher_where_it_has_to) {
   std::size_t asked = 0;
   policy_.needs_voucher = [&](const Certificate& c, const std::vector<Certificate>&) {
     ++asked;
-    return c.issuer == idevid_.issuer;
+    return Result<std::optional<PledgeId>>(c.issuer == idevid_.issuer ? std::optional(pledge_id(c, {})) : std::nullopt);
   };
   EXPECT_EQ(gate(session_).error().rule, &kEstEarly);
   vouchered();
   EXPECT_EQ(gate(session_).error().rule, &kEstEarly);
   reported(false);
-  EXPECT_EQ(gate(session_).error().rule, &kEstEarly) << "held for a person";
+  EXPECT_EQ(gate(session_).error().rule, &kEstHeld) << "held for a person";
   const auto enrol = [&] { return decide(session_, {}, request(key_, asking_for("CN=dev-1"))); };
-  EXPECT_EQ(enrol().rule, &kEstEarly);
-  EXPECT_EQ(enrol().verdict, imprint::Verdict::refused);
+  const Decision held = enrol();
+  EXPECT_EQ(held.verdict, imprint::Verdict::pending) << "it comes again, and need not begin anew";
+  EXPECT_EQ(held.rule, &kEstHeld);
+  EXPECT_EQ(held.retry_after, policy_.retry_after);
+  EXPECT_TRUE(held.noted) << "nothing is written each time";
+  EXPECT_EQ(held.grant.device, "dev-1");
   ASSERT_TRUE(store_->write([&](store::Writer& w) { return w.clear_pledge(id(), true, "looked", kNow, "cli"); }));
   EXPECT_TRUE(gate(session_));
   EXPECT_EQ(enrol().verdict, imprint::Verdict::issue);
@@ -203,6 +207,63 @@ TEST_F(SitePledges, est_waits_for_a_cleared_voucher_where_it_has_to) {
   EXPECT_TRUE(gate(session_with(certify(owner_, key_, "CN=dev-1"), owner_))) << "renewals are nobody's voucher";
   EXPECT_EQ(asked, 0U);
   EXPECT_TRUE(gate(std::make_shared<Session>())) << "nor are tokens";
+}
+
+TEST_F(SitePledges, what_is_held_and_not_wanted_is_refused) {
+  policy_.needs_voucher = [](const Certificate& c, const std::vector<Certificate>&) {
+    return Result<std::optional<PledgeId>>(pledge_id(c, {}));
+  };
+  add_device("dev-1", Admission::refused, identity_of(idevid_));
+  vouchered();
+  const auto enrol = [&] { return decide(session_, {}, request(key_, asking_for("CN=dev-1"))); };
+  EXPECT_EQ(enrol().rule, &kEstEarly);
+  reported(false);
+  EXPECT_EQ(enrol().verdict, imprint::Verdict::refused);
+  EXPECT_EQ(enrol().rule, &kEstHeld);
+}
+
+TEST_F(SitePledges, est_is_open_to_the_device_that_was_cleared_and_not_to_its_key_elsewhere) {
+  policy_.needs_voucher = [](const Certificate& c, const std::vector<Certificate>&) {
+    return Result<std::optional<PledgeId>>(pledge_id(c, {}));
+  };
+  vouchered();
+  reported(true);
+  EXPECT_TRUE(gate(session_));
+  const auto other = [&](const Ca& ca, const PrivateKey& key, const char* subject) {
+    return gate(session_with(certify(ca, key, subject), ca)).error().rule;
+  };
+  EXPECT_EQ(other(maker_, idevid_key_, "CN=lamp,serialNumber=SN-2"), &kEstEarly) << "another device of the maker";
+  EXPECT_EQ(other(maker_, key_, "CN=lamp,serialNumber=SN-1"), &kEstEarly) << "another key";
+  const Ca elsewhere = *make_root(KeyType::p256, name_of("CN=Other Maker"), kNow, kYear, rng_);
+  EXPECT_EQ(other(elsewhere, idevid_key_, "CN=lamp,serialNumber=SN-1"), &kEstEarly) << "another maker";
+}
+
+TEST_F(SitePledges, who_needs_a_voucher_is_what_the_makers_rules_say) {
+  MasaBook book;
+  const std::vector<Certificate> chain{maker_.certificate};
+  const auto ask_book = [&] { return voucher_needed(book, idevid_, chain, kNow); };
+  ASSERT_TRUE(ask_book());
+  EXPECT_FALSE(*ask_book()) << "nobody speaks for it, nobody ever did";
+  MasaRule rule;
+  rule.url = *Uri::parse("https://masa.example");
+  book.rules = {rule};
+  ASSERT_TRUE(ask_book());
+  EXPECT_EQ(*ask_book(), id());
+  book.rules[0].quirks.serial = brski::SerialSource::common_name;
+  EXPECT_EQ((*ask_book())->serial, "lamp");
+  book.rules[0].quirks.est_before_status = true;
+  EXPECT_FALSE(*ask_book());
+  book.rules[0].ends = kNow;
+  EXPECT_EQ(ask_book().error().rule, &kMasaEnded);
+  policy_.needs_voucher = [&](const Certificate& c, const std::vector<Certificate>& above) {
+    return voucher_needed(book, c, above, kNow);
+  };
+  add_device("dev-1", Admission::approved, identity_of(idevid_));
+  vouchered();
+  reported(true);
+  const Decision d = decide(session_, {}, request(key_, asking_for("CN=dev-1")));
+  EXPECT_EQ(d.verdict, imprint::Verdict::refused);
+  EXPECT_EQ(d.rule, &kMasaEnded);
 }
 
 // Registrars show their server certificate to MASAs, and could to us.

@@ -343,12 +343,8 @@ Result<Decision> admit(const Policy& policy, store::Reader& store, const Admit& 
     return d;
   }
   if (maker_proven) {
-    const Status early = may_enrol(policy, store, *q.session);
-    if (!early) {
-      if (early.error().rule == nullptr) {
-        return early.error();
-      }
-      refuse(d, *early.error().rule, "no voucher cleared for the key of " + d.identity);
+    TRY(const bool past_gate, is_past_gate(policy, store, *q.session, who, d));
+    if (!past_gate) {
       return d;
     }
   }

@@ -63,9 +63,11 @@ struct Policy {
   Secret pepper;                                   // key of the MACs under which secrets are stored
   bool basic = true;                               // whether a password in HTTP Basic counts
   std::shared_ptr<NonceBook> nonces = {};          // of HTTP Digest; null: it does not count
-  // Whether a device with this IDevID has to have a voucher, accepted and cleared, before it may enrol (RFC 8995
-  // section 5.8.3): of makers with a MASA. Null: nobody has to.
-  std::function<bool(const Certificate& idevid, const std::vector<Certificate>& chain)> needs_voucher = {};
+  // The name under which the voucher is on record that a device with this IDevID has to have, accepted and cleared,
+  // before it may enrol (RFC 8995 section 5.8.3): of makers with a MASA. None: it needs none. An error's rule refuses
+  // it. Null: nobody needs one.
+  std::function<Result<std::optional<PledgeId>>(const Certificate& idevid, const std::vector<Certificate>& chain)>
+      needs_voucher = {};
 };
 
 // The key of one use of the pepper.

@@ -6,7 +6,7 @@ namespace {
 constexpr std::string_view kNotThere = "pledge: not on record";
 
 // The row as it was, or a new one. A new IDevID of the same serial number takes the place of the one before: what was
-// cleared was the other key.
+// cleared was the other key. A hold stays: it is about the device.
 PledgeRow row_of(const PledgeBefore& before, const PledgeId& id, const std::string& device, Instant at) {
   PledgeRow out = before.value_or(PledgeRow{});
   if (!before) {
@@ -64,11 +64,18 @@ Result<PledgeChange> after(const PledgeBefore& before, const VoucherReported& fa
   // The first report on this voucher counts: a later one undoes neither a person's word nor a refusal.
   const bool first = before->stage == PledgeStage::vouchered;
   row.stage = !fact.told.status ? PledgeStage::refused : first ? PledgeStage::imprinted : before->stage;
-  row.cleared = fact.told.status && (first ? fact.cleared : before->cleared);
+  row.cleared = fact.told.status && (first ? fact.cleared && before->held.empty() : before->cleared);
   row.reported = at;
   if (first || !fact.told.status) {
     row.rule = fact.rule;
     row.reason = fact.reason;
+  }
+  if (first && fact.told.status && !fact.cleared && !fact.passing && row.held.empty()) {
+    row.held = fact.rule;  // what was found in its past does not go away by asking again
+  }
+  if (first && fact.told.status && fact.cleared && !row.held.empty()) {
+    row.rule = row.held;
+    row.reason = "held before, and nobody has cleared it since; this time: " + fact.reason;
   }
   row.log = fact.log.empty() ? row.log : fact.log;
   std::string report = fact.told.reason + (fact.told.context.empty() ? "" : " " + fact.told.context);
@@ -107,11 +114,14 @@ Result<PledgeChange> cleared(const PledgeBefore& before, bool cleared, std::stri
   if (!cleared && row.stage == PledgeStage::vouchered) {
     row.stage = PledgeStage::imprinted;  // held, whatever the device reports
   }
-  row.rule.clear();
+  row.held = cleared ? std::string_view() : kHeldByPerson;
+  row.rule = row.held;
   row.reason = reason;
   return PledgeChange{row, cleared ? "pledge.cleared" : "pledge.held"};
 }
 
-bool is_held(const PledgeRow& row) { return row.stage == PledgeStage::imprinted && !row.cleared; }
+bool is_held(const PledgeRow& row) {
+  return !row.held.empty() || (row.stage == PledgeStage::imprinted && !row.cleared);
+}
 
 }  // namespace imprint::store

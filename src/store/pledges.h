@@ -23,7 +23,7 @@ Result<PledgeChange> after(const PledgeBefore& before, const EnrolmentReported& 
 PledgeChange after(const PledgeBefore& before, const PledgeRefused& fact, Instant at);
 Result<PledgeChange> cleared(const PledgeBefore& before, bool cleared, std::string_view reason, Instant at);
 
-// Whether it took its voucher and a person has to let it on.
+// Whether a person has to let it on: it took its voucher and was not cleared, or there is a hold that lasts.
 bool is_held(const PledgeRow& row);
 
 }  // namespace imprint::store

@@ -159,6 +159,56 @@ TEST_F(StorePledges, a_person_lets_a_held_device_on) {
   EXPECT_EQ((*store_->read())->audit(0, 10)->back().actor, "cli:me");
 }
 
+TEST_F(StorePledges, a_hold_for_what_was_found_lasts_until_a_person_clears_it) {
+  const auto come = [&](bool cleared, bool passing, std::uint8_t key = 7) {
+    VoucherObtained fact = voucher(1);
+    VoucherReported told = report(1, true, cleared);
+    fact.id = told.id = id(1, key);
+    told.passing = passing;
+    EXPECT_TRUE(act([&](Writer& w) { return w.voucher_obtained(fact, Instant{20}, "brski"); }));
+    EXPECT_TRUE(act([&](Writer& w) { return w.voucher_reported(told, Instant{30}, "brski"); }));
+    return row();
+  };
+  EXPECT_TRUE(is_held(come(false, true)));
+  EXPECT_EQ(row().held, "") << "the MASA was away: it may be there next time";
+  EXPECT_TRUE(come(true, false).cleared);
+  EXPECT_EQ(come(false, false).held, "RULE");
+  for (const bool passing : {false, true}) {
+    const PledgeRow again = come(true, passing);
+    EXPECT_FALSE(again.cleared);
+    EXPECT_TRUE(is_held(again));
+    EXPECT_EQ(again.rule, "RULE");
+    EXPECT_NE(again.reason.find("nobody has cleared it"), std::string::npos);
+  }
+  EXPECT_FALSE(come(true, false, 8).cleared) << "another key of the same device";
+  store_ = open_store(folder_.file());
+  EXPECT_EQ(row().held, "RULE") << "the registrar began anew";
+  ASSERT_TRUE(act([&](Writer& w) { return w.clear_pledge(id(1, 8), true, "looked", Instant{40}, "cli"); }));
+  EXPECT_EQ(row().held, "");
+  EXPECT_TRUE(come(true, false, 8).cleared);
+}
+
+TEST_F(StorePledges, a_person_s_hold_lasts_whatever_the_device_does) {
+  ASSERT_TRUE(act([&](Writer& w) { return w.voucher_obtained(voucher(1), Instant{20}, "brski"); }));
+  ASSERT_TRUE(act([&](Writer& w) { return w.voucher_reported(report(1, true, true), Instant{30}, "brski"); }));
+  ASSERT_TRUE(act([&](Writer& w) { return w.clear_pledge(id(1), false, "stolen", Instant{40}, "cli"); }));
+  EXPECT_EQ(row().held, kHeldByPerson);
+  EXPECT_EQ(row().rule, kHeldByPerson);
+  ASSERT_TRUE(act([&](Writer& w) { return w.pledge_waits({id(1), "dev-1", "waits", {}}, Instant{50}, "brski"); }));
+  ASSERT_TRUE(act([&](Writer& w) { return w.pledge_refused({id(1), "dev-1", "R", "why"}, Instant{60}, "brski"); }));
+  PledgeFilter held;
+  held.held = true;
+  EXPECT_EQ((*store_->read())->pledges(held)->size(), 1U);
+  EXPECT_EQ(*(*store_->read())->pledges(held), *MemoryReader(tables_).pledges(held));
+  ASSERT_TRUE(act([&](Writer& w) { return w.voucher_obtained(voucher(1), Instant{70}, "brski"); }));
+  ASSERT_TRUE(act([&](Writer& w) { return w.voucher_reported(report(1, true, true), Instant{80}, "brski"); }));
+  EXPECT_FALSE(row().cleared);
+  EXPECT_EQ(row().rule, kHeldByPerson);
+  ASSERT_TRUE(act([&](Writer& w) { return w.clear_pledge(id(1), true, "found", Instant{90}, "cli"); }));
+  EXPECT_TRUE(row().cleared);
+  EXPECT_FALSE(is_held(row()));
+}
+
 TEST_F(StorePledges, a_newcomer_joins_with_what_it_did_or_not_at_all) {
   Device device = device_named("dev-9");
   const PledgeWaits waits{id(1), "dev-9", "new", device};
@@ -169,7 +219,7 @@ TEST_F(StorePledges, a_newcomer_joins_with_what_it_did_or_not_at_all) {
   EXPECT_FALSE(*(*store_->read())->pledge(Bytes{2}, "SN-2")) << "nothing of it is on record";
 }
 
-TEST_F(StorePledges, pages_and_finds_by_key) {
+TEST_F(StorePledges, is_read_in_pages) {
   for (std::uint8_t n = 1; n <= 5; ++n) {
     VoucherObtained one = voucher(n);
     one.device = n % 2 == 0 ? "even" : "odd";
@@ -191,9 +241,6 @@ TEST_F(StorePledges, pages_and_finds_by_key) {
   PledgeFilter asked;
   asked.stage = PledgeStage::asked;
   EXPECT_TRUE(reader->pledges(asked)->empty());
-  EXPECT_EQ((*reader->pledge_by_key(Bytes(32, 7)))->id.serial, "SN-5") << "the one that came last";
-  EXPECT_EQ(*reader->pledge_by_key(Bytes(32, 7)), *memory.pledge_by_key(Bytes(32, 7)));
-  EXPECT_FALSE(*reader->pledge_by_key(Bytes(32, 9)));
 }
 
 TEST(PledgeStages, are_found_by_their_names) {

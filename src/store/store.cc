@@ -1,7 +1,6 @@
 #include "store/store.h"
 
-#include <condition_variable>
-#include <mutex>
+#include "store/shared.h"
 
 namespace imprint::store {
 
@@ -10,34 +9,9 @@ bool is_fresh(const CertificateRow& row, Instant now) {
 }
 
 Status Store::write(Change change) {
-  std::mutex mutex;
-  std::condition_variable arrived;
-  std::optional<Status> answer;
-  submit(std::move(change), [&](Status status) {
-    const std::scoped_lock lock(mutex);  // held while notifying: the waiter's frame ends as soon as it may go on
-    answer = status;
-    arrived.notify_one();
-  });
-  std::unique_lock lock(mutex);
-  arrived.wait(lock, [&] { return answer.has_value(); });
-  return *answer;
+  return wait_for([&](std::function<void(Status)> done) { submit(std::move(change), std::move(done)); });
 }
 
-Result<std::optional<std::int64_t>> verify_audit(Reader& reader) {
-  constexpr std::int64_t kPage = 1000;
-  AuditEntry last;  // before the first entry: sequence 0 and a hash of zeros
-  while (true) {
-    TRY(const std::vector<AuditEntry> page, reader.audit(last.sequence, kPage));
-    if (page.empty()) {
-      return std::optional<std::int64_t>();
-    }
-    for (const AuditEntry& entry : page) {
-      if (entry.sequence != last.sequence + 1 || entry.previous != last.hash || entry.hash != audit_hash(entry)) {
-        return std::optional<std::int64_t>(entry.sequence);
-      }
-      last = entry;
-    }
-  }
-}
+Result<std::optional<std::int64_t>> verify_audit(Reader& reader) { return first_broken(reader); }
 
 }  // namespace imprint::store

@@ -149,8 +149,6 @@ class Reader {
   virtual Result<std::vector<PendingRow>> pending_page(const PendingFilter& filter) = 0;
   // A device that asked for a voucher, by the CA of its IDevID and its serial number.
   virtual Result<std::optional<PledgeRow>> pledge(BytesView issuer, std::string_view serial) = 0;
-  // By the SHA-256 of its IDevID's key: of several the one that came last.
-  virtual Result<std::optional<PledgeRow>> pledge_by_key(BytesView key) = 0;
   virtual Result<std::vector<PledgeRow>> pledges(const PledgeFilter& filter) = 0;
   virtual Result<std::vector<AuditEntry>> audit(std::int64_t after_sequence, std::int64_t limit) = 0;
   // Entries of one action about one subject, the newest first, at most 1,000. Walks the whole log.

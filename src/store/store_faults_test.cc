@@ -264,7 +264,7 @@ TEST(StoreDisk, newer_schema_is_refused_and_left_alone) {
   ASSERT_TRUE(open_store(folder.file())->write(entry_of("x")));
   meddle(folder.file(), "PRAGMA user_version = 1000");
   EXPECT_EQ(open_sqlite(folder.file()).error().fault, Fault::unsupported);
-  meddle(folder.file(), "PRAGMA user_version = 11");
+  meddle(folder.file(), "PRAGMA user_version = 12");
   EXPECT_EQ(count(*open_store(folder.file()), "audit"), 1);
 }
 

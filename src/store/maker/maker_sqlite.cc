@@ -1,18 +1,12 @@
-// The schema, and the thread that writes.
-#include <algorithm>
-#include <condition_variable>
-#include <deque>
-#include <mutex>
-#include <thread>
-
+// The schema, and the store on it.
 #include "store/maker/maker_sql.h"
+#include "store/sqlite/read_pool.h"
+#include "store/sqlite/write_queue.h"
 
 namespace imprint::store {
 namespace {
 
-constexpr std::size_t kMostQueued = 65'536;
-constexpr std::size_t kMostTogether = 256;  // changes of one transaction
-constexpr std::size_t kMostIdle = 8;        // read connections kept for later
+constexpr std::size_t kMostIdle = 8;  // read connections kept for later
 constexpr std::int64_t kVersion = 2;
 
 // Times are milliseconds since 1970, enumerations their names. `voucher` and `request` are NULL once retention has
@@ -117,150 +111,26 @@ Status take_steps(Database& database) {
   return version < 2 ? database.execute(kOwners) : Status(Ok{});
 }
 
-// Read connections that nobody uses at the moment.
-class Pool {
- public:
-  explicit Pool(std::string path) : path_(std::move(path)) {}
-  Result<std::unique_ptr<Database>> take() {
-    {
-      const std::scoped_lock lock(mutex_);
-      if (!idle_.empty()) {
-        std::unique_ptr<Database> database = std::move(idle_.back());
-        idle_.pop_back();
-        return database;
-      }
-    }
-    return Database::open(path_, Database::Access::read_only);
-  }
-  void give_back(std::unique_ptr<Database> database) {
-    const std::scoped_lock lock(mutex_);
-    if (idle_.size() < kMostIdle) {
-      idle_.push_back(std::move(database));
-    }
-  }
-
- private:
-  std::string path_;
-  std::mutex mutex_;
-  std::vector<std::unique_ptr<Database>> idle_;
-};
-
-class PooledReader final : public MakerReads<MakerReader> {
- public:
-  PooledReader(Pool& pool, std::unique_ptr<Database> database)
-      : MakerReads(*database), pool_(pool), borrowed_(std::move(database)) {}
-  PooledReader(const PooledReader&) = delete;
-  PooledReader& operator=(const PooledReader&) = delete;
-  ~PooledReader() override {
-    const Status ended = database_.query("COMMIT").run();
-    if (ended && !database_.failed()) {
-      pool_.give_back(std::move(borrowed_));  // one that has failed is closed instead
-    }
-  }
-
- private:
-  Pool& pool_;
-  std::unique_ptr<Database> borrowed_;
-};
-
 class SqliteMakerStore final : public MakerStore {
  public:
   SqliteMakerStore(const std::string& path, std::unique_ptr<Database> database)
-      : database_(std::move(database)), writer_(*database_), pool_(path), thread_([this] { work(); }) {}
+      : pool_(path, kMostIdle), queue_(std::move(database), "maker store: too many changes wait") {}
   SqliteMakerStore(const SqliteMakerStore&) = delete;
   SqliteMakerStore& operator=(const SqliteMakerStore&) = delete;
   // Finishes what is queued. Every reader must have ended before.
-  ~SqliteMakerStore() override {
-    {
-      const std::scoped_lock lock(mutex_);
-      closing_ = true;
-    }
-    wanted_.notify_one();
-    thread_.join();
-  }
+  ~SqliteMakerStore() override = default;
 
   void submit(Change change, std::function<void(Status)> done) override {
-    {
-      const std::scoped_lock lock(mutex_);
-      if (queue_.size() < kMostQueued) {
-        queue_.push_back({std::move(change), std::move(done)});
-        wanted_.notify_one();
-        return;
-      }
-    }
-    done(Error{Fault::unreachable, "maker store: too many changes wait"});
+    queue_.submit(std::move(change), std::move(done), true);
   }
-
   Result<std::unique_ptr<MakerReader>> read() override {
-    TRY(std::unique_ptr<Database> database, pool_.take());
-    TRY([[maybe_unused]] const Ok begun, database->query("BEGIN").run());
-    return std::make_unique<PooledReader>(pool_, std::move(database));
+    TRY(auto reader, PooledReader<MakerReads<MakerReader>>::begin(pool_));
+    return std::unique_ptr<MakerReader>(std::move(reader));
   }
 
  private:
-  struct Job {
-    Change change;
-    std::function<void(Status)> done;
-    Status outcome = Ok{};
-  };
-
-  void work() {
-    while (true) {
-      std::vector<Job> jobs = next_jobs();
-      if (jobs.empty()) {
-        return;
-      }
-      const Status committed = perform(jobs);
-      for (Job& job : jobs) {
-        // A refusal, too, was judged by what the batch had written before: if that is gone, nobody knows.
-        job.done(committed ? job.outcome : committed);
-        job = {};
-      }
-    }
-  }
-
-  // Waits for changes; none when the store closes and all are done.
-  std::vector<Job> next_jobs() {
-    std::unique_lock lock(mutex_);
-    wanted_.wait(lock, [this] { return closing_ || !queue_.empty(); });
-    std::vector<Job> jobs;
-    while (!queue_.empty() && jobs.size() < kMostTogether) {
-      jobs.push_back(std::move(queue_.front()));
-      queue_.pop_front();
-    }
-    return jobs;
-  }
-
-  // Runs all in one transaction and fills their outcomes. An error: nothing was kept, of any of them.
-  Status perform(std::vector<Job>& jobs) {
-    Status so_far = writer_.begin();
-    for (Job& job : jobs) {
-      if (!so_far) {
-        break;
-      }
-      job.outcome = writer_.change(job.change);
-      if (database_->failed() || !database_->in_transaction()) {
-        so_far = job.outcome;
-      }
-    }
-    if (so_far) {
-      so_far = writer_.commit();
-    }
-    if (so_far) {
-      return so_far;
-    }
-    writer_.roll_back();
-    return Error{Fault::unreachable, so_far.error().what};
-  }
-
-  std::unique_ptr<Database> database_;
-  MakerSqlWriter writer_;
-  Pool pool_;
-  std::mutex mutex_;
-  std::condition_variable wanted_;
-  std::deque<Job> queue_;
-  bool closing_ = false;
-  std::thread thread_;  // last: it uses all of the above
+  ReadPool pool_;
+  WriteQueue<MakerSqlWriter, Change> queue_;  // last: what it still does uses the above
 };
 
 }  // namespace

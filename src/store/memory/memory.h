@@ -46,7 +46,6 @@ class MemoryReads : public Interface {
   Result<std::vector<PendingRow>> all_pending() override;
   Result<std::vector<PendingRow>> pending_page(const PendingFilter& filter) override;
   Result<std::optional<PledgeRow>> pledge(BytesView issuer, std::string_view serial) override;
-  Result<std::optional<PledgeRow>> pledge_by_key(BytesView key) override;
   Result<std::vector<PledgeRow>> pledges(const PledgeFilter& filter) override;
   Result<std::vector<AuditEntry>> audit(std::int64_t after_sequence, std::int64_t limit) override;
   Result<std::vector<AuditEntry>> audit_about(std::string_view subject, std::string_view action) override;

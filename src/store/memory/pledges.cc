@@ -21,18 +21,6 @@ Result<std::optional<PledgeRow>> MemoryReads<I>::pledge(BytesView issuer, std::s
 }
 
 template <class I>
-Result<std::optional<PledgeRow>> MemoryReads<I>::pledge_by_key(BytesView key) {
-  std::optional<PledgeRow> out;
-  const auto order = [](const PledgeRow& r) { return std::tie(r.last, r.id.issuer, r.id.serial); };
-  for (const PledgeRow& row : tables_.pledges) {
-    if (equal(row.id.key, key) && (!out || order(*out) < order(row))) {
-      out = row;
-    }
-  }
-  return out;
-}
-
-template <class I>
 Result<std::vector<PledgeRow>> MemoryReads<I>::pledges(const PledgeFilter& f) {
   const auto order = [](const PledgeRow& r) { return std::tie(r.id.issuer, r.id.serial); };
   std::vector<PledgeRow> out;
@@ -47,8 +35,6 @@ Result<std::vector<PledgeRow>> MemoryReads<I>::pledges(const PledgeFilter& f) {
 
 template Result<std::optional<PledgeRow>> MemoryReads<Reader>::pledge(BytesView, std::string_view);
 template Result<std::optional<PledgeRow>> MemoryReads<Writer>::pledge(BytesView, std::string_view);
-template Result<std::optional<PledgeRow>> MemoryReads<Reader>::pledge_by_key(BytesView);
-template Result<std::optional<PledgeRow>> MemoryReads<Writer>::pledge_by_key(BytesView);
 template Result<std::vector<PledgeRow>> MemoryReads<Reader>::pledges(const PledgeFilter&);
 template Result<std::vector<PledgeRow>> MemoryReads<Writer>::pledges(const PledgeFilter&);
 

@@ -46,7 +46,7 @@ Status fill_certificates(Database& database) {
 
 // Steps are only ever added at the end. Times are milliseconds since 1970, enumerations their names, STRICT holds the
 // column types. `spent` and `revoked` are NULL until it happens.
-constexpr std::array<Migration, 11> kMigrations{
+constexpr std::array<Migration, 12> kMigrations{
     {{R"sql(
 CREATE TABLE devices (
   id TEXT NOT NULL PRIMARY KEY,
@@ -293,7 +293,15 @@ CREATE TABLE pledges (
 CREATE INDEX pledges_key ON pledges (key, last);
 CREATE INDEX pledges_device ON pledges (device, issuer, serial);
 )sql",
-      "PRAGMA user_version=11"}}};
+      "PRAGMA user_version=11"},
+     // A hold lasts until a person clears it. A device is found by its IDevID, and no more by its key alone.
+     {R"sql(
+ALTER TABLE pledges ADD COLUMN held TEXT NOT NULL DEFAULT '';
+UPDATE pledges SET held = CASE rule WHEN '' THEN 'BRSKI-HELD' ELSE rule END
+  WHERE stage = 'imprinted' AND cleared = 0 AND rule NOT IN ('BRSKI-LOG-MISSING', 'BRSKI-LOG-UNREADABLE');
+DROP INDEX pledges_key;
+)sql",
+      "PRAGMA user_version=12"}}};
 
 Status take_steps(Database& database) {
   std::int64_t version = 0;

@@ -7,7 +7,7 @@ namespace {
 
 #define IMPRINT_PLEDGE_COLUMNS                                                                                    \
   "issuer, serial, key, device, stage, form, nonce, request, voucher, domain_id, masa, run, first, last, asked, " \
-  "vouchered, reported, enrolled, cleared, rule, reason, log, certificate"
+  "vouchered, reported, enrolled, cleared, rule, reason, log, certificate, held"
 
 std::optional<Instant> time_column(const Query& row, int column) {
   return row.is_null(column) ? std::nullopt : std::optional(Instant{row.number(column)});
@@ -38,6 +38,7 @@ Result<PledgeRow> pledge_row(const Query& row) {
   out.reason = row.text(20);
   out.log = row.text(21);
   out.certificate = row.text(22);
+  out.held = row.text(23);
   return out;
 }
 
@@ -66,21 +67,13 @@ Result<std::optional<PledgeRow>> Reads<I>::pledge(BytesView issuer, std::string_
 }
 
 template <class I>
-Result<std::optional<PledgeRow>> Reads<I>::pledge_by_key(BytesView key) {
-  Query query = database_.query("SELECT " IMPRINT_PLEDGE_COLUMNS
-                                " FROM pledges WHERE key = ? ORDER BY last DESC, issuer DESC, serial DESC LIMIT 1",
-                                key);
-  return one(query);
-}
-
-template <class I>
 Result<std::vector<PledgeRow>> Reads<I>::pledges(const PledgeFilter& f) {
   const std::int64_t limit = std::min(std::max<std::int64_t>(f.limit, 1), kMostPledges);
   const std::string_view stage = f.stage ? name(*f.stage) : std::string_view();
   Query query = database_.query("SELECT " IMPRINT_PLEDGE_COLUMNS
                                 " FROM pledges WHERE (issuer, serial) > (?1, ?2) AND (?3 = '' OR device = ?3)"
                                 " AND (?4 = '' OR stage = ?4)"
-                                " AND (?5 = 0 OR (stage = 'imprinted' AND cleared = 0))"
+                                " AND (?5 = 0 OR held <> '' OR (stage = 'imprinted' AND cleared = 0))"
                                 " ORDER BY issuer, serial LIMIT ?6",
                                 f.after_issuer, f.after_serial, f.device, stage, std::int64_t{f.held}, limit);
   std::vector<PledgeRow> out;
@@ -96,8 +89,6 @@ Result<std::vector<PledgeRow>> Reads<I>::pledges(const PledgeFilter& f) {
 
 template Result<std::optional<PledgeRow>> Reads<Reader>::pledge(BytesView, std::string_view);
 template Result<std::optional<PledgeRow>> Reads<Writer>::pledge(BytesView, std::string_view);
-template Result<std::optional<PledgeRow>> Reads<Reader>::pledge_by_key(BytesView);
-template Result<std::optional<PledgeRow>> Reads<Writer>::pledge_by_key(BytesView);
 template Result<std::vector<PledgeRow>> Reads<Reader>::pledges(const PledgeFilter&);
 template Result<std::vector<PledgeRow>> Reads<Writer>::pledges(const PledgeFilter&);
 
@@ -112,10 +103,10 @@ Status SqliteWriter::pledge_changed(const PledgeChange& change, const std::optio
         database_
             .query("INSERT OR REPLACE INTO pledges (" IMPRINT_PLEDGE_COLUMNS
                    ") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, nullif(?, -9223372036854775807 - 1),"
-                   " nullif(?, -9223372036854775807 - 1), nullif(?, -9223372036854775807 - 1), ?, ?, ?, ?, ?)",
+                   " nullif(?, -9223372036854775807 - 1), nullif(?, -9223372036854775807 - 1), ?, ?, ?, ?, ?, ?)",
                    r.id.issuer, r.id.serial, r.id.key, r.device, name(r.stage), r.form, r.nonce, r.request, r.voucher,
                    r.domain_id, r.masa, r.run, r.first.ms, r.last.ms, r.asked, bound(r.vouchered), bound(r.reported),
-                   bound(r.enrolled), std::int64_t{r.cleared}, r.rule, r.reason, r.log, r.certificate)
+                   bound(r.enrolled), std::int64_t{r.cleared}, r.rule, r.reason, r.log, r.certificate, r.held)
             .run());
     if (!change.told) {
       return Ok{};
@@ -125,6 +116,7 @@ Status SqliteWriter::pledge_changed(const PledgeChange& change, const std::optio
                                 {"issuer", hex(r.id.issuer)},
                                 {"stage", name(r.stage)},
                                 {"cleared", r.cleared ? "yes" : "no"},
+                                {"held", r.held},
                                 {"rule", r.rule},
                                 {"reason", r.reason},
                                 {"report", change.report},
