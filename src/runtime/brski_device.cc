@@ -72,7 +72,7 @@ class BrskiDevice::World : public DeviceWorld<brski::Pledge, World> {
     const bool along = question.form != brski::Form::cose;
     return brski::sign_voucher(question.what, question.form,
                                Signer{std::move(key), along ? question.as->chain : std::vector<Certificate>{}},
-                               question.content_type);
+                               question.content_type, question.named_voucher);
   }
 
   brski::PledgePlanRef pledge_plan_;

@@ -32,6 +32,10 @@ struct InWords {
     return "the voucher is my maker's, for me, and answers my request; the registrar leads to " +
            s.owner.pinned.subject.text + ", which it pins; my owner is on record";
   }
+  std::string operator()(const Pledge::Rejoining& s) const {
+    return "the registrar ended the connection; connects again, and wants whoever leads to " +
+           s.owner.pinned.subject.text;
+  }
   std::string operator()(const Pledge::Complaining& s) const {
     return "tells the registrar that nothing came of it: " + std::string(s.p.last.what);
   }

@@ -91,7 +91,9 @@ class CbrskiWire : public Wire {
       return out;
     };
     site_->registrar = registrar;
-    site_->policy.needs_voucher = [](const Certificate&, const std::vector<Certificate>&) { return true; };
+    site_->policy.needs_voucher = [](const Certificate& idevid, const std::vector<Certificate>&) {
+      return Result<std::optional<PledgeId>>(site::pledge_id(idevid, {}));
+    };
     server_ = std::make_unique<EstServer>(loop_, *store_, rng_, journal_, site_);
     jpy_port_ = free_port(loop_);
     io::CoapsServerOptions options;

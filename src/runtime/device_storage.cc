@@ -364,13 +364,20 @@ Status FolderStorage::save(const brski::Imprinted& record) {
   std::string text(kOwnerHead);
   text.append("\n").append(stage).append("\n").append(record.registrar.text()).append("\n");
   text.append(base64(record.voucher)).append("\n").append(to_pem(record.pinned));
-  std::error_code ignored;
-  const fs::path current = fs::read_symlink(folder_ + "/" + std::string(kCurrent), ignored);
-  if (record.configured && !current.empty()) {  // the power may have gone right after the installation
-    remove_former(folder_, current.filename());
-    TRY(Ok{}, io::sync_folder(folder_));
+  if (record.configured) {  // the power may have gone right after the installation
+    TRY(Ok{}, tidy());
   }
   return io::write_file(folder_ + "/" + std::string(kOwner), view(text));
+}
+
+Status FolderStorage::tidy() {
+  std::error_code ignored;
+  const fs::path current = fs::read_symlink(folder_ + "/" + std::string(kCurrent), ignored);
+  if (current.empty()) {
+    return Ok{};
+  }
+  remove_former(folder_, current.filename());
+  return io::sync_folder(folder_);
 }
 
 Result<std::optional<brski::Imprinted>> FolderStorage::imprinted() {

@@ -88,6 +88,9 @@ class FolderStorage final : public DeviceStorage {
   Result<std::optional<brski::Imprinted>> imprinted() override;
   // The files of a Credential given on the command line, known under the id "credential".
   void set_credential_key(const PrivateKey& key) { credential_ = key; }
+  // What a power cut right behind an installation has left goes: the request that led to it, and the sets of before.
+  // For a folder in which no other request is under way; without an installation nothing happens.
+  Status tidy();
 
  private:
   explicit FolderStorage(std::string folder) : folder_(std::move(folder)) {}

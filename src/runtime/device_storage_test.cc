@@ -153,6 +153,19 @@ TEST_F(Folder, a_device_that_is_configured_has_no_remains_of_a_power_cut) {
   EXPECT_EQ((*again->installed())->certificate, installed.certificate);
 }
 
+TEST_F(Folder, is_tidied_once_there_is_an_installation) {
+  const KeyRef first = *storage_->make_key(KeyType::p256);
+  EXPECT_TRUE(storage_->tidy());
+  EXPECT_TRUE(fs::exists(path_ + "/pending/key.pem")) << "a certificate may be on its way for it";
+  ASSERT_TRUE(storage_->save(installed_with(first, "CN=dev")));
+  ASSERT_TRUE(storage_->make_key(KeyType::p256));
+  ASSERT_TRUE(io::make_folder(path_ + "/generations/00112233aabbccdd"));
+  EXPECT_TRUE(storage_->tidy());
+  EXPECT_FALSE(fs::exists(path_ + "/pending"));
+  EXPECT_FALSE(fs::exists(path_ + "/generations/00112233aabbccdd"));
+  EXPECT_TRUE(*storage_->installed());
+}
+
 TEST_F(Folder, keeps_the_owner_of_a_voucher_across_a_restart) {
   const brski::Imprinted owner{*Uri::parse("https://registrar.example:8443"), {0, 1, 2, 255}, ca_.certificate};
   EXPECT_FALSE(*storage_->imprinted());

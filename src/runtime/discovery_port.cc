@@ -80,10 +80,10 @@ Status DiscoveryPort::join(bool v6) {
   const bool has = std::ranges::any_of(interface_.addresses, [v6](const io::Address& a) { return a.v6 == v6; });
   CHECK_OR(has, Error{Fault::unreachable, "discovery: the interface has no address"});
   if (options_.grasp) {
-    TRY(auto socket, io::MulticastSocket::join(
-                         loop_, interface_,
-                         {std::string(v6 ? brski::kGraspGroup6 : brski::kGraspGroup4), brski::kGraspPort, kOneHop},
-                         [this](const io::Address& from, BytesView d) { take_flood(from, d); }));
+    const std::string group(v6 ? brski::kGraspGroup6 : brski::kGraspGroup4);
+    const auto source = v6 && options_.beyond ? own_address(true, std::nullopt) : std::nullopt;
+    TRY(auto socket, io::MulticastSocket::join(loop_, interface_, {group, brski::kGraspPort, kOneHop, source},
+                                               [this](const io::Address& from, BytesView d) { take_flood(from, d); }));
     grasp_.push_back({std::move(socket), brski::Announcer({options_.period, options_.ttl_ms})});
   }
   if (options_.mdns) {
@@ -129,14 +129,16 @@ std::vector<brski::Browser::Found> DiscoveryPort::services() {
 
 // ---- what is said ----
 
-// What pledges of this link can connect to: link-local where the strict rules hold.
+// What pledges of this link can connect to: link-local where the strict rules hold. For those beyond it: not that.
 std::optional<io::Address> DiscoveryPort::own_address(bool v6, const std::optional<io::Address>& wanted) const {
   if (wanted) {
     return wanted->v6 == v6 ? wanted : std::nullopt;
   }
-  const auto of_link = [v6](const io::Address& a) { return a.v6 == v6 && brski::is_link_local(address_bytes(a)); };
-  auto found = std::ranges::find_if(interface_.addresses, of_link);
-  if (found == interface_.addresses.end() && (interface_.loopback || !options_.strict)) {
+  const auto fits = [this, v6](const io::Address& a) {
+    return a.v6 == v6 && brski::is_link_local(address_bytes(a)) != options_.beyond;
+  };
+  auto found = std::ranges::find_if(interface_.addresses, fits);
+  if (found == interface_.addresses.end() && !options_.beyond && (interface_.loopback || !options_.strict)) {
     found = std::ranges::find(interface_.addresses, v6, &io::Address::v6);
   }
   return found == interface_.addresses.end() ? std::nullopt : std::optional(*found);

@@ -25,6 +25,9 @@ class DiscoveryPort {
     bool ask = true;                             // for them; false: listen only
     Duration period = std::chrono::seconds(60);  // of our floods
     std::uint32_t ttl_ms = 180000;
+    // Our floods come from an address that is good beyond this link, and name it: those of a registrar, with a loop
+    // count of 255, are void from a link-local one (RFC 8990 section 2.5.2; RFC 8995 section 4.3).
+    bool beyond = false;
   };
   // What is to be known of us on this link.
   struct Announcement {

@@ -10,8 +10,28 @@ namespace {
 using Kind = JoinProxy::Event::Kind;
 
 constexpr std::size_t kMostAddresses = 8;  // of the registrar's name
+constexpr Duration kSoon{1000};
 constexpr std::array<std::string_view, 8> kNames{"registrar-found", "registrar-lost", "announced", "withdrawn",
                                                  "not-announced",   "opened",         "closed",    "turned-away"};
+
+io::Address address_of(const Bytes& bytes, std::uint16_t port, const io::Interface& link) {
+  io::Address out;
+  out.v6 = bytes.size() == out.ip.size();
+  std::ranges::copy(bytes, out.ip.begin());
+  out.port = port;
+  out.scope = out.v6 && brski::is_link_local(bytes) ? link.index : 0;
+  return out;
+}
+
+// Of TCP, at a numeric address, and able to do what RFC 8995 wants (section 4.3: a list of protocols).
+bool is_registrar(const brski::Heard& flood) {
+  using At = brski::Locator::Kind;
+  const auto& at = flood.locator;
+  const auto methods = brski::text_value({flood.name, 0, 0, flood.value});
+  return flood.name == brski::kAnJoinRegistrar && at && (at->kind == At::ipv6 || at->kind == At::ipv4) &&
+         at->protocol == brski::kTcp && at->port.value_or(0) != 0 && methods &&
+         methods->find(brski::kEstTls) != std::string::npos;
+}
 
 // A listener at one address is announced there; one at all of them by what the interface has.
 std::optional<io::Address> announced_address(const std::string& listen) {
@@ -23,6 +43,30 @@ std::optional<io::Address> announced_address(const std::string& listen) {
 }  // namespace
 
 std::string_view name(JoinProxy::Event::Kind kind) { return kNames.at(static_cast<std::size_t>(kind)); }
+
+std::vector<io::Address> registrars_in(const std::vector<brski::Heard>& floods,
+                                       const std::vector<brski::Browser::Found>& services, const io::Interface& link) {
+  std::vector<io::Address> out;
+  const auto add = [&out](const io::Address& one) {
+    if (std::ranges::find(out, one) == out.end()) {
+      out.push_back(one);
+    }
+  };
+  for (const brski::Heard& flood : floods) {
+    if (is_registrar(flood)) {
+      add(address_of(flood.locator->address, *flood.locator->port, link));
+    }
+  }
+  for (const brski::Browser::Found& service : services) {
+    for (const Bytes& one : service.addresses) {
+      const io::Address at = address_of(one, service.port, link);
+      if (service.type == brski::kRegistrarService && service.port != 0 && link.is_near(at)) {
+        add(at);
+      }
+    }
+  }
+  return out;
+}
 
 Result<std::unique_ptr<JoinProxy>> JoinProxy::start(io::Loop& loop, Rng& rng, Options options,
                                                     std::function<void(const Event&)> told) {
@@ -42,6 +86,13 @@ Status JoinProxy::open(Rng& rng) {
   TRY(proxy_, io::TcpProxy::listen(loop_, options_.proxy, handlers()));
   if (options_.announce) {
     TRY(discovery_, DiscoveryPort::open(loop_, rng, *options_.announce, nullptr));
+  }
+  if (!options_.find.empty()) {
+    DiscoveryPort::Options what;
+    what.interface = options_.find;
+    what.strict = false;  // AN_join_registrar comes from addresses beyond the link
+    what.browse = {std::string(brski::kRegistrarService)};
+    TRY(finder_, DiscoveryPort::open(loop_, rng, what, [this] { look_soon(); }));
   }
   return Ok{};
 }
@@ -70,21 +121,40 @@ void JoinProxy::tell(const Event& event) const {
 
 // ---- is the registrar there? ----
 
+// Who comes while none is known need not wait long; nor does whoever says much have us connect all the time.
+void JoinProxy::look_soon() {
+  if (there_ || timer_ == 0 || std::exchange(hurries_, true)) {
+    return;
+  }
+  loop_.cancel(timer_);
+  timer_ = loop_.after(std::min(kSoon, options_.probe_every), [this] { resolve(); });
+}
+
 void JoinProxy::resolve() {
   timer_ = 0;
+  hurries_ = false;
+  if (finder_) {
+    probe_all(registrars_in(finder_->floods(), finder_->services(), finder_->interface()));
+    return;
+  }
   resolver_.resolve(options_.registrar, [this](const auto& addresses) { probe(addresses); });
 }
 
 void JoinProxy::probe(const Result<std::vector<std::string>>& addresses) {
-  to_try_.clear();
+  std::vector<io::Address> out;
   for (const std::string& one : addresses ? *addresses : std::vector<std::string>()) {
-    const auto address = io::Address::parse(one, options_.registrar_port);
-    if (address && to_try_.size() < kMostAddresses) {
-      to_try_.push_back(*address);
+    if (const auto address = io::Address::parse(one, options_.registrar_port)) {
+      out.push_back(*address);
     }
   }
+  probe_all(out);
+}
+
+void JoinProxy::probe_all(const std::vector<io::Address>& addresses) {
+  to_try_ = addresses;
   // The one that was there the last time comes first.
   std::stable_partition(to_try_.begin(), to_try_.end(), [this](const io::Address& one) { return one == registrar_; });
+  to_try_.resize(std::min(to_try_.size(), kMostAddresses));
   probed({}, false);
 }
 

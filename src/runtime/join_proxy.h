@@ -19,6 +19,9 @@ class JoinProxy {
   struct Options {
     std::string registrar;  // an address, or a name that is resolved again and again
     std::uint16_t registrar_port = 0;
+    // In place of both: an interface of the owner's own network, where registrars announce themselves (RFC 8995
+    // section 4.3). Whoever is there is believed.
+    std::string find;
     io::TcpProxyOptions proxy;
     std::optional<DiscoveryPort::Options> announce;  // none: nobody is told
     std::string instance;                            // of the service on DNS-SD
@@ -62,8 +65,10 @@ class JoinProxy {
   JoinProxy(io::Loop& loop, Options options, std::function<void(const Event&)> told);
   Status open(Rng& rng);
   io::TcpProxy::Handlers handlers();
+  void look_soon();
   void resolve();
   void probe(const Result<std::vector<std::string>>& addresses);
+  void probe_all(const std::vector<io::Address>& addresses);
   void probed(const io::Address& to, bool there);
   void found(const io::Address& at);
   void missed();
@@ -77,13 +82,19 @@ class JoinProxy {
   io::Resolver resolver_;
   std::unique_ptr<io::TcpProxy> proxy_;
   std::unique_ptr<DiscoveryPort> discovery_;
+  std::unique_ptr<DiscoveryPort> finder_;  // of registrars
   std::unique_ptr<io::TcpProbe> probe_;
   std::vector<io::Address> to_try_;  // of the registrar's name, not probed yet this time
   io::Address registrar_;
-  bool there_ = false, stopping_ = false;
+  bool there_ = false, stopping_ = false, hurries_ = false;
   unsigned missed_ = 0;
   std::uint64_t timer_ = 0;
 };
+
+// Where registrars are that take TCP, as they were heard on this interface: by floods of AN_join_registrar, then by
+// DNS-SD, there only on the interface's own link.
+std::vector<io::Address> registrars_in(const std::vector<brski::Heard>& floods,
+                                       const std::vector<brski::Browser::Found>& services, const io::Interface& link);
 
 // For logs: "registrar-found", "opened".
 std::string_view name(JoinProxy::Event::Kind kind);

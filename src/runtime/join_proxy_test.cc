@@ -172,6 +172,81 @@ TEST(JoinProxy, says_what_it_cannot_have) {
   EXPECT_EQ(taken.error().fault, Fault::conflict);
 }
 
+// RFC 8995 section 4.3: what a registrar on the owner's own network says.
+TEST(JoinProxy, registrars_are_those_that_take_tcp_and_speak_est) {
+  io::Interface link;
+  link.name = "eth1";
+  link.index = 9;
+  link.addresses = {*io::Address::parse("192.0.2.1", 0)};
+  link.prefixes = {24};
+  const auto flood = [](std::string_view name, std::string_view value,
+                        std::string_view address = "fd000000000000000000000000000001",
+                        std::uint8_t protocol = brski::kTcp) {
+    const Bytes at = *from_hex(address);
+    brski::Heard out;
+    out.name = name;
+    const brski::Objective text = brski::registrar_objective(value);
+    out.value = text.value;
+    out.locator = brski::Locator{
+        at.size() == 4 ? brski::Locator::Kind::ipv4 : brski::Locator::Kind::ipv6, at, {}, protocol, 8443};
+    return out;
+  };
+  const auto texts = [&](const std::vector<brski::Heard>& floods, const std::vector<brski::Browser::Found>& services) {
+    std::vector<std::string> out;
+    for (const io::Address& one : registrars_in(floods, services, link)) {
+      out.push_back(one.text());
+    }
+    return out;
+  };
+  using Texts = std::vector<std::string>;
+  const auto good = flood(brski::kAnJoinRegistrar, "EST-TLS");
+  EXPECT_EQ(texts({good, good}, {}), Texts{"[fd00::1]:8443"});
+  const auto of_link =
+      registrars_in({flood(brski::kAnJoinRegistrar, "BRSKI EST-TLS", "fe800000000000000000000000000001")}, {}, link);
+  ASSERT_EQ(of_link.size(), 1U);
+  EXPECT_EQ(of_link[0].scope, 9U);
+  EXPECT_EQ(texts({flood(brski::kAnProxy, "EST-TLS")}, {}), Texts{}) << "another proxy";
+  EXPECT_EQ(texts({flood(brski::kAnJoinRegistrar, "CMP")}, {}), Texts{});
+  EXPECT_EQ(texts({flood(brski::kAnJoinRegistrar, "EST-TLS", "c0000205", brski::kUdp)}, {}), Texts{});
+  auto none = good;
+  none.locator->port.reset();
+  EXPECT_EQ(texts({none}, {}), Texts{});
+  none.locator.reset();
+  EXPECT_EQ(texts({none}, {}), Texts{});
+  brski::Browser::Found service{"Hall",
+                                std::string(brski::kRegistrarService),
+                                "hall.local",
+                                8443,
+                                {},
+                                {*from_hex("c0000205"), *from_hex("cb007105")},
+                                {}};
+  EXPECT_EQ(texts({good}, {service}), (Texts{"[fd00::1]:8443", "192.0.2.5:8443"})) << "by DNS-SD on this link alone";
+  service.port = 0;
+  EXPECT_EQ(texts({}, {service}), Texts{});
+  service.port = 8443;
+  service.type = brski::kProxyService;
+  EXPECT_EQ(texts({}, {service}), Texts{});
+}
+
+TEST(JoinProxy, finds_the_registrar_that_announces_itself) {
+  Rig rig(/*announce=*/false);
+  rig.options.find = "lo";
+  rig.options.registrar.clear();
+  rig.options.probe_every = Duration(60000);  // it does not wait for that
+  rig.start();
+  rig.until([] { return false; }, Duration(50));
+  EXPECT_FALSE(rig.proxy->registrar_there());
+  const auto voice = *DiscoveryPort::open(rig.loop, rig.rng, {.interface = "lo"}, nullptr);
+  ASSERT_TRUE(voice->announce({{},
+                               std::string(brski::kRegistrarService),
+                               "Found registrar",
+                               {},
+                               rig.port,
+                               *io::Address::parse("127.0.0.1", 0)}));
+  ASSERT_TRUE(rig.until([&] { return rig.proxy->registrar_there(); }));
+  EXPECT_EQ(rig.events.at(0).who, "127.0.0.1:" + std::to_string(rig.port));
+}
+
 TEST(TcpProbe, says_whether_somebody_is_there) {
   Rig rig;
   std::optional<bool> there;

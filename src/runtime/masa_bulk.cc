@@ -41,10 +41,31 @@ BulkItem item_of(const Json& json) {
   return {id, json.is_object() ? short_text(json, "accept") : std::string(), *std::move(request), {}};
 }
 
+// Values take far more memory than the text that they are written in: no more of them are read than such a call needs.
+bool has_more_parts(std::string_view body, std::size_t most) {
+  std::size_t parts = 0;
+  bool quoted = false;
+  for (std::size_t i = 0; i < body.size() && parts <= most; ++i) {
+    const char c = body[i];
+    if (quoted && c == '\\') {
+      ++i;
+    } else if (c == '"') {
+      quoted = !quoted;
+    } else if (c == '\n') {
+      quoted = false;  // a line that is broken is broken alone
+    } else {
+      parts += !quoted && (c == '[' || c == '{' || c == ',') ? 1U : 0U;
+    }
+  }
+  return parts > most;
+}
+
 }  // namespace
 
 Result<std::vector<BulkItem>> parse_bulk(std::string_view body, std::size_t most) {
+  constexpr std::size_t kParts = 16;  // of one request: four members are known
   std::vector<BulkItem> out;
+  CHECK_OR(!has_more_parts(body, most * kParts), Error{Fault::limit, brski::masa::kBulkMany});
   const auto first = body.find_first_not_of(" \t\r\n");
   CHECK_OR(first != std::string_view::npos, Error{Fault::malformed, brski::masa::kBulkBody});
   if (body[first] == '[') {

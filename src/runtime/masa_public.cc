@@ -2,11 +2,30 @@
 #include <nlohmann/json.hpp>
 
 #include "codec/json.h"
+#include "crypto/hash.h"
 #include "proto/brski/masa_rules.h"
 #include "proto/brski/wire.h"
 #include "runtime/masa_server.h"
 
 namespace imprint {
+namespace {
+
+// Whoever has it already is told so (RFC 9110 section 13.1.2).
+Response catalogue_answer(const std::string& catalogue, std::string_view held) {
+  if (catalogue.empty()) {
+    return brski::masa_error(Error{Fault::unsupported, brski::masa::kNoPath});
+  }
+  Response out{200, "application/jose+json", to_bytes(catalogue)};
+  out.etag = '"' + hex(sha256(out.body)) + '"';
+  if (held.find(out.etag) != std::string_view::npos) {
+    out.status = 304;
+    out.content_type.clear();
+    out.body.clear();
+  }
+  return out;
+}
+
+}  // namespace
 
 // What needs nobody's word: what this is, and the catalogue.
 std::optional<Response> MasaServer::public_answer(const Request& request) const {
@@ -21,8 +40,7 @@ std::optional<Response> MasaServer::public_answer(const Request& request) const 
     return out;
   }
   if (catalogue) {
-    return site_->catalogue.empty() ? brski::masa_error(Error{Fault::unsupported, brski::masa::kNoPath})
-                                    : Response{200, "application/jose+json", to_bytes(site_->catalogue)};
+    return catalogue_answer(site_->catalogue, request.if_none_match);
   }
   Json forms = Json::array();
   for (const brski::Form form : {brski::Form::cms, brski::Form::cose, brski::Form::jws}) {
@@ -36,12 +54,17 @@ std::optional<Response> MasaServer::public_answer(const Request& request) const 
     endpoints["catalogue"] = kMasaCataloguePath;
   }
   const Json out{{"service", "masa"},
-                 {"api", 1},
+                 {"api", kMasaApi},
                  {"name", site_->name},
                  {"software", "imprint " + site_->version},
+                 {"specifications",
+                  {"RFC 8995", "RFC 8366", "draft-ietf-anima-constrained-voucher", "draft-ietf-anima-jws-voucher"}},
                  {"formats", forms},
+                 {"authentication", {"certificate", "basic"}},
+                 {"nonceless", true},
                  {"endpoints", endpoints},
                  {"audit_log_version", 1},
+                 {"catalogue_version", 1},
                  {"cloud_registrar", site_->cloud != nullptr},
                  {"limits",
                   {{"request_bytes", brski::kMaxArtifact},

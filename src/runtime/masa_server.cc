@@ -1,248 +1,28 @@
 #include "runtime/masa_server.h"
 
-#include <nlohmann/json.hpp>
-
-#include "codec/base64.h"
-#include "codec/json.h"
 #include "proto/brski/masa_rules.h"
 #include "proto/brski/wire.h"
-#include "runtime/engine.h"
+#include "runtime/masa_parts.h"
 
 namespace imprint {
 namespace {
 
-constexpr std::string_view kActor = "masa";
 constexpr std::string_view kLinesType = "application/x-ndjson";
-constexpr std::size_t kTogether = 64;  // requests of one bulk call that are under way
-constexpr std::size_t kMostBulk = 8;   // bulk calls at once
-constexpr int kMostAgain = 4;          // times that a request is begun anew because somebody else was first
+constexpr std::size_t kMostBulk = 8;                     // bulk calls at once, and as many bodies of those that come
+constexpr Duration kBodyTime = std::chrono::minutes(1);  // the connection ends sooner if a body does not come
 
 Request without_body(Request request) {
   request.body.clear();
   return request;
 }
 
-// What a line of a bulk answer says of the end of a request.
-std::string bulk_line(std::size_t n, const std::string& id, const Response& answer) {
-  Json out{{"n", n}, {"status", answer.status}};
-  if (!id.empty()) {
-    out["id"] = id;
-  }
-  if (answer.status == 200) {
-    out["type"] = answer.content_type;
-    out["voucher"] = base64(answer.body);
-  } else {
-    std::string text(as_text(answer.body));
-    while (!text.empty() && text.back() == '\n') {
-      text.pop_back();
-    }
-    out["error"] = text;
-  }
-  return out.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
+bool is_ours(std::string_view path) {
+  const auto operation = brski::operation_of(path);
+  return path == kMasaBulkPath || operation == brski::Operation::request_voucher ||
+         operation == brski::Operation::request_audit_log;
 }
 
 }  // namespace
-
-struct MasaServer::Asked {
-  brski::Masa::Asked what;
-  bool for_log = false;
-  std::function<void(const Response&)> answer;
-  int again = 0;
-};
-
-// One request's way through the role. Kept alive by the map, and by whoever waits for the store on its behalf.
-class MasaServer::Conversation : public std::enable_shared_from_this<Conversation> {
- public:
-  Conversation(MasaServer& server, std::uint64_t id, Asked asked)
-      : server_(server),
-        site_(server.site_),
-        id_(id),
-        asked_(std::move(asked)),
-        engine_(brski::Masa(std::shared_ptr<const brski::MasaConfig>(site_, &site_->config)), *this,
-                brski::Masa::Idle{}) {
-    told_.path = asked_.for_log ? brski::kRequestAuditLog : brski::kRequestVoucher;
-  }
-
-  void start() {
-    if (asked_.for_log) {
-      engine_.feed(brski::Masa::RequestAuditLog{asked_.what});
-    } else {
-      engine_.feed(brski::Masa::RequestVoucher{asked_.what});
-    }
-  }
-  void leave() { engine_.feed(Gone{asked_.what.from}); }
-  void halt() { engine_.halt(); }
-
-  // ---- what the engine needs ----
-  Instant now() const { return server_.schedule_.now(); }
-  Rng& rng() { return server_.rng_; }
-
-  void perform(const Reply& reply) {
-    told_.status = reply.what.status;
-    server_.tell(told_);
-    asked_.answer(reply.what);
-  }
-  void perform(const Ask<brski::FindIdevid>& ask) {
-    auto reader = server_.store_.read();
-    engine_.feed(Done<std::vector<Certificate>>{
-        {ask.ticket},
-        reader ? factory::find_idevid(**reader, ask.question) : Result<std::vector<Certificate>>(reader.error())});
-  }
-  void perform(const Ask<brski::JudgeClaim>& ask) {
-    auto reader = server_.store_.read();
-    auto ruling = reader ? factory::judge_claim(site_->policy, **reader, ask.question, now())
-                         : Result<brski::JudgeClaim::Ruling>(reader.error());
-    if (ruling) {
-      told_.device = ruling->device ? ruling->device->serial : std::string();
-      told_.customer = ruling->customer;
-      told_.rule = ruling->rule != nullptr ? ruling->rule->id : std::string_view();
-    }
-    engine_.feed(Done<brski::JudgeClaim::Ruling>{{ask.ticket}, std::move(ruling)});
-  }
-  void perform(const Ask<brski::ReadDeviceLog>& ask) {
-    auto reader = server_.store_.read();
-    engine_.feed(
-        Done<brski::ReadDeviceLog::Log>{{ask.ticket},
-                                        reader ? factory::read_device_log(site_->policy, **reader, ask.question, now())
-                                               : Result<brski::ReadDeviceLog::Log>(reader.error())});
-  }
-  void perform(const Ask<brski::SignVoucher>& ask) {
-    engine_.feed(
-        Done<Bytes>{{ask.ticket}, brski::sign_voucher(ask.question.what, ask.question.form, site_->voucher_signer)});
-  }
-  void perform(const SendRequest&) { assert(false && "a MASA asks nobody"); }
-  void perform(const Open&) { assert(false && "a MASA opens nothing"); }
-  void perform(const Close&) { assert(false && "a MASA closes nothing"); }
-  void perform(const Arm&) { assert(false && "a MASA arms nothing"); }
-  void perform(const Learn&) {}
-
-  void keep(Note<brski::Vouched> note, std::function<void(Status)> done) {
-    submit(
-        [given = factory::given_voucher(note.fact, now())](store::MakerWriter& w) { return w.vouched(given, kActor); },
-        std::move(done));
-  }
-  void keep(Note<brski::ClaimRefused> note, std::function<void(Status)> done) {
-    submit([claim = factory::refused_claim(note.fact, now())](
-               store::MakerWriter& w) { return w.claim_refused(claim, kActor); },
-           std::move(done));
-  }
-
-  void acted() {
-    if (server_.acted_) {
-      server_.acted_();
-    }
-  }
-  void entered(const brski::Masa::State& state, std::string_view /*name*/) {
-    if (std::holds_alternative<brski::Masa::Idle>(state)) {
-      server_.finished(id_);
-    }
-  }
-  void refused(const Error& error, const brski::Masa::Input& input) {
-    if (std::holds_alternative<Gone>(input)) {
-      return;
-    }
-    end(error);
-  }
-  // The note was not kept. Somebody else was first: the same request gets the same voucher, if it is begun anew.
-  void broken(const Error& error) {
-    if (error.fault == Fault::conflict && asked_.again < kMostAgain) {
-      Asked anew = asked_;
-      ++anew.again;
-      server_.gate_->post([&server = server_, id = id_, anew] { server.begin_again(id, anew); });
-      return;
-    }
-    end(Error{Fault::unreachable, brski::masa::kBusy});
-  }
-
- private:
-  void end(const Error& error) {
-    told_.rule = error.rule != nullptr ? error.rule->id : error.what;
-    perform(Reply{asked_.what.from, brski::masa_error(error)});
-    server_.finished(id_);
-  }
-  void submit(store::MakerStore::Change change, std::function<void(Status)> done) {
-    auto self = shared_from_this();
-    server_.store_.submit(std::move(change), [self, gate = server_.gate_, done = std::move(done)](Status kept) {
-      gate->post([self, kept, done] { done(kept); });
-    });
-  }
-
-  MasaServer& server_;
-  std::shared_ptr<const MasaSite> site_;
-  std::uint64_t id_;
-  Asked asked_;
-  Told told_;
-  Engine<brski::Masa, Conversation> engine_;
-};
-
-// Many requests of one call: some at a time, each answered by a line as soon as it is done.
-class MasaServer::BulkCall : public std::enable_shared_from_this<BulkCall> {
- public:
-  BulkCall(MasaServer& server, Exchange from, const Request& request, std::vector<BulkItem> items)
-      : server_(server), from_(from), session_(request.session), login_(request.login), items_(std::move(items)) {}
-
-  void go_on() {
-    while (!over_ && under_way_ < kTogether && next_ < items_.size()) {
-      const std::size_t n = next_++;
-      BulkItem item = std::move(items_[n]);
-      const auto form = brski::form_of(item.request);
-      if (!item.wrong.empty() || !form) {
-        Error error{Fault::malformed, brski::masa::kBulkBody};
-        error.what = item.wrong.empty() ? std::string_view("no voucher request in any form") : item.wrong;
-        line(n, item.id, brski::masa_error(error));
-        continue;
-      }
-      ++under_way_;
-      Asked asked;
-      asked.what = {{}, session_, login_, std::move(item.request), std::string(brski::media_type(*form)), item.accept};
-      asked.answer = [weak = weak_from_this(), n, id = item.id](const Response& answer) {
-        if (const auto self = weak.lock()) {
-          self->done(n, id, answer);
-        }
-      };
-      server_.begin(std::move(asked));
-    }
-    if (!over_ && under_way_ == 0 && next_ == items_.size()) {
-      finish();
-    }
-  }
-  void leave() { over_ = true; }
-
- private:
-  void done(std::size_t n, const std::string& id, const Response& answer) {
-    --under_way_;
-    if (over_) {
-      return;
-    }
-    line(n, id, answer);
-    // Not from inside the conversation that has just answered.
-    server_.gate_->post([self = shared_from_this()] { self->go_on(); });
-  }
-  void line(std::size_t n, const std::string& id, const Response& answer) {
-    ++(answer.status == 200 ? good_ : bad_);
-    if (!over_ && !server_.https_->stream(from_, bulk_line(n, id, answer))) {
-      end();  // it has left, or reads too slowly: what it lacks it asks for again
-    }
-  }
-  void finish() {
-    const Json last{{"end", true}, {"vouchers", good_}, {"errors", bad_}};
-    server_.https_->stream(from_, last.dump() + "\n");
-    server_.https_->end_stream(from_);
-    end();
-  }
-  void end() {
-    over_ = true;
-    server_.gate_->post([self = shared_from_this()] { self->server_.bulk_.erase(self->from_.id); });
-  }
-
-  MasaServer& server_;
-  Exchange from_;
-  SessionRef session_;
-  std::optional<Login> login_;
-  std::vector<BulkItem> items_;
-  std::size_t next_ = 0, under_way_ = 0, good_ = 0, bad_ = 0;
-  bool over_ = false;
-};
 
 MasaServer::MasaServer(io::Schedule& schedule, store::MakerStore& store, Rng& rng, std::shared_ptr<const MasaSite> site)
     : schedule_(schedule),
@@ -250,6 +30,7 @@ MasaServer::MasaServer(io::Schedule& schedule, store::MakerStore& store, Rng& rn
       store_(store),
       rng_(rng),
       site_(std::move(site)),
+      guesses_(rng),
       cloud_(schedule, store, rng, [this](Exchange to, const Response& answer) { front_->reply(to, answer); }) {
   cloud_.on_told([this](const CloudRegistrar::Told& t) { tell({t.path, t.status, t.device, {}, t.rule}); });
 }
@@ -260,6 +41,7 @@ io::HttpsServer::Handlers MasaServer::handlers() {
   io::HttpsServer::Handlers out;
   out.request = [this](Exchange from, Request request) { take(from, std::move(request)); };
   out.gone = [this](Exchange from) { gone(from); };
+  out.body_comes = [this](const Request& head) { return screen(head); };
   out.body_limit = [](const Request& head) {  // strangers must not be able to fill the memory with what nobody reads
     return head.path == kMasaBulkPath ? kMasaBulkBytes : brski::kMaxArtifact;
   };
@@ -287,6 +69,74 @@ void MasaServer::tell(const Told& told) const {
   }
 }
 
+Response MasaServer::refusal(std::string_view path, const Error& error) const {
+  Response out = brski::masa_error(error);
+  tell({path, out.status, {}, {}, std::string(error.rule != nullptr ? error.rule->id : error.what)});
+  return out;
+}
+
+std::optional<Response> MasaServer::screen(const Request& head) {
+  if (halted_ || head.method != Method::post || !is_ours(head.path)) {
+    return std::nullopt;  // so small a body may come
+  }
+  if (auto refused = refuse_login(head)) {
+    return refused;
+  }
+  if (head.path != kMasaBulkPath) {
+    return std::nullopt;
+  }
+  const Instant now = schedule_.now();
+  std::erase_if(bodies_, [&](const auto& body) { return now - body.second >= kBodyTime || now < body.second; });
+  auto account = bulk_account(head);
+  if (account && !holds(bodies_.size() + bulk_.size() < kMostBulk)) {
+    account = Error{Fault::unreachable, brski::masa::kBusy};
+  }
+  if (!account) {
+    return refusal(kMasaBulkPath, account.error());
+  }
+  bodies_[head.session->id] = now;
+  return std::nullopt;
+}
+
+std::optional<Response> MasaServer::refuse_login(const Request& request) {
+  if (!request.login) {
+    return std::nullopt;
+  }
+  const std::string& user = request.login->user;
+  const std::string address = https_ != nullptr ? https_->address_of(request.session->id) : std::string();
+  const Instant now = schedule_.now();
+  if (const auto wait = guesses_.wait(user, address, now)) {
+    Response out = refusal(request.path, Error{Fault::refused, brski::masa::kGuesses});
+    out.retry_after_s = std::chrono::ceil<std::chrono::seconds>(*wait).count();
+    return out;
+  }
+  auto reader = store_.read();
+  const auto account = reader
+                           ? factory::account_of(site_->policy, **reader, *request.session, request.login, nullptr, now)
+                           : Result<std::string>(reader.error());
+  if (account) {
+    guesses_.right(user, address, now);
+    return std::nullopt;
+  }
+  const bool wrong = account.error().rule == &brski::masa::kLogin;
+  if (wrong) {
+    guesses_.wrong(user, address, now);
+  }
+  return refusal(request.path, wrong ? account.error() : Error{Fault::unreachable, brski::masa::kBusy});
+}
+
+Result<std::string> MasaServer::bulk_account(const Request& request) {
+  auto reader = store_.read();
+  auto account =
+      reader ? factory::account_of(site_->policy, **reader, *request.session, request.login, nullptr, schedule_.now())
+             : Result<std::string>(reader.error());
+  const bool trouble = !account && account.error().rule == nullptr;
+  CHECK_OR(!trouble && https_ != nullptr, Error{Fault::unreachable, brski::masa::kBusy});
+  TRY(std::string id, std::move(account));
+  CHECK_OR(!id.empty(), Error{Fault::refused, brski::masa::kBulkUnknown});
+  return id;
+}
+
 void MasaServer::take(Exchange from, Request request) {
   if (halted_) {
     return;
@@ -299,24 +149,24 @@ void MasaServer::take(Exchange from, Request request) {
     cloud_.take(from, std::move(request), site_->cloud);
     return;
   }
-  const auto operation = brski::operation_of(request.path);
-  const bool bulk = request.path == kMasaBulkPath;
-  const bool ours =
-      bulk || operation == brski::Operation::request_voucher || operation == brski::Operation::request_audit_log;
-  if (!ours || request.method != Method::post) {
-    Response out = brski::masa_error(ours ? Error{Fault::unexpected, brski::masa::kMethod}
-                                          : Error{Fault::unsupported, brski::masa::kNoPath});
+  if (!is_ours(request.path) || request.method != Method::post) {
+    const bool ours = is_ours(request.path);
+    Response out = refusal(request.path, ours ? Error{Fault::unexpected, brski::masa::kMethod}
+                                              : Error{Fault::unsupported, brski::masa::kNoPath});
     out.allow = ours ? "POST" : "";
-    tell({request.path, out.status, {}, {}, ours ? "MASA-METHOD" : "MASA-PATH"});
     front_->reply(from, out);
     return;
   }
-  if (bulk) {
+  if (const auto refused = refuse_login(request)) {
+    front_->reply(from, *refused);
+    return;
+  }
+  if (request.path == kMasaBulkPath) {
     take_bulk(from, std::move(request));
     return;
   }
   Asked asked;
-  asked.for_log = operation == brski::Operation::request_audit_log;
+  asked.for_log = brski::operation_of(request.path) == brski::Operation::request_audit_log;
   asked.what = {from,
                 request.session,
                 request.login,
@@ -332,30 +182,18 @@ void MasaServer::take(Exchange from, Request request) {
 }
 
 void MasaServer::take_bulk(Exchange from, Request request) {
-  const auto refuse = [&](const Error& error) {
-    const Response out = brski::masa_error(error);
-    tell({kMasaBulkPath, out.status, {}, {}, std::string(error.rule->id)});
-    front_->reply(from, out);
-  };
-  auto reader = store_.read();
-  const auto account =
-      reader ? factory::account_of(site_->policy, **reader, *request.session, request.login, nullptr, schedule_.now())
-             : Result<std::string>(reader.error());
-  if (!account && account.error().rule != nullptr) {
-    refuse(account.error());
-    return;
+  bodies_.erase(request.session->id);
+  auto account = bulk_account(request);
+  if (account && bulk_.size() >= kMostBulk) {
+    account = Error{Fault::unreachable, brski::masa::kBusy};
   }
-  if (!account || https_ == nullptr || bulk_.size() >= kMostBulk) {
-    refuse(Error{Fault::unreachable, brski::masa::kBusy});
-    return;
-  }
-  if (!holds(!account->empty())) {
-    refuse(Error{Fault::refused, brski::masa::kBulkUnknown});
+  if (!account) {
+    front_->reply(from, refusal(kMasaBulkPath, account.error()));
     return;
   }
   auto items = parse_bulk(as_text(request.body), site_->most_at_once);
   if (!items) {
-    refuse(items.error());
+    front_->reply(from, refusal(kMasaBulkPath, items.error()));
     return;
   }
   front_->known(from);

@@ -1,6 +1,7 @@
 // A maker's MASA on one loop: HTTPS in, the role in the middle, the maker's policy, voucher key and store behind.
 #pragma once
 
+#include <map>
 #include <memory>
 #include <unordered_map>
 
@@ -10,6 +11,7 @@
 #include "io/https_server.h"
 #include "proto/brski/masa.h"
 #include "runtime/cloud_registrar.h"
+#include "runtime/password_guesses.h"
 
 namespace imprint {
 
@@ -28,6 +30,9 @@ struct MasaSite {
 // Paths below /.well-known/brski, beside those of RFC 8995.
 inline constexpr std::string_view kMasaCataloguePath = "/.well-known/brski/catalogue",
                                   kMasaBulkPath = "/.well-known/brski/requestvouchers";
+// Of what is beyond RFC 8995: the description, the bulk call. Members may be added to it; whoever does not know them
+// passes them over. What changes its meaning gets another number.
+inline constexpr int kMasaApi = 1;
 // Of a whole call: enough for some thousand requests.
 inline constexpr std::size_t kMasaBulkBytes = std::size_t{16} << 20U;
 
@@ -66,6 +71,14 @@ class MasaServer {
   class Conversation;
   class BulkCall;
   struct Asked;
+  // Before a body is taken: nothing, or why it is not wanted. A stranger's call for many ends here.
+  std::optional<Response> screen(const Request& head);
+  // A login that is wrong, or that is not looked at because too many were.
+  std::optional<Response> refuse_login(const Request& request);
+  // Who may ask for many at once. MASA-LOGIN, MASA-ACCOUNTS, MASA-BULK-CUSTOMER, MASA-BUSY.
+  Result<std::string> bulk_account(const Request& request);
+  // The answer, which is told of.
+  Response refusal(std::string_view path, const Error& error) const;
   void take(Exchange from, Request request);
   void take_bulk(Exchange from, Request request);
   std::optional<Response> public_answer(const Request& request) const;
@@ -87,6 +100,8 @@ class MasaServer {
   std::unordered_map<std::uint64_t, std::shared_ptr<Conversation>> conversations_;
   std::unordered_map<std::uint64_t, std::uint64_t> of_exchange_;  // conversations of single requests
   std::unordered_map<std::uint64_t, std::shared_ptr<BulkCall>> bulk_;
+  std::map<std::uint64_t, Instant> bodies_;  // of bulk calls that are on their way, by session: since when
+  PasswordGuesses guesses_;
   CloudRegistrar cloud_;
   std::function<void(const Told&)> told_;
   std::function<void()> acted_;

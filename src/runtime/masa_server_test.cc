@@ -91,6 +91,19 @@ class MasaWire : public ::testing::Test {
     EXPECT_TRUE(got && *got) << (got ? (*got).error().what : "nothing");
     return got && *got ? **got : Response{};
   }
+  Response ask_as(const SessionRef& session, std::string_view password, Bytes body, std::string path) {
+    std::optional<Result<Response>> got;
+    Request what;
+    what.method = Method::post;
+    what.path = "/.well-known/brski" + path;
+    what.body = std::move(body);
+    what.content_type = "application/voucher-cms+json";
+    what.login = Login{"first", Secret(password)};
+    client_->request(session->id, std::move(what), [&](Result<Response> r) { got = std::move(r); });
+    until([&] { return got.has_value(); });
+    EXPECT_TRUE(got && *got) << (got ? (*got).error().what : "nothing");
+    return got && *got ? **got : Response{};
+  }
   static std::vector<Json> lines_of(const Response& answer) {
     std::vector<Json> out;
     std::string_view text = as_text(answer.body);
@@ -213,6 +226,31 @@ TEST_F(MasaWire, a_description_says_what_is_here) {
   EXPECT_EQ(json["api"], 1);
   EXPECT_EQ(json["endpoints"]["requestvouchers"], "/.well-known/brski/requestvouchers");
   EXPECT_EQ(json["formats"].size(), 3U);
+  EXPECT_EQ(json["authentication"], Json({"certificate", "basic"}));
+  EXPECT_EQ(json["nonceless"], true);
+}
+
+TEST_F(MasaWire, whoever_has_the_catalogue_is_not_sent_it_again) {
+  site_->catalogue = "{}";
+  restart();
+  const auto get = [&](std::string held) {
+    std::optional<Result<Response>> got;
+    Request what;
+    what.path = std::string(kMasaCataloguePath);
+    what.if_none_match = std::move(held);
+    client_->request(open()->id, std::move(what), [&](Result<Response> r) { got = std::move(r); });
+    until([&] { return got.has_value(); });
+    return **got;
+  };
+  const Response whole = get("");
+  EXPECT_EQ(whole.status, 200);
+  EXPECT_EQ(as_text(whole.body), "{}");
+  ASSERT_FALSE(whole.etag.empty());
+  const Response same = get(whole.etag);
+  EXPECT_EQ(same.status, 304);
+  EXPECT_TRUE(same.body.empty());
+  site_->catalogue = "{ }";
+  EXPECT_EQ(get(whole.etag).status, 200);
 }
 
 TEST_F(MasaWire, hundreds_of_requests_in_one_call_and_the_same_vouchers_again) {
@@ -263,6 +301,101 @@ TEST_F(MasaWire, hundreds_of_requests_in_one_call_and_the_same_vouchers_again) {
     }
   }
   EXPECT_EQ(*(*store_->read())->count("vouchers"), static_cast<std::int64_t>(kMany * 9 / 10));
+}
+
+// Sixteen MiB are for those who are known by then.
+TEST_F(MasaWire, a_stranger_is_told_before_its_call_for_many_is_taken) {
+  const SessionRef session = open();
+  std::optional<Result<Response>> got;
+  Request what;
+  what.method = Method::post;
+  what.path = std::string(kMasaBulkPath);
+  what.body = Bytes(std::size_t{12} << 20U, ' ');
+  what.content_type = "application/x-ndjson";
+  client_->request(session->id, std::move(what), [&](Result<Response> r) { got = std::move(r); });
+  ASSERT_TRUE(until([&] { return got.has_value(); }));
+  if (*got) {  // or it was cut off while it went on sending
+    EXPECT_EQ((*got)->status, 403);
+    EXPECT_NE(as_text((*got)->body).find("MASA-BULK-CUSTOMER"), std::string_view::npos);
+  }
+  EXPECT_LT(server_->stats().bytes_in, std::uint64_t{2} << 20U);
+  // One that is known may send as much, for what it is worth.
+  const Response known =
+      ask(open(true), "/requestvouchers", Bytes(std::size_t{12} << 20U, ' '), "application/x-ndjson");
+  EXPECT_EQ(known.status, 400) << as_text(known.body);
+  EXPECT_GT(server_->stats().bytes_in, std::uint64_t{12} << 20U);
+}
+
+// Lines are made faster than anybody reads them: who asked is waited for, and not cut off.
+TEST_F(MasaWire, many_answers_wait_for_their_reader) {
+  constexpr std::size_t kMany = 20'000;
+  site_->most_at_once = kMany;
+  restart();
+  std::string body;
+  for (std::size_t i = 0; i < kMany; ++i) {
+    body += "0\n";
+  }
+  const Response answer = ask(open(true), "/requestvouchers", to_bytes(body), "application/x-ndjson");
+  ASSERT_EQ(answer.status, 200);
+  EXPECT_GT(answer.body.size(), std::size_t{2} << 20U);
+  const std::vector<Json> lines = lines_of(answer);
+  ASSERT_EQ(lines.size(), kMany + 1);
+  EXPECT_EQ(lines.back()["errors"], kMany);
+  EXPECT_EQ(lines.back()["api"], 1);
+}
+
+TEST(MasaBulk, values_are_counted_before_they_are_read) {
+  const auto rule = [](const std::string& body) {
+    const auto read = parse_bulk(body, 2);
+    return read ? std::string_view() : read.error().rule->id;
+  };
+  std::string lists = "[";
+  for (int i = 0; i < 40; ++i) {
+    lists += "[],";
+  }
+  EXPECT_EQ(rule(lists + "0]"), "MASA-BULK-MANY");
+  EXPECT_EQ(rule("{\"request\": [" + lists + "0]]}"), "MASA-BULK-MANY");
+  EXPECT_EQ(rule("[\"" + std::string(100, ',') + "\\\"" + std::string(100, '[') + "\"]"), "")
+      << "in a text they are none";
+  EXPECT_EQ(rule(R"(["AAAA", {"id": "1", "request": "AAAA", "accept": "x", "more": {"a": [1, 2]}}])"), "");
+  EXPECT_EQ(rule("\"AAAA\"\n\"broken\n\"AAAA\""), "MASA-BULK-MANY") << "three, by lines";
+  EXPECT_EQ(rule(""), "MASA-BULK-BODY");
+}
+
+TEST_F(MasaWire, passwords_are_not_tried_for_ever) {
+  ASSERT_TRUE(store_->write([&](store::MakerWriter& w) -> Status {
+    Customer first = world_.account("first", {world_.first.ca.certificate});
+    first.password = customer_mac(site_->policy.pepper, "first", Secret("open sesame"));
+    return w.put_customer(first, "test");
+  }));
+  const Bytes request = World::full_request(world_.first, lamp_, "lamp-1", "bm9uY2Utbm9uY2Ux");
+  EXPECT_EQ(ask_as(open(), "open sesame", request, "/requestvoucher").status, 200);
+  int tried = 0;
+  Response last;
+  for (; tried < 50; ++tried) {
+    const std::string_view path = tried % 3 == 0   ? "/requestvoucher"
+                                  : tried % 3 == 1 ? "/requestauditlog"
+                                                   : "/requestvouchers";
+    last = ask_as(open(), "sesame " + std::to_string(tried), request, std::string(path));
+    if (last.status != 401) {
+      break;
+    }
+    EXPECT_EQ(last.authenticate.size(), 1U);
+  }
+  EXPECT_EQ(tried, 10);
+  EXPECT_EQ(last.status, 429);
+  ASSERT_TRUE(last.retry_after_s);
+  EXPECT_GE(*last.retry_after_s, 28);
+  EXPECT_LE(*last.retry_after_s, 30);
+  EXPECT_EQ(ask_as(open(), "open sesame", request, "/requestvoucher").status, 429)
+      << "nor does the right one count now";
+  EXPECT_EQ(ask(open(), "/requestvoucher", request).status, 200) << "who asks without a password is not kept out";
+}
+
+TEST_F(MasaWire, an_empty_body_is_no_request) {
+  EXPECT_EQ(ask(open(), "/requestvoucher", {}).status, 400);
+  EXPECT_EQ(ask(open(), "/requestauditlog", {}).status, 400);
+  EXPECT_EQ(ask(open(true), "/requestvouchers", {}).status, 400);
 }
 
 TEST_F(MasaWire, the_log_has_the_voucher_before_it_leaves) {

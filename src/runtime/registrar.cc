@@ -1,6 +1,8 @@
 #include "runtime/registrar.h"
 
+#include <algorithm>
 #include <cassert>
+#include <utility>
 
 #include "proto/brski/coap.h"
 #include "proto/brski/registrar_rules.h"
@@ -19,6 +21,24 @@ const SessionRef& session_of(const brski::RegistrarMessage& message) {
   return std::visit([](const auto& m) -> const SessionRef& { return m.session; }, message);
 }
 
+// A device is counted by the key of its certificate; nobody without one gets a MASA asked or anything written.
+std::string pace_key(const SessionRef& session) {
+  if (!session || !session->proven) {
+    return {};
+  }
+  const Sha256 digest = sha256((*session->proven)->leaf.key.spki);
+  return {digest.begin(), digest.end()};
+}
+
+// 202 where the device knows it (RFC 8995 section 5.6), else 503.
+Response too_often(brski::Operation operation, Duration wait) {
+  Response out = operation == brski::Operation::request_voucher
+                     ? Response{202}
+                     : brski::wire_error(Error{Fault::unreachable, brski::kTooOften});
+  out.retry_after_s = std::max<std::int64_t>(1, std::chrono::ceil<std::chrono::seconds>(wait).count());
+  return out;
+}
+
 Error store_trouble(const Error& error) {
   return error.rule != nullptr ? error : Error{Fault::unreachable, brski::kSignerMute};
 }
@@ -29,14 +49,15 @@ Error store_trouble(const Error& error) {
 class RegistrarServer::Conversation : public std::enable_shared_from_this<Conversation> {
  public:
   Conversation(RegistrarServer& server, const Asked& asked, std::shared_ptr<const RegistrarSite> site,
-               std::shared_ptr<const site::Policy> policy, std::string mode, bool proven)
+               std::shared_ptr<const site::Policy> policy, std::string mode, std::string who)
       : server_(server),
         site_(std::move(site)),
         policy_(std::move(policy)),
         asked_(asked),
+        who_(std::move(who)),
         recorder_("brski", std::move(mode), "registrar", server.schedule_.now(), server.rng_, &server.journal_),
         engine_(Role(site_->role), *this, Role::Idle{}) {
-    recorder_.run().anonymous = !proven;  // strangers are not kept: they must not be able to fill the disk
+    recorder_.run().anonymous = who_.empty();  // strangers are not kept: they must not be able to fill the disk
   }
 
   void feed(Role::Input input) { engine_.feed(std::move(input)); }
@@ -77,9 +98,11 @@ class RegistrarServer::Conversation : public std::enable_shared_from_this<Conver
     Signer by = site_->signer;
     by.chain.insert(by.chain.end(), ask.question.along.begin(), ask.question.along.end());
     feed(Done<Bytes>{{ask.ticket},
-                     brski::sign_voucher(ask.question.what, ask.question.form, by, ask.question.content_type)});
+                     brski::sign_voucher(ask.question.what, ask.question.form, by, ask.question.content_type,
+                                         ask.question.named_voucher)});
   }
   void perform(Open open) {
+    count();
     const std::uint64_t ticket = open.ticket;
     server_.masa_->open(std::move(open), [self = shared_from_this(), ticket](Result<SessionRef> session) {
       self->feed(Done<SessionRef>{{ticket}, std::move(session)});
@@ -101,6 +124,7 @@ class RegistrarServer::Conversation : public std::enable_shared_from_this<Conver
            std::move(done));
   }
   void keep(Note<VoucherObtained> note, std::function<void(Status)> done) {
+    count();
     told_ = fact_words(note.fact);
     note.fact.run = recorder_.run().id;
     recorder_.run().obtained.push_back("voucher for " + note.fact.id.serial);
@@ -108,18 +132,21 @@ class RegistrarServer::Conversation : public std::enable_shared_from_this<Conver
            std::move(done));
   }
   void keep(Note<VoucherReported> note, std::function<void(Status)> done) {
+    count();
     told_ = fact_words(note.fact);
     rule_ = registrar_rule(note.fact.rule);
     submit([fact = std::move(note.fact), at = now()](store::Writer& w) { return w.voucher_reported(fact, at, kActor); },
            std::move(done));
   }
   void keep(Note<EnrolmentReported> note, std::function<void(Status)> done) {
+    count();
     told_ = fact_words(note.fact);
     submit(
         [fact = std::move(note.fact), at = now()](store::Writer& w) { return w.enrolment_reported(fact, at, kActor); },
         std::move(done));
   }
   void keep(Note<PledgeRefused> note, std::function<void(Status)> done) {
+    count();
     told_ = fact_words(note.fact);
     rule_ = registrar_rule(note.fact.rule);
     submit([fact = std::move(note.fact), at = now()](store::Writer& w) { return w.pledge_refused(fact, at, kActor); },
@@ -162,6 +189,12 @@ class RegistrarServer::Conversation : public std::enable_shared_from_this<Conver
   }
 
  private:
+  // Once for a request, if it has its maker asked or something written; who only waits for a person costs neither.
+  void count() {
+    if (!std::exchange(counted_, true)) {
+      server_.pace_.count(who_, now(), site_->pace);
+    }
+  }
   template <class Answer, class F>
   Result<Answer> with_reader(F ask) {
     auto reader = server_.store_.read();
@@ -182,6 +215,8 @@ class RegistrarServer::Conversation : public std::enable_shared_from_this<Conver
   std::shared_ptr<const RegistrarSite> site_;
   std::shared_ptr<const site::Policy> policy_;
   Asked asked_;
+  const std::string who_;       // the device's key; empty: it has proven none
+  bool counted_ = false;        // in its pace
   std::string told_;            // what the last step leaves behind, in words
   const Rule* rule_ = nullptr;  // that was broken, or holds the device for a person
   std::string result_ = "answered";
@@ -239,11 +274,24 @@ void RegistrarServer::take(Exchange from, Request request, RegistrarBinding bind
     return;
   }
   const SessionRef& session = session_of(*message);
+  if (put_off(asked, session, site->pace)) {
+    return;
+  }
   std::string mode = std::string(coaps ? "coaps, " : "") + std::string(registrar_mode(*message));
   auto conversation = std::make_shared<Conversation>(*this, asked, std::move(site), std::move(policy), std::move(mode),
-                                                     session && session->proven.has_value());
+                                                     pace_key(session));
   conversations_.emplace(from.id, conversation);
   std::visit([&](auto&& m) { conversation->feed(std::forward<decltype(m)>(m)); }, *std::move(message));
+}
+
+bool RegistrarServer::put_off(const Asked& asked, const SessionRef& session, const PaceLimits& limits) {
+  const std::string who = pace_key(session);
+  const Duration wait = who.empty() ? Duration(0) : pace_.wait(who, schedule_.now(), limits);
+  if (wait <= Duration(0)) {
+    return false;
+  }
+  answer(asked, too_often(asked.operation, wait));
+  return true;
 }
 
 void RegistrarServer::gone(Exchange from) {

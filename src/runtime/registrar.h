@@ -3,6 +3,7 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <memory>
 #include <unordered_map>
 
@@ -10,6 +11,7 @@
 #include "io/requests.h"
 #include "io/schedule.h"
 #include "proto/brski/registrar.h"
+#include "runtime/pledge_pace.h"
 #include "runtime/recorder.h"
 #include "site/pledges.h"
 
@@ -21,9 +23,12 @@ enum class RegistrarBinding : std::uint8_t { https, coaps };
 // What may be exchanged while the server runs; shared by all loops, never changed in place.
 struct RegistrarSite {
   std::shared_ptr<const brski::RegistrarConfig> role;
-  Signer signer;                // of requests to MASAs: id-kp-cmcRA, and the chain up to what may be pinned
-  site::FindMasa find_masa;     // called on any loop's thread
+  Signer signer;             // of requests to MASAs: id-kp-cmcRA, and the chain up to what may be pinned
+  site::FindMasa find_masa;  // called on any loop's thread
+  // Our keys towards MASAs, by Credential::key_id, read beforehand: a file or token may be slow, and no loop waits.
+  std::map<std::string, Result<PrivateKey>, std::less<>> keys = {};
   std::vector<Uri> masas = {};  // whose addresses the operator wrote: they may be anywhere (io::Guard)
+  PaceLimits pace = {};         // of each device, on each loop
 };
 
 class RegistrarServer {
@@ -55,6 +60,8 @@ class RegistrarServer {
     brski::Operation operation = brski::Operation::describe;
   };
   void answer(const Asked& to, const Response& what);
+  // Whether it is answered here and now, because the device has asked too often.
+  bool put_off(const Asked& asked, const SessionRef& session, const PaceLimits& limits);
   void finished(std::uint64_t exchange);
 
   io::Schedule& schedule_;
@@ -65,6 +72,7 @@ class RegistrarServer {
   std::unique_ptr<io::RequestClient> masa_;
   std::function<void(Exchange, const Response&)> reply_;
   std::unordered_map<std::uint64_t, std::shared_ptr<Conversation>> conversations_;
+  PledgePace pace_;
   std::function<void()> acted_;
   bool halted_ = false;
 };

@@ -46,7 +46,9 @@ class RegistrarWire : public Wire {
     io::HttpsServer::Handlers handlers;
     handlers.request = [this](Exchange from, const Request& request) {
       seen_.push_back(request);
-      masa_server_->reply(from, masa_says_(request));
+      if (masa_says_) {  // else it never says anything
+        masa_server_->reply(from, masa_says_(request));
+      }
     };
     handlers.gone = [](Exchange) {};
     handlers.handshake_failed = [](std::uint64_t, const Error&) {};
@@ -94,14 +96,21 @@ class RegistrarWire : public Wire {
       return out;
     };
     site_->registrar = registrar;
-    site_->policy.needs_voucher = [](const Certificate&, const std::vector<Certificate>&) { return true; };
+    site_->policy.needs_voucher = [](const Certificate& idevid, const std::vector<Certificate>&) {
+      return Result<std::optional<PledgeId>>(site::pledge_id(idevid, {}));
+    };
     server_ = std::make_unique<EstServer>(loop_, *store_, rng_, journal_, site_);
-    server_->serve_registrar(io::HttpsClient::make(
-        loop_, guard_, {}, [key = tls.key](const std::string&) -> Result<PrivateKey> { return key; }, nullptr));
+    tls_key_ = tls.key;
+    ask_masas_with({});
     io::HttpsServerOptions options;
     options.tls = *io::TlsContext::server(tls);
     options.max_body_bytes = brski::kMaxArtifact;
     ASSERT_TRUE(server_->listen(loop_, std::move(options)));
+  }
+
+  void ask_masas_with(const io::HttpsClientOptions& limits) {
+    server_->serve_registrar(io::HttpsClient::make(
+        loop_, guard_, limits, [this](const std::string&) -> Result<PrivateKey> { return tls_key_; }, nullptr));
   }
 
   // On the one connection of the device.
@@ -171,7 +180,7 @@ class RegistrarWire : public Wire {
   std::function<Response(const Request&)> masa_says_;
   std::vector<Request> seen_;
   std::string log_ = R"({"version":1,"events":[]})";
-  PrivateKey idevid_key_;
+  PrivateKey idevid_key_, tls_key_;
   Certificate idevid_, own_;
   SessionRef session_;
 };
@@ -236,6 +245,35 @@ TEST_F(RegistrarWire, a_masa_that_is_away_costs_the_device_nothing) {
   EXPECT_EQ(ask_for_voucher(own_).status, 200);
 }
 
+// Slow, too large, elsewhere: the device hears of it in time, nothing is kept of it, and it may ask again.
+TEST_F(RegistrarWire, a_masa_that_does_not_play_along_is_given_up) {
+  register_device("dev-1", &idevid_);
+  io::HttpsClientOptions limits;
+  limits.request_timeout = Duration(300);
+  ask_masas_with(limits);
+  masa_says_ = nullptr;
+  EXPECT_GE(ask_for_voucher(own_).status, 500);
+  EXPECT_EQ(journal_.runs.back().rule, brski::kMasaAway.id);
+  ask_masas_with({});
+  masa_says_ = [](const Request&) {
+    return Response{200, std::string(media_type(Form::cms)), Bytes(std::size_t{1} << 20U, 'x')};
+  };
+  EXPECT_GE(ask_for_voucher(own_).status, 500);
+  EXPECT_EQ(journal_.runs.back().rule, brski::kMasaAway.id);
+  EXPECT_TRUE((*store_->read())->pledges({})->empty()) << "nothing is decided";
+  seen_.clear();
+  masa_says_ = [](const Request& r) {
+    Response out{307};
+    out.location = r.path;
+    return out;
+  };
+  EXPECT_GE(ask_for_voucher(own_).status, 400);
+  EXPECT_EQ(row().rule, brski::kMasaMoved.id);
+  EXPECT_EQ(seen_.size(), 1U) << "a redirect of a MASA is not followed, so it never goes round";
+  masa_says_ = [this](const Request& r) { return vouch(r); };
+  EXPECT_EQ(ask_for_voucher(own_).status, 200);
+}
+
 TEST_F(RegistrarWire, a_device_with_a_past_is_held_until_a_person_lets_it_on) {
   register_device("dev-1", &idevid_);
   log_ =
@@ -243,12 +281,58 @@ TEST_F(RegistrarWire, a_device_with_a_past_is_held_until_a_person_lets_it_on) {
   ASSERT_EQ(ask_for_voucher(own_).status, 200);
   EXPECT_EQ(report(Operation::voucher_status, true).status, 200);
   EXPECT_EQ(row().rule, brski::kLogDomain.id);
-  const Response early = enrol();
-  EXPECT_EQ(early.status, 403);
-  EXPECT_NE(as_text(early.body).find(site::kEstEarly.id), std::string_view::npos);
+  const Response held = enrol();
+  EXPECT_EQ(held.status, 202) << "it comes again, and need not begin anew";
+  EXPECT_TRUE(held.retry_after_s);
+  EXPECT_EQ(journal_.runs.back().rule, site::kEstHeld.id);
+  EXPECT_TRUE((*store_->read())->all_pending()->empty()) << "it does not wait for an approval";
   const PledgeId id = row().id;
   ASSERT_TRUE(store_->write([&](store::Writer& w) { return w.clear_pledge(id, true, "asked", loop_.now(), "cli"); }));
   EXPECT_EQ(enrol().status, 200);
+}
+
+TEST_F(RegistrarWire, est_comes_after_the_voucher_s_report) {
+  register_device("dev-1", &idevid_);
+  ASSERT_EQ(ask_for_voucher(own_).status, 200);
+  const Response early = enrol();
+  EXPECT_EQ(early.status, 403);
+  EXPECT_NE(as_text(early.body).find(site::kEstEarly.id), std::string_view::npos);
+}
+
+// Each time it asks with another nonce: the voucher on record does not answer that.
+TEST_F(RegistrarWire, a_device_that_asks_again_and_again_is_put_off) {
+  register_device("dev-1", &idevid_);
+  auto site = std::make_shared<RegistrarSite>(*site_->registrar);
+  site->pace = {2, std::chrono::hours(1), 10};
+  site_->registrar = site;
+  server_->set_site(site_);
+  EXPECT_EQ(ask_for_voucher(own_).status, 200);
+  EXPECT_EQ(report(Operation::voucher_status, true).status, 200);
+  const std::size_t asked = seen_.size(), runs = journal_.runs.size();
+  const std::int64_t entries = *(*store_->read())->count("audit");
+  const Response later = ask_for_voucher(own_);
+  EXPECT_EQ(later.status, 202);
+  EXPECT_GT(later.retry_after_s.value_or(0), 3500);
+  const Response report_later = report(Operation::enrol_status, true);
+  EXPECT_EQ(report_later.status, 503);
+  EXPECT_GT(report_later.retry_after_s.value_or(0), 3500);
+  EXPECT_NE(as_text(report_later.body).find(brski::kTooOften.id), std::string_view::npos);
+  EXPECT_EQ(seen_.size(), asked) << "no MASA was asked";
+  EXPECT_EQ(*(*store_->read())->count("audit"), entries);
+  EXPECT_EQ(journal_.runs.size(), runs);
+}
+
+TEST_F(RegistrarWire, a_device_that_waits_for_a_person_may_ask_as_often_as_it_was_told) {
+  site_->policy.unknown = site::Unknown::queue;
+  auto site = std::make_shared<RegistrarSite>(*site_->registrar);
+  site->pace = {2, std::chrono::hours(1), 10};
+  site_->registrar = site;
+  server_->set_site(site_);
+  for (int i = 0; i < 5; ++i) {
+    const Response waits = ask_for_voucher(own_);
+    EXPECT_EQ(waits.status, 202);
+    EXPECT_LT(waits.retry_after_s.value_or(9999), 3000) << i;
+  }
 }
 
 TEST_F(RegistrarWire, describes_itself_and_serves_no_audit_log) {
