@@ -20,19 +20,6 @@ using Request = std::unique_ptr<X509_REQ, Free<X509_REQ_free>>;
 using ExtensionPtr = std::unique_ptr<X509_EXTENSION, Free<X509_EXTENSION_free>>;
 using OctetString = std::unique_ptr<ASN1_OCTET_STRING, Free<ASN1_OCTET_STRING_free>>;
 
-// Adds the processor time of a scope to a sum.
-class Stopwatch {
- public:
-  explicit Stopwatch(double& sum) : sum_(sum), begin_(thread_cpu_s()) {}
-  Stopwatch(const Stopwatch&) = delete;
-  Stopwatch& operator=(const Stopwatch&) = delete;
-  ~Stopwatch() { sum_ += thread_cpu_s() - begin_; }
-
- private:
-  double& sum_;
-  double begin_;
-};
-
 // One suite for both ends over DTLS, the one that RFC 9148 section 3 has everybody support.
 constexpr const char* kDtlsSuite = "ECDHE-ECDSA-AES128-CCM8:@SECLEVEL=0";  // CCM8 is below level 1 by its tag alone
 

@@ -22,7 +22,21 @@ double now_s();
 // Processor time in seconds, user and system together, of the calling thread and of a whole process (0 if it is gone).
 double thread_cpu_s();
 double process_cpu_s(pid_t pid);
-// The same for each thread of a process, largest first, in steps of a clock tick.
+
+// Adds the processor time of a scope on its thread to a sum.
+class Stopwatch {
+ public:
+  explicit Stopwatch(double& sum) : sum_(sum), begin_(thread_cpu_s()) {}
+  Stopwatch(const Stopwatch&) = delete;
+  Stopwatch& operator=(const Stopwatch&) = delete;
+  ~Stopwatch() { sum_ += thread_cpu_s() - begin_; }
+
+ private:
+  double& sum_;
+  double begin_;
+};
+
+// Processor time of each thread of a process, largest first, in steps of a clock tick.
 std::vector<double> thread_cpus_s(pid_t pid);
 
 // Seconds that the threads of a process were ready to run and had to wait for a core, for each other or for other work.

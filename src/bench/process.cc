@@ -61,6 +61,11 @@ std::optional<std::uint16_t> port_in(const std::string& endpoints, int pid) {
 
 Result<ServerProcess> ServerProcess::start(const std::vector<std::string>& arguments, const std::string& endpoints,
                                            const std::string& log, std::optional<unsigned> core) {
+  return start(arguments, FindPort([&endpoints](int pid) { return port_in(endpoints, pid); }), log, core);
+}
+
+Result<ServerProcess> ServerProcess::start(const std::vector<std::string>& arguments, const FindPort& find_port,
+                                           const std::string& log, std::optional<unsigned> core) {
   std::error_code error;
   std::string program = std::filesystem::read_symlink("/proc/self/exe", error);
   CHECK_OR(!error, Error{Fault::internal, "bench: this program's own file"});
@@ -79,7 +84,7 @@ Result<ServerProcess> ServerProcess::start(const std::vector<std::string>& argum
   }
   ServerProcess out(pid);
   for (const double end = now_s() + kStartTime_s; now_s() < end; std::this_thread::sleep_for(kPoll)) {
-    if (const auto port = port_in(endpoints, pid)) {
+    if (const auto port = find_port(pid)) {
       out.port_ = *port;
       return out;
     }

@@ -1,6 +1,7 @@
 // A server under measurement: this program again, as a process of its own, so that its processor time is its own.
 #pragma once
 
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -15,6 +16,10 @@ class ServerProcess {
   // where it listens. Its output goes to `log`; nothing of the
   // caller's IMPRINT_… variables reaches it. Fault::unreachable if it ends or says nothing within 20 seconds.
   static Result<ServerProcess> start(const std::vector<std::string>& arguments, const std::string& endpoints,
+                                     const std::string& log, std::optional<unsigned> core);
+  // The same for a server of another kind: `port` is asked again and again, with the id of the process, until it knows.
+  using FindPort = std::function<std::optional<std::uint16_t>(int pid)>;
+  static Result<ServerProcess> start(const std::vector<std::string>& arguments, const FindPort& port,
                                      const std::string& log, std::optional<unsigned> core);
   ServerProcess(ServerProcess&& other) noexcept : pid_(std::exchange(other.pid_, 0)), port_(other.port_) {}
   ServerProcess& operator=(ServerProcess&&) = delete;

@@ -17,8 +17,9 @@ constexpr int kOk = 200;
 
 }  // namespace
 
-Result<std::unique_ptr<Domain>> Domain::make(const Place& place, const Maker& maker, const brski::LogPolicy& log) {
-  std::unique_ptr<Domain> out(new Domain(place, maker));
+Result<std::unique_ptr<Domain>> Domain::make(const Place& place, const Maker& maker, const brski::LogPolicy& log,
+                                             EstServer::Binding binding) {
+  std::unique_ptr<Domain> out(new Domain(place, maker, binding));
   TRY(Ok{}, out->set_up(log));
   out->switch_on();
   return out;
@@ -38,7 +39,9 @@ Status Domain::set_up(const brski::LogPolicy& log) {
   site_->policy.unknown = site::Unknown::refuse;
   site_->policy.owner_anchors = site_->est.owner_anchors = {root()};
   site_->policy.pepper = random_secret(at_.rng, kPepperBytes);
-  site_->policy.needs_voucher = [](const Certificate&, const std::vector<Certificate>&) { return true; };
+  site_->policy.needs_voucher = [](const Certificate& idevid, const std::vector<Certificate>&) {
+    return Result<std::optional<PledgeId>>(site::pledge_id(idevid, {}));
+  };
   site_->est.labels[""].ca_certificates = encode_certs_only({root().der});
 
   auto registrar = std::make_shared<RegistrarSite>();
@@ -58,7 +61,8 @@ Status Domain::expect(const factory::Born& device) {
 }
 
 Uri Domain::address() const {
-  const auto out = Uri::parse("https://" + std::string(kHost) + ":" + std::to_string(kPort));
+  const std::string scheme = binding_ == EstServer::Binding::coaps ? "coaps://" : "https://";
+  const auto out = Uri::parse(scheme + std::string(kHost) + ":" + std::to_string(kPort));
   assert(out);
   return *out;
 }
@@ -130,7 +134,7 @@ std::unique_ptr<io::RequestClient> Domain::to_masas() {
 void Domain::switch_on() {
   down_ = false;
   est_ = std::make_unique<EstServer>(at_.clock, at_.store, at_.rng, at_.journal, site_);
-  est_->attach(at_.network.server(endpoint_, est_->handlers()), EstServer::Binding::https);
+  est_->attach(at_.network.server(endpoint_, est_->handlers()), binding_);
   est_->serve_registrar(to_masas());
   est_->on_acted([this] { acted(); });
 }

@@ -10,7 +10,9 @@ namespace imprint::sim {
 class Domain {
  public:
   // Everything that `place` and `maker` name outlives the domain. `log`: what it makes of a device's past.
-  static Result<std::unique_ptr<Domain>> make(const Place& place, const Maker& maker, const brski::LogPolicy& log);
+  // Devices come over HTTPS or CoAPS; the MASA is asked over HTTPS.
+  static Result<std::unique_ptr<Domain>> make(const Place& place, const Maker& maker, const brski::LogPolicy& log,
+                                              EstServer::Binding binding);
   Domain(const Domain&) = delete;
   Domain& operator=(const Domain&) = delete;
 
@@ -23,7 +25,8 @@ class Domain {
   const Certificate& root() const { return site_->ca.certificate; }
 
  private:
-  Domain(const Place& place, const Maker& maker) : at_(place), maker_(maker) {}
+  Domain(const Place& place, const Maker& maker, EstServer::Binding binding)
+      : at_(place), maker_(maker), binding_(binding) {}
   Status set_up(const brski::LogPolicy& log);
   Result<Bytes> nonceless_request(const factory::Born& device) const;
   void ask_masa(const SessionRef& masa, const factory::Born& device, std::function<void(Status)> done);
@@ -34,6 +37,7 @@ class Domain {
 
   const Place at_;
   const Maker& maker_;
+  const EstServer::Binding binding_;
   std::shared_ptr<EstSite> site_ = std::make_shared<EstSite>();
   Signer signer_;  // of the registrar's certificate
   Endpoint endpoint_;

@@ -42,6 +42,7 @@ class Maker {
   Status send_all_to(const Uri& registrar);
 
   const Certificate& root() const { return ca_.certificate; }
+  const Certificate& signer() const { return site_->voucher_signer.chain.front(); }  // of vouchers
   brski::MasaContact contact() const;
   Uri cloud() const;
   std::uint64_t answered() const { return answered_; }  // requests that the MASA has answered

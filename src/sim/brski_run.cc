@@ -1,7 +1,10 @@
 #include "sim/brski_run.h"
 
+#include <array>
+
 #include "crypto/seeded.h"
 #include "runtime/brski_device.h"
+#include "sim/brski_check.h"
 
 namespace imprint::sim {
 namespace {
@@ -9,6 +12,7 @@ namespace {
 constexpr Instant kStart{1'790'000'000'000};  // September 2026
 constexpr Duration kLongest = std::chrono::hours(24);
 constexpr Duration kPowerBack{5'000};
+constexpr Duration kUserTriesAgain = std::chrono::minutes(10);
 constexpr std::uint64_t kMostEvents = 200'000;
 constexpr std::string_view kIdevidKey = "idevid";
 
@@ -23,7 +27,7 @@ class World {
         rng_(plan.seed * 4 + 1),
         link_rng_(plan.seed * 4 + 2),
         clock_(kStart),
-        network_(clock_, link_rng_, plan.link),
+        network_(clock_, link_rng_, {}),  // all is well until the device is switched on
         store_(owners, clock_, link_rng_, {}),
         device_power_(link_rng_, 0, plan.device_cut),
         owner_power_(link_rng_, 0, plan.owner_cut),
@@ -32,9 +36,13 @@ class World {
   Result<BrskiReport> run() {
     TRY(Ok{}, set_up());
     const std::uint64_t before = maker_->answered();
+    begin_faults();
     boot();
     go([this] { return over_; });
     go([] { return false; });  // what is still on its way changes nothing any more
+    check_->look();
+    report_.wrong = check_->wrong();
+    report_.link = network_.link().counts();
     report_.masa = maker_->answered() - before;
     report_.device_actions = device_power_.actions();
     report_.owner_actions = owner_power_.actions();
@@ -55,9 +63,16 @@ class World {
     TRY(born_, maker_->make_device());
     brski::LogPolicy log;
     log.log_needed = plan_.way != BrskiPlan::Way::nonceless;  // behind an air gap there is none to be had
-    TRY(domain_, Domain::make({clock_, network_, owners_, store_, owner_power_, rng_, journal_}, *maker_, log));
+    const auto binding = plan_.coaps ? EstServer::Binding::coaps : EstServer::Binding::https;
+    TRY(domain_,
+        Domain::make({clock_, network_, owners_, store_, owner_power_, rng_, journal_}, *maker_, log, binding));
     TRY(Ok{}, domain_->expect(born_));
     storage_.add_key(std::string(kIdevidKey), born_.key);
+    check_.emplace(
+        BrskiBooks{storage_, owners_, makers_, born_, voucher_anchors(), domain_->root(), plan_.sold_to_other});
+    for (Power* const power : {&device_power_, &owner_power_, &masa_power_}) {
+      power->watch([this] { check_->look(); });
+    }
     if (plan_.sold_to_other) {
       TRY(const Name name, Name::from_text("CN=Another Owner"));
       TRY(const site::Ca other, site::make_root(KeyType::p256, name, clock_.now(), kLongest, rng_));
@@ -85,6 +100,27 @@ class World {
     return *fetched;
   }
 
+  void begin_faults() {
+    network_.link().set(plan_.link);
+    for (Power* const power : {&device_power_, &owner_power_, &masa_power_}) {
+      power->strike(plan_.cut_chance);
+    }
+    if (plan_.faults_end) {
+      clock_.after(*plan_.faults_end, [this] { heal(); });
+    }
+  }
+
+  void heal() {
+    network_.link().set({.loss = 0, .duplicate = 0, .least = plan_.link.least, .most = plan_.link.least});
+    device_power_.stay();
+    owner_power_.stay();
+    masa_power_.stay();
+  }
+
+  // In COSE nothing says who has signed: a constrained device knows the signer itself
+  // (draft-ietf-anima-constrained-voucher section 7.3).
+  std::vector<Certificate> voucher_anchors() const { return {plan_.coaps ? maker_->signer() : maker_->root()}; }
+
   void go(const std::function<bool()>& enough) {
     const std::uint64_t most = clock_.steps() + kMostEvents;
     while (!enough() && clock_.steps() < most && clock_.step(kStart + kLongest)) {
@@ -101,7 +137,7 @@ class World {
     }
     out->heard = plan_.way != BrskiPlan::Way::direct;
     out->identity = {std::string(kIdevidKey), born_.chain};
-    out->voucher_anchors = {maker_->root()};
+    out->voucher_anchors = voucher_anchors();
     if (const auto name = Name::from_text("CN=" + born_.entry.id)) {
       out->enrolment.names.subject = *name;
     }
@@ -147,6 +183,11 @@ class World {
       report_.sound = mind.apply(change) && report_.sound;
     }
     report_.run = run;
+    if (run.result != "operational" && report_.boots < plan_.tries) {
+      clock_.post([this] { running_.reset(); });  // it is still on the stack
+      clock_.after(kUserTriesAgain, [this] { boot(); });
+      return;
+    }
     over_ = true;
   }
 
@@ -164,12 +205,33 @@ class World {
   factory::Born born_;
   std::unique_ptr<Domain> domain_;
   MemoryStorage storage_;
+  std::optional<BrskiCheck> check_;
   std::unique_ptr<BrskiDevice> running_;
   BrskiReport report_;
   bool over_ = false, halted_ = false;
 };
 
 }  // namespace
+
+BrskiPlan brski_swarm(std::uint64_t seed) {
+  SeededRng rng(seed * 4 + 3);
+  const auto up_to = [&rng](double most) {
+    return rng.chance(0.3) ? 0.0 : most * static_cast<double>(rng.below(1001)) / 1000;
+  };
+  const auto ms = [&rng](std::uint64_t most) { return Duration(static_cast<std::int64_t>(rng.below(most + 1))); };
+  constexpr std::array kWays{BrskiPlan::Way::direct, BrskiPlan::Way::proxy, BrskiPlan::Way::nonceless,
+                             BrskiPlan::Way::cloud};
+  BrskiPlan out;
+  out.seed = seed;
+  out.coaps = rng.chance(0.5);
+  out.way = kWays[rng.below(out.coaps ? 2 : kWays.size())];
+  out.link = {.loss = up_to(0.3), .duplicate = up_to(0.3), .least = ms(100), .most = {}};
+  out.link.most = out.link.least + ms(out.coaps ? 5'000 : 20'000);
+  out.cut_chance = up_to(0.1);
+  out.faults_end = std::chrono::minutes(1 + static_cast<std::int64_t>(rng.below(60)));
+  out.tries = 50;
+  return out;
+}
 
 Result<BrskiReport> run_brski(const BrskiPlan& plan, store::Store& owners, store::MakerStore& makers,
                               Journal& journal) {

@@ -15,13 +15,22 @@ struct BrskiPlan {
     cloud,      // nobody was heard: the maker's registrar sends it on
   };
   Way way = Way::proxy;
+  bool coaps = false;  // to the owner's registrar over CoAPS, with vouchers in COSE (cBRSKI); direct or by a proxy
   std::uint64_t seed = 1;
   bool masa_closed = false;    // nobody answers there, once the device comes
   bool sold_to_other = false;  // the maker knows another owner
   LinkFaults link;
   // The power goes after this action: of the device, of the owner, of the MASA. None: it never does.
   std::optional<std::uint64_t> device_cut, owner_cut, masa_cut;
+  // In place of that: the chance that it goes, after every single action of anybody, and how often a user switches a
+  // device on again whose run failed. At `faults_end` all of this is over, and the link is good.
+  double cut_chance = 0;
+  std::uint32_t tries = 1;
+  std::optional<Duration> faults_end;
 };
+
+// Ways, bindings and faults drawn from the seed: calm seas for some, storms for others.
+BrskiPlan brski_swarm(std::uint64_t seed);
 
 struct BrskiReport {
   Run run;  // the device's own story; of the last one if it was switched on again
@@ -31,8 +40,10 @@ struct BrskiReport {
   bool sound = true;       // every belief stated stood on something
   std::uint64_t masa = 0;  // requests that the MASA answered after the device was switched on
   std::uint64_t boots = 0, device_actions = 0, owner_actions = 0, masa_actions = 0;
-  std::int64_t certificates = 0;  // that the owner has on record
-  std::int64_t vouchers = 0;      // that the maker has in its log
+  std::int64_t certificates = 0;   // that the owner has on record
+  std::int64_t vouchers = 0;       // that the maker has in its log
+  std::vector<std::string> wrong;  // what must never be and was (sim/brski_check.h); empty when all is well
+  LinkCounts link;
 };
 
 // Fault::internal if the world could not be set up, or if the voucher could not be fetched beforehand. The stores are

@@ -1,12 +1,7 @@
 // BRSKI from factory to owner in virtual time: what the survey says of it, held against runs, and power cuts anywhere.
-#include "sim/brski_run.h"
-
-#include <gtest/gtest.h>
-#include <stdlib.h>
-
 #include <algorithm>
-#include <filesystem>
 
+#include "sim/brski_run_testing.h"
 #include "survey/compare.h"
 #include "survey/compare_run.h"
 #include "survey/explain.h"
@@ -14,54 +9,10 @@
 namespace imprint::sim {
 namespace {
 
-namespace fs = std::filesystem;
+using testing::is_operational;
+using testing::story;
 using Way = BrskiPlan::Way;
-
-class Runs final : public Journal {
- public:
-  void step(const Run&, const RunStep&) override {}
-  void ended(const Run& run) override { all.push_back(run); }
-  std::vector<Run> all;
-};
-
-class Brski : public ::testing::Test {
- protected:
-  BrskiReport run(const BrskiPlan& plan) {
-    std::string folder = (fs::temp_directory_path() / "imprint-brski-XXXXXX").string();
-    if (::mkdtemp(folder.data()) == nullptr) {
-      std::abort();
-    }
-    BrskiReport out;
-    {
-      const auto owners = store::open_sqlite(folder + "/site.db");
-      const auto makers = store::open_maker_sqlite(folder + "/masa.db");
-      auto report = run_brski(plan, **owners, **makers, journal_);
-      if (report) {
-        out = *std::move(report);
-      } else {
-        ADD_FAILURE() << report.error().what;
-      }
-    }
-    fs::remove_all(folder);
-    return out;
-  }
-  BrskiReport run(Way way) {
-    BrskiPlan plan;
-    plan.way = way;
-    return run(plan);
-  }
-  Runs journal_;
-};
-
-bool is_operational(const BrskiReport& r) { return r.owner && r.owner->configured && r.installed; }
-
-std::string story(const Run& run) {
-  std::string out = run.mode + ": " + run.result;
-  for (const RunStep& step : run.steps) {
-    out += "\n  " + step.state + ": " + step.check;
-  }
-  return out;
-}
+using Brski = testing::BrskiRuns;
 
 TEST_F(Brski, every_way_leads_to_the_owner_and_asks_nobody_at_the_device) {
   for (const Way way : {Way::direct, Way::proxy, Way::nonceless, Way::cloud}) {
@@ -73,6 +24,7 @@ TEST_F(Brski, every_way_leads_to_the_owner_and_asks_nobody_at_the_device) {
     EXPECT_EQ(r.run.counts.persons_acts, 0U) << r.run.mode;
     EXPECT_TRUE(r.sound);
     EXPECT_TRUE(survey::report_on(r.run).sound()) << r.run.mode;
+    EXPECT_TRUE(r.wrong.empty()) << testing::joined(r.wrong);
   }
 }
 
@@ -124,6 +76,7 @@ TEST_F(Brski, the_maker_can_keep_a_device_from_another_owner) {
   EXPECT_FALSE(r.owner);
   EXPECT_EQ(r.vouchers, 0);
   EXPECT_EQ(r.certificates, 0);
+  EXPECT_TRUE(r.wrong.empty()) << testing::joined(r.wrong);
 }
 
 TEST_F(Brski, the_same_seed_gives_the_same_run) {
@@ -138,25 +91,8 @@ TEST_F(Brski, the_same_seed_gives_the_same_run) {
   EXPECT_EQ(story(first.run), story(second.run));
 }
 
-// The power goes after each single action, of one player and then of the next.
 TEST_F(Brski, a_power_cut_after_any_action_of_anybody_leaves_one_owner_and_one_certificate) {
-  for (const auto cut : {&BrskiPlan::device_cut, &BrskiPlan::owner_cut, &BrskiPlan::masa_cut}) {
-    const BrskiReport calm = run(Way::proxy);
-    const std::uint64_t actions = cut == &BrskiPlan::device_cut  ? calm.device_actions
-                                  : cut == &BrskiPlan::owner_cut ? calm.owner_actions
-                                                                 : calm.masa_actions;
-    ASSERT_GT(actions, 0U);
-    for (std::uint64_t n = 1; n <= actions; ++n) {
-      BrskiPlan plan;
-      plan.*cut = n;
-      const BrskiReport r = run(plan);
-      ASSERT_TRUE(is_operational(r)) << "cut after " << n << "\n" << story(r.run);
-      EXPECT_EQ(r.owner->pinned, r.owner_root) << n;
-      EXPECT_EQ(r.certificates, 1) << n;
-      EXPECT_TRUE(r.sound) << n;
-      EXPECT_EQ(r.boots, cut == &BrskiPlan::device_cut ? 2U : 1U) << n;
-    }
-  }
+  testing::expect_cuts_survived({}, [this](const BrskiPlan& plan) { return run(plan); });
 }
 
 // ---- the survey's tables ----
@@ -176,8 +112,11 @@ TEST_F(Brski, the_table_is_drawn_from_these_runs) {
   for (const Way way : {Way::proxy, Way::nonceless, Way::cloud}) {
     told.push_back(run(way).run);
   }
+  BrskiPlan small;
+  small.coaps = true;
+  told.push_back(run(small).run);
   const survey::Table table = survey::compare(survey::all_facts(), told);
-  for (const std::string_view mode : {"https", "nonceless", "cloud"}) {
+  for (const std::string_view mode : {"https", "nonceless", "cloud", "coaps"}) {
     for (const std::string_view area : {"initial beliefs", "processes", "imparted knowledge", "measured"}) {
       const survey::Cell* const found = cell(table, area, mode);
       ASSERT_NE(found, nullptr) << mode << " " << area;

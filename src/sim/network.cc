@@ -10,6 +10,7 @@ namespace {
 
 constexpr Duration kConnectTimeout{10'000};  // as io::HttpsClientOptions
 constexpr Duration kRequestTimeout{30'000};
+constexpr Duration kCoapTimeout{300'000};  // longer than the message layer's own
 
 Error over() { return {Fault::unreachable, "the session is over"}; }
 
@@ -225,8 +226,13 @@ void NetworkClient::request(std::uint64_t session, Request what, std::function<v
   }
   const std::uint64_t number = ++last_;
   const auto wire = network_.wires_.find(session);
-  if (wire != network_.wires_.end() && wire->second.coap) {  // whose message layer has time-outs of its own
-    pending_[number] = {session, 0, std::move(done)};
+  if (wire != network_.wires_.end() && wire->second.coap) {
+    // Its message layer has time-outs of its own, but ends with the connection, and the word of that may be lost.
+    const std::uint64_t limit = network_.clock_.after(kCoapTimeout, [this, number, session] {
+      network_.cut(session);
+      finish(number, Error{Fault::unreachable, "no answer in time"});
+    });
+    pending_[number] = {session, limit, std::move(done)};
     const auto keep = wire->second.coap;
     keep->request(what, [&network = network_, client = number_, number](Result<Response> answer) {
       if (const auto there = network.clients_.find(client); there != network.clients_.end()) {
