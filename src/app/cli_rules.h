@@ -65,8 +65,9 @@ inline constexpr Rule kTimeout{"CLI-TIMEOUT", "it took longer than --timeout all
                                "ours: docs/guide.md, command line",
                                "run the command again: it resumes with the same key"};
 
-inline constexpr Rule kProtocol{"CLI-PROTOCOL", "this program does not speak the protocol", "ours: docs/roadmap.md",
-                                "use est or est-coaps; docs/roadmap.md says when the others come"};
+inline constexpr Rule kProtocol{
+    "CLI-PROTOCOL", "this program does not speak the protocol", "ours: docs/roadmap.md",
+    "`imprint demo --help` names those it speaks; docs/roadmap.md says when the others come"};
 inline constexpr Rule kFactoryFolder{"FACTORY-FOLDER", "the folder for the devices is not empty",
                                      "ours: docs/guide.md, devices from the factory", "name a new or empty folder"};
 inline constexpr Rule kFleet{"DEMO-FLEET", "not every device is operational", "ours: docs/guide.md, demo",

@@ -1,13 +1,11 @@
-#include <atomic>
-#include <csignal>
-#include <cstdio>
+#include "app/cmd_bench.h"
+
 #include <nlohmann/json.hpp>
 
+#include "app/bench_print.h"
 #include "app/bench_site.h"
-#include "app/cli.h"
 #include "app/cli_rules.h"
 #include "bench/coaps.h"
-#include "io/file.h"
 
 namespace imprint::app {
 namespace {
@@ -18,19 +16,11 @@ constexpr double kAimP99_ms = 10;
 
 constexpr unsigned kIdle = 1000, kIdleCoaps = 20000;
 
-std::atomic<bool> interrupted{false};
-
 // ---- what is printed ----
 
-std::string number(double value, int digits = 0) {
-  std::array<char, 64> out{};
-  std::snprintf(out.data(), out.size(), "%.*f", digits, value);
-  return out.data();
-}
-
-double rounded(double value) { return std::round(value * 1000) / 1000; }
-
-std::string against(bool met, const std::string& aim) { return aim + (met ? ", met" : ", not met"); }
+std::string number(double value, int digits = 0) { return bench_number(value, digits); }
+double rounded(double value) { return bench_rounded(value); }
+std::string against(bool met, const std::string& aim) { return bench_against(met, aim); }
 
 Json run_json(const bench::EstRun& run) {
   return {{"per_second", rounded(run.rate)},
@@ -157,25 +147,6 @@ std::string to_text(const bench::CoapsFigures& f, std::int64_t on_record) {
          std::to_string(on_record) + " certificates on record.\n";
 }
 
-// The last error that a server of the measurement has named, or else its last line; empty if it said nothing.
-std::string last_words(const bench::EstPlan& plan) {
-  const auto log = io::read_file(bench::log_of(plan));
-  std::string text = log ? std::string(as_text(*log)) : std::string();
-  text.erase(text.find_last_not_of('\n') + 1);
-  const std::size_t error = text.rfind("error: ");
-  const std::size_t at = error == std::string::npos ? text.rfind('\n') + 1 : error;  // npos + 1 is 0
-  return text.substr(at, text.find('\n', at) - at);
-}
-
-// A measurement that broke off, with what the server had to say.
-Problem broken(const Error& error, const bench::EstPlan& plan) {
-  Problem problem(Error{error.fault, kBench});
-  problem.what = error.what;
-  const std::string said = last_words(plan);
-  problem.state = said.empty() ? "the server said nothing" : "the server's last words: " + said;
-  return problem;
-}
-
 // Every enrolment that was counted has to be on record, and none may have failed.
 OrProblem<Ok> account(std::uint64_t enrolled, std::uint64_t failed, const std::string& first_failure,
                       std::int64_t on_record) {
@@ -189,8 +160,7 @@ OrProblem<Ok> account(std::uint64_t enrolled, std::uint64_t failed, const std::s
 }
 
 OrProblem<Ok> bench_est(const Context& context, const BenchOptions& given) {
-  std::signal(SIGINT, [](int) { interrupted = true; });
-  std::signal(SIGTERM, [](int) { interrupted = true; });
+  bench_signals();
   BenchOptions options = given;
   options.idle = options.idle != 0 ? options.idle : options.coaps ? kIdleCoaps : kIdle;
   TRY(const auto scratch, about(BenchFolder::make(), "bench"));
@@ -198,12 +168,12 @@ OrProblem<Ok> bench_est(const Context& context, const BenchOptions& given) {
   plan.seconds = options.seconds;
   plan.at_once = options.at_once;
   plan.idle = options.idle;
-  plan.interrupted = &interrupted;
+  plan.interrupted = &bench_interrupted;
   plan.progress = [&context](std::string_view what) { context.progress(what); };
   if (options.coaps) {
     const auto figures = bench::measure_coaps(plan);
     if (!figures) {
-      return broken(figures.error(), plan);
+      return bench_broken(figures.error(), {bench::log_of(plan)});
     }
     TRY(const std::int64_t on_record, about(certificates_on_record(scratch->path()), "bench est"));
     context.print(to_json(*figures, on_record), to_text(*figures, on_record));
@@ -211,7 +181,7 @@ OrProblem<Ok> bench_est(const Context& context, const BenchOptions& given) {
   }
   const auto figures = bench::measure_est(plan);
   if (!figures) {
-    return broken(figures.error(), plan);
+    return bench_broken(figures.error(), {bench::log_of(plan)});
   }
   TRY(const std::int64_t on_record, about(certificates_on_record(scratch->path()), "bench est"));
   context.print(to_json(*figures, on_record), to_text(*figures, on_record));
@@ -222,7 +192,7 @@ OrProblem<Ok> bench_est(const Context& context, const BenchOptions& given) {
 
 void add_bench(Command top) {
   const Command parent = top.group("bench", "Measure what a protocol costs the server, beside its floor.",
-                                   "imprint bench est\nimprint bench est --seconds 5 --json");
+                                   "imprint bench est\nimprint bench est --seconds 5 --json\nimprint bench brski");
   const auto options = std::make_shared<BenchOptions>();
   const Command command = parent.sub(
       "est",
@@ -240,6 +210,7 @@ void add_bench(Command top) {
       .between(1U, 10000U)
       .shows_default();
   command.runs([options](const Context& c) { return bench_est(c, *options); });
+  add_bench_brski(parent);
 }
 
 }  // namespace imprint::app

@@ -38,7 +38,7 @@ OrProblem<Ok> clear(const Context& context, const ClearOptions& options) {
                                             options.id));
   Json list = Json::array();
   for (const PledgeRow& row : rows) {
-    list.push_back({{"serial", row.id.serial}, {"was", row.rule}, {"why", row.reason}});
+    list.push_back({{"serial", row.id.serial}, {"was", row.held.empty() ? row.rule : row.held}, {"why", row.reason}});
   }
   context.print(Json{{"device", options.id}, {"cleared", cleared}, {"reason", options.reason}, {"pledges", list}},
                 options.id + (cleared ? ": may enrol" : ": is held") + "\n");

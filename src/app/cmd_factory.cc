@@ -3,6 +3,7 @@
 
 #include "app/cli.h"
 #include "app/cli_rules.h"
+#include "app/pem_file.h"
 #include "codec/uri.h"
 #include "crypto/random.h"
 #include "factory/line.h"
@@ -16,9 +17,25 @@ constexpr Duration kMakerLifetime = std::chrono::hours(24 * 365 * 30);
 
 struct MakeOptions {
   factory::Order order;
-  std::string out, maker, key = "p256";
+  std::string out, maker, key = "p256", voucher_signer;
   bool one_time = false, with_anchors = false;
 };
+
+// Who signs vouchers: the first certificate of a chain, as a MASA's signer.pem has it; the key in it is not read.
+OrProblem<std::vector<Certificate>> voucher_signers(const std::string& file) {
+  if (file.empty()) {
+    return std::vector<Certificate>();
+  }
+  TRY(std::vector<Certificate> chain, about(read_certificate_file(file), file));
+  if (chain.empty() || !factory::may_be_built_in(chain.front())) {
+    Problem out(Error{Fault::refused, kOption}, "--voucher-signer " + file);
+    out.next =
+        "name the certificate that signs vouchers, signer.pem of the MASA's folder; it is no device's and no CA's";
+    return out;
+  }
+  chain.resize(1);
+  return chain;
+}
 
 // The maker's CA of this data folder: made at the first order, apart from the owner's.
 Result<site::Ca> open_maker(const std::string& folder, const std::string& maker, Instant now, Rng& rng) {
@@ -59,12 +76,13 @@ OrProblem<Ok> make(const Context& context, MakeOptions options) {
   if (options.with_anchors) {
     options.order.anchors = data.folder.ca.chain();
   }
+  TRY(const std::vector<Certificate> signers, voucher_signers(options.voucher_signer));
   SystemRng rng;
   const Instant now = io::wall_clock();
   const std::string folder = data.config.data + "/factory";
   TRY(const site::Ca maker, about(open_maker(folder, options.maker, now, rng), folder));
   TRY(const auto devices, about(factory::make(options.order, maker, now, rng), options.order.model));
-  const Status written = factory::write_folder(options.out, devices, maker.certificate, options.order.anchors);
+  const Status written = factory::write_folder(options.out, devices, maker.certificate, options.order.anchors, signers);
   if (!written) {
     const bool full = written.error().fault == Fault::conflict;
     return Problem(full ? Error{Fault::conflict, kFactoryFolder} : written.error(), options.out);
@@ -113,6 +131,11 @@ void add_factory(Command top) {
   command.option("--server", options->order.server_uri, "Where the devices find their owner").type("URL");
   const Arg masa = command.option("--masa", options->order.masa,
                                   "Where registrars find the maker's MASA, in the IDevIDs (RFC 8995): HOST[:PORT]");
+  command
+      .option("--voucher-signer", options->voucher_signer,
+              "Who signs the MASA's vouchers, which the devices know besides the root: signer.pem of its folder")
+      .type("FILE")
+      .needs(masa);
   command.option("--label", options->order.label, "EST label (profile) that they ask for");
   const Arg one_time =
       command.flag("--one-time", options->one_time, "Born with a one-time token in place of a key and an IDevID")

@@ -1,6 +1,7 @@
 // `imprint maker catalogue`: makers' signed lists of who serves which device.
 #include <nlohmann/json.hpp>
 
+#include "app/catalogue_fetch.h"
 #include "app/cli_rules.h"
 #include "app/cmd_device.h"
 #include "app/cmd_maker.h"
@@ -27,15 +28,6 @@ OrProblem<Bytes> read(const std::string& path) {
   return *std::move(out);
 }
 
-Json facts_json(const site::MasaCatalogue& one) {
-  return {{"maker", one.maker},
-          {"version", one.version},
-          {"issued", utc_text(one.issued)},
-          {"expires", utc_text(one.expires)},
-          {"rules", one.rules.size()},
-          {"pools", one.pools.size()}};
-}
-
 std::string facts_text(const site::MasaCatalogue& one) {
   return "catalogue    " + one.maker + ", version " + std::to_string(one.version) + "\nuntil        " +
          utc_text(one.expires) + "\nrules        " + std::to_string(one.rules.size()) + "\nmoved pools  " +
@@ -49,9 +41,34 @@ std::string claimed_maker(std::string_view text) {
   return catalogue ? catalogue->maker : std::string();
 }
 
-OrProblem<Ok> import(const Context& context, const ImportOptions& options) {
-  TRY(const Bytes text, read(options.file));
+bool is_address(const std::string& file) { return file.starts_with("https://"); }
+
+// From the maker's own server. Whose it is says --maker, or the file that names this very address.
+OrProblem<Bytes> fetch(const Config& config, ImportOptions& options) {
+  const auto url = Uri::parse(options.file);
+  if (!url) {
+    return Problem(Error{Fault::malformed, kOption}, options.file);
+  }
+  const auto pem = io::read_file(config.web_anchors);
+  const auto web = pem ? parse_pem_certificates(as_text(*pem)) : Result<std::vector<Certificate>>(pem.error());
+  MakerFile maker;
+  if (options.maker.empty()) {
+    for (const MakerFile& one : read_makers(config.data, io::wall_clock()).files) {
+      options.maker = one.catalogue_url == *url ? one.name : options.maker;
+    }
+  }
+  if (!options.maker.empty()) {
+    TRY(maker, find_maker(config.data, options.maker));
+  }
+  maker.catalogue_url = *url;
+  TRY(const FetchedCatalogue fetched,
+      about(fetch_catalogue(*catalogue_source(maker, web ? *web : std::vector<Certificate>())), options.file));
+  return to_bytes(fetched.text);
+}
+
+OrProblem<Ok> import(const Context& context, ImportOptions options) {
   TRY(const Offline data, context.offline());
+  TRY(const Bytes text, is_address(options.file) ? fetch(data.config, options) : read(options.file));
   const std::string name = options.maker.empty() ? claimed_maker(as_text(text)) : options.maker;
   if (name.empty()) {
     return Problem(Error{Fault::malformed, site::kCatalogueSyntax}, options.file);
@@ -60,17 +77,8 @@ OrProblem<Ok> import(const Context& context, const ImportOptions& options) {
   TRY(const site::MasaCatalogue taken,
       about(take_catalogue(data.config.data, maker, as_text(text), io::wall_clock()), options.file));
   const site::Act act = by_cli();
-  TRY(Ok{}, about(data.store->write([&](store::Writer& w) {
-        AuditEntry entry;
-        entry.at = act.at;
-        entry.actor = act.by;
-        entry.action = "maker.catalogue";
-        entry.subject = name;
-        entry.detail = facts_json(taken).dump();
-        return w.append_audit(std::move(entry));
-      }),
-                  data.config.data + "/imprint.db"));
-  context.print(facts_json(taken), facts_text(taken));
+  TRY(Ok{}, about(note_catalogue(*data.store, taken, act.at, act.by), data.config.data + "/imprint.db"));
+  context.print(*parse_json(catalogue_facts(taken)), facts_text(taken));
   return Ok{};
 }
 
@@ -86,7 +94,7 @@ OrProblem<Ok> make(const Context& context, const MakeOptions& options) {
   }
   TRY(const std::string made, about(site::make_catalogue(catalogue, key, chain), options.file));
   TRY(Ok{}, about(io::write_file(options.out, view(made), 0644), options.out));
-  Json facts = facts_json(catalogue);
+  Json facts = *parse_json(catalogue_facts(catalogue));
   facts["file"] = options.out;
   context.print(facts, facts_text(catalogue) + "file         " + options.out + "\n");
   return Ok{};
@@ -98,10 +106,13 @@ void add_maker_catalogue(Command maker) {
   const Command catalogue = maker.group("catalogue", "Makers' signed lists of who serves which device.",
                                         "imprint maker catalogue import acme.catalogue --data site");
   auto taken = std::make_shared<ImportOptions>();
-  const Command import_command =
-      catalogue.sub("import", "Take a maker's catalogue, if its signature holds and no newer one is there.",
-                    "imprint maker catalogue import acme.catalogue --data site");
-  import_command.option("FILE", taken->file, "The catalogue, as the maker gives it out").required();
+  const Command import_command = catalogue.sub(
+      "import", "Take a maker's catalogue, if its signature holds and no newer one is there.",
+      "imprint maker catalogue import acme.catalogue --data site\n"
+      "imprint maker catalogue import https://masa.acme.example/.well-known/brski/catalogue --maker acme");
+  import_command.option("FILE", taken->file, "The catalogue, as the maker gives it out, or where it is given out")
+      .required()
+      .type("FILE|URL");
   import_command.option("--maker", taken->maker, "Name of the maker's file; the catalogue says it otherwise")
       .type("NAME");
   import_command.runs([taken](const Context& c) { return import(c, *taken); });

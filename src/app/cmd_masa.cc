@@ -81,14 +81,6 @@ struct ServeOptions {
   std::string folder{kMasaFolder}, listen = "127.0.0.1:9443";
 };
 
-Result<std::shared_ptr<io::TlsContext>> tls_of(const MasaFolder& folder) {
-  io::TlsServerOptions tls;
-  tls.key = folder.tls.key;
-  tls.chain = folder.tls.chain;
-  tls.verify_client_certificate = false;  // every domain has a CA of its own; the account says who it is
-  return io::TlsContext::server(tls);
-}
-
 void log_request(const MasaServer::Told& told) {
   const std::string status = std::to_string(told.status);
   io::log(told.status == 200 ? io::LogLevel::info : io::LogLevel::warning, "masa.request",
@@ -104,7 +96,7 @@ void reload(const Context& context, MasaServer& server, const std::string& folde
   const auto run = [&]() -> OrProblem<Ok> {
     TRY(const MasaFolder fresh, open_masa(folder));
     TRY(auto site, masa_site(fresh, io::wall_clock()));
-    TRY(auto tls, about(tls_of(fresh), folder));
+    TRY(auto tls, about(masa_tls(fresh), folder));
     server.set_site(std::move(site));
     server.set_tls(std::move(tls));
     return Ok{};
@@ -144,7 +136,7 @@ OrProblem<Ok> serve(const Context& context, const ServeOptions& options) {
   https.port = listen->port;
   https.max_body_bytes = kMasaBulkBytes;
   https.max_connections = kMostConnections;
-  TRY(https.tls, about(tls_of(folder), options.folder + "/tls.pem"));
+  TRY(https.tls, about(masa_tls(folder), options.folder + "/tls.pem"));
   TRY([[maybe_unused]] const Ok listening, about(server.listen(loop, std::move(https)), options.listen));
   loop.on_signal(SIGINT, [&loop] { loop.stop(); });
   loop.on_signal(SIGTERM, [&loop] { loop.stop(); });

@@ -12,14 +12,19 @@ void add_onboard_brski(Command protocols) {
   const Command command = protocols.sub(
       "brski", "Be taken by an owner by a voucher of the maker's (RFC 8995).",
       "imprint onboard brski --device acme/lamp-0001 --registrar localhost:8443 --out lamp-1\n"
+      "imprint onboard brski --device acme/lamp-0001 --interface eth0 --out lamp-1\n"
       "imprint onboard brski --cert idevid.pem --key idevid-key.pem --maker-anchors maker.pem --registrar "
       "localhost:8443 --out lamp-1 --beliefs\n"
       "imprint onboard brski --device acme/lamp-0001 --cloud https://cloud.acme.example --cloud-anchors web.pem --out "
       "lamp-1\n"
-      "imprint onboard brski --device acme/lamp-0001 --registrar localhost:8443 --form jws --out lamp-1 --json");
+      "imprint onboard brski --device acme/lamp-0001 --registrar localhost:8443 --form jws --out lamp-1 --json\n"
+      "imprint onboard brski --device acme/lamp-0001 --registrar localhost:8443 --out lamp-1 --profile lamp.toml");
   command.option("--out", c.out, "Folder for key, certificate and anchors").required().type("FOLDER");
   command.option("--device", c.device, "Folder of a device as the factory wrote it").type("FOLDER");
-  command.option("--registrar", o.registrars, "Where one may be, or a join proxy; may be repeated").type("HOST:PORT");
+  const Arg registrar =
+      command.option("--registrar", o.registrars, "Where one may be, or a join proxy; may be repeated")
+          .type("HOST:PORT");
+  add_search(command, o.search, registrar);
   command.option("--cert", c.certificate, "The IDevID, own certificate first").type("FILE");
   command.option("--key", c.key, "Its key: file or URI").type("URI");
   command
@@ -36,7 +41,10 @@ void add_onboard_brski(Command protocols) {
       .type("subject|hardware-module-name|common-name");
   command.option("--accept", o.accepted, "Assertion that is good enough; may be repeated")
       .type("verified|logged|proximity");
+  command.option("--quirk", o.quirks, "What the registrar wants otherwise than RFC 8995; may be repeated")
+      .type("base64-bodies|requests-named-voucher|version-as-text|bare-requests");
   command.flag("--no-clock", o.no_clock, "Judge no time: the device's clock does not count");
+  command.option("--profile", c.profile, "File of a profile with several credentials: obtain all of them").type("FILE");
   command.option("--label", c.label, "EST label (profile) to ask for");
   command.option("--subject", c.subject, "Subject to ask for, as in CN=dev-1");
   command.option("--san", c.alt_names, "Alternative name to ask for, as in dns:dev-1.example; may be repeated");

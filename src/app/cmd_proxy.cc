@@ -1,11 +1,9 @@
 // imprint proxy: a join proxy of BRSKI between the devices of a link and a registrar elsewhere.
-#include <unistd.h>
-
-#include <array>
 #include <csignal>
 #include <iostream>
 #include <nlohmann/json.hpp>
 
+#include "app/announcing.h"
 #include "app/cli.h"
 #include "app/cli_rules.h"
 #include "app/host_port.h"
@@ -25,7 +23,7 @@ constexpr std::size_t kReserve = 64;       // descriptors that are not for conne
 constexpr std::size_t kOfAConnection = 2;  // descriptors
 
 struct ProxyOptions {
-  std::string registrar, listen = "[::]:0", announce, name;
+  std::string registrar, find, listen = "[::]:0", announce, name;
   std::uint32_t most = 256, most_of_a_source = 8, idle_s = 300;
   std::string coaps, coaps_listen, coaps_answers;  // for constrained devices
   bool stateless = false;
@@ -38,15 +36,10 @@ Problem wrong(const std::string& option, const std::string& next) {
   return out;
 }
 
-std::string host_name() {
-  std::array<char, 65> out{};
-  gethostname(out.data(), out.size() - 1);
-  return out.data();
-}
-
 OrProblem<JoinProxy::Options> options_of(const ProxyOptions& given) {
-  const auto registrar = parse_host_port(given.registrar);
-  if (!registrar || registrar->port == 0) {
+  const bool named = given.find.empty();
+  const auto registrar = named ? parse_host_port(given.registrar) : HostPort{};
+  if (named && (!registrar || registrar->port == 0)) {
     return wrong("--registrar " + given.registrar, "give it as registrar.example:8443 or [fd00::1]:8443");
   }
   const auto listen = parse_host_port(given.listen);
@@ -56,6 +49,7 @@ OrProblem<JoinProxy::Options> options_of(const ProxyOptions& given) {
   JoinProxy::Options out;
   out.registrar = registrar->host;
   out.registrar_port = registrar->port;
+  out.find = given.find;
   out.proxy.listen = {.address = listen->host, .port = listen->port, .reuse_port = false};
   out.proxy.most =
       io::connections_a_thread(given.most, io::raise_descriptor_limit() / kOfAConnection, kReserve / kOfAConnection, 1);
@@ -202,19 +196,24 @@ void say_end(const Context& context, const io::TcpProxy::Stats& stats) {
                    " turned away");
 }
 
+// The interfaces named, for a problem with one of them.
+std::string interfaces(const ProxyOptions& given) {
+  return given.announce.empty() ? given.find : given.find + ", " + given.announce;
+}
+
 OrProblem<std::unique_ptr<JoinProxy>> start_tcp(const Context& context, const ProxyOptions& given, io::Loop& loop,
                                                 Rng& rng) {
   TRY(const JoinProxy::Options options, options_of(given));
   auto out = JoinProxy::start(loop, rng, options, [&context](const JoinProxy::Event& e) { tell(context, e); });
   if (!out) {
-    return start_problem(out.error(), given.listen, given.announce);
+    return start_problem(out.error(), given.listen, given.find.empty() ? given.announce : interfaces(given));
   }
+  const std::string to = given.find.empty() ? given.registrar : "whoever announces a registrar on " + given.find;
   const std::string port = std::to_string((*out)->port());
   if (context.globals.json) {
-    std::cout << Json{{"event", "listening"}, {"port", (*out)->port()}, {"registrar", given.registrar}}.dump() << '\n'
-              << std::flush;
+    std::cout << Json{{"event", "listening"}, {"port", (*out)->port()}, {"registrar", to}}.dump() << '\n' << std::flush;
   } else {
-    context.print(Json(), "port " + port + " leads to " + given.registrar + "\n");
+    context.print(Json(), "port " + port + " leads to " + to + "\n");
   }
   return *std::move(out);
 }
@@ -232,8 +231,9 @@ OrProblem<std::unique_ptr<CoapJoinProxy>> start_coaps(const Context& context, co
 
 OrProblem<Ok> run_proxy(const Context& context, const ProxyOptions& given) {
   const auto service = io::ServiceManager::from_environment();
-  if (given.registrar.empty() && given.coaps.empty()) {
-    return wrong("--registrar", "name where the registrar takes connections, or with --coaps datagrams");
+  const bool tcp_too = !given.registrar.empty() || !given.find.empty();
+  if (!tcp_too && given.coaps.empty()) {
+    return wrong("--registrar", "name where the registrar takes connections, or with --coaps datagrams; or --find it");
   }
   io::Loop loop;
   SystemRng rng;
@@ -242,7 +242,7 @@ OrProblem<Ok> run_proxy(const Context& context, const ProxyOptions& given) {
   if (!given.coaps.empty()) {
     TRY(coaps, start_coaps(context, given, loop, rng));
   }
-  if (!given.registrar.empty()) {
+  if (tcp_too) {
     TRY(tcp, start_tcp(context, given, loop, rng));
   }
   bool stopping = false;
@@ -299,10 +299,18 @@ void add_proxy(Command top) {
   const Command command = top.sub(
       "proxy", "Be a join proxy (BRSKI): lead the devices of a link to a registrar, and announce it while it is there.",
       "imprint proxy --registrar registrar.example:8443 --announce eth0\n"
+      "imprint proxy --find eth1 --announce eth0\n"
       "imprint proxy --registrar 192.0.2.1:8443 --listen 192.0.2.9:8443\n"
       "imprint proxy --registrar [fd00::1]:8443 --listen [::]:4443 --announce eth0 --name Hall --json\n"
       "imprint proxy --coaps registrar.example:5685 --stateless --announce wpan0");
-  command.option("--registrar", options->registrar, "Where the registrar takes connections").type("HOST:PORT");
+  const Arg registrar =
+      command.option("--registrar", options->registrar, "Where the registrar takes connections").type("HOST:PORT");
+  command
+      .option("--find", options->find,
+              "In its place: an interface of your own network, where registrars announce themselves; whoever does is "
+              "believed")
+      .type("NAME")
+      .excludes(registrar);
   command.option("--listen", options->listen, "Where the devices connect to; port 0: any free one")
       .type("ADDRESS:PORT")
       .shows_default();

@@ -3,10 +3,12 @@
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
+#include "app/announcing.h"
 #include "app/cli.h"
 #include "app/cli_rules.h"
 #include "app/server.h"
 #include "app/shell_word.h"
+#include "crypto/random.h"
 #include "io/log.h"
 #include "io/loop.h"
 #include "io/notify.h"
@@ -112,6 +114,8 @@ OrProblem<Ok> serve(const Context& context) {
   loop.on_signal(SIGINT, [&loop] { loop.stop(); });
   loop.on_signal(SIGTERM, [&loop] { loop.stop(); });
   loop.on_signal(SIGHUP, [&] { reload(context, *server, config); });
+  SystemRng rng;
+  TRY(Voices voices, announce(loop, rng, config, *server));
   print_endpoints(context, config, *server);
   context.progress("serving; ends with SIGINT or SIGTERM, reads its configuration again with SIGHUP");
   service.ready();
@@ -119,6 +123,7 @@ OrProblem<Ok> serve(const Context& context) {
   keep_alive(loop, service);
   loop.run();
   service.stopping();
+  voices.clear();  // they say good-bye before the first device is turned away
   context.progress("stopping: answers what is under way");
   server->stop(kGrace);
   return Ok{};

@@ -98,6 +98,7 @@ OrProblem<brski::Device> device_of(const VerifyOptions& options, const Artifact&
   }
   if (!idevids.empty()) {
     out.issuer = brski::issuer_key_id(idevids.front());
+    out.unmarked = !brski::names_device(idevids.front());
     out.serial = options.idevid.empty() ? out.serial : std::optional(brski::serial_of(idevids.front()));
   }
   if (!options.serial.empty()) {

@@ -255,7 +255,7 @@ std::variant<Config, std::vector<ConfigProblem>> load_config(const std::string& 
 }
 
 std::vector<std::string> keys_for_restart(const Config& running, const Config& wanted) {
-  constexpr std::array<std::string_view, 12> kAtStart{"data",
+  constexpr std::array<std::string_view, 14> kAtStart{"data",
                                                       "est.listen",
                                                       "est.threads",
                                                       "est.max_body_bytes",
@@ -266,7 +266,9 @@ std::vector<std::string> keys_for_restart(const Config& running, const Config& w
                                                       "est.associations_per_certificate",
                                                       "api.listen",
                                                       "api.tls",
-                                                      "ca.listen"};
+                                                      "ca.listen",
+                                                      "brski.announce",
+                                                      "brski.announce_as"};
   std::vector<std::string> out;
   for (const auto& key : config_keys()) {
     const bool at_start = std::ranges::find(kAtStart, key.name) != kAtStart.end() || key.name.starts_with("upstream.");

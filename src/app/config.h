@@ -72,6 +72,8 @@ struct Config {
   bool voucher_first = true;                                        // brski.voucher_first
   std::string web_anchors = "/etc/ssl/certs/ca-certificates.crt";   // brski.web_anchors
   brski::LogPolicy log_policy;                                      // brski.log_*
+  std::vector<std::string> announce;                                // brski.announce: interfaces
+  std::string announce_as;                                          // brski.announce_as; empty: after the host
   UpstreamConfig upstream;                                          // [upstream]
   Duration retry_after{std::chrono::seconds(30)};                   // policy.retry_after_s
   std::int64_t certificates_per_device = 64;                        // policy.certificates_per_device

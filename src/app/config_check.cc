@@ -1,6 +1,7 @@
 // What keys of the configuration have to do with each other.
 #include <algorithm>
 
+#include "app/announcing.h"
 #include "app/config_keys.h"
 
 namespace imprint::app {
@@ -27,7 +28,7 @@ std::optional<std::string> check_together(const Config& c) {
   if (!c.administrator_lists.empty() && c.administrators.empty()) {
     return "api.revocation_lists: must be lists of the CAs in api.administrators";
   }
-  return std::nullopt;
+  return check_announce(c);
 }
 
 }  // namespace

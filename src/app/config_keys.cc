@@ -3,8 +3,10 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <iterator>
 
 #include "app/config_kinds.h"
+#include "codec/base64.h"
 #include "codec/uri.h"
 #include "site/ca.h"
 
@@ -45,6 +47,39 @@ Wrong set_server_names(Texts& out, const Texts& names) {
   }
   out = names;
   return std::nullopt;
+}
+
+// Names as the system has them: at most 15 octets, each once.
+Wrong set_interfaces(Texts& out, const Texts& names) {
+  constexpr std::size_t kLongest = 15;
+  for (auto one = names.begin(); one != names.end(); ++one) {
+    const bool good = !one->empty() && one->size() <= kLongest && one->find_first_of("/ \t\n") == std::string::npos;
+    if (!good || std::find(names.begin(), one, *one) != one) {
+      return "\"" + *one + "\": must be the name of an interface, named once";
+    }
+  }
+  out = names;
+  return std::nullopt;
+}
+
+// domainIDs as audit logs have them, in base64.
+Wrong set_domains(std::vector<Bytes>& out, const Texts& domains) {
+  std::vector<Bytes> read;
+  for (const std::string& text : domains) {
+    const auto one = parse_base64(text);
+    if (!one || one->empty() || one->size() > 64) {
+      return "\"" + text + "\": must be a domainID of 1 to 64 octets in base64";
+    }
+    read.push_back(*one);
+  }
+  out = std::move(read);
+  return std::nullopt;
+}
+
+Texts domain_texts(const std::vector<Bytes>& domains) {
+  Texts out;
+  std::ranges::transform(domains, std::back_inserter(out), [](const Bytes& one) { return base64(one); });
+  return out;
 }
 
 // SHA-256 as tools print it: hexadecimal, with or without colons.
@@ -248,12 +283,31 @@ std::vector<ConfigKey<Config>> make_config_keys() {
               [](C& c) -> bool& { return c.registrar; }),
       flag<C>("brski.voucher_first", "Whether a device with a MASA has to bring a voucher before it may enrol.",
               [](C& c) -> bool& { return c.voucher_first; }),
+      list<C>(
+          "brski.announce",
+          "Interfaces on which the registrar announces itself to devices and join proxies: GRASP, DNS-SD and, with "
+          "est.coaps, CoAP. Empty: none.",
+          [](C& c, const Texts& v) { return set_interfaces(c.announce, v); }, [](const C& c) { return c.announce; }),
+      text<C>(
+          "brski.announce_as", "The registrar's name on DNS-SD; empty: after the host.",
+          [](C& c, const std::string& v) -> Wrong {
+            c.announce_as = v;
+            return v.size() <= 63 ? std::nullopt : Wrong("must have at most 63 octets");
+          },
+          [](const C& c) { return c.announce_as; }),
       path_key("brski.web_anchors", "CA certificates of MASAs for which makers/NAME.toml names none.",
                [](C& c) -> std::string& { return c.web_anchors; }),
       flag<C>("brski.log_needed", "Whether a device without the MASA's audit log is held for a person.",
               [](C& c) -> bool& { return c.log_policy.log_needed; }),
       flag<C>("brski.log_strangers", "Whether unknown domains in that log do not matter.",
               [](C& c) -> bool& { return c.log_policy.strangers; }),
+      list<C>(
+          "brski.log_known",
+          "domainIDs in that log that do not matter, in base64 as it has them: of our other sites and of resellers, "
+          "and "
+          "our own if other registrars have our domain.",
+          [](C& c, const Texts& v) { return set_domains(c.log_policy.known, v); },
+          [](const C& c) { return domain_texts(c.log_policy.known); }),
       text<C>(
           "upstream.uri",
           "EST server that signs in place of this CA, as in https://est.example/.well-known/est: this server is a "

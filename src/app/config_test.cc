@@ -94,6 +94,8 @@ TEST_F(ConfigTest, what_is_shown_reads_back_the_same) {
     [policy]
     unknown = "refuse"
     retry_after_s = 5
+    [brski]
+    log_known = ["AQID", "qg=="]
     [profiles.pumps]
     lifetime_hours = 24
     keys = ["p384"]
@@ -105,6 +107,7 @@ TEST_F(ConfigTest, what_is_shown_reads_back_the_same) {
   const Config config = good(text);
   EXPECT_EQ(config.est.address, "::1");
   EXPECT_EQ(config.est.port, 9443);
+  EXPECT_EQ(config.log_policy.known, (std::vector<Bytes>{{1, 2, 3}, {0xaa}}));
   EXPECT_FALSE(config.tls12);
   const ProfileConfig& pumps = config.profiles.at("pumps");
   EXPECT_EQ(pumps.profile.name, "pumps");
@@ -148,6 +151,8 @@ TEST_F(ConfigTest, a_value_out_of_range_is_refused) {
                                  "[ca]\ndays = 0",
                                  "[policy]\nunknown = \"admit\"",
                                  "[policy]\nretry_after_s = 0",
+                                 "[brski]\nlog_known = [\"%\"]",
+                                 "[brski]\nlog_known = [\"\"]",
                                  "[log]\nlevel = \"loud\"",
                                  "data = \"\"",
                                  "[profiles.a]\nkeys = []",
@@ -269,6 +274,24 @@ TEST_F(ConfigTest, what_only_a_restart_changes_is_told) {
                                       "est.coaps", "est.coaps_join", "est.max_associations",
                                       "est.associations_per_certificate", "api.listen", "ca.listen"}));
   EXPECT_EQ(after.runs_keep, 5U);
+}
+
+TEST_F(ConfigTest, a_registrar_is_announced_where_it_can_be_reached) {
+  EXPECT_TRUE(good("").announce.empty());
+  const Config config =
+      good("[est]\nlisten = '[::]:8443'\n[brski]\nannounce = ['eth0', 'eth1']\nannounce_as = 'Hall'\n");
+  EXPECT_EQ(config.announce, (Texts{"eth0", "eth1"}));
+  EXPECT_EQ(config.announce_as, "Hall");
+  EXPECT_EQ(keys_for_restart(good("[est]\nlisten = '[::]:8443'\n"), config),
+            (Texts{"brski.announce", "brski.announce_as"}));
+  EXPECT_EQ(good("[brski]\nannounce = ['lo']\n").announce, Texts{"lo"}) << "on this machine";
+  EXPECT_EQ(wrong("[brski]\nannounce = ['eth0']\n").size(), 1U) << "est.listen is on loopback";
+  const std::string anywhere = "[est]\nlisten = '[::]:8443'\n[brski]\n";
+  EXPECT_EQ(wrong(anywhere + "registrar = false\nannounce = ['eth0']\n").size(), 1U);
+  for (const std::string bad : {"'eth0', 'eth0'", "''", "'a b'", "'../etc'", "'0123456789abcdef'"}) {
+    EXPECT_EQ(wrong(anywhere + "announce = [" + bad + "]\n").size(), 1U) << bad;
+  }
+  EXPECT_EQ(wrong(anywhere + "announce_as = '" + std::string(64, 'a') + "'\n").size(), 1U);
 }
 
 TEST_F(ConfigTest, join_proxies_come_to_the_address_of_coaps) {

@@ -7,6 +7,7 @@
 #include <fstream>
 
 #include "app/cli_rules.h"
+#include "app/registrar_parts.h"
 #include "crypto/random.h"
 #include "io/file.h"
 
@@ -121,6 +122,33 @@ TEST_F(DataFolderTest, one_bad_maker_file_is_named_and_the_others_count) {
   ASSERT_EQ(opened->unread.size(), 2U);
   EXPECT_EQ(opened->unread[0].file, path_ + "/makers/cut.pem");
   EXPECT_EQ(opened->unread[1].file, path_ + "/makers/empty.pem");
+}
+
+// A file may lie on a slow disk, a key in a slow token: no loop waits for either.
+TEST_F(DataFolderTest, keys_towards_masas_are_read_with_the_makers) {
+  ASSERT_TRUE(open());
+  const site::Ca client =
+      *site::make_root(KeyType::p256, *Name::from_text("CN=us"), kNow, std::chrono::hours(24), rng_);
+  fs::create_directories(path_ + "/makers/acme");
+  const std::string key = path_ + "/makers/acme/client.key";
+  ASSERT_TRUE(io::write_file(key, client.key.to_pem()->expose(), 0600));
+  ASSERT_TRUE(io::write_file(path_ + "/makers/acme/client.pem", view(to_pem(client.certificate)), 0644));
+  ASSERT_TRUE(io::write_file(path_ + "/makers/acme.toml",
+                             view("[[rules]]\nname = \"a\"\nserials = [\"*\"]\nmasa = \"masa.example\"\n"
+                                  "client_certificate = \"acme/client.pem\"\nclient_key = \"acme/client.key\"\n"),
+                             0644));
+  const auto folder = refresh();
+  ASSERT_TRUE(folder);
+  ASSERT_EQ(folder->masas->book.rules.size(), 1U);
+  site::Policy policy;
+  EstSite site;
+  site.registrar = make_registrar(config_, *folder, policy);
+  fs::remove(key);
+  const auto found = masa_key(site, folder->masas->book.rules[0].as->key_id);
+  ASSERT_TRUE(found);
+  EXPECT_EQ(found->public_key().spki, client.certificate.key.spki);
+  EXPECT_EQ(masa_key(site, "registrar")->public_key().spki, folder->tls_key.public_key().spki);
+  EXPECT_FALSE(masa_key(site, path_ + "/ca/key.pem")) << "nothing else is read";
 }
 
 }  // namespace

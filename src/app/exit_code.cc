@@ -5,6 +5,7 @@
 
 #include "app/cli_rules.h"
 #include "app/rules.h"
+#include "proto/brski/discovery_rules.h"
 #include "proto/est/rules.h"
 #include "site/operation_rules.h"
 
@@ -15,7 +16,7 @@ namespace {
 ExitCode by_rule(const Rule& rule, ExitCode otherwise) {
   constexpr std::array kNotFound{
       &site::kDeviceUnknown, &site::kRequestUnknown, &site::kCertificateUnknown, &kRunUnknown, &kNoData,
-      &kWordUnknown,         &kProfileUnknown};
+      &kWordUnknown,         &kProfileUnknown,       &brski::kSearchNobody};
   constexpr std::array kUsage{
       &kOption, &kConfig, &kProtocol, &est::kNoAnchors, &site::kDeviceId, &site::kDeviceField, &kProfileOptions};
   if (std::ranges::find(kNotFound, &rule) != kNotFound.end()) {

@@ -1,29 +1,19 @@
 #include "app/fleet.h"
 
 #include "crypto/random.h"
-#include "runtime/est_device.h"
+#include "runtime/brski_device.h"
 #include "sim/born.h"
 
 namespace imprint::app {
 namespace {
 
-// The owner, as a device finds it.
-struct Owner {
-  Uri server, coaps;
-  std::vector<Certificate> anchors;
-};
+constexpr Duration kLook = std::chrono::milliseconds(100);  // whether to stop
 
-// Without anchors, but with the fingerprint to expect: as if somebody had typed it in.
-est::PlanRef bootstrap_plan(const factory::Born& born, const Owner& owner) {
-  auto out = std::make_shared<est::Plan>(*sim::plan_of(born, owner.server, {}));
-  out->expected = owner.anchors.back().fingerprint();  // the chain ends at the root
-  return out;
-}
-
-est::PlanRef renewal_plan(const est::Installed& held, const factory::Born& born, const Owner& owner) {
+// With what it got, where it got it.
+est::PlanRef renewal_plan(const est::Installed& held, const est::Plan& before) {
   auto out = std::make_shared<est::Plan>();
-  out->server = owner.server;
-  out->label = born.entry.label;
+  out->server = before.server;
+  out->label = before.label;
   out->origins.credential = out->origins.anchors = est::Origin::record;
   out->origins.server = est::Origin::factory;
   out->explicit_anchors = held.anchors;
@@ -34,131 +24,156 @@ est::PlanRef renewal_plan(const est::Installed& held, const factory::Born& born,
   return out;
 }
 
+// What all devices share.
+struct Place {
+  io::Loop& loop;
+  Rng& rng;
+  const io::Guard& guard;
+  Journal& journal;
+};
+
 // One virtual device: its storage in memory, its runs, and how they went.
 class VirtualDevice {
  public:
   using Told = std::function<void(Outcome, bool last)>;
 
-  VirtualDevice(io::Loop& loop, Rng& rng, const io::Guard& guard, Journal& journal, const factory::Born& born,
-                Told told)
-      : loop_(loop), rng_(rng), guard_(guard), journal_(journal), born_(born), told_(std::move(told)) {
-    sim::fill(storage_, born);
+  VirtualDevice(const Place& at, const FleetDevice& what, Told told) : at_(at), what_(what), told_(std::move(told)) {
+    sim::fill(storage_, what.born);
   }
 
-  void start(const Owner& owner, Path path) {
-    owner_ = &owner;
-    renews_ = path == Path::renewal;
-    const Uri& server = path == Path::coaps ? owner.coaps : owner.server;
-    go(path == Path::bootstrap ? bootstrap_plan(born_, owner) : sim::plan_of(born_, server, owner.anchors));
+  void start() {
+    renews_ = what_.part.way == Way::renewal;
+    if (const auto* const est = std::get_if<est::PlanRef>(&what_.plan)) {
+      enrol(*est);
+    } else {
+      join(std::get<brski::PledgePlanRef>(what_.plan));
+    }
   }
 
  private:
-  void go(const est::PlanRef& plan) {
+  void enrol(const est::PlanRef& plan) {
     EstDevice::Hooks hooks;
     hooks.confirm = [](const ConfirmFingerprint&, const std::function<void(bool)>& answer) { answer(false); };
     hooks.ended = [this](const est::Client::State&, const Run& run, const std::optional<Error>&) { ended(run); };
-    device_ = std::make_unique<EstDevice>(loop_, rng_, over_sockets(loop_, guard_, rng_), storage_, &journal_,
-                                          born_.entry.id, std::move(hooks));
-    device_->start(plan);
+    client_ = std::make_unique<EstDevice>(at_.loop, at_.rng, over_sockets(at_.loop, at_.guard, at_.rng), storage_,
+                                          &at_.journal, what_.born.entry.id, std::move(hooks));
+    client_->start(plan);
+  }
+
+  void join(const brski::PledgePlanRef& plan) {
+    BrskiDevice::Hooks hooks;
+    hooks.ended = [this](const brski::Pledge::State&, const Run& run, const std::optional<Error>&) { ended(run); };
+    pledge_ = std::make_unique<BrskiDevice>(at_.loop, at_.rng, pledge_over_sockets(at_.loop, at_.guard, at_.rng),
+                                            storage_, &at_.journal, what_.born.entry.id, std::move(hooks));
+    pledge_->start(plan);
   }
 
   void ended(const Run& run) {
-    Outcome out{born_.entry.id,         run.protocol,           run.mode, run.result, run.rule, {}, run.obtained,
-                run.counts.round_trips, run.ended - run.started};
+    Outcome out{what_.born.entry.id,
+                what_.part,
+                run.protocol,
+                run.mode,
+                run.result,
+                run.rule,
+                {},
+                run.obtained,
+                run.counts.round_trips,
+                run.ended - run.started};
     if (!run.steps.empty()) {
       out.next = run.steps.back().next;
     }
     const auto held = storage_.installed();
     const bool goes_on = std::exchange(renews_, false) && held && *held;
-    if (goes_on) {
-      loop_.post([this, held = **held] { go(renewal_plan(held, born_, *owner_)); });  // not on its own stack
+    if (goes_on) {  // not on its own stack
+      at_.loop.post([this, got = **held] { enrol(renewal_plan(got, *std::get<est::PlanRef>(what_.plan))); });
     }
     told_(std::move(out), !goes_on);
   }
 
-  io::Loop& loop_;
-  Rng& rng_;
-  const io::Guard& guard_;
-  Journal& journal_;
-  const factory::Born& born_;
+  const Place at_;
+  const FleetDevice& what_;
   Told told_;
-  const Owner* owner_ = nullptr;
   bool renews_ = false;
   MemoryStorage storage_;
-  std::unique_ptr<EstDevice> device_;
+  std::unique_ptr<EstDevice> client_;
+  std::unique_ptr<BrskiDevice> pledge_;
+};
+
+// The devices one after the other, so many at the same time.
+class Fleet {
+ public:
+  Fleet(Journal& journal, const std::vector<FleetDevice>& devices, const std::function<void(const Outcome&)>& report,
+        const std::function<bool()>& stop)
+      : place_{loop_, rng_, guard_, journal},
+        devices_(devices),
+        report_(report),
+        stop_(stop),
+        running_(devices.size()) {
+    guard_.allow_loopback();
+  }
+
+  std::vector<Outcome> run(std::uint32_t at_once) {
+    for (std::uint32_t i = 0; i < at_once; ++i) {
+      loop_.post([this] { start_one(); });
+    }
+    loop_.post([this] { watch(); });
+    if (!devices_.empty()) {
+      loop_.run();
+    }
+    return std::move(outcomes_);
+  }
+
+ private:
+  void start_one() {
+    if (next_ >= devices_.size() || stop_()) {
+      return;
+    }
+    const std::size_t i = next_++;
+    running_[i] = std::make_unique<VirtualDevice>(place_, devices_[i], [this, i](Outcome o, bool last) {
+      report_(o);
+      outcomes_.push_back(std::move(o));
+      if (last) {
+        loop_.post([this, i] { over(i); });  // the device is still on the stack
+      }
+    });
+    running_[i]->start();
+  }
+
+  void over(std::size_t i) {
+    running_[i].reset();
+    start_one();
+    if (++ended_ == devices_.size()) {
+      loop_.stop();
+    }
+  }
+
+  void watch() {
+    if (stop_()) {
+      loop_.stop();
+      return;
+    }
+    loop_.after(kLook, [this] { watch(); });
+  }
+
+  io::Loop loop_;
+  SystemRng rng_;
+  io::Guard guard_;
+  const Place place_;
+  const std::vector<FleetDevice>& devices_;
+  const std::function<void(const Outcome&)>& report_;
+  const std::function<bool()>& stop_;
+  std::vector<std::unique_ptr<VirtualDevice>> running_;
+  std::vector<Outcome> outcomes_;
+  std::size_t next_ = 0, ended_ = 0;
 };
 
 }  // namespace
 
-std::vector<Path> paths_of(const std::vector<factory::Born>& devices, Protocols protocols) {
-  constexpr std::size_t kLeast = 4;
-  std::vector<Path> out(devices.size(), Path::anchors);
-  bool next = true;
-  for (std::size_t i = 0; i < devices.size(); ++i) {
-    if (protocols.coaps && devices[i].entry.idevid) {
-      out[i] = next || !protocols.est ? Path::coaps : Path::anchors;
-      next = !next;
-    }
-  }
-  if (protocols.est && devices.size() >= kLeast) {
-    out.back() = Path::bootstrap;
-    out[out.size() - 2] = Path::renewal;
-  }
-  return out;
-}
-
-std::vector<Outcome> onboard_fleet(Server& server, const std::vector<factory::Born>& devices,
-                                   const std::vector<Path>& paths, std::uint32_t at_once,
+std::vector<Outcome> onboard_fleet(Journal& journal, const std::vector<FleetDevice>& devices, std::uint32_t at_once,
                                    const std::function<void(const Outcome&)>& report,
                                    const std::function<bool()>& stop) {
-  io::Loop loop;
-  SystemRng rng;
-  io::Guard guard;
-  guard.allow_loopback();
-  const auto https = Uri::parse("https://127.0.0.1:" + std::to_string(server.est_port()));
-  const auto coaps = Uri::parse("coaps://127.0.0.1:" + std::to_string(server.coaps_port()));
-  assert(https && (coaps || server.coaps_port() == 0));
-  const Owner owner{*https, coaps ? *coaps : Uri{}, server.folder().ca.chain()};
-  std::vector<Outcome> out;
-  std::vector<std::unique_ptr<VirtualDevice>> running(devices.size());
-  std::size_t next = 0, ended = 0;
-  std::function<void()> start_one = [&] {
-    if (next >= devices.size() || stop()) {
-      return;
-    }
-    const std::size_t i = next++;
-    running[i] =
-        std::make_unique<VirtualDevice>(loop, rng, guard, server.hub(), devices[i], [&, i](Outcome o, bool last) {
-          report(o);
-          out.push_back(std::move(o));
-          if (!last) {
-            return;
-          }
-          loop.post([&, i] {  // the device is still on the stack
-            running[i].reset();
-            start_one();
-            if (++ended == devices.size()) {
-              loop.stop();
-            }
-          });
-        });
-    running[i]->start(owner, paths[i]);
-  };
-  for (std::uint32_t i = 0; i < at_once; ++i) {
-    loop.post(start_one);
-  }
-  std::function<void()> watch = [&] {
-    if (stop()) {
-      loop.stop();
-      return;
-    }
-    loop.after(std::chrono::milliseconds(100), watch);
-  };
-  loop.post(watch);
-  if (!devices.empty()) {
-    loop.run();
-  }
-  return out;
+  Fleet fleet(journal, devices, report, stop);
+  return fleet.run(at_once);
 }
 
 }  // namespace imprint::app

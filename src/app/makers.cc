@@ -28,7 +28,31 @@ bool is_there(const std::string& path) {
   return fs::symlink_status(path, failed).type() != fs::file_type::not_found;
 }
 
-// Its rules, if it counts; into `unread` if not.
+// No later than the catalogue: it ends while the server runs as well.
+std::vector<site::MasaRule> rules_until(const Verified<site::MasaCatalogue>& catalogue, const MakerFile& maker) {
+  std::vector<site::MasaRule> out = site::rules_of(catalogue, maker.anchors);
+  for (site::MasaRule& rule : out) {
+    rule.ends = std::min(rule.ends.value_or(catalogue->expires), catalogue->expires);
+  }
+  return out;
+}
+
+void add_rules(const std::vector<site::MasaRule>& rules, Makers& out) {
+  out.book.rules.insert(out.book.rules.end(), rules.begin(), rules.end());
+}
+
+// The roots of a maker whose file cannot be read, where they lie if it does not name them.
+void shut_out(const std::string& file, Makers& out) {
+  const auto pem = io::read_file(fs::path(file).replace_extension(".pem").string());
+  const auto roots =
+      pem ? parse_pem_certificates(as_text(*pem)) : Result<std::vector<Certificate>>(std::vector<Certificate>{});
+  if (roots) {
+    out.book.unread.insert(out.book.unread.end(), roots->begin(), roots->end());
+  }
+}
+
+// Its rules, if it counts; into `unread` if not. Of one that is over they stay as rules that have ended: its devices
+// are not those of a maker without a MASA.
 void read_catalogue(const std::string& data, const MakerFile& maker, Instant now, Makers& out) {
   const std::string file = catalogue_path(data, maker.name);
   if (!is_there(file)) {
@@ -39,10 +63,16 @@ void read_catalogue(const std::string& data, const MakerFile& maker, Instant now
                          : Result<Verified<site::MasaCatalogue>>(text.error());
   if (!read || maker.anchors.empty()) {
     out.unread.push_back({file, std::string(read ? site::kCatalogueMaker.what : read.error().what)});
+    const auto over = text ? site::verify_catalogue(as_text(*text), trust_in(maker, std::nullopt))
+                           : Result<Verified<site::MasaCatalogue>>(text.error());
+    if (over && (*over)->expires <= now) {
+      add_rules(rules_until(*over, maker), out);
+    } else {
+      out.book.unread.insert(out.book.unread.end(), maker.anchors.begin(), maker.anchors.end());
+    }
     return;
   }
-  const std::vector<site::MasaRule> rules = site::rules_of(*read, maker.anchors);
-  out.book.rules.insert(out.book.rules.end(), rules.begin(), rules.end());
+  add_rules(rules_until(*read, maker), out);
   const site::MasaCatalogue& one = **read;
   out.catalogues.push_back(
       {maker.name, file, one.version, one.issued, one.expires, one.rules.size(), one.pools.size()});
@@ -71,6 +101,7 @@ Makers read_makers(const std::string& data, Instant now, std::vector<Certificate
     auto read = read_maker_file(file);
     if (const auto* const wrong = std::get_if<std::vector<ConfigProblem>>(&read)) {
       out.unread.push_back({file, wrong->front().text});
+      shut_out(file, out);
       continue;
     }
     out.files.push_back(std::get<MakerFile>(std::move(read)));
@@ -84,7 +115,9 @@ Makers read_makers(const std::string& data, Instant now, std::vector<Certificate
 }
 
 site::CatalogueTrust trust_in(const MakerFile& maker, std::optional<Instant> now) {
-  return {maker.name, maker.catalogue_anchors, now};
+  const bool unmarked = std::ranges::any_of(
+      maker.rules, [](const site::MasaRule& rule) { return rule.quirks.serial == brski::SerialSource::common_name; });
+  return {maker.name, maker.catalogue_anchors, now, unmarked};
 }
 
 Result<site::MasaCatalogue> take_catalogue(const std::string& data, const MakerFile& maker, std::string_view text,

@@ -22,7 +22,9 @@ struct Makers {
   struct Unread {
     std::string file, why;
   };
-  std::vector<Unread> unread;  // what could not be taken, and why: it counts as if it were not there
+  // What could not be taken, and why: it names no MASA, and its maker's devices wait for it to be mended rather than
+  // go by EST without a voucher.
+  std::vector<Unread> unread;
 
   const MakerFile* find(std::string_view name) const;  // null if there is none
 };

@@ -65,6 +65,10 @@ class MakerReader {
   }
 
   void read_common(const std::string& name, const toml::node& node) {
+    if (name == "catalogue_url") {
+      read_catalogue_url(node);
+      return;
+    }
     const bool ids = name == "anchors";
     if (!ids && name != "catalogue_anchors") {
       if (auto wrong = take_key(manner_keys(), common_, name, node, {path_, ""})) {
@@ -79,6 +83,16 @@ class MakerReader {
     if (wrong) {
       problem(place_of(path_, node) + name + ": " + *wrong);
     }
+  }
+
+  void read_catalogue_url(const toml::node& node) {
+    const auto text = value_of(node, ConfigType::text);
+    const auto uri = text ? Uri::parse(std::get<std::string>(*text)) : Result<Uri>(Error{Fault::malformed, "uri"});
+    if (!uri || uri->scheme != "https" || uri->host.empty()) {
+      problem(place_of(path_, node) + "catalogue_url: must be https://HOST[:PORT]/PATH");
+      return;
+    }
+    out_.catalogue_url = *uri;
   }
 
   // acme.pem beside acme.toml needs no words.
@@ -218,6 +232,7 @@ std::string example_maker_file() {
 # masa_anchors = ["acme/web.pem"]              # of TLS; without it the maker's own roots count
 # voucher_anchors = ["acme/masa.pem"]          # the registrar then looks at vouchers itself
 # catalogue_anchors = ["acme/catalogue.pem"]   # who may sign `imprint maker catalogue`
+# catalogue_url = "https://masa.acme.example/.well-known/brski/catalogue"  # `serve` looks there every six hours
 # client_certificate = "acme/client.pem"       # how we say who we are, or `user` and `password_file`
 # client_key = "acme/client.key"
 
@@ -250,6 +265,9 @@ orphan = true                                  # the maker is gone, and a MASA o
 # proximity_optional = true
 # est_before_status = true
 # no_audit_log = true
+# old_media_types = true
+# any_voucher_type = true
+# registrar_id_log = true
 # Further conditions: issuer_der (base64), issuer_spki_sha256 (hexadecimal), module_type (OIDs).
 )";
 }

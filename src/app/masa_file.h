@@ -14,6 +14,7 @@ struct MakerFile {
   std::vector<site::MasaRule> rules;           // in the order of the file
   std::vector<std::string> files;              // that it names, relative to the folder that it lies in
   std::string text;                            // of the file
+  std::optional<Uri> catalogue_url = {};       // where the maker gives its catalogue out, by HTTPS
 };
 
 // Reads the text of a file, and the certificates and the password that it names; a private key is only named.

@@ -52,6 +52,18 @@ class MakerFiles : public ::testing::Test {
   Party acme_ = make_root(KeyType::p256, "O=Acme,CN=Acme Root"), web_ = make_root(KeyType::p256, "CN=Web Root");
 };
 
+TEST_F(MakerFiles, where_the_catalogue_is_given_out) {
+  EXPECT_EQ(good("catalogue_url = \"https://masa.example:9443/c\"\n").catalogue_url->text(),
+            Uri::parse("https://masa.example:9443/c")->text());
+  EXPECT_FALSE(good("").catalogue_url);
+  for (const char* const url : {"http://masa.example/c", "masa.example", "https://", "https://a:b@masa.example/c"}) {
+    EXPECT_EQ(wrong("catalogue_url = \"" + std::string(url) + "\"\n"),
+              "acme.toml:1: catalogue_url: must be https://HOST[:PORT]/PATH")
+        << url;
+  }
+  EXPECT_EQ(wrong("catalogue_url = 7\n"), "acme.toml:1: catalogue_url: must be https://HOST[:PORT]/PATH");
+}
+
 TEST_F(MakerFiles, the_example_is_good) {
   const MakerFile read = good(example_maker_file());
   ASSERT_EQ(read.rules.size(), 3U);
@@ -61,15 +73,16 @@ TEST_F(MakerFiles, the_example_is_good) {
   EXPECT_TRUE(read.rules[1].over_own && read.rules[2].orphan);
   // Every key that it shows as a comment is one.
   std::string all = example_maker_file();
-  for (const char* const key : {"content_type", "base64_bodies", "requests_named_voucher", "old_paths",
-                                "expired_idevids", "proximity_optional", "est_before_status", "no_audit_log"}) {
+  for (const char* const key :
+       {"content_type", "base64_bodies", "requests_named_voucher", "old_paths", "expired_idevids", "proximity_optional",
+        "est_before_status", "no_audit_log", "old_media_types", "any_voucher_type", "registrar_id_log"}) {
     const std::size_t at = all.find("# " + std::string(key) + " =");
     ASSERT_NE(at, std::string::npos) << key;
     all.erase(at, 2);
   }
   const brski::Quirks quirks = good(all).rules[2].quirks;
   EXPECT_EQ(quirks, (brski::Quirks{"1.2.840.113549.1.7.1", true, true, true, brski::IssuerForm::octet_string,
-                                   brski::SerialSource::subject, true, true, true, true}));
+                                   brski::SerialSource::subject, true, true, true, true, true, true, true}));
 }
 
 TEST_F(MakerFiles, rules_keep_their_order_and_begin_with_what_is_said_for_all) {
@@ -202,10 +215,35 @@ TEST_F(Catalogues, never_go_back_even_when_the_newest_is_over) {
   EXPECT_EQ(take(catalogue(2)), "CATALOGUE-OLD");
   EXPECT_EQ(take(catalogue(3)), "CATALOGUE-OLD");  // the same number, and another content
   const Instant later = kNow + std::chrono::hours(2);
-  EXPECT_EQ(masa_of("CN=x,serialNumber=M-1", later), "BRSKI-MASA-UNKNOWN");
+  EXPECT_EQ(masa_of("CN=x,serialNumber=M-1", later), "BRSKI-MASA-ENDED");
+  EXPECT_EQ(masa_of("CN=x,serialNumber=L-100", later), "a.example");
+  EXPECT_TRUE(read_makers(data_, later).catalogues.empty());
   EXPECT_EQ(read_makers(data_, later).unread.front().why, site::kCatalogueExpired.what);
   EXPECT_EQ(take(catalogue(2), later), "CATALOGUE-OLD");
   EXPECT_EQ(take(catalogue(4), later), "version 4");
+}
+
+// A server reads the folder when it changes, and an expiry changes nothing there.
+TEST_F(Catalogues, end_while_the_book_stays_open) {
+  EXPECT_EQ(take(catalogue(3, kNow + std::chrono::hours(1))), "version 3");
+  const Makers makers = read_makers(data_, kNow);
+  const Certificate device = make_device(acme_, {"CN=x,serialNumber=M-1", "", ""});
+  EXPECT_TRUE(makers.book.look_up(device, {acme_.certificate}, kNow));
+  const auto over = makers.book.look_up(device, {acme_.certificate}, kNow + std::chrono::hours(1));
+  ASSERT_FALSE(over);
+  EXPECT_EQ(over.error().rule, &site::kMasaEnded);
+}
+
+TEST_F(Catalogues, devices_of_one_that_cannot_be_read_wait_for_it) {
+  put("acme.catalogue", "nonsense");
+  EXPECT_EQ(masa_of("CN=x,serialNumber=M-1"), "MAKER-FILE");
+  EXPECT_EQ(masa_of("CN=x,serialNumber=L-100"), "a.example");
+  put("acme.toml", "x = 1\n");
+  EXPECT_EQ(masa_of("CN=x,serialNumber=L-100"), "MAKER-FILE") << "nor does the file";
+  const Makers makers = read_makers(data_, kNow);
+  EXPECT_EQ(makers.book.find(make_device(web_), {web_.certificate}).error().rule, &site::kMasaUnknown)
+      << "another maker's are not concerned";
+  EXPECT_TRUE(makers.book.find(make_device(acme_, {"CN=x,serialNumber=L-1", "masa.example", ""}), {acme_.certificate}));
 }
 
 TEST_F(Catalogues, what_does_not_hold_leaves_the_folder_as_it_was) {

@@ -8,6 +8,7 @@
 #include "app/masa_folder_rules.h"
 #include "app/pem_file.h"
 #include "app/version.h"
+#include "codec/printable.h"
 #include "crypto/random.h"
 #include "io/file.h"
 #include "proto/brski/masa_url.h"
@@ -96,19 +97,30 @@ Json settings_json(const MasaSettings& s) {
               {"catalogue_days", s.catalogue_days}};
 }
 
+// False if the member is of another type.
 template <class T>
-void take(const Json& json, const char* key, T& into) {
-  const auto at = json.find(key);
-  if (at == json.end()) {
-    return;
-  }
+bool take(const Json& value, T& into) {
   if constexpr (std::is_same_v<T, bool>) {
-    into = at->is_boolean() ? at->get<bool>() : into;
+    into = value.is_boolean() ? value.get<bool>() : into;
+    return value.is_boolean();
   } else if constexpr (std::is_same_v<T, std::string>) {
-    into = at->is_string() ? at->get<std::string>() : into;
+    into = value.is_string() ? value.get<std::string>() : into;
+    return value.is_string();
   } else {
-    into = at->is_number_integer() ? std::clamp<std::int64_t>(at->get<std::int64_t>(), 0, 36500) : into;
+    into = value.is_number_integer() ? std::clamp<std::int64_t>(value.get<std::int64_t>(), 0, 36500) : into;
+    return value.is_number_integer();
   }
+}
+
+bool take_setting(const std::string& key, const Json& value, MasaSettings& into) {
+  return key == "name"             ? take(value, into.name)
+         : key == "authority"      ? take(value, into.authority)
+         : key == "first_claim"    ? take(value, into.first_claim)
+         : key == "proximity_only" ? take(value, into.proximity_only)
+         : key == "pin_registrar"  ? take(value, into.pin_registrar)
+         : key == "nonceless_days" ? take(value, into.nonceless_days)
+         : key == "catalogue_days" ? take(value, into.catalogue_days)
+                                   : false;
 }
 
 OrProblem<MasaSettings> read_settings(const std::string& path) {
@@ -121,13 +133,14 @@ OrProblem<MasaSettings> read_settings(const std::string& path) {
     return Problem(Error{Fault::malformed, kContent}, path + "/masa.json");
   }
   MasaSettings out;
-  take(*json, "name", out.name);
-  take(*json, "authority", out.authority);
-  take(*json, "first_claim", out.first_claim);
-  take(*json, "proximity_only", out.proximity_only);
-  take(*json, "pin_registrar", out.pin_registrar);
-  take(*json, "nonceless_days", out.nonceless_days);
-  take(*json, "catalogue_days", out.catalogue_days);
+  // A member that is misspelled would leave a device to the first who claims it, and nobody would know.
+  for (const auto& [key, value] : json->items()) {
+    if (!take_setting(key, value, out)) {
+      Problem problem(Error{Fault::malformed, kContent}, path + "/masa.json");
+      problem.state = "\"" + printable(key) + "\" is no setting, or of another type";
+      return problem;
+    }
+  }
   return out;
 }
 
@@ -209,7 +222,7 @@ OrProblem<std::string> masa_catalogue(const MasaFolder& folder, Instant now) {
   TRY(const std::vector<Bytes> issuers, reader->issuers());
   site::MasaCatalogue out;
   out.maker = file_name_of(folder.settings.name);
-  out.version = static_cast<std::uint64_t>(now.ms / 1000);
+  out.version = static_cast<std::uint64_t>(now.ms);  // of two in one second the later is newer
   out.issued = now;
   out.expires = now + days(std::max<std::int64_t>(folder.settings.catalogue_days, 1));
   std::vector<Bytes> key_ids = issuers;
@@ -251,6 +264,14 @@ OrProblem<std::shared_ptr<const MasaSite>> masa_site(const MasaFolder& folder, I
   out->cloud = std::move(cloud);
   TRY(out->catalogue, masa_catalogue(folder, now));
   return std::shared_ptr<const MasaSite>(std::move(out));
+}
+
+Result<std::shared_ptr<io::TlsContext>> masa_tls(const MasaFolder& folder) {
+  io::TlsServerOptions tls;
+  tls.key = folder.tls.key;
+  tls.chain = folder.tls.chain;
+  tls.verify_client_certificate = false;
+  return io::TlsContext::server(tls);
 }
 
 }  // namespace imprint::app

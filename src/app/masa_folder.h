@@ -58,5 +58,8 @@ OrProblem<std::string> masa_catalogue(const MasaFolder& folder, Instant now);
 
 // What the server needs of it.
 OrProblem<std::shared_ptr<const MasaSite>> masa_site(const MasaFolder& folder, Instant now);
+// What its listener presents. Whose certificate comes is not asked of TLS: every domain has a CA of its own, and the
+// account says who it is.
+Result<std::shared_ptr<io::TlsContext>> masa_tls(const MasaFolder& folder);
 
 }  // namespace imprint::app

@@ -178,7 +178,10 @@ std::vector<Key> make_manner_keys() {
       quirk_key("expired_idevids", "The end of an IDevID does not count.", &Quirks::expired_idevids),
       quirk_key("proximity_optional", "Devices need not say which registrar they see.", &Quirks::proximity_optional),
       quirk_key("est_before_status", "EST before the device has told of its voucher.", &Quirks::est_before_status),
-      quirk_key("no_audit_log", "The MASA keeps no audit log for registrars.", &Quirks::no_audit_log)};
+      quirk_key("no_audit_log", "The MASA keeps no audit log for registrars.", &Quirks::no_audit_log),
+      quirk_key("old_media_types", "COSE travels as application/voucher-cose+cbor.", &Quirks::old_media_types),
+      quirk_key("any_voucher_type", "A voucher may come with any media type.", &Quirks::any_voucher_type),
+      quirk_key("registrar_id_log", "The audit log has registrarID, and no assertions.", &Quirks::registrar_id_log)};
 }
 
 std::vector<Key> make_rule_keys() {

@@ -1,9 +1,11 @@
 #include "app/onboard_brski.h"
 
 #include <algorithm>
+#include <array>
 #include <filesystem>
 
 #include "app/cli_rules.h"
+#include "app/onboard_brski_set.h"
 #include "app/run_file.h"
 #include "crypto/key_rules.h"
 #include "crypto/key_uri.h"
@@ -34,28 +36,35 @@ OrProblem<Uri> read_registrar(const std::string& option, const std::string& text
   return *std::move(uri);
 }
 
-// The anchor of vouchers, as `imprint factory make` puts it beside its devices.
-std::string factory_anchors(const std::string& device) {
-  std::error_code ignored;
-  for (const std::string& path : {device + "/masa-anchors.pem", device + "/../masa-anchors.pem"}) {
-    if (!device.empty() && fs::exists(path, ignored)) {
-      return path;
+OrProblem<Ok> take_quirks(const BrskiOptions& options, PledgePlan& plan) {
+  const std::array<std::pair<std::string_view, bool*>, 4> known{
+      {{"base64-bodies", &plan.base64_bodies},
+       {"requests-named-voucher", &plan.requests_named_voucher},
+       {"version-as-text", &plan.version_as_text},
+       {"bare-requests", &plan.enrolment.bare_requests}}};
+  for (const std::string& word : options.quirks) {
+    const auto* const at = std::ranges::find(known, word, &std::pair<std::string_view, bool*>::first);
+    if (at == known.end()) {
+      return wrong_option("--quirk " + word,
+                          "take base64-bodies, requests-named-voucher, version-as-text or bare-requests");
     }
+    *at->second = true;
   }
-  return {};
+  return Ok{};
 }
 
 OrProblem<Ok> take_words(const BrskiOptions& options, PledgePlan& plan) {
   const auto is = [](const std::string& said, std::string_view word) { return said == word; };
-  const std::string& form = options.form;
+  const std::string form = options.form.empty() ? "cms" : options.form;
   if (!is(form, "cms") && !is(form, "jws") && !is(form, "cose")) {
     return wrong_option("--form " + form, "take cms, jws or cose");
   }
   plan.form = is(form, "cms") ? brski::Form::cms : is(form, "jws") ? brski::Form::jws : brski::Form::cose;
-  if (!is(options.content_type, "voucher") && !is(options.content_type, "data")) {
-    return wrong_option("--content-type " + options.content_type, "take voucher or data");
+  const std::string content_type = options.content_type.empty() ? "voucher" : options.content_type;
+  if (!is(content_type, "voucher") && !is(content_type, "data")) {
+    return wrong_option("--content-type " + content_type, "take voucher or data");
   }
-  plan.content_type = is(options.content_type, "data") ? brski::kDataType : brski::kJsonVoucherType;
+  plan.content_type = is(content_type, "data") ? brski::kDataType : brski::kJsonVoucherType;
   const std::string& serial = options.serial;
   if (!is(serial, "subject") && !is(serial, "hardware-module-name") && !is(serial, "common-name")) {
     return wrong_option("--serial-from " + serial, "take subject, hardware-module-name or common-name");
@@ -70,6 +79,7 @@ OrProblem<Ok> take_words(const BrskiOptions& options, PledgePlan& plan) {
     }
     plan.assertions.push_back(assertion);
   }
+  TRY(Ok{}, take_quirks(options, plan));
   plan.trusts_clock = !options.no_clock;
   plan.rounds = options.rounds;
   return Ok{};
@@ -131,9 +141,7 @@ OrProblem<Prepared> prepare(const BrskiOptions& given) {
   BrskiOptions options = given;
   Prepared out;
   out.plan = std::make_shared<PledgePlan>();
-  if (options.maker_anchors.empty()) {
-    options.maker_anchors = factory_anchors(options.common.device);
-  }
+  options.maker_anchors = maker_anchors_of(options);
   est::Origins origins;
   const std::string server = options.common.server;
   TRY(Ok{}, unfold_device(options.common, out.device, origins));
@@ -168,6 +176,11 @@ Ending ending_of(const Pledge::State& state, const Run& run, const std::optional
 }
 
 Ending run_to_end(const Context& context, const BrskiOptions& options, Prepared& prepared) {
+  if (!options.search.interfaces.empty()) {
+    const Searcher searcher{*prepared.plan, *prepared.storage, prepared.device, options.redirect_inside,
+                            options.common.subject.empty()};
+    return onboard_by_search(context, options.search, searcher, options.common.timeout_s);
+  }
   io::Loop loop;
   SystemRng rng;
   io::Guard guard;
@@ -203,9 +216,29 @@ Ending run_to_end(const Context& context, const BrskiOptions& options, Prepared&
 
 }  // namespace
 
-OrProblem<Ok> onboard_brski(const Context& context, const BrskiOptions& options) {
+std::string maker_anchors_of(const BrskiOptions& options) {
+  const std::string& device = options.common.device;
+  std::error_code ignored;
+  for (const std::string& path : {device + "/masa-anchors.pem", device + "/../masa-anchors.pem"}) {
+    if (options.maker_anchors.empty() && !device.empty() && fs::exists(path, ignored)) {
+      return path;
+    }
+  }
+  return options.maker_anchors;
+}
+
+OrProblem<Ending> run_pledge(const Context& context, const BrskiOptions& options) {
   TRY(Prepared prepared, prepare(options));
-  const Ending ending = run_to_end(context, options, prepared);
+  return run_to_end(context, options, prepared);
+}
+
+OrProblem<Ok> onboard_brski(const Context& context, const BrskiOptions& options) {
+  TRY(Ok{}, check_together(options));
+  TRY(Ok{}, check_kind_of_folder(options));
+  if (!options.common.profile.empty()) {
+    return onboard_brski_set(context, options);
+  }
+  TRY(const Ending ending, run_pledge(context, options));
   tell(context, options.common, ending);
   return ending.problem ? OrProblem<Ok>(*ending.problem) : OrProblem<Ok>(Ok{});
 }

@@ -21,11 +21,18 @@ struct OnboardOptions {
   std::int64_t timeout_s = 300;
 };
 
+// Where a run may go if nobody gave the server's address: a voucher did.
+struct Reach {
+  std::vector<Uri> allowed;  // wherever they are
+  bool inside = false;       // all may be in the neighbourhood, or on this machine
+};
+
 // What a run needs besides its options.
 struct Onboarding {
   std::shared_ptr<est::Plan> plan;
   std::string device;  // id, as far as known
   std::unique_ptr<FolderStorage> storage;
+  std::optional<Reach> reach = {};  // absent: the plan's server, wherever it is
 };
 
 // Puts what the factory wrote into options.device's folder into the options, as far as they do not say it, and leaves

@@ -9,6 +9,7 @@
 #include "app/run_file.h"
 #include "app/shell_word.h"
 #include "crypto/random.h"
+#include "runtime/brski_device.h"
 #include "survey/compare_run.h"
 
 namespace imprint::app {
@@ -109,7 +110,13 @@ Problem problem_of(const Run& run, const Error& why, const std::string& detail) 
 struct OnboardRun::Impl {
   Impl(const Context& context, Onboarding given, io::Loop& l, Rng& rng, Ended e)
       : onboarding(std::move(given)), loop(l), narrator(context), ended(std::move(e)) {
-    guard.allow(onboarding.plan->server);
+    const Reach reach = onboarding.reach.value_or(Reach{{onboarding.plan->server}});
+    for (const Uri& at : reach.allowed) {
+      guard.allow(at);
+    }
+    if (reach.inside) {
+      guard.allow_inside();
+    }
     EstDevice::Hooks hooks;
     hooks.confirm = [](const ConfirmFingerprint& question, const std::function<void(bool)>& answer) {
       answer(ask_person(question));
@@ -117,8 +124,11 @@ struct OnboardRun::Impl {
     hooks.ended = [this](const est::Client::State& state, const Run& told, const std::optional<Error>& broken) {
       end(ending_of(state, told, broken));
     };
-    device = std::make_unique<EstDevice>(loop, rng, over_sockets(loop, guard, rng), *onboarding.storage, &narrator,
-                                         onboarding.device, std::move(hooks));
+    // Whom a voucher sent here may still be behind a join proxy.
+    const Connector connector =
+        onboarding.reach ? pledge_over_sockets(loop, guard, rng) : over_sockets(loop, guard, rng);
+    device = std::make_unique<EstDevice>(loop, rng, connector, *onboarding.storage, &narrator, onboarding.device,
+                                         std::move(hooks));
   }
 
   void end(const Ending& ending) {

@@ -2,17 +2,16 @@
 
 #include <unistd.h>
 
-#include <algorithm>
 #include <cstdio>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
 #include "app/cli_rules.h"
-#include "app/device_profile.h"
-#include "app/onboard_run.h"
+#include "app/credential_set.h"
 #include "app/run_file.h"
 #include "io/file.h"
 #include "io/loop.h"
+#include "proto/est/rules.h"
 
 namespace imprint::app {
 namespace {
@@ -23,141 +22,10 @@ namespace fs = std::filesystem;
 // nothing twice, unless something else is wanted by then.
 constexpr std::string_view kAskedFor = "asked-for";
 
-Problem wrong_profile_option(const std::string& what, std::string next) {
-  Problem out(Error{Fault::malformed, kProfileOptions}, what);
-  out.next = std::move(next);
-  return out;
-}
-
 bool exists(const std::string& path) {
   std::error_code ignored;
   return fs::exists(fs::symlink_status(path, ignored));
 }
-
-// The onboarding of one device: its options, its profile, its folders.
-class Set {
- public:
-  static OrProblem<Set> of(const OnboardOptions& options) {
-    Set out;
-    out.given_ = options;
-    auto read = read_device_profile(options.profile);
-    if (const auto* const problems = std::get_if<1>(&read)) {
-      return config_problem(*problems);
-    }
-    out.profile_ = std::get<0>(std::move(read));
-    if (!options.label.empty() || !options.subject.empty() || !options.alt_names.empty()) {
-      return wrong_profile_option("--label, --subject and --san", "the profile says them");
-    }
-    if (!options.key.empty() && options.certificate.empty()) {
-      return wrong_profile_option("--key without --cert", "each credential has a key of its own");
-    }
-    TRY(Ok{}, unfold_device(out.given_, out.id_, out.origins_));
-    out.given_.label.clear();  // the profile's are asked for
-    if (out.id_.empty()) {
-      TRY(out.id_, id_of(out.given_));
-    }
-    TRY(Ok{}, out.find_id());
-    return out;
-  }
-
-  const DeviceProfile& profile() const { return profile_; }
-  std::string credentials() const { return given_.out + "/credentials"; }
-  std::string obtaining() const { return given_.out + "/obtaining"; }
-  bool complete_before() const { return exists(credentials()); }
-  std::string folder_of(const CredentialConfig& one) const { return credentials() + "/" + one.name; }
-  bool has(const CredentialConfig& one) const { return exists(folder_of(one) + "/current"); }
-  const est::Origins& origins() const { return origins_; }
-
-  // To obtain it in this folder.
-  OnboardOptions options_for(const CredentialConfig& one, const std::string& folder) const {
-    OnboardOptions out = common(one, folder);
-    if (!one.server.empty()) {
-      // Our owner's secret is nobody else's business.
-      forget_login(out);
-      if (!one.anchors.empty()) {
-        trust(out, (fs::path(given_.profile).parent_path() / one.anchors).string());
-      }
-    }
-    out.subject = filled_in(one.subject, id_);
-    for (const std::string& name : one.alt_names) {
-      out.alt_names.push_back(filled_in(name, id_));
-    }
-    if (one.given.wanted_key) {
-      out.key_type = name(*one.given.wanted_key);
-    }
-    const std::string own = place_of_identity();
-    // A one-time token is spent once the credential that identifies is there: from then on that one speaks.
-    const bool fresh_secret = complete_before() && one.name == profile_.identity && !given_.user.empty();
-    if (given_.certificate.empty() && exists(own + "/current") && !fresh_secret) {
-      out.certificate = own + "/chain.pem";
-      out.key = own + "/key.pem";
-      forget_login(out);
-    }
-    if (one.server.empty() && exists(own + "/current")) {
-      trust(out, own + "/anchors.pem");
-    }
-    return out;
-  }
-
-  OnboardOptions renewal_of(const CredentialConfig& one) const {
-    OnboardOptions out = common(one, folder_of(one));
-    out.renew = true;
-    out.certificate.clear();
-    out.key.clear();
-    forget_login(out);
-    out.server_key.clear();
-    // Each has the anchors that came with it.
-    out.anchors.clear();
-    out.implicit_anchors.clear();
-    out.fingerprint.clear();
-    return out;
-  }
-
- private:
-  static void forget_login(OnboardOptions& options) {
-    options.user.clear();
-    options.password_file.clear();
-    options.srp = options.digest = false;
-  }
-
-  // A device that was onboarded before may leave out who it is.
-  OrProblem<Ok> find_id() {
-    const std::string own = credentials() + "/" + profile_.identity + "/cert.pem";
-    if (id_.empty() && exists(own)) {
-      TRY(const std::vector<Certificate> chain, read_certificates(own));
-      id_ = chain.front().subject.first("CN");
-    }
-    return id_.empty() ? OrProblem<Ok>(
-                             wrong_profile_option("--profile: which device is it?", "give --device, --user or --cert"))
-                       : OrProblem<Ok>(Ok{});
-  }
-
-  OnboardOptions common(const CredentialConfig& one, const std::string& folder) const {
-    OnboardOptions out = given_;
-    out.profile.clear();
-    out.credential.clear();
-    out.out = folder;
-    out.label = one.label;
-    out.server = one.server.empty() ? given_.server : one.server;
-    return out;
-  }
-
-  static void trust(OnboardOptions& out, const std::string& anchors) {
-    out.anchors = anchors;
-    out.implicit_anchors.clear();
-    out.fingerprint.clear();
-  }
-
-  std::string place_of_identity() const {
-    const std::string installed = credentials() + "/" + profile_.identity;
-    return exists(installed + "/current") ? installed : obtaining() + "/" + profile_.identity;
-  }
-
-  OnboardOptions given_;
-  DeviceProfile profile_;
-  std::string id_;
-  est::Origins origins_;
-};
 
 std::string asked_for(const OnboardOptions& options) {
   std::string out = "server " + options.server + "\nlabel " + options.label + "\nsubject " + options.subject +
@@ -194,7 +62,7 @@ Status note_wish(const OnboardOptions& options) {
 }
 
 // Whose word a credential stands on.
-void tell_origins(const Set& set, const OnboardOptions& options, est::Plan& plan) {
+void tell_origins(const CredentialSet& set, const OnboardOptions& options, est::Plan& plan) {
   plan.origins = set.origins();
   const std::string own = "/" + set.profile().identity + "/";
   if (options.certificate.ends_with(own + "chain.pem")) {
@@ -205,22 +73,76 @@ void tell_origins(const Set& set, const OnboardOptions& options, est::Plan& plan
   }
 }
 
-OrProblem<Ok> obtain(const Context& context, const Set& set, const CredentialConfig& one) {
-  const OnboardOptions options = set.options_for(one, set.obtaining() + "/" + one.name);
-  if (obtained_before(options)) {
-    context.progress(one.name + ": obtained by an attempt before");
-    return Ok{};
-  }
-  context.progress(one.name + (one.label.empty() ? ":" : ": label " + one.label));
-  TRY(Onboarding onboarding, prepare(options));
+// At this server; the note of it says what the options do, whichever server that is.
+OrProblem<Ending> run_est(const Context& context, const CredentialSet& set, const OnboardOptions& options,
+                          const std::string& server, const Introduction* by) {
+  OnboardOptions there = options;
+  there.server = server;
+  TRY(Onboarding onboarding, prepare(there));
   tell_origins(set, options, *onboarding.plan);
+  if (by != nullptr) {
+    TRY(Ok{}, by->equip(set.place_of_identity(), !set.complete_before(), onboarding));
+  }
   TRY(Ok{}, check_trust(*onboarding.plan));
   TRY(Ok{}, about(note_wish(options), options.out));
-  const Ending ending = run_once(context, options, std::move(onboarding));
-  const std::string folder = ending.problem ? options.out : set.folder_of(one);
-  keep_run(context, options, ending, folder + "/" + std::string(kRunFile));
-  if (ending.problem) {
-    return *ending.problem;
+  return run_once(context, there, std::move(onboarding));
+}
+
+// By EST: at the server of the options, or at those that another protocol knows of.
+OrProblem<std::optional<Ending>> obtain_by_est(const Context& context, const CredentialSet& set,
+                                               const CredentialConfig& one, const OnboardOptions& options,
+                                               const Introduction* by) {
+  if (obtained_before(options)) {
+    return std::optional<Ending>();
+  }
+  std::vector<std::string> servers{options.server};
+  if (set.of_owner(one)) {
+    TRY(servers, by->servers(set.place_of_identity()));
+  }
+  context.progress(one.name + (one.label.empty() ? ":" : ": label " + one.label));
+  TRY(Ending ending, run_at(servers, [&](const std::string& server) {
+        return run_est(context, set, options, server, set.of_owner(one) ? by : nullptr);
+      }));
+  return std::optional(std::move(ending));
+}
+
+// The one that identifies the device, by the other protocol.
+OrProblem<std::optional<Ending>> obtain_first(const Context& context, const CredentialConfig& one,
+                                              const OnboardOptions& options, const Introduction& by) {
+  const auto foreign = FolderStorage::foreign_file(options.out);
+  const auto folder = FolderStorage::open(options.out);  // it lasts before there is a note in it
+  TRY(Ok{}, about(folder ? Status(Ok{}) : Status(folder.error()), options.out + (foreign ? "/" + *foreign : "")));
+  const bool there = obtained_before(options);
+  if (!there) {
+    context.progress(one.name + (one.label.empty() ? ":" : ": label " + one.label));
+    TRY(Ok{}, about(note_wish(options), options.out));
+  }
+  return by.obtain(options, there);
+}
+
+// What a power cut has left of an attempt that got that far.
+OrProblem<Ok> tidy(const std::string& folder) {
+  for (const std::string_view name : {kRunFile, kAskedFor}) {
+    ::unlink((folder + "/" + std::string(name) + ".new").c_str());
+  }
+  TRY(const auto storage, about(FolderStorage::open(folder), folder));
+  return about(storage->tidy(), folder);
+}
+
+OrProblem<Ok> obtain(const Context& context, const CredentialSet& set, const CredentialConfig& one,
+                     const Introduction* by) {
+  const OnboardOptions options = set.options_for(one, set.obtaining() + "/" + one.name);
+  const bool first = by != nullptr && one.name == set.profile().identity;
+  TRY(const std::optional<Ending> ending,
+      first ? obtain_first(context, one, options, *by) : obtain_by_est(context, set, one, options, by));
+  if (!ending) {
+    context.progress(one.name + ": obtained by an attempt before");
+    return tidy(options.out);
+  }
+  const std::string folder = ending->problem ? options.out : set.folder_of(one);
+  keep_run(context, options, *ending, folder + "/" + std::string(kRunFile));
+  if (ending->problem) {
+    return *ending->problem;
   }
   return about(io::write_file(note_of(options), view(asked_for(options))), note_of(options));
 }
@@ -232,7 +154,7 @@ Status move(const std::string& from, const std::string& to) {
 }
 
 // The first time all become visible in one step; later additions one by one.
-OrProblem<Ok> show_all(const Set& set, const std::vector<const CredentialConfig*>& fresh) {
+OrProblem<Ok> show_all(const CredentialSet& set, const std::vector<const CredentialConfig*>& fresh) {
   if (fresh.empty()) {
     return Ok{};
   }
@@ -248,7 +170,7 @@ OrProblem<Ok> show_all(const Set& set, const std::vector<const CredentialConfig*
   return Ok{};
 }
 
-OrProblem<Ok> report(const Context& context, const Set& set) {
+OrProblem<Ok> report(const Context& context, const CredentialSet& set) {
   Json json{{"profile", set.profile().name}, {"credentials", Json::array()}};
   std::vector<std::vector<std::string>> rows;
   for (const CredentialConfig& one : set.profile().credentials) {
@@ -271,14 +193,14 @@ OrProblem<Ok> report(const Context& context, const Set& set) {
   return Ok{};
 }
 
-Problem part(const Set& set, const CredentialConfig& one, const Problem& why) {
+Problem part(const CredentialSet& set, const CredentialConfig& one, const Problem& why) {
   Problem out = why;
   out.what = "credential " + one.name + " of profile " + set.profile().name + ": " + why.what;
   return out;
 }
 
 // What an earlier profile has left on its way is not shown with the others.
-OrProblem<Ok> check_way(const Set& set) {
+OrProblem<Ok> check_way(const CredentialSet& set) {
   std::error_code ignored;
   for (const auto& entry : fs::directory_iterator(set.obtaining(), ignored)) {
     if (set.profile().find(entry.path().filename().string()) == nullptr) {
@@ -291,7 +213,7 @@ OrProblem<Ok> check_way(const Set& set) {
   return Ok{};
 }
 
-OrProblem<Ok> obtain_all(const Context& context, const Set& set) {
+OrProblem<Ok> obtain_all(const Context& context, const CredentialSet& set, const Introduction* by) {
   TRY(Ok{}, check_way(set));
   std::vector<const CredentialConfig*> fresh;
   for (const CredentialConfig& one : set.profile().credentials) {
@@ -299,7 +221,7 @@ OrProblem<Ok> obtain_all(const Context& context, const Set& set) {
       context.progress(one.name + ": there already");
       continue;
     }
-    if (const auto got = obtain(context, set, one); !got) {
+    if (const auto got = obtain(context, set, one, by); !got) {
       Problem problem = part(set, one, got.error());
       problem.next += "; then give the same command again: what was obtained is kept, and shown when all is there";
       return problem;
@@ -310,7 +232,7 @@ OrProblem<Ok> obtain_all(const Context& context, const Set& set) {
   return report(context, set);
 }
 
-OrProblem<Ok> renew_one(const Context& context, const Set& set, const CredentialConfig& one) {
+OrProblem<Ok> renew_one(const Context& context, const CredentialSet& set, const CredentialConfig& one) {
   const OnboardOptions options = set.renewal_of(one);
   context.progress(one.name + ": renewal");
   TRY(Onboarding onboarding, prepare(options));
@@ -320,7 +242,7 @@ OrProblem<Ok> renew_one(const Context& context, const Set& set, const Credential
   return ending.problem ? OrProblem<Ok>(*ending.problem) : OrProblem<Ok>(Ok{});
 }
 
-OrProblem<Ok> renew_all(const Context& context, const Set& set) {
+OrProblem<Ok> renew_all(const Context& context, const CredentialSet& set) {
   std::optional<Problem> first;
   for (const CredentialConfig& one : set.profile().credentials) {
     if (!set.has(one)) {
@@ -341,10 +263,11 @@ OrProblem<Ok> renew_all(const Context& context, const Set& set) {
 
 }  // namespace
 
-OrProblem<Ok> onboard_set(const Context& context, const OnboardOptions& options) {
-  TRY(const Set set, Set::of(options));
+OrProblem<Ok> onboard_set(const Context& context, const OnboardOptions& options, const Introduction* by) {
+  using Told = CredentialSet::Told;
+  TRY(const CredentialSet set, CredentialSet::of(options, by != nullptr ? Told::by_protocol : Told::by_options));
   if (!options.renew) {
-    return obtain_all(context, set);
+    return obtain_all(context, set, by);
   }
   if (!set.complete_before()) {
     return wrong_profile_option("--renew: nothing is installed in " + options.out, "onboard first, without --renew");
@@ -352,8 +275,22 @@ OrProblem<Ok> onboard_set(const Context& context, const OnboardOptions& options)
   return renew_all(context, set);
 }
 
+OrProblem<Ending> run_at(const std::vector<std::string>& servers,
+                         const std::function<OrProblem<Ending>(const std::string& server)>& run) {
+  std::optional<Ending> last;
+  for (const std::string& server : servers) {
+    TRY(last, run(server));
+    const std::string rule = last->problem ? last->problem->rule : std::string();
+    if (rule != est::kUnreachable.id && rule != est::kServerUntrusted.id && rule != est::kServerName.id) {
+      break;
+    }
+  }
+  return last ? OrProblem<Ending>(*std::move(last))
+              : OrProblem<Ending>(Error{Fault::internal, "onboarding: no server to ask"});
+}
+
 OrProblem<OnboardOptions> options_of_credential(const OnboardOptions& options) {
-  TRY(const Set set, Set::of(options));
+  TRY(const CredentialSet set, CredentialSet::of(options, CredentialSet::Told::by_options));
   const CredentialConfig* const one = set.profile().find(options.credential);
   if (one == nullptr) {
     return wrong_profile_option("--credential " + options.credential, "the profile has no credential of this name");

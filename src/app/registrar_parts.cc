@@ -3,6 +3,8 @@
 #include <algorithm>
 
 #include "io/key_file.h"
+#include "io/loop.h"
+#include "site/masa_book.h"
 
 namespace imprint::app {
 namespace {
@@ -34,10 +36,18 @@ std::shared_ptr<const RegistrarSite> make_registrar(const Config& config, const 
   out->signer = Signer{folder.tls_key, role->chain};
   out->role = std::move(role);
   out->masas = folder.masas->book.configured();
+  out->keys.emplace(kOwnKey, folder.tls_key);
+  for (const site::MasaRule& rule : folder.masas->book.rules) {
+    if (rule.as && !out->keys.contains(rule.as->key_id)) {
+      out->keys.emplace(rule.as->key_id, io::load_key(rule.as->key_id));
+    }
+  }
   const std::shared_ptr<const Makers> makers = folder.masas;
   out->find_masa = [makers, own = Credential{std::string(kOwnKey), folder.tls_chain}](
                        const Certificate& idevid, const std::vector<Certificate>& chain) -> Result<brski::MasaContact> {
-    TRY(brski::MasaContact contact, makers->book.find(idevid, chain));
+    // By the clock of now: a rule may end while the server runs.
+    TRY(site::MasaAnswer answer, makers->book.look_up(idevid, chain, io::wall_clock()));
+    brski::MasaContact contact = std::move(answer.contact);
     if (!contact.as && !contact.login) {
       contact.as = own;
     }
@@ -45,20 +55,17 @@ std::shared_ptr<const RegistrarSite> make_registrar(const Config& config, const 
   };
   if (config.voucher_first) {
     policy.needs_voucher = [makers](const Certificate& idevid, const std::vector<Certificate>& chain) {
-      const auto contact = makers->book.find(idevid, chain);
-      // What is wrong with a maker's rules opens nothing: only a device that nobody speaks for needs no voucher.
-      return contact ? !contact->quirks.est_before_status : contact.error().rule != &site::kMasaUnknown;
+      return site::voucher_needed(makers->book, idevid, chain, io::wall_clock());
     };
   }
   return out;
 }
 
 Result<PrivateKey> masa_key(const EstSite& site, const std::string& key_id) {
-  if (key_id == kOwnKey) {
-    CHECK_OR(site.registrar, Error{Fault::internal, "key: no registrar"});
-    return site.registrar->signer.key;
-  }
-  return io::load_key(key_id);
+  CHECK_OR(site.registrar, Error{Fault::internal, "key: no registrar"});
+  const auto at = site.registrar->keys.find(key_id);
+  CHECK_OR(at != site.registrar->keys.end(), Error{Fault::internal, "key: not read with the makers"});
+  return at->second;
 }
 
 }  // namespace imprint::app

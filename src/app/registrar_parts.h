@@ -9,7 +9,8 @@ namespace imprint::app {
 std::shared_ptr<const RegistrarSite> make_registrar(const Config& config, const DataFolder& folder,
                                                     site::Policy& policy);
 
-// The key of a Credential towards a MASA: ours, or the one in a file or token.
+// The key of a Credential towards a MASA: ours, or the one in a file or token as it was when the makers were read.
+// Reads nothing. The error is that of reading it.
 Result<PrivateKey> masa_key(const EstSite& site, const std::string& key_id);
 
 }  // namespace imprint::app

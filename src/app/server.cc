@@ -12,6 +12,7 @@
 
 #include "app/admin_api.h"
 #include "app/api_access.h"
+#include "app/catalogue_fetch.h"
 #include "app/cli_rules.h"
 #include "app/folder_changes.h"
 #include "app/folder_lock.h"
@@ -95,6 +96,9 @@ class RunningServer final : public Server {
       worker->start();
     }
     refresh();
+    if (config_.registrar) {
+      catalogues_ = std::make_unique<CatalogueKeeper>(config_.data, config_.web_anchors, *store_);
+    }
     control_thread_ = std::thread([this] { control_.run(); });
     upkeep_thread_ = std::thread([this] { upkeep_.run(); });
     return write_endpoints();
@@ -104,6 +108,7 @@ class RunningServer final : public Server {
 
   std::uint16_t est_port() const override { return workers_.front()->ports().https; }
   std::uint16_t coaps_port() const override { return workers_.front()->ports().coaps; }
+  std::uint16_t join_port() const override { return workers_.front()->ports().join; }
   std::uint16_t api_port() const override { return api_->port(); }
   std::uint16_t status_port() const override { return status_ ? status_->port() : std::uint16_t{0}; }
   store::Store& store() override { return *store_; }
@@ -138,6 +143,7 @@ class RunningServer final : public Server {
         d.get_future().wait_for(grace + std::chrono::seconds(1));
       }
     }
+    catalogues_.reset();
     // Before the threads that wait for it, and before the store: what it answers may be written there.
     if (upstream_) {
       upstream_->end();
@@ -433,8 +439,7 @@ class RunningServer final : public Server {
       out["coaps"] = "coaps://" + host + ":" + std::to_string(coaps_port());
     }
     if (config_.coaps_join) {
-      out["coaps_join"] =
-          "jpy://" + host_in_uri(config_.coaps_join->address) + ":" + std::to_string(workers_.front()->ports().join);
+      out["coaps_join"] = "jpy://" + host_in_uri(config_.coaps_join->address) + ":" + std::to_string(join_port());
     }
     if (status_) {
       out["status"] = "http://" + host_in_uri(config_.status->address) + ":" + std::to_string(status_port());
@@ -471,6 +476,7 @@ class RunningServer final : public Server {
   std::unique_ptr<StatusServer> status_;  // none: not served
   std::unique_ptr<AdminApi> api_;
   std::shared_ptr<const Administrators> administrators_;  // with upkeep_mutex_ held
+  std::unique_ptr<CatalogueKeeper> catalogues_;           // none: there is no registrar
   std::thread control_thread_, upkeep_thread_;
 };
 

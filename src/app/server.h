@@ -23,6 +23,7 @@ class Server {
 
   virtual std::uint16_t est_port() const = 0;
   virtual std::uint16_t coaps_port() const = 0;  // 0: not served
+  virtual std::uint16_t join_port() const = 0;   // for stateless join proxies; 0: not served
   virtual std::uint16_t api_port() const = 0;
   virtual std::uint16_t status_port() const = 0;  // of OCSP and the list; 0: not served
   virtual store::Store& store() = 0;

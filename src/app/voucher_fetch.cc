@@ -119,8 +119,16 @@ std::optional<Bulk> bulk_of(MasaLine& line, const brski::MasaContact& masa) {
   if (!json || !json->is_object()) {
     return std::nullopt;
   }
-  const auto path = json->value(Json::json_pointer("/endpoints/requestvouchers"), std::string());
-  const auto most = json->value(Json::json_pointer("/limits/bulk_requests"), std::size_t{1});
+  // What a later version means by its members nobody knows here; RFC 8995's own paths stay.
+  const auto api = json->find("api");
+  if (api != json->end() && *api != 1) {
+    return std::nullopt;
+  }
+  const Json::json_pointer where("/endpoints/requestvouchers"), how_many("/limits/bulk_requests");
+  const bool said = json->contains(where) && json->at(where).is_string();
+  const bool counted = json->contains(how_many) && json->at(how_many).is_number_unsigned();
+  const std::string path = said ? json->at(where).get<std::string>() : std::string();
+  const std::size_t most = counted ? json->at(how_many).get<std::size_t>() : 1;
   return path.starts_with('/') && most > 0 ? std::optional(Bulk{path, most}) : std::nullopt;
 }
 
@@ -203,8 +211,7 @@ Status fetch_one(MasaLine& line, const FetchItem& item, std::size_t index, brski
   ask.method = Method::post;
   ask.path = brski::path_of(brski::Operation::request_voucher, base_of(item.masa));
   ask.query = item.masa.url.query;
-  ask.content_type = media_type(form);
-  ask.accept = media_type(form);
+  ask.content_type = ask.accept = brski::media_type(form, item.masa.quirks);
   ask.body = item.masa.quirks.base64_bodies ? to_bytes(base64(item.request)) : item.request;
   TRY(const Response answer, line.ask(std::move(ask)));
   Fetched out{index, answer.status, {}, {}};
@@ -232,7 +239,7 @@ Result<Bytes> sign_nonceless_request(const RegistrarSite& site, const ExpectedDe
   if (form == brski::Form::cose) {
     by.chain.push_back(*device.idevid);
   }
-  return brski::sign_voucher(v, form, by, quirks.content_type);
+  return brski::sign_voucher(v, form, by, quirks.content_type, quirks.requests_named_voucher);
 }
 
 Status fetch_vouchers(const RegistrarSite& site, const std::vector<FetchItem>& items, const FetchPlan& plan,

@@ -5,7 +5,6 @@
 
 #include "app/admin_routes.h"
 #include "app/command.h"
-#include "app/fleet.h"
 #include "app/shell_word.h"
 #include "app/suggestion.h"
 
@@ -61,26 +60,6 @@ TEST(Words, a_belief_is_reported_as_strong_as_the_weakest_that_it_stands_on) {
   EXPECT_EQ(json[0]["strength"], "confirmed");
   EXPECT_EQ(json[1]["strength"], "confirmed");
   EXPECT_EQ(json[2]["strength"], "none");
-}
-
-// So many devices, every third with a token, as the factory makes them.
-std::vector<factory::Born> born(std::size_t count) {
-  std::vector<factory::Born> out(count);
-  for (std::size_t i = count / 3; i < count; ++i) {
-    out[i].entry.idevid.emplace();
-  }
-  return out;
-}
-
-TEST(Words, a_fleet_shows_every_path_from_four_devices_on) {
-  using enum Path;
-  EXPECT_EQ(paths_of(born(3), {}), (std::vector<Path>{anchors, coaps, anchors}));
-  EXPECT_EQ(paths_of(born(4), {}), (std::vector<Path>{anchors, coaps, renewal, bootstrap}));
-  EXPECT_EQ(paths_of(born(7), {}), (std::vector<Path>{anchors, anchors, coaps, anchors, coaps, renewal, bootstrap}));
-  EXPECT_EQ(paths_of(born(6), {true, false}),
-            (std::vector<Path>{anchors, anchors, anchors, anchors, renewal, bootstrap}));
-  EXPECT_EQ(paths_of(born(3), {false, true}), (std::vector<Path>{anchors, coaps, coaps}));
-  EXPECT_TRUE(paths_of({}, {}).empty());
 }
 
 }  // namespace
