@@ -25,7 +25,7 @@ ASAN = ROOT / "build-asan"
 FUZZ_SECONDS = int(os.environ.get("FUZZ_SECONDS", "5"))
 TIMEOUT_S = 600
 # Suites that measure time or fill the machine run alone, after the others.
-ALONE = {"cli/bench", "faults/kill9", "e2e/demo", "mutation/est"}
+ALONE = {"cli/bench", "faults/kill9", "e2e/demo", "mutation/brski", "mutation/est"}
 
 
 @dataclass

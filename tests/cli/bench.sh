@@ -1,5 +1,5 @@
 #!/bin/bash
-# `imprint bench est` does what it says: every enrolment that it counts is on record, its figures are there, and nothing
+# `imprint bench est` and `imprint bench brski` do what they say: every enrolment that it counts is on record, its figures are there, and nothing
 # of it stays behind. No time is judged here. Prints TAP. Needs: the built command ($IMPRINT, default build/imprint), python3.
 set -u
 root=$(cd "$(dirname "$0")/../.." && pwd)
@@ -59,6 +59,28 @@ holds 'j["idle"]["associations"] == 3000 and j["idle"]["kib_each"] > 0'
 ok "over CoAPS: the memory of open associations"
 nothing_left
 ok "over CoAPS: nothing is left behind"
+
+# `imprint bench brski`: whole onboardings and vouchers in bulk, each on record.
+"$imprint" bench brski --seconds 1 --devices 8 --at-once 4 --bulk 40 --json >"$work/stdout" 2>"$work/stderr" </dev/null
+ok "brski: ends with exit code 0"
+holds 'j["protocol"] == "brski" and j["onboardings"]["count"] > 0 and j["onboardings"]["per_second"] > 0'
+ok "brski: onboardings are counted"
+holds 'j["failed"] == 0 and j["first_failure"] == "" and j["on_record"]["certificates"] == j["onboardings"]["count"]'
+ok "brski: every onboarding has its certificate on record, and no other"
+holds 'j["bulk"]["vouchers"] == 40 and j["on_record"]["vouchers"] == j["onboardings"]["count"] + 40'
+ok "brski: every voucher is on the MASA's record, those of the bulk call too"
+holds 'set(j["players"]) == {"pledge", "registrar", "masa"} and all(p["us"] > 0 and p["ratio"] > 0 for p in j["players"].values())'
+ok "brski: each player has its processor time and its ratio"
+holds 'all(abs(sum(o["count"] * o["us"] for o in p["operations"]) - p["floor_us"]) < 1 and all(o["count"] > 0 and o["us"] > 0 for o in p["operations"]) for p in j["players"].values())'
+ok "brski: a floor is the sum of its operations"
+holds 'j["bulk"]["sign_us"] > 0 and j["bulk"]["verify_us"] > 0 and j["bulk"]["ratio"] > 0 and j["bulk"]["cpu_ratio"] > 0'
+ok "brski: the bulk call stands beside one signature and one verification"
+holds 'set(j["aims"]) == {"pledge", "registrar", "masa", "bulk"} and all(isinstance(a["met"], bool) for a in j["aims"].values())'
+ok "brski: each aim is met or not"
+nothing_left
+ok "brski: nothing is left behind"
+"$imprint" bench brski --seconds 0.4 --devices 4 --at-once 2 --bulk 0 >"$work/stdout" 2>"$work/stderr" </dev/null && grep -q '^registrar ' "$work/stdout" && ! grep -q bulk "$work/stdout"
+ok "brski: as text, without a bulk call"
 
 : >"$work/stderr"  # what the one before said must not be taken for this one's word
 "$imprint" bench est --seconds 30 >"$work/stdout" 2>"$work/stderr" </dev/null &

@@ -7,6 +7,7 @@ tests/interop/est/peers.sh into .peers/vouchers; this script runs with the Pytho
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import threading
@@ -45,7 +46,7 @@ def pems(path):
 
 
 def firmware(work, maker):
-    """What a constrained device knows its maker's MASA by: the certificate of whoever signs vouchers, since none comes along with one."""
+    """What a constrained device may know its maker's MASA by: the certificate of whoever signs vouchers."""
     out = work / "firmware.pem"
     text = (maker.masa_folder / "signer.pem").read_text()
     out.write_text(text[text.index("-----BEGIN CERTIFICATE"):])
@@ -134,12 +135,39 @@ def wishes_of_proxy(work):
         check(f"a proxy {name} is told what is wrong", out.returncode != 0 and error_of(out).get("rule") == "CLI-OPTION", out.stderr)
 
 
-def root_alone(work, owner, device):
-    """The registrar takes out what is not signed: who knows the maker's root alone cannot tell who has signed."""
-    out = work / "root-alone"
-    done = owner.take(device, out, registrar=f"coaps://127.0.0.1:{owner.coaps_port}")
-    check("a device that knows but the root is told what it lacks, and nothing is left", error_of(done).get("rule") == "BRSKI-VOUCHER-SIGNATURE" and
-          not (out / "owner").exists() and fault_of(out), done.stderr)
+def root_alone(work, maker, owner, devices):
+    """The registrar takes out what is not signed; who signed stands under the signature, so the root is enough, and a rollover is nothing to a device."""
+    before, after, stale = devices
+    at = f"coaps://127.0.0.1:{owner.coaps_port}"
+    known = work / "signer-of-before.pem"
+    known.write_text(firmware(work, maker).read_text().split("-----END CERTIFICATE-----")[0] + "-----END CERTIFICATE-----\n")
+    done = owner.take(before, work / "root-alone", registrar=at)
+    check("a device that knows the maker's root alone onboards itself", done.returncode == 0, done.stderr)
+    must("masa", "rollover", "--folder", maker.masa_folder, "--maker", maker.data / "factory")
+    maker.server.send_signal(signal.SIGHUP)
+    for _ in range(100):  # until the new signer is in force
+        if "keys and settings taken" in (work / f"{maker.name}-masa.log").read_text():
+            break
+        threading.Event().wait(0.1)
+    done = owner.take(after, work / "root-after", registrar=at)
+    check("and so does one after the signer's key was rolled over", done.returncode == 0, done.stderr)
+    done = owner.take(stale, work / "stale", "--maker-anchors", known, registrar=at)
+    check("one that knows but the signer of before is told so, and nothing is left", error_of(done).get("rule") == "BRSKI-VOUCHER-SIGNER" and
+          not (work / "stale" / "owner").exists(), done.stderr)
+
+
+def built_in(work, maker, owner):
+    """The factory writes who signs into the device, beside the root."""
+    out = work / "built-in"
+    must("factory", "make", "--data", maker.data, "--model", maker.name, "--count", 1, "--first", 900, "--masa", "localhost:9443", "--voucher-signer",
+         maker.masa_folder / "signer.pem", "--out", out)
+    signer, root = pems(out / f"{maker.name}-0900" / "masa-anchors.pem")
+    check("the factory writes the voucher's signer and the root into a device", signer == pems(firmware(work, maker))[0] and
+          root == pems(maker.root)[0], (signer.subject, root.subject))
+    wrong = imprint("factory", "make", "--json", "--data", maker.data, "--model", maker.name, "--count", 1, "--first", 901, "--masa", "localhost:9443",
+                    "--voucher-signer", out / f"{maker.name}-0900" / "idevid.pem", "--out", work / "wrong")
+    check("a device's certificate is none for that", wrong.returncode != 0 and error_of(wrong).get("rule") == "CLI-OPTION" and not (work / "wrong").exists(),
+          wrong.stderr)
 
 
 def unknown(work, maker, owner, device):
@@ -365,21 +393,22 @@ def main():
         work = Path(folder)
         owner = Owner(work / "site")
         maker = Maker(work, "lamps", owner_data=owner.data)
-        devices = maker.make(8)
+        devices = maker.make(10)
         maker.start()
         owner.knows(maker)
         known = work / "known"
         known.mkdir()
         lines = (devices[0].parent / "manifest.jsonl").read_text().splitlines()
-        (known / "manifest.jsonl").write_text("\n".join(lines[:7]) + "\n")
+        (known / "manifest.jsonl").write_text("\n".join(lines[:9]) + "\n")
         owner.wants(known)
         owner.start(log=work / "site.log", env=SERVER)
         try:
             ours(work, maker, owner, devices[:3])
             found(work)
             wishes_of_proxy(work)
-            root_alone(work, owner, devices[6])
-            unknown(work, maker, owner, devices[7])
+            root_alone(work, maker, owner, devices[6:9])
+            built_in(work, maker, owner)
+            unknown(work, maker, owner, devices[9])
             by_hand(work, maker, owner, devices[3:6])
         finally:
             if not all(__import__("common").tests):

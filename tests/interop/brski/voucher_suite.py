@@ -222,7 +222,7 @@ class World:
         self.registrar = Party(work, "Registrar", self.domain, usages=[CMC_RA, CLIENT])
         self.office = Party(work, "Office", self.domain, usages=[CLIENT])
         self.other_maker = Party(work, "Other", is_ca=True)
-        self.stranger = Party(work, "Stranger", self.other_maker)
+        self.stranger = Party(work, "Stranger", self.other_maker, serial=SERIAL)
         self.old_lamp = Party(work, "OldLamp", self.maker, serial="lamp-0", masa_url=False)
         self.late_registrar = Party(work, "LateRegistrar", self.domain, usages=[CMC_RA], ends=NOW - DAY / 2)
         self.nonce = bytes(range(16))
