@@ -18,7 +18,7 @@ using ossl::CmsPtr;
 
 constexpr std::string_view kSignedData = "1.2.840.113549.1.7.2";
 constexpr std::size_t kMaxMessage = std::size_t{64} << 10U;
-constexpr int kMaxCertificates = 32;
+constexpr std::size_t kMaxCertificates = 32;
 const Error kUnsupported{Fault::unsupported, "signed data: signer"};
 
 // Whether the octets begin a ContentInfo rather than its content: an OBJECT IDENTIFIER comes first in it. BER's
@@ -28,17 +28,64 @@ bool begins_with_type(BytesView in) {
   return in.size() > 2 + lengths && in[0] == der::kSequence && in[2 + lengths] == der::kOid;
 }
 
-Result<CmsPtr> read(BytesView message) {
-  CHECK_OR(!message.empty() && message.size() <= kMaxMessage, Error{Fault::limit, "signed data: size"});
-  CmsPtr out;
-  if (begins_with_type(message)) {
-    out = ossl::read_cms(message);
-  } else {
-    Bytes whole = der::sequence({der::oid(kSignedData), der::item(der::context(0), message)});
-    out = ossl::read_cms(whole);
-    wipe(whole);
+// A message, and the certificates in it where they were cut out.
+struct Opened {
+  CmsPtr cms;
+  std::optional<std::vector<BytesView>> certificates;  // views into the message; none: OpenSSL has them
+};
+
+// The SignedData in a ContentInfo; empty if it is none in DER.
+BytesView content_of(BytesView info) {
+  static const Bytes kType = der::oid(kSignedData);
+  der::Reader outer(info);
+  der::Reader in(outer.next(der::kSequence).content);
+  const bool signed_data = equal(in.next(der::kOid).whole, kType);
+  const der::Item content = in.next(der::context(0));
+  return signed_data && outer.done() && in.done() ? content.content : BytesView{};
+}
+
+// SignedData without its certificates, and those: they are not under the signature, and OpenSSL 3.0 takes longer to
+// decode the key of each than to verify. Nothing unless all of it is DER with certificates of X.509 alone: OpenSSL then
+// reads the whole.
+std::optional<std::pair<Secret, std::vector<BytesView>>> cut(BytesView signed_data) {
+  der::Reader outer(signed_data);
+  der::Reader in(outer.next(der::kSequence).content);
+  const BytesView version = in.next(der::kInteger).whole;
+  const BytesView digests = in.next(der::kSet).whole;
+  const BytesView content = in.next(der::kSequence).whole;
+  const der::Item certificates = in.next(der::context(0));
+  const BytesView lists = in.maybe(der::context(1)).value_or(der::Item{}).whole;
+  const BytesView signers = in.next(der::kSet).whole;
+  std::vector<BytesView> each;
+  der::Reader along(certificates.content);
+  while (along.good() && !along.empty()) {
+    each.push_back(along.next(der::kSequence).whole);
   }
-  if (!out || OBJ_obj2nid(CMS_get0_type(out.get())) != NID_pkcs7_signed) {
+  if (!outer.done() || !in.done() || !along.good()) {
+    return std::nullopt;
+  }
+  return std::pair(Secret(der::sequence({version, digests, content, lists, signers})), std::move(each));
+}
+
+CmsPtr as_content_info(BytesView signed_data) {
+  Bytes inner = der::item(der::context(0), signed_data);
+  Bytes whole = der::sequence({der::oid(kSignedData), inner});
+  CmsPtr out = ossl::read_cms(whole);
+  wipe(inner);
+  wipe(whole);
+  return out;
+}
+
+Result<Opened> open(BytesView message) {
+  CHECK_OR(!message.empty() && message.size() <= kMaxMessage, Error{Fault::limit, "signed data: size"});
+  const bool info = begins_with_type(message);
+  Opened out;
+  if (auto parts = cut(info ? content_of(message) : message)) {
+    out = {as_content_info(parts->first.expose()), std::move(parts->second)};
+  } else {
+    out.cms = info ? ossl::read_cms(message) : as_content_info(message);
+  }
+  if (!out.cms || OBJ_obj2nid(CMS_get0_type(out.cms.get())) != NID_pkcs7_signed) {
     return ossl::failed(Fault::malformed, "signed data: structure");
   }
   return out;
@@ -63,10 +110,13 @@ X509Ptr bare_certificate(const PublicKey& key) {
 }
 
 // RFC 5652 section 5.3: the attribute binds the type of the content, which is not under the signature itself.
-bool says_type(const CMS_SignerInfo* info, const ASN1_OBJECT* type) {
+Status check_type(const CMS_SignerInfo* info, const ASN1_OBJECT* type) {
+  CHECK_OR(CMS_signed_get_attr_count(info) > 0, Error{Fault::unsupported, "signed data: no signed attributes"});
   const auto* const said = static_cast<const ASN1_OBJECT*>(
       CMS_signed_get0_data_by_OBJ(info, OBJ_nid2obj(NID_pkcs9_contentType), -3, V_ASN1_OBJECT));
-  return said != nullptr && OBJ_cmp(said, type) == 0;
+  CHECK_OR(type != nullptr && said != nullptr && OBJ_cmp(said, type) == 0,
+           Error{Fault::unsupported, "signed data: the attribute names another content type"});
+  return Ok{};
 }
 
 bool modern_digest(CMS_SignerInfo* info) {
@@ -110,20 +160,30 @@ std::optional<Instant> time_of(const CMS_SignerInfo* info) {
   return Instant{static_cast<std::int64_t>(timegm(&parts)) * 1000};
 }
 
-Status read_certificates(CMS_ContentInfo* cms, CMS_SignerInfo* info, SignedContent& out) {
-  const ossl::CertificatesPtr along(CMS_get1_certs(cms));
-  const int count = along ? sk_X509_num(along.get()) : 0;
-  CHECK_OR(count <= kMaxCertificates, Error{Fault::limit, "signed data: certificates"});
-  for (int i = 0; i < count; ++i) {
-    X509* const one = sk_X509_value(along.get(), i);
-    const auto certificate = from_openssl(one);
-    if (!certificate) {
-      continue;  // nobody stands on it
+Status read_certificates(const Opened& message, CMS_SignerInfo* info, SignedContent& out) {
+  const auto take = [&](const Result<Certificate>& certificate, X509* raw) {
+    if (!certificate || raw == nullptr) {
+      return;  // nobody stands on it
     }
-    if (CMS_SignerInfo_cert_cmp(info, one) == 0) {
+    if (CMS_SignerInfo_cert_cmp(info, raw) == 0) {
       out.signers.push_back(*certificate);
     }
     out.along.push_back(*certificate);
+  };
+  if (message.certificates) {
+    CHECK_OR(message.certificates->size() <= kMaxCertificates, Error{Fault::limit, "signed data: certificates"});
+    for (const BytesView one : *message.certificates) {
+      const auto certificate = Certificate::parse(one);
+      take(certificate, certificate ? openssl_certificate(*certificate).get() : nullptr);
+    }
+    return Ok{};
+  }
+  const ossl::CertificatesPtr along(CMS_get1_certs(message.cms.get()));
+  const int count = along ? sk_X509_num(along.get()) : 0;
+  CHECK_OR(static_cast<std::size_t>(count) <= kMaxCertificates, Error{Fault::limit, "signed data: certificates"});
+  for (int i = 0; i < count; ++i) {
+    X509* const one = sk_X509_value(along.get(), i);
+    take(from_openssl(one), one);
   }
   return Ok{};
 }
@@ -171,12 +231,13 @@ Result<Secret> sign_content(std::string_view type, BytesView content, const Sign
 }
 
 Result<SignedContent> parse_signed(BytesView message) {
-  TRY(const CmsPtr cms, read(message));
+  TRY(const Opened opened, open(message));
+  const CmsPtr& cms = opened.cms;
   CMS_SignerInfo* const info = sole_signer(cms.get());
   CHECK_OR(info != nullptr, Error{Fault::unauthentic, "signed data: not one signer"});
   const ASN1_OBJECT* const type = CMS_get0_eContentType(cms.get());
   CHECK_OR(modern_digest(info), Error{Fault::unsupported, "signed data: digest"});
-  CHECK_OR(type != nullptr && says_type(info, type), Error{Fault::unsupported, "signed data: attributes"});
+  TRY(Ok{}, check_type(info, type));
   SignedContent out;
   out.type = dotted(type);
   ASN1_OCTET_STRING** const content = CMS_get0_content(cms.get());
@@ -189,14 +250,15 @@ Result<SignedContent> parse_signed(BytesView message) {
     out.signer_key_id = to_bytes({key_id->data, static_cast<std::size_t>(key_id->length)});
   }
   out.signing_time = time_of(info);
-  TRY(Ok{}, read_certificates(cms.get(), info, out));
+  TRY(Ok{}, read_certificates(opened, info, out));
   ERR_clear_error();
   return out;
 }
 
 Status verify_signed(BytesView message, const PublicKey& key) {
   CHECK_OR(signs_cms(key.type), kUnsupported);
-  TRY(const CmsPtr cms, read(message));
+  TRY(const Opened opened, open(message));
+  const CmsPtr& cms = opened.cms;
   CMS_SignerInfo* const info = sole_signer(cms.get());
   const X509Ptr by = bare_certificate(key);
   const ossl::BioPtr out(BIO_new(BIO_s_secmem()));

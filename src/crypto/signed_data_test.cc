@@ -6,6 +6,7 @@
 #include <chrono>
 
 #include "codec/der.h"
+#include "crypto/crypto_test.h"
 #include "crypto/csr.h"
 #include "crypto/issue.h"
 
@@ -122,6 +123,39 @@ TEST(SignedData, what_was_changed_is_not_signed) {
   }
 }
 
+// DER is read without its certificates, which are then read one by one; with an open length (X.690 section 8.1.3.6), as
+// some write it, OpenSSL reads all of it.
+TEST(SignedData, certificates_are_the_same_in_der_and_in_ber) {
+  const Signer by = signer_of(KeyType::p256);
+  const std::vector<Certificate> more{signer_of(KeyType::rsa2048).chain.front(),
+                                      signer_of(KeyType::p384).chain.front()};
+  const Bytes message = to_bytes(sign_content(kType, view("what is said"), by, more)->expose());
+  const Bytes open_ended = der::concat({Bytes{der::kSequence, 0x80}, der::Reader(message).next().content, Bytes{0, 0}});
+  const auto found = parse_signed(message), same = parse_signed(open_ended);
+  ASSERT_TRUE(found && same);
+  EXPECT_EQ(found->along.size(), 3U);
+  EXPECT_EQ(found->along, same->along);
+  EXPECT_EQ(found->signers, same->signers) << "all three go by one name and number";
+  for (const Bytes& one : {message, open_ended}) {
+    EXPECT_TRUE(verify_signed(one, by.key.public_key()));
+    EXPECT_EQ(verify_signed(one, more.front().key).error().fault, Fault::unauthentic);
+  }
+}
+
+TEST(SignedData, a_certificate_that_nobody_can_read_is_passed_over) {
+  const Signer by = signer_of(KeyType::p256);
+  const Bytes message = signed_by(by);
+  const std::string text(as_text(message));
+  const auto at = text.find(as_text(by.chain.front().der));
+  ASSERT_NE(at, std::string::npos);
+  Bytes changed = message;
+  changed[at + 8] ^= 1;  // the tag of its version
+  const auto found = parse_signed(changed);
+  ASSERT_TRUE(found);
+  EXPECT_TRUE(found->along.empty() && found->signers.empty());
+  EXPECT_TRUE(verify_signed(changed, by.key.public_key())) << "what is signed is as it was";
+}
+
 TEST(SignedData, cut_short_is_malformed) {
   const Bytes message = signed_by(signer_of(KeyType::p256));
   for (std::size_t n = 0; n < message.size(); ++n) {
@@ -174,6 +208,19 @@ TEST(Crmf, what_a_requester_must_leave_out_is_refused) {
   const Bytes whole = crmf(key);
   for (std::size_t n = 0; n < whole.size(); ++n) {
     EXPECT_FALSE(CertificateRequest::parse_crmf(BytesView(whole).first(n))) << n;
+  }
+}
+
+// OpenSSL alone takes both: the type of the content would be under no signature (RFC 5652 section 5.3).
+TEST(SignedData, says_whether_the_attributes_are_missing_or_name_another_type) {
+  using testing::vector_in;
+  for (const auto& [id, why] :
+       {std::pair("own-voucher-no-signed-attrs", "signed data: no signed attributes"),
+        std::pair("own-voucher-ctype-mismatch", "signed data: the attribute names another content type")}) {
+    const auto found = parse_signed(*from_hex(vector_in("brski.json", id)["der"].get<std::string>()));
+    ASSERT_FALSE(found) << id;
+    EXPECT_EQ(found.error().fault, Fault::unsupported) << id;
+    EXPECT_EQ(found.error().what, why) << id;
   }
 }
 
