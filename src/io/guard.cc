@@ -6,6 +6,8 @@
 #include <array>
 #include <optional>
 
+#include "role/guarded.h"
+
 namespace imprint::io {
 namespace {
 
@@ -65,6 +67,9 @@ std::optional<V4> carried(const V6& a) {
   return std::nullopt;
 }
 
+// The same link-local address is somebody else on another link: the zone counts, which Uri::authority() leaves out.
+std::string key_of(const Uri& uri) { return uri.host + " " + std::to_string(uri.port); }
+
 enum class Place : std::uint8_t { outside, inner, loopback };
 
 Place place(const V4& a) {
@@ -101,20 +106,20 @@ std::optional<Place> place(const std::string& address) {
 }  // namespace
 
 void Guard::allow(const Uri& configured) {
-  if (std::ranges::find(allowed_, configured.authority()) == allowed_.end()) {
-    allowed_.push_back(configured.authority());
+  if (std::ranges::find(allowed_, key_of(configured)) == allowed_.end()) {
+    allowed_.push_back(key_of(configured));
   }
 }
 
 Status Guard::check(const Uri& uri, std::string_view address) const {
-  if (std::ranges::find(allowed_, uri.authority()) != allowed_.end()) {
+  if (std::ranges::find(allowed_, key_of(uri)) != allowed_.end()) {
     return Ok{};
   }
   // A link-local literal with a zone ("fe80::1%eth0") does not parse and is refused like the address without one.
   const std::optional<Place> found = place(std::string(address));
   CHECK_OR(found, Error{Fault::malformed, "guard: not a numeric address"});
-  CHECK_OR(*found != Place::inner || inside_, Error{Fault::refused, "guard: an address inside, named from outside"});
-  CHECK_OR(*found != Place::loopback || loopback_, Error{Fault::refused, "guard: an address of this machine"});
+  CHECK_OR(*found != Place::inner || inside_, Error{Fault::refused, kGuardInside});
+  CHECK_OR(*found != Place::loopback || loopback_, Error{Fault::refused, kGuardMachine});
   return Ok{};
 }
 

@@ -44,6 +44,15 @@ TEST(Guard, operators_own_address_may_be_anywhere_and_only_at_its_port) {
   EXPECT_FALSE(guard.check(outside(), "192.168.1.2"));
 }
 
+TEST(Guard, a_link_local_address_is_allowed_on_its_own_link_alone) {
+  Guard guard;
+  guard.allow(*Uri::parse("https://[fe80::1%25eth0]:8443/"));
+  EXPECT_TRUE(guard.check(*Uri::parse("https://[fe80::1%25eth0]:8443/est"), "fe80::1"));
+  EXPECT_FALSE(guard.check(*Uri::parse("https://[fe80::1%25eth1]:8443/est"), "fe80::1"));
+  EXPECT_FALSE(guard.check(*Uri::parse("https://[fe80::1]:8443/est"), "fe80::1"));
+  EXPECT_FALSE(guard.check(*Uri::parse("https://[fe80::1%25eth0]:22/"), "fe80::1"));
+}
+
 TEST(Guard, loopback_for_test_rigs_opens_nothing_else) {
   Guard guard;
   guard.allow_loopback();

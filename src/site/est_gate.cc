@@ -2,7 +2,10 @@
 
 #include <algorithm>
 
+#include "site/masa_rules.h"
 #include "site/pledge_rules.h"
+#include "site/rules.h"
+#include "store/pledges.h"
 
 namespace imprint::site {
 namespace {
@@ -10,6 +13,42 @@ namespace {
 // Whether it has told that it took its voucher, and no voucher was asked for since.
 bool took_voucher(const PledgeRow& row) {
   return row.stage == PledgeStage::imprinted || row.stage == PledgeStage::enrolled;
+}
+
+// What is on record of a device whatever its maker's rules say today: under each name that its IDevID has, and of the
+// device that the inventory knows by it.
+Result<std::vector<PledgeRow>> rows_of(const Policy& policy, store::Reader& store, const Certificate& idevid) {
+  std::vector<PledgeRow> out;
+  TRY(const std::optional<Device> device, store.device_by_identity(identity_of(idevid)));
+  if (device) {
+    store::PledgeFilter of_device;
+    of_device.device = device->id;
+    TRY(out, store.pledges(of_device));
+  }
+  const auto names = policy.pledge_names ? policy.pledge_names(idevid) : std::vector<PledgeId>{};
+  for (const PledgeId& id : names) {
+    TRY(std::optional<PledgeRow> row, store.pledge(id.issuer, id.serial));
+    if (row && row->id.key == id.key) {
+      out.push_back(*std::move(row));
+    }
+  }
+  return out;
+}
+
+// Refused for something that is not looked at again on the way to a certificate: by its MASA, for its request, or it
+// refused the voucher. What the owner thinks of it, and who speaks for its maker, may be otherwise by now.
+bool stays_refused(const PledgeRow& row) {
+  const auto looked_at_again = {&kUnknown,     &kUnwanted,  &kRetired,   &kCompromised, &kNotIdevid,
+                                &kMasaUnknown, &kMasaEnded, &kMakerFile, &kMasaAnchors};
+  return row.stage == PledgeStage::refused && !row.cleared &&
+         std::ranges::none_of(looked_at_again, [&](const Rule* rule) { return row.rule == rule->id; });
+}
+
+// No rule asks a voucher of it. That opens nothing to one that was held or refused while a rule did.
+Status may_go_without(const std::vector<PledgeRow>& rows) {
+  CHECK_OR(std::ranges::none_of(rows, store::is_held), Error{Fault::refused, kEstHeld});
+  CHECK_OR(std::ranges::none_of(rows, stays_refused), Error{Fault::refused, kEstEarly});
+  return Ok{};
 }
 
 }  // namespace
@@ -25,14 +64,16 @@ Status may_enrol(const Policy& policy, store::Reader& store, const Session& sess
   std::vector<Certificate> above = chain.via;
   above.push_back(chain.anchor);
   TRY(const std::optional<PledgeId> id, policy.needs_voucher(chain.leaf, above));
+  TRY(const std::vector<PledgeRow> rows, rows_of(policy, store, chain.leaf));
   if (!id) {
-    return Ok{};
+    return may_go_without(rows);
   }
   // The same key may be in another maker's IDevID: what is on record of that one opens nothing here.
   TRY(const std::optional<PledgeRow> row, store.pledge(id->issuer, id->serial));
   const bool known = row && holds(row->id.key == id->key);
   CHECK_OR(known && (row->cleared || took_voucher(*row)), Error{Fault::refused, kEstEarly});
   CHECK_OR(row->cleared, Error{Fault::refused, kEstHeld});
+  CHECK_OR(store::hold_of(rows, *id).empty(), Error{Fault::refused, kEstHeld});
   return Ok{};
 }
 

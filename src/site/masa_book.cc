@@ -122,7 +122,7 @@ Result<MasaAnswer> MasaBook::look_up(const Certificate& idevid, const std::vecto
     CHECK_OR(own.named || !ended, Error{Fault::refused, kMasaEnded});
     const bool unreadable =
         std::ranges::any_of(chain, [&](const Certificate& c) { return std::ranges::find(unread, c) != unread.end(); });
-    CHECK_OR(own.named || !unreadable, Error{Fault::refused, kMakerFile});
+    CHECK_OR(own.named || !(rules_missing || unreadable), Error{Fault::refused, kMakerFile});
     CHECK_OR(own.named, Error{Fault::refused, kMasaUnknown});
     if (!own.url) {
       return Error{Fault::malformed, brski::kMasaAddress};

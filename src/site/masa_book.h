@@ -43,8 +43,11 @@ struct MasaBook {
   std::vector<MasaRule> rules;       // the first that is for the device answers
   std::vector<Certificate> anchors;  // of TLS certificates where a rule names none, beside the maker's own root
   Instant as_of;                     // for find(): rules that have ended by then do not answer
-  // Roots of makers whose rules cannot be read: what is said of their devices is not known.
+  // Roots of makers whose catalogues cannot be read: what is said of their devices is not known.
   std::vector<Certificate> unread = {};
+  // A file of rules cannot be read. Its rules may be for any device: of those that name no MASA, and for which no rule
+  // that can be read is, nothing is known.
+  bool rules_missing = false;
 
   // `chain`: what stands above the IDevID, its issuer first and its anchor last, verified by the caller.
   // BRSKI-MASA-UNKNOWN, BRSKI-MASA-ENDED, BRSKI-MASA-ADDRESS, BRSKI-MASA-ANCHORS, MAKER-FILE.

@@ -283,6 +283,17 @@ TEST(MasaBook, devices_of_a_maker_whose_rules_cannot_be_read_wait) {
   EXPECT_EQ(book.look_up(make_device(other()), {other().certificate}, kNow).error().rule, &kMasaUnknown);
 }
 
+TEST(MasaBook, rules_that_cannot_be_read_may_be_for_any_device) {
+  MasaMatch match;
+  match.anchors = {other().certificate};
+  MasaBook book = book_of({rule_to("b", "b.example", match)});
+  book.rules_missing = true;
+  EXPECT_EQ(book.look_up(make_device(acme()), {acme().certificate}, kNow).error().rule, &kMakerFile);
+  EXPECT_TRUE(book.look_up(make_device(other()), {other().certificate}, kNow)) << "a rule is for it";
+  const Certificate names_its_own = make_device(acme(), {"CN=x,serialNumber=L-1", "own.example", ""});
+  EXPECT_TRUE(book.look_up(names_its_own, {acme().certificate}, kNow));
+}
+
 TEST(MasaBook, a_chain_begins_with_who_issued_the_device) {
   const Party below = make_ca_below(acme(), "CN=Acme Lamps CA");
   const CertificateChain proven{make_device(below), acme().certificate, {below.certificate}};

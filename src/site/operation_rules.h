@@ -9,6 +9,8 @@ namespace imprint::site {
 
 inline constexpr Rule kDeviceUnknown{"DEVICE-UNKNOWN", "no device has this id", "ours: docs/guide.md, inventory",
                                      "look it up with `imprint device list`"};
+inline constexpr Rule kDeviceSerialMany{"DEVICE-SERIAL-MANY", "more than one device is called by this",
+                                        "ours: docs/guide.md, inventory", "name it by one of the ids listed"};
 inline constexpr Rule kDeviceId{"DEVICE-ID", "not an id for a device", "ours: docs/guide.md, inventory",
                                 "1 to 64 of A-Z a-z 0-9 . _ : - with a letter or digit first"};
 inline constexpr Rule kDeviceField{"DEVICE-FIELD", "model, serial or label is over 128 bytes or has control characters",
@@ -56,9 +58,10 @@ inline constexpr Rule kCertificateRevoked{"CERTIFICATE-REVOKED", "the certificat
                                           "RFC 5280 section 5.3", "nothing is left to do"};
 
 inline constexpr std::array kOperationRules{
-    &kDeviceUnknown,  &kDeviceId,       &kDeviceField,        &kDeviceExists,       &kDeviceIdentity,
-    &kDeviceChanged,  &kDeviceRetired,  &kTokenWeak,          &kTokenTaken,         &kManifestRefused,
-    &kRequestUnknown, &kRequestDecided, &kCertificateUnknown, &kCertificateRevoked, &kWrapKeyForm,
-    &kWrapKeyWeak,    &kWrapKeyTaken,   &kWrapKeyId,          &kWrapKeysMany,       &kWrapKeyUnknown};
+    &kDeviceUnknown,   &kDeviceId,       &kDeviceField,        &kDeviceExists,       &kDeviceIdentity,
+    &kDeviceChanged,   &kDeviceRetired,  &kTokenWeak,          &kTokenTaken,         &kManifestRefused,
+    &kRequestUnknown,  &kRequestDecided, &kCertificateUnknown, &kCertificateRevoked, &kWrapKeyForm,
+    &kWrapKeyWeak,     &kWrapKeyTaken,   &kWrapKeyId,          &kWrapKeysMany,       &kWrapKeyUnknown,
+    &kDeviceSerialMany};
 
 }  // namespace imprint::site

@@ -125,16 +125,18 @@ Result<Device> read_device(store::Writer& store, const Word& word) {
   return *device;
 }
 
-// Lets go of an IDevID that a retired device of before still has; conflict if its holder is in use.
-Status release_identity(store::Writer& store, const std::string& identity, const Act& act) {
-  TRY(std::optional<Device> holder, store.device_by_identity(identity));
-  if (!holder) {
-    return Ok{};
+// Whether the holder of an IDevID is nobody's word: it came before the inventory knew it, was named by its IDevID as
+// take_unknown() does, waits, and has got nothing.
+Result<bool> only_knocked(store::Writer& store, const Device& holder, const std::string& identity) {
+  constexpr std::size_t kNamed = 16;
+  if (holder.admission != Admission::waiting || identity.size() < kNamed ||
+      holder.id != "x509-" + identity.substr(identity.size() - kNamed)) {
+    return false;
   }
-  CHECK_OR(holder->admission == Admission::retired, Error{Fault::conflict, kDeviceIdentity});
-  std::erase(holder->identities, identity);
-  holder->changed = act.at;
-  return store.update_device(*holder, act.by, "device.identity_released");
+  store::CertificateFilter filter;
+  filter.device = holder.id;
+  TRY(const std::vector<store::CertificateRow> certificates, store.certificates(filter));
+  return certificates.empty();
 }
 
 // Decides every request of the device that waits.
@@ -144,6 +146,26 @@ Status decide_waiting(store::Writer& store, std::string_view device, Admission v
     TRY([[maybe_unused]] const Ok decided, store.decide(row.what.request_key, verdict, act.by, act.at));
   }
   return Ok{};
+}
+
+// Lets go of an IDevID that a retired device of before still has, or one that knocked and that its owner now calls by
+// another name: that one is out of use then. Conflict if its holder is in use.
+Status release_identity(store::Writer& store, const std::string& identity, const Act& act) {
+  TRY(std::optional<Device> holder, store.device_by_identity(identity));
+  if (!holder) {
+    return Ok{};
+  }
+  TRY(const bool knocked, only_knocked(store, *holder, identity));
+  CHECK_OR(knocked || holder->admission == Admission::retired, Error{Fault::conflict, kDeviceIdentity});
+  std::erase(holder->identities, identity);
+  holder->changed = act.at;
+  if (!knocked) {
+    return store.update_device(*holder, act.by, "device.identity_released");
+  }
+  holder->admission = Admission::retired;
+  holder->lifecycle = Lifecycle::decommissioned;
+  TRY([[maybe_unused]] const Ok gone, store.update_device(*holder, act.by, "device.adopted"));
+  return decide_waiting(store, holder->id, Admission::refused, act);
 }
 
 Status set_admission(store::Writer& store, Device device, Admission admission, const Act& act) {

@@ -138,6 +138,51 @@ TEST_F(Operations, a_device_that_comes_back_is_added_anew_under_another_id) {
   EXPECT_EQ((*reader->device("lamp-1"))->admission, Admission::retired);
 }
 
+TEST_F(Operations, a_device_that_knocked_is_taken_over_by_its_manifest) {
+  const auto idevid = Certificate::parse(store::Signer().certificate(to_bytes("serial")));
+  ASSERT_TRUE(idevid);
+  const std::string identity = identity_of(*idevid);
+  Device knocked;
+  knocked.id = "x509-" + identity.substr(identity.size() - 16);
+  knocked.admission = Admission::waiting;
+  knocked.identities = {identity};
+  ASSERT_TRUE(write([&](store::Writer& w) { return w.add_device(knocked, "est"); }));
+  ManifestEntry entry = entry_of("lamp-1");
+  entry.idevid = *idevid;
+  ASSERT_TRUE(import({entry}));
+  const auto reader = read();
+  EXPECT_EQ((*reader->device_by_identity(identity))->id, "lamp-1");
+  EXPECT_EQ((*reader->device("lamp-1"))->admission, Admission::approved);
+  EXPECT_EQ((*reader->device(knocked.id))->admission, Admission::retired);
+  EXPECT_TRUE((*reader->device(knocked.id))->identities.empty());
+}
+
+TEST_F(Operations, a_device_that_somebody_named_or_decided_on_keeps_its_idevid) {
+  const auto idevid = Certificate::parse(store::Signer().certificate(to_bytes("serial")));
+  ASSERT_TRUE(idevid);
+  const std::string identity = identity_of(*idevid);
+  ManifestEntry entry = entry_of("lamp-1");
+  entry.idevid = *idevid;
+  Device holder;
+  holder.id = "by-hand";
+  holder.admission = Admission::waiting;
+  holder.identities = {identity};
+  ASSERT_TRUE(write([&](store::Writer& w) { return w.add_device(holder, "cli"); }));
+  EXPECT_EQ(rule_of(add(entry)), &kDeviceIdentity) << "a person named it";
+  ASSERT_TRUE(write([](store::Writer& w) { return retire_device(w, {"by-hand", {}}, kAct); }));
+  holder.id = "x509-" + identity.substr(identity.size() - 16);
+  holder.admission = Admission::refused;
+  holder.identities.clear();
+  ASSERT_TRUE(write([&](store::Writer& w) -> Status {
+    TRY(std::optional<Device> before, w.device("by-hand"));
+    before->identities.clear();
+    TRY([[maybe_unused]] const Ok freed, w.update_device(*before, "cli", "test"));
+    holder.identities = {identity};
+    return w.add_device(holder, "est");
+  }));
+  EXPECT_EQ(rule_of(add(entry)), &kDeviceIdentity) << "the owner refused it";
+}
+
 TEST_F(Operations, a_fresh_token_replaces_the_ones_that_are_not_used_yet) {
   const Secret first = new_one_time(rng_);
   const Secret of_another = new_one_time(rng_);

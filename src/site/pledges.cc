@@ -77,6 +77,17 @@ PledgeId pledge_id(const Certificate& idevid, const brski::Quirks& quirks) {
   return {brski::serial_of(idevid, quirks.serial), brski::issuer_key_id(idevid), to_bytes(sha256(idevid.key.spki))};
 }
 
+std::vector<PledgeId> pledge_names(const Certificate& idevid) {
+  using brski::SerialSource;
+  std::vector<PledgeId> out;
+  for (const auto source : {SerialSource::subject, SerialSource::hardware_module_name, SerialSource::common_name}) {
+    brski::Quirks quirks;
+    quirks.serial = source;
+    out.push_back(pledge_id(idevid, quirks));
+  }
+  return out;
+}
+
 Result<std::optional<PledgeId>> voucher_needed(const MasaBook& book, const Certificate& idevid,
                                                const std::vector<Certificate>& chain, Instant now) {
   const auto answer = book.look_up(idevid, chain, now);

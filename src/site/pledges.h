@@ -17,6 +17,9 @@ using FindMasa =
 // The maker's name for a device.
 PledgeId pledge_id(const Certificate& idevid, const brski::Quirks& quirks);
 
+// For Policy::pledge_names: one for each place where a maker may have written the serial number.
+std::vector<PledgeId> pledge_names(const Certificate& idevid);
+
 // For Policy::needs_voucher: the name under which its voucher is on record, if it has to have one before EST. None: no
 // rule was ever for it and its IDevID names no MASA, or the maker's quirks let it. An error's rule says what is wrong
 // with the maker's rules: they open nothing.

@@ -184,6 +184,7 @@ TEST_F(SitePledges, est_waits_for_a_cleared_voucher_where_it_has_to) {
   add_device("dev-1", Admission::approved, identity_of(idevid_));
   EXPECT_TRUE(gate(session_)) << "off unless somebody says so";
   std::size_t asked = 0;
+  policy_.pledge_names = pledge_names;
   policy_.needs_voucher = [&](const Certificate& c, const std::vector<Certificate>&) {
     ++asked;
     return Result<std::optional<PledgeId>>(c.issuer == idevid_.issuer ? std::optional(pledge_id(c, {})) : std::nullopt);
@@ -209,7 +210,84 @@ TEST_F(SitePledges, est_waits_for_a_cleared_voucher_where_it_has_to) {
   EXPECT_TRUE(gate(std::make_shared<Session>())) << "nor are tokens";
 }
 
+TEST_F(SitePledges, est_is_not_open_to_the_held_because_no_rule_is_for_them_any_more) {
+  add_device("dev-1", Admission::approved, identity_of(idevid_));
+  policy_.pledge_names = pledge_names;
+  policy_.needs_voucher = [](const Certificate&, const std::vector<Certificate>&) {
+    return Result<std::optional<PledgeId>>(std::nullopt);
+  };
+  EXPECT_TRUE(gate(session_));
+  vouchered();
+  EXPECT_TRUE(gate(session_)) << "its maker lets it enrol before it reports";
+  reported(false);
+  EXPECT_EQ(gate(session_).error().rule, &kEstHeld);
+  EXPECT_TRUE(gate(session_with(certify(maker_, key_, "CN=lamp,serialNumber=SN-2"), maker_))) << "another device";
+  ASSERT_TRUE(store_->write([&](store::Writer& w) { return w.clear_pledge(id(), true, "looked", kNow, "cli"); }));
+  EXPECT_TRUE(gate(session_));
+}
+
+TEST_F(SitePledges, est_is_not_open_to_the_refused_because_no_rule_is_for_them_any_more) {
+  policy_.pledge_names = pledge_names;
+  policy_.needs_voucher = [](const Certificate&, const std::vector<Certificate>&) {
+    return Result<std::optional<PledgeId>>(std::nullopt);
+  };
+  const auto refused = [&](std::string_view rule) {
+    const PledgeRefused fact{id(), "dev-1", std::string(rule), "why"};
+    EXPECT_TRUE(store_->write([&](store::Writer& w) { return w.pledge_refused(fact, kNow, "test"); }));
+    return gate(session_);
+  };
+  for (const Rule* const rule : {&kUnknown, &kUnwanted, &kRetired, &kCompromised, &kNotIdevid, &kMasaUnknown,
+                                 &kMasaEnded, &kMakerFile, &kMasaAnchors}) {
+    EXPECT_TRUE(refused(rule->id)) << rule->id;
+  }
+  EXPECT_EQ(refused("BRSKI-MASA-REFUSED").error().rule, &kEstEarly);
+  EXPECT_TRUE(gate(session_with(certify(maker_, key_, "CN=lamp,serialNumber=SN-1"), maker_))) << "another key";
+  ASSERT_TRUE(store_->write([&](store::Writer& w) { return w.clear_pledge(id(), true, "looked", kNow, "cli"); }));
+  EXPECT_TRUE(gate(session_));
+}
+
+// The rules of its maker say anew where its serial number stands; or another CA of that name issued its IDevID.
+TEST_F(SitePledges, a_hold_goes_with_the_device_and_not_with_its_name) {
+  brski::Quirks quirks;
+  quirks.serial = brski::SerialSource::common_name;
+  const PledgeId now = pledge_id(idevid_, quirks);
+  policy_.pledge_names = pledge_names;
+  policy_.needs_voucher = [&](const Certificate&, const std::vector<Certificate>&) {
+    return Result<std::optional<PledgeId>>(now);
+  };
+  const auto write = [&](const store::Store::Change& change) { ASSERT_TRUE(store_->write(change)); };
+  const auto come_cleared = [&] {
+    write([&](store::Writer& w) {
+      return w.voucher_obtained({now, "dev-1", {1}, {2}, "cms", "n", {3}, "masa", "run"}, kNow, "test");
+    });
+    write([&](store::Writer& w) {
+      return w.voucher_reported({now, "dev-1", {true, {}, {}}, true, {}, "why", "log"}, kNow, "test");
+    });
+  };
+  come_cleared();
+  EXPECT_TRUE(gate(session_));
+  const auto hold = [&](const PledgeId& before, const char* device, bool held) {
+    write([&](store::Writer& w) { return w.pledge_waits({before, device, "why", {}}, kNow, "test"); });
+    write([&](store::Writer& w) { return w.clear_pledge(before, !held, "why", kNow, "cli"); });
+  };
+  hold(id(), "", true);
+  EXPECT_EQ(gate(session_).error().rule, &kEstHeld) << "under the serial number of before";
+  hold(id(), "", false);
+  EXPECT_TRUE(gate(session_));
+  add_device("dev-1", Admission::approved, identity_of(idevid_));
+  const PledgeId elsewhere{"SN-1", {9, 9}, id().key};
+  hold(elsewhere, "dev-1", true);
+  EXPECT_EQ(gate(session_).error().rule, &kEstHeld) << "under another CA";
+  hold(elsewhere, "dev-1", false);
+  EXPECT_TRUE(gate(session_));
+  PledgeId other_key = id();
+  other_key.key = Bytes(32, 1);
+  hold(other_key, "dev-2", true);
+  EXPECT_TRUE(gate(session_)) << "another device of that serial number";
+}
+
 TEST_F(SitePledges, what_is_held_and_not_wanted_is_refused) {
+  policy_.pledge_names = pledge_names;
   policy_.needs_voucher = [](const Certificate& c, const std::vector<Certificate>&) {
     return Result<std::optional<PledgeId>>(pledge_id(c, {}));
   };
@@ -223,6 +301,7 @@ TEST_F(SitePledges, what_is_held_and_not_wanted_is_refused) {
 }
 
 TEST_F(SitePledges, est_is_open_to_the_device_that_was_cleared_and_not_to_its_key_elsewhere) {
+  policy_.pledge_names = pledge_names;
   policy_.needs_voucher = [](const Certificate& c, const std::vector<Certificate>&) {
     return Result<std::optional<PledgeId>>(pledge_id(c, {}));
   };
@@ -255,6 +334,7 @@ TEST_F(SitePledges, who_needs_a_voucher_is_what_the_makers_rules_say) {
   EXPECT_FALSE(*ask_book());
   book.rules[0].ends = kNow;
   EXPECT_EQ(ask_book().error().rule, &kMasaEnded);
+  policy_.pledge_names = pledge_names;
   policy_.needs_voucher = [&](const Certificate& c, const std::vector<Certificate>& above) {
     return voucher_needed(book, c, above, kNow);
   };

@@ -68,6 +68,8 @@ struct Policy {
   // it. Null: nobody needs one.
   std::function<Result<std::optional<PledgeId>>(const Certificate& idevid, const std::vector<Certificate>& chain)>
       needs_voucher = {};
+  // Every name under which a voucher of this IDevID may be on record, whatever its maker's rules say today.
+  std::function<std::vector<PledgeId>(const Certificate& idevid)> pledge_names = {};
 };
 
 // The key of one use of the pepper.

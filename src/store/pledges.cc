@@ -1,5 +1,7 @@
 #include "store/pledges.h"
 
+#include <algorithm>
+
 namespace imprint::store {
 namespace {
 
@@ -58,13 +60,20 @@ PledgeChange after(const PledgeBefore& before, const VoucherObtained& fact, Inst
   return {row, "voucher.obtained"};
 }
 
-Result<PledgeChange> after(const PledgeBefore& before, const VoucherReported& fact, Instant at) {
+Result<PledgeChange> after(const PledgeBefore& before, const VoucherReported& fact, Instant at,
+                           const std::string& held_elsewhere) {
   CHECK_OR(before && before->id.key == fact.id.key, Error{Fault::refused, kNotThere});
   PledgeRow row = row_of(before, fact.id, fact.device, at);
   // The first report on this voucher counts: a later one undoes neither a person's word nor a refusal.
   const bool first = before->stage == PledgeStage::vouchered;
+  if (first && row.held.empty()) {
+    row.held = held_elsewhere;
+  }
   row.stage = !fact.told.status ? PledgeStage::refused : first ? PledgeStage::imprinted : before->stage;
-  row.cleared = fact.told.status && (first ? fact.cleared && before->held.empty() : before->cleared);
+  row.cleared = fact.told.status && (first ? fact.cleared && row.held.empty() : before->cleared);
+  if (first && row.cleared && row.enrolled && row.enrolled >= row.vouchered) {
+    row.stage = PledgeStage::enrolled;  // it told of that before
+  }
   row.reported = at;
   if (first || !fact.told.status) {
     row.rule = fact.rule;
@@ -88,7 +97,8 @@ Result<PledgeChange> after(const PledgeBefore& before, const EnrolmentReported& 
   row.certificate = fact.certificate.empty() ? row.certificate : fact.certificate;
   const bool enrolled = fact.told.status && (!fact.certificate.empty() || before->cleared);  // a held device may say so
   row.enrolled = enrolled ? std::optional(at) : row.enrolled;
-  row.stage = enrolled ? PledgeStage::enrolled : row.stage;
+  // While it is not cleared the stage stays: its voucher's report may yet come, and a held one is found by it.
+  row.stage = enrolled && before->cleared ? PledgeStage::enrolled : row.stage;
   row.reason = row.rule.empty() ? fact.told.reason : row.reason;
   std::string report = fact.told.reason + (fact.told.context.empty() ? "" : " " + fact.told.context);
   return PledgeChange{row, fact.told.status ? "pledge.enrolled" : "pledge.enrolment-failed", std::move(report)};
@@ -122,6 +132,13 @@ Result<PledgeChange> cleared(const PledgeBefore& before, bool cleared, std::stri
 
 bool is_held(const PledgeRow& row) {
   return !row.held.empty() || (row.stage == PledgeStage::imprinted && !row.cleared);
+}
+
+std::string hold_of(const std::vector<PledgeRow>& rows, const PledgeId& id) {
+  const auto at = std::ranges::find_if(rows, [&](const PledgeRow& row) {
+    return !row.held.empty() && (row.id.issuer != id.issuer || row.id.serial != id.serial);
+  });
+  return at == rows.end() ? std::string() : at->held;
 }
 
 }  // namespace imprint::store

@@ -1,6 +1,8 @@
 // What a fact of the registrar makes of a device's row: the same for every store.
 #pragma once
 
+#include <vector>
+
 #include "base/result.h"
 #include "model/pledge.h"
 
@@ -18,12 +20,19 @@ struct PledgeChange {
 using PledgeBefore = std::optional<PledgeRow>;
 PledgeChange after(const PledgeBefore& before, const PledgeWaits& fact, Instant at);
 PledgeChange after(const PledgeBefore& before, const VoucherObtained& fact, Instant at);
-Result<PledgeChange> after(const PledgeBefore& before, const VoucherReported& fact, Instant at);
+// `held_elsewhere`: see hold_of().
+Result<PledgeChange> after(const PledgeBefore& before, const VoucherReported& fact, Instant at,
+                           const std::string& held_elsewhere = {});
 Result<PledgeChange> after(const PledgeBefore& before, const EnrolmentReported& fact, Instant at);
 PledgeChange after(const PledgeBefore& before, const PledgeRefused& fact, Instant at);
 Result<PledgeChange> cleared(const PledgeBefore& before, bool cleared, std::string_view reason, Instant at);
 
 // Whether a person has to let it on: it took its voucher and was not cleared, or there is a hold that lasts.
 bool is_held(const PledgeRow& row);
+
+// The hold that lasts, of another row than that of `id`; empty: there is none. `rows`: those of one device. It has more
+// than one when its maker's quirks say anew where its serial number stands, or another CA of the maker issued its
+// IDevID: a hold is about the device.
+std::string hold_of(const std::vector<PledgeRow>& rows, const PledgeId& id);
 
 }  // namespace imprint::store

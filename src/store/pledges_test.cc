@@ -209,6 +209,57 @@ TEST_F(StorePledges, a_person_s_hold_lasts_whatever_the_device_does) {
   EXPECT_FALSE(is_held(row()));
 }
 
+// Makers' quirks may say anew where the serial number stands, and another CA of the maker may issue the IDevID.
+TEST_F(StorePledges, a_hold_counts_for_the_device_s_other_rows) {
+  const auto come = [&](std::uint8_t n, bool cleared, const char* device = "dev-1") {
+    VoucherObtained fact = voucher(n);
+    VoucherReported told = report(n, true, cleared);
+    fact.device = told.device = device;
+    EXPECT_TRUE(act([&](Writer& w) { return w.voucher_obtained(fact, Instant{20}, "brski"); }));
+    EXPECT_TRUE(act([&](Writer& w) { return w.voucher_reported(told, Instant{30}, "brski"); }));
+    return row(n);
+  };
+  EXPECT_EQ(come(1, false).held, "RULE");
+  const PledgeRow again = come(2, true);
+  EXPECT_FALSE(again.cleared);
+  EXPECT_EQ(again.held, "RULE");
+  EXPECT_TRUE(come(3, true, "dev-2").cleared) << "another device";
+  EXPECT_TRUE(come(4, true, "").cleared) << "a device that is in no inventory";
+  for (const std::uint8_t n : {std::uint8_t{1}, std::uint8_t{2}}) {
+    ASSERT_TRUE(act([&](Writer& w) { return w.clear_pledge(id(n), true, "looked", Instant{40}, "cli"); }));
+  }
+  EXPECT_TRUE(come(2, true).cleared);
+}
+
+// Where the maker lets it enrol first, it may tell of that first.
+TEST_F(StorePledges, an_enrolment_told_first_takes_nothing_from_the_voucher_s_report) {
+  const EnrolmentReported enrolled{id(1), "dev-1", "0a", {true, {}, {}}};
+  for (const bool cleared : {true, false}) {
+    ASSERT_TRUE(act([&](Writer& w) { return w.voucher_obtained(voucher(1), Instant{20}, "brski"); }));
+    ASSERT_TRUE(act([&](Writer& w) { return w.enrolment_reported(enrolled, Instant{30}, "brski"); }));
+    EXPECT_EQ(row().stage, PledgeStage::vouchered);
+    EXPECT_EQ(row().certificate, "0a");
+    VoucherReported told = report(1, true, cleared);
+    told.passing = true;
+    ASSERT_TRUE(act([&](Writer& w) { return w.voucher_reported(told, Instant{40}, "brski"); }));
+    EXPECT_EQ(row().cleared, cleared);
+    EXPECT_EQ(is_held(row()), !cleared);
+    EXPECT_EQ(row().stage, cleared ? PledgeStage::enrolled : PledgeStage::imprinted);
+  }
+  ASSERT_TRUE(act([&](Writer& w) { return w.enrolment_reported(enrolled, Instant{50}, "brski"); }));
+  EXPECT_TRUE(is_held(row())) << "a person finds it";
+}
+
+TEST_F(StorePledges, an_enrolment_of_before_is_none_with_a_new_voucher) {
+  const EnrolmentReported enrolled{id(1), "dev-1", "0a", {true, {}, {}}};
+  ASSERT_TRUE(act([&](Writer& w) { return w.voucher_obtained(voucher(1), Instant{20}, "brski"); }));
+  ASSERT_TRUE(act([&](Writer& w) { return w.voucher_reported(report(1, true, true), Instant{30}, "brski"); }));
+  ASSERT_TRUE(act([&](Writer& w) { return w.enrolment_reported(enrolled, Instant{40}, "brski"); }));
+  ASSERT_TRUE(act([&](Writer& w) { return w.voucher_obtained(voucher(1), Instant{50}, "brski"); }));
+  ASSERT_TRUE(act([&](Writer& w) { return w.voucher_reported(report(1, true, true), Instant{60}, "brski"); }));
+  EXPECT_EQ(row().stage, PledgeStage::imprinted);
+}
+
 TEST_F(StorePledges, a_newcomer_joins_with_what_it_did_or_not_at_all) {
   Device device = device_named("dev-9");
   const PledgeWaits waits{id(1), "dev-9", "new", device};

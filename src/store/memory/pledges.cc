@@ -66,7 +66,15 @@ Status MemoryWriter::voucher_obtained(const VoucherObtained& fact, Instant at, s
 }
 
 Status MemoryWriter::voucher_reported(const VoucherReported& fact, Instant at, std::string_view actor) {
-  TRY(const PledgeChange change, after(find(t_.pledges, fact.id.issuer, fact.id.serial), fact, at));
+  std::vector<PledgeRow> held;
+  PledgeFilter of_device;
+  of_device.device = fact.device;
+  of_device.held = true;
+  if (!fact.device.empty()) {
+    TRY(held, pledges(of_device));
+  }
+  TRY(const PledgeChange change,
+      after(find(t_.pledges, fact.id.issuer, fact.id.serial), fact, at, hold_of(held, fact.id)));
   return pledge_changed(change, std::nullopt, at, actor);
 }
 

@@ -141,7 +141,14 @@ Status SqliteWriter::voucher_obtained(const VoucherObtained& fact, Instant at, s
 
 Status SqliteWriter::voucher_reported(const VoucherReported& fact, Instant at, std::string_view actor) {
   TRY(const PledgeBefore before, pledge(fact.id.issuer, fact.id.serial));
-  TRY(const PledgeChange change, after(before, fact, at));
+  std::vector<PledgeRow> held;
+  PledgeFilter of_device;
+  of_device.device = fact.device;
+  of_device.held = true;
+  if (!fact.device.empty()) {
+    TRY(held, pledges(of_device));
+  }
+  TRY(const PledgeChange change, after(before, fact, at, hold_of(held, fact.id)));
   return pledge_changed(change, std::nullopt, at, actor);
 }
 
