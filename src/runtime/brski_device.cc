@@ -55,9 +55,7 @@ class BrskiDevice::World : public DeviceWorld<brski::Pledge, World> {
       const std::string how = is_nonceless(told->owner) ? "nonceless, " : "";
       recorder_->run().mode = how + mode_of(*pledge_plan_);
     }
-    const bool waits = std::holds_alternative<brski::Pledge::Waiting>(state);
-    recorder_->entered(name, pledge_words(state, status_, delay_), now(),
-                       waits ? approval_words(device_) : std::string());
+    recorder_->entered(name, pledge_words(state, status_, delay_), now(), pledge_waits_for(state, device_));
     if (const auto* done = std::get_if<brski::Pledge::Configured>(&state)) {
       operational(done->got);
     }

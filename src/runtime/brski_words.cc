@@ -1,5 +1,7 @@
 #include "runtime/brski_words.h"
 
+#include "proto/brski/masa_url.h"
+
 namespace imprint {
 namespace {
 
@@ -13,10 +15,18 @@ std::string peer_words(const Session& session) {
   return session.presented.empty() ? "nobody" : session.presented.front().subject.text;
 }
 
+constexpr int kAccepted = 202;
+
+bool waits_for_certificate(const Pledge::Enrolling& s) { return std::holds_alternative<est::Client::Waiting>(s.est); }
+
 // One sentence a state of the pledge.
 struct InWords {
   int status;
   Duration delay;
+
+  std::string later_words(const std::string& why) const {
+    return std::to_string(status) + ": " + why + "; asks again in " + seconds_words(delay);
+  }
 
   std::string operator()(const Pledge::Idle&) const { return {}; }
   std::string operator()(const Pledge::Opening& s) const {
@@ -27,7 +37,9 @@ struct InWords {
     return peer_words(*s.tls) + " answers; signs a voucher request that names this very certificate";
   }
   std::string operator()(const Pledge::Asking&) const { return "asks it for a voucher, and believes nothing else"; }
-  std::string operator()(const Pledge::Waiting&) const { return waiting_words(status, delay); }
+  std::string operator()(const Pledge::Waiting& s) const {
+    return s.p.verified ? later_words("its maker has not said whose it is") : waiting_words(status, delay);
+  }
   std::string operator()(const Pledge::Telling& s) const {
     return "the voucher is my maker's, for me, and answers my request; the registrar leads to " +
            s.owner.pinned.subject.text + ", which it pins; my owner is on record";
@@ -39,7 +51,11 @@ struct InWords {
   std::string operator()(const Pledge::Complaining& s) const {
     return "tells the registrar that nothing came of it: " + std::string(s.p.last.what);
   }
-  std::string operator()(const Pledge::Enrolling& s) const { return client_words(s.est, status, delay); }
+  std::string operator()(const Pledge::Enrolling& s) const {
+    return waits_for_certificate(s) && status == kAccepted
+               ? later_words("it is held for its past, or has to be approved")
+               : client_words(s.est, status, delay);
+  }
   std::string operator()(const Pledge::Returning& s) const {
     return certificate_words(s.got.certificate.der) + "; comes back with it";
   }
@@ -62,6 +78,22 @@ struct InWords {
 
 std::string pledge_words(const Pledge::State& state, int status, Duration delay) {
   return std::visit(InWords{status, delay}, state);
+}
+
+std::string pledge_waits_for(const Pledge::State& state, const std::string& device) {
+  if (const auto* waits = std::get_if<Pledge::Waiting>(&state)) {
+    const brski::PledgePlan& plan = *waits->p.plan;
+    return waits->p.verified
+               ? "the maker runs `imprint masa device owner " +
+                     id_words(brski::serial_of(plan.identity.chain.front(), plan.serial)) + " --registrar URL`"
+               : approval_words(device);
+  }
+  const auto* const enrols = std::get_if<Pledge::Enrolling>(&state);
+  if (enrols != nullptr && waits_for_certificate(*enrols)) {
+    return "the owner runs `imprint device clear " + id_words(device) + "` if it is held for its past; else " +
+           approval_words(device);
+  }
+  return {};
 }
 
 }  // namespace imprint

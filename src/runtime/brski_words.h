@@ -12,4 +12,8 @@ namespace imprint {
 // how long it waits or rests.
 std::string pledge_words(const brski::Pledge::State& state, int status, Duration delay);
 
+// What a person has to do so that a device goes on that was told to come again; empty in any other state. `device` is
+// its id at the owner's.
+std::string pledge_waits_for(const brski::Pledge::State& state, const std::string& device);
+
 }  // namespace imprint

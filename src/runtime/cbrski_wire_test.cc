@@ -91,6 +91,7 @@ class CbrskiWire : public Wire {
       return out;
     };
     site_->registrar = registrar;
+    site_->policy.pledge_names = site::pledge_names;
     site_->policy.needs_voucher = [](const Certificate& idevid, const std::vector<Certificate>&) {
       return Result<std::optional<PledgeId>>(site::pledge_id(idevid, {}));
     };
@@ -222,7 +223,7 @@ TEST_F(CbrskiWire, what_is_asked_and_answered_is_as_small_as_it_has_to_be) {
   const auto got = brski::parse_artifact((*storage_.imprinted())->voucher);
   ASSERT_TRUE(given && got);
   EXPECT_TRUE(among(given->along, world_.masa.certificate)) << "the MASA says who signed";
-  EXPECT_TRUE(got->along.empty()) << "and the device does not need it";
+  EXPECT_EQ(got->along, std::vector{world_.masa.certificate}) << "under its signature, for who has the root alone";
   EXPECT_EQ(got->content, given->content);
 }
 

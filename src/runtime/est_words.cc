@@ -120,16 +120,22 @@ std::string client_words(const est::Client::State& state, int status, Duration d
 }
 
 std::string waiting_words(int status, Duration delay) {
-  const std::string why = status == 503 ? "the server has no time" : "the owner has to approve";
-  return std::to_string(status) + ": " + why + "; asks again in " + seconds_words(delay);
+  // Over CoAPS 5.03 is all there is to say it with, whatever the server waits for (RFC 9148 section 4.6).
+  if (status == 503) {
+    return "503: the server asks to come again in " + seconds_words(delay);
+  }
+  return std::to_string(status) + ": the owner has to approve; asks again in " + seconds_words(delay);
 }
 
-std::string approval_words(const std::string& device) {
+std::string id_words(const std::string& device) {
   const bool plain = !device.empty() && device.find_first_not_of(
                                             "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
                                             "0123456789._-:") == std::string::npos;
-  return "the owner runs `imprint device approve " + (plain ? device : std::string("ID")) +
-         "` (`imprint device pending` lists what waits)";
+  return plain ? device : "ID";
+}
+
+std::string approval_words(const std::string& device) {
+  return "the owner runs `imprint device approve " + id_words(device) + "` (`imprint device pending` lists what waits)";
 }
 
 std::string applicant_words(const Session& session, const std::optional<Login>& login) {

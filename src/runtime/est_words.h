@@ -26,8 +26,11 @@ std::string certificate_words(BytesView der);
 // how long it waits or rests.
 std::string client_words(const est::Client::State& state, int status, Duration delay);
 
-// "202: the owner has to approve; asks again in 30 s".
+// "202: the owner has to approve; asks again in 30 s", or "503: the server asks to come again in 30 s".
 std::string waiting_words(int status, Duration delay);
+
+// A device's id as it may stand in a command that is shown: "ID" if it is not known, or has other characters in it.
+std::string id_words(const std::string& device);
 
 // What the owner runs so that a device that waits goes on; any device if its id is not known.
 std::string approval_words(const std::string& device);

@@ -1,7 +1,11 @@
 #include "runtime/join_proxy.h"
 
+#include <net/if.h>
+
 #include <algorithm>
 #include <array>
+#include <iterator>
+#include <map>
 #include <utility>
 
 namespace imprint {
@@ -9,7 +13,8 @@ namespace {
 
 using Kind = JoinProxy::Event::Kind;
 
-constexpr std::size_t kMostAddresses = 8;  // of the registrar's name
+constexpr std::size_t kMostAddresses = 8;  // that are tried at a time
+constexpr std::size_t kMostOfSource = 2;   // of them by one who names them
 constexpr Duration kSoon{1000};
 constexpr std::array<std::string_view, 8> kNames{"registrar-found", "registrar-lost", "announced", "withdrawn",
                                                  "not-announced",   "opened",         "closed",    "turned-away"};
@@ -33,6 +38,33 @@ bool is_registrar(const brski::Heard& flood) {
          methods->find(brski::kEstTls) != std::string::npos;
 }
 
+// The machine's, on all its interfaces.
+std::vector<io::Address> own_addresses() {
+  std::vector<io::Address> out;
+  const std::unique_ptr<struct if_nameindex, decltype(&if_freenameindex)> all(if_nameindex(), &if_freenameindex);
+  for (const struct if_nameindex* one = all.get(); one != nullptr && one->if_index != 0; ++one) {
+    if (const auto link = io::Interface::find(one->if_name)) {
+      out.insert(out.end(), link->addresses.begin(), link->addresses.end());
+    }
+  }
+  return out;
+}
+
+// A host's address, and not one of this machine's: unspecified, loopback, multicast and broadcast are nobody's, nor is
+// IPv6 whose first half is zero, which is an IPv4 address in disguise or one of the machine's. Loopback counts among
+// programs of one machine.
+bool may_be_elsewhere(const io::Address& at, const io::Interface& link, const std::vector<io::Address>& own) {
+  if (brski::is_loopback_address(address_bytes(at))) {
+    return link.loopback;
+  }
+  const bool of_a_host =
+      at.v6 ? at.ip[0] != 0xff && std::any_of(at.ip.begin(), at.ip.begin() + 8, [](auto one) { return one != 0; })
+            : at.ip[0] != 0 && at.ip[0] != 127 && at.ip[0] < 224;
+  return of_a_host && std::ranges::none_of(own, [&at](const io::Address& one) {
+           return one.v6 == at.v6 && one.ip == at.ip && (at.scope == 0 || one.scope == 0 || one.scope == at.scope);
+         });
+}
+
 // A listener at one address is announced there; one at all of them by what the interface has.
 std::optional<io::Address> announced_address(const std::string& listen) {
   const auto address = io::Address::parse(listen, 0);
@@ -44,25 +76,61 @@ std::optional<io::Address> announced_address(const std::string& listen) {
 
 std::string_view name(JoinProxy::Event::Kind kind) { return kNames.at(static_cast<std::size_t>(kind)); }
 
-std::vector<io::Address> registrars_in(const std::vector<brski::Heard>& floods,
-                                       const std::vector<brski::Browser::Found>& services, const io::Interface& link) {
-  std::vector<io::Address> out;
-  const auto add = [&out](const io::Address& one) {
-    if (std::ranges::find(out, one) == out.end()) {
-      out.push_back(one);
+std::vector<JoinProxy::Named> registrars_in(const std::vector<brski::Heard>& floods,
+                                            const std::vector<brski::Browser::Found>& services,
+                                            const io::Interface& link, const std::vector<io::Address>& own) {
+  std::vector<JoinProxy::Named> out;
+  const auto add = [&](const io::Address& at, const std::string& source) {
+    if (may_be_elsewhere(at, link, own) && std::ranges::find(out, at, &JoinProxy::Named::at) == out.end()) {
+      out.push_back({at, source});
     }
   };
   for (const brski::Heard& flood : floods) {
-    if (is_registrar(flood)) {
-      add(address_of(flood.locator->address, *flood.locator->port, link));
+    const io::Address source = address_of(flood.source, 0, link);
+    if (is_registrar(flood) && link.is_near(source)) {
+      add(address_of(flood.locator->address, *flood.locator->port, link), source.literal());
     }
   }
   for (const brski::Browser::Found& service : services) {
     for (const Bytes& one : service.addresses) {
       const io::Address at = address_of(one, service.port, link);
       if (service.type == brski::kRegistrarService && service.port != 0 && link.is_near(at)) {
-        add(at);
+        add(at, service.instance);
       }
+    }
+  }
+  return out;
+}
+
+std::vector<io::Address> next_to_try(const std::vector<JoinProxy::Named>& named, const io::Address& last,
+                                     const std::vector<io::Address>& failed) {
+  using Named = JoinProxy::Named;
+  std::vector<Named> fresh, again;
+  std::ranges::copy_if(named, std::back_inserter(fresh),
+                       [&](const Named& one) { return std::ranges::find(failed, one.at) == failed.end(); });
+  for (const io::Address& at : failed) {
+    const auto one = std::ranges::find(named, at, &Named::at);
+    if (one != named.end()) {
+      again.push_back(*one);
+    }
+  }
+  std::vector<Named> all;
+  if (const auto one = std::ranges::find(named, last, &Named::at); one != named.end()) {
+    all.push_back(*one);
+  }
+  // New names without end do not keep out who has failed once.
+  for (std::size_t i = 0; i < std::max(fresh.size(), again.size()); ++i) {
+    for (const auto* const some : {&fresh, &again}) {
+      if (i < some->size() && (*some)[i].at != last) {
+        all.push_back((*some)[i]);
+      }
+    }
+  }
+  std::map<std::string, std::size_t> of_source;
+  std::vector<io::Address> out;
+  for (const Named& one : all) {
+    if (out.size() < kMostAddresses && ++of_source[one.source] <= kMostOfSource) {
+      out.push_back(one.at);
     }
   }
   return out;
@@ -134,27 +202,26 @@ void JoinProxy::resolve() {
   timer_ = 0;
   hurries_ = false;
   if (finder_) {
-    probe_all(registrars_in(finder_->floods(), finder_->services(), finder_->interface()));
+    probe_all(registrars_in(finder_->floods(), finder_->services(), finder_->interface(), own_addresses()));
     return;
   }
   resolver_.resolve(options_.registrar, [this](const auto& addresses) { probe(addresses); });
 }
 
 void JoinProxy::probe(const Result<std::vector<std::string>>& addresses) {
-  std::vector<io::Address> out;
+  std::vector<Named> out;
   for (const std::string& one : addresses ? *addresses : std::vector<std::string>()) {
     if (const auto address = io::Address::parse(one, options_.registrar_port)) {
-      out.push_back(*address);
+      out.push_back({*address, one});
     }
   }
   probe_all(out);
 }
 
-void JoinProxy::probe_all(const std::vector<io::Address>& addresses) {
-  to_try_ = addresses;
-  // The one that was there the last time comes first.
-  std::stable_partition(to_try_.begin(), to_try_.end(), [this](const io::Address& one) { return one == registrar_; });
-  to_try_.resize(std::min(to_try_.size(), kMostAddresses));
+void JoinProxy::probe_all(const std::vector<Named>& named) {
+  std::erase_if(failed_,
+                [&](const io::Address& one) { return std::ranges::find(named, one, &Named::at) == named.end(); });
+  to_try_ = next_to_try(named, registrar_, failed_);
   probed({}, false);
 }
 
@@ -166,8 +233,13 @@ void JoinProxy::probed(const io::Address& to, bool there) {
   if (!there && !to_try_.empty()) {
     const io::Address next = to_try_.front();
     to_try_.erase(to_try_.begin());
-    probe_ = std::make_unique<io::TcpProbe>(loop_, next, options_.probe_longest,
-                                            [this, next](bool answer) { probed(next, answer); });
+    probe_ = std::make_unique<io::TcpProbe>(loop_, next, options_.probe_longest, [this, next](bool answer) {
+      std::erase(failed_, next);
+      if (!answer) {
+        failed_.push_back(next);
+      }
+      probed(next, answer);
+    });
     return;
   }
   there ? found(to) : missed();

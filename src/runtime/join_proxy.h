@@ -6,6 +6,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "io/resolver.h"
 #include "io/tcp_probe.h"
@@ -28,6 +29,12 @@ class JoinProxy {
     Duration probe_every = std::chrono::seconds(10);
     Duration probe_longest = std::chrono::seconds(3);
     unsigned misses = 2;  // so many probes in a row fail, and the registrar counts as lost
+  };
+  // Where a registrar may be, and who says so.
+  struct Named {
+    io::Address at;
+    std::string source;
+    bool operator==(const Named&) const = default;
   };
   // What happens, for people and logs.
   struct Event {
@@ -68,7 +75,7 @@ class JoinProxy {
   void look_soon();
   void resolve();
   void probe(const Result<std::vector<std::string>>& addresses);
-  void probe_all(const std::vector<io::Address>& addresses);
+  void probe_all(const std::vector<Named>& named);
   void probed(const io::Address& to, bool there);
   void found(const io::Address& at);
   void missed();
@@ -84,17 +91,25 @@ class JoinProxy {
   std::unique_ptr<DiscoveryPort> discovery_;
   std::unique_ptr<DiscoveryPort> finder_;  // of registrars
   std::unique_ptr<io::TcpProbe> probe_;
-  std::vector<io::Address> to_try_;  // of the registrar's name, not probed yet this time
+  std::vector<io::Address> to_try_;  // not probed yet this time
+  std::vector<io::Address> failed_;  // of those that are named now: the one that failed last is the last
   io::Address registrar_;
   bool there_ = false, stopping_ = false, hurries_ = false;
   unsigned missed_ = 0;
   std::uint64_t timer_ = 0;
 };
 
-// Where registrars are that take TCP, as they were heard on this interface: by floods of AN_join_registrar, then by
-// DNS-SD, there only on the interface's own link.
-std::vector<io::Address> registrars_in(const std::vector<brski::Heard>& floods,
-                                       const std::vector<brski::Browser::Found>& services, const io::Interface& link);
+// Where registrars are that take TCP, as they were heard on this interface: by floods of AN_join_registrar from its own
+// networks, then by DNS-SD, there only in these networks. `own` are the machine's addresses: whoever is on the link
+// does not make the proxy a way into its own machine.
+std::vector<JoinProxy::Named> registrars_in(const std::vector<brski::Heard>& floods,
+                                            const std::vector<brski::Browser::Found>& services,
+                                            const io::Interface& link, const std::vector<io::Address>& own);
+
+// Whom to try this time, at most 8, and of one source at most two: the one that was there the last time, then in turns
+// those that have not failed and those that have, these in the order of `failed`.
+std::vector<io::Address> next_to_try(const std::vector<JoinProxy::Named>& named, const io::Address& last,
+                                     const std::vector<io::Address>& failed);
 
 // For logs: "registrar-found", "opened".
 std::string_view name(JoinProxy::Event::Kind kind);

@@ -187,24 +187,42 @@ TEST(JoinProxy, registrars_are_those_that_take_tcp_and_speak_est) {
     out.name = name;
     const brski::Objective text = brski::registrar_objective(value);
     out.value = text.value;
+    out.source = *from_hex("fe800000000000000000000000000009");
     out.locator = brski::Locator{
         at.size() == 4 ? brski::Locator::Kind::ipv4 : brski::Locator::Kind::ipv6, at, {}, protocol, 8443};
     return out;
   };
   const auto texts = [&](const std::vector<brski::Heard>& floods, const std::vector<brski::Browser::Found>& services) {
     std::vector<std::string> out;
-    for (const io::Address& one : registrars_in(floods, services, link)) {
-      out.push_back(one.text());
+    for (const auto& one : registrars_in(floods, services, link, {*io::Address::parse("198.51.100.1", 0)})) {
+      out.push_back(one.at.text());
     }
     return out;
   };
   using Texts = std::vector<std::string>;
   const auto good = flood(brski::kAnJoinRegistrar, "EST-TLS");
   EXPECT_EQ(texts({good, good}, {}), Texts{"[fd00::1]:8443"});
-  const auto of_link =
-      registrars_in({flood(brski::kAnJoinRegistrar, "BRSKI EST-TLS", "fe800000000000000000000000000001")}, {}, link);
+  const auto of_link = registrars_in(
+      {flood(brski::kAnJoinRegistrar, "BRSKI EST-TLS", "fe800000000000000000000000000001")}, {}, link, {});
   ASSERT_EQ(of_link.size(), 1U);
-  EXPECT_EQ(of_link[0].scope, 9U);
+  EXPECT_EQ(of_link[0].at.scope, 9U);
+  EXPECT_EQ(of_link[0].source, "fe80::9%9");
+  const auto mine = of_link[0].at;
+  EXPECT_TRUE(
+      registrars_in({flood(brski::kAnJoinRegistrar, "EST-TLS", "fe800000000000000000000000000001")}, {}, link, {mine})
+          .empty());
+  auto other_link = mine;
+  other_link.scope = 8;
+  EXPECT_EQ(registrars_in({flood(brski::kAnJoinRegistrar, "EST-TLS", "fe800000000000000000000000000001")}, {}, link,
+                          {other_link})
+                .size(),
+            1U)
+      << "of another link: somebody else has it here";
+  auto routed = good;
+  routed.source = *from_hex("c6336401");
+  EXPECT_EQ(texts({routed}, {}), Texts{}) << "it was not said on this link";
+  routed.source = *from_hex("c0000207");
+  EXPECT_EQ(texts({routed}, {}), Texts{"[fd00::1]:8443"});
   EXPECT_EQ(texts({flood(brski::kAnProxy, "EST-TLS")}, {}), Texts{}) << "another proxy";
   EXPECT_EQ(texts({flood(brski::kAnJoinRegistrar, "CMP")}, {}), Texts{});
   EXPECT_EQ(texts({flood(brski::kAnJoinRegistrar, "EST-TLS", "c0000205", brski::kUdp)}, {}), Texts{});
@@ -226,6 +244,77 @@ TEST(JoinProxy, registrars_are_those_that_take_tcp_and_speak_est) {
   service.port = 8443;
   service.type = brski::kProxyService;
   EXPECT_EQ(texts({}, {service}), Texts{});
+}
+
+// What is on the link must not make the proxy a way into its own machine.
+TEST(JoinProxy, registrars_are_never_at_the_proxys_own_machine) {
+  io::Interface link;
+  link.addresses = {*io::Address::parse("192.0.2.1", 0)};
+  link.prefixes = {24};
+  const std::vector<io::Address> own{*io::Address::parse("192.0.2.1", 0), *io::Address::parse("198.51.100.1", 0),
+                                     *io::Address::parse("2001:db8::1", 0)};
+  const auto count = [&](const std::string& literal, const io::Interface& on) {
+    const auto at = *io::Address::parse(literal, 0);
+    brski::Heard flood;
+    flood.name = brski::kAnJoinRegistrar;
+    flood.value = brski::registrar_objective("EST-TLS").value;
+    flood.source = *from_hex("c0000207");
+    flood.locator = brski::Locator{
+        at.v6 ? brski::Locator::Kind::ipv6 : brski::Locator::Kind::ipv4, address_bytes(at), {}, brski::kTcp, 8443};
+    return registrars_in({flood}, {}, on, own).size();
+  };
+  for (const char* bad : {"127.0.0.1", "127.9.9.9", "::1", "0.0.0.0", "0.0.0.7", "::", "224.0.0.1", "255.255.255.255",
+                          "ff02::1", "::ffff:127.0.0.1", "::127.0.0.1", "192.0.2.1", "198.51.100.1", "2001:db8::1"}) {
+    EXPECT_EQ(count(bad, link), 0U) << bad;
+  }
+  for (const char* good : {"192.0.2.9", "10.1.2.3", "2001:db8::2", "fd00::1"}) {
+    EXPECT_EQ(count(good, link), 1U) << good;
+  }
+  io::Interface machine = link;
+  machine.loopback = true;
+  EXPECT_EQ(count("127.0.0.1", machine), 1U);
+  EXPECT_EQ(count("::1", machine), 1U);
+  EXPECT_EQ(count("0.0.0.0", machine), 0U);
+}
+
+TEST(JoinProxy, who_failed_goes_behind_and_one_source_has_two_turns) {
+  const auto at = [](int n) { return *io::Address::parse("192.0.2." + std::to_string(n), 8443); };
+  std::vector<JoinProxy::Named> named;
+  for (int n = 1; n <= 20; ++n) {
+    named.push_back({at(n), "liar " + std::to_string(n)});
+  }
+  named.push_back({at(99), "registrar"});
+  using List = std::vector<io::Address>;
+  const List first = next_to_try(named, {}, {});
+  ASSERT_EQ(first, (List{at(1), at(2), at(3), at(4), at(5), at(6), at(7), at(8)}));
+  List failed = first;
+  EXPECT_EQ(next_to_try(named, {}, failed), (List{at(9), at(1), at(10), at(2), at(11), at(3), at(12), at(4)}));
+  EXPECT_EQ(next_to_try(named, at(99), failed).front(), at(99)) << "it was there the last time";
+  EXPECT_EQ(std::ranges::count(next_to_try(named, at(99), {at(99)}), at(99)), 1);
+  for (auto& one : named) {
+    one.source = one.at == at(99) ? "registrar" : "one liar";
+  }
+  EXPECT_EQ(next_to_try(named, {}, {}), (List{at(1), at(2), at(99)}));
+}
+
+// All of one source here, and the registrar the last of them.
+TEST(JoinProxy, many_false_floods_do_not_keep_the_registrar_out) {
+  Rig rig(/*announce=*/false);
+  rig.options.find = "lo";
+  rig.options.registrar.clear();
+  rig.options.probe_every = Duration(20);
+  rig.start();
+  std::vector<std::unique_ptr<DiscoveryPort>> voices;
+  for (std::uint16_t i = 0; i < 6; ++i) {
+    voices.push_back(*DiscoveryPort::open(
+        rig.loop, rig.rng, {.interface = "lo", .mdns = false, .strict = false, .beyond = true}, nullptr));
+    DiscoveryPort::Announcement what;
+    what.objectives = {brski::registrar_objective()};
+    what.port = i < 5 ? static_cast<std::uint16_t>(i + 1) : rig.port;
+    what.at = *io::Address::parse("127.0.0.1", 0);
+    ASSERT_TRUE(voices.back()->announce(what));
+  }
+  EXPECT_TRUE(rig.until([&] { return rig.proxy->registrar_there(); }));
 }
 
 TEST(JoinProxy, finds_the_registrar_that_announces_itself) {

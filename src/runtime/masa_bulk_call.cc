@@ -34,10 +34,19 @@ std::string bulk_line(std::size_t n, const std::string& id, const Response& answ
 
 }  // namespace
 
-// An asker that reads more slowly than we sign is waited for: what it lacks would have to be asked for again.
+// An asker that reads more slowly than we sign is waited for: what it lacks would have to be asked for again. But not
+// for ever: it holds a place. Half of what waits has to be read in time.
 bool MasaServer::BulkCall::has_to_wait() {
-  if (server_.https_->waiting(from_) <= kAhead) {
+  if (server_.https_->waiting(from_) <= (full_ ? kAhead / 2 : kAhead)) {
+    full_.reset();
     return false;
+  }
+  const Instant now = server_.schedule_.now();
+  full_ = full_.value_or(now);
+  if (!holds(now - *full_ < server_.site_->bulk_patience)) {
+    server_.https_->end_stream(from_);
+    end();
+    return true;
   }
   if (!waits_) {
     waits_ = true;

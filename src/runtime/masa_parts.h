@@ -145,11 +145,17 @@ class MasaServer::Conversation : public std::enable_shared_from_this<Conversatio
 // Many requests of one call: some at a time, each answered by a line as soon as it is done.
 class MasaServer::BulkCall : public std::enable_shared_from_this<BulkCall> {
  public:
-  BulkCall(MasaServer& server, Exchange from, const Request& request, std::vector<BulkItem> items)
-      : server_(server), from_(from), session_(request.session), login_(request.login), items_(std::move(items)) {}
+  BulkCall(MasaServer& server, Exchange from, const Request& request, std::string account, std::vector<BulkItem> items)
+      : server_(server),
+        from_(from),
+        session_(request.session),
+        login_(request.login),
+        account_(std::move(account)),
+        items_(std::move(items)) {}
 
   void go_on();
   void leave() { over_ = true; }
+  const std::string& account() const { return account_; }
 
  private:
   bool has_to_wait();
@@ -163,7 +169,9 @@ class MasaServer::BulkCall : public std::enable_shared_from_this<BulkCall> {
   Exchange from_;
   SessionRef session_;
   std::optional<Login> login_;
+  std::string account_;
   std::vector<BulkItem> items_;
+  std::optional<Instant> full_;  // since when it waits for its reader
   std::size_t next_ = 0, under_way_ = 0, good_ = 0, bad_ = 0;
   bool over_ = false, waits_ = false;
 };

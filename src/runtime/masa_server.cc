@@ -1,5 +1,7 @@
 #include "runtime/masa_server.h"
 
+#include <algorithm>
+
 #include "proto/brski/masa_rules.h"
 #include "proto/brski/wire.h"
 #include "runtime/masa_parts.h"
@@ -8,7 +10,8 @@ namespace imprint {
 namespace {
 
 constexpr std::string_view kLinesType = "application/x-ndjson";
-constexpr std::size_t kMostBulk = 8;                     // bulk calls at once, and as many bodies of those that come
+constexpr std::size_t kMostBulk = 8;                     // bulk calls at once, with the bodies of those that come
+constexpr std::size_t kMostBulkOfOne = 2;                // of them, of one account
 constexpr Duration kBodyTime = std::chrono::minutes(1);  // the connection ends sooner if a body does not come
 
 Request without_body(Request request) {
@@ -21,6 +24,8 @@ bool is_ours(std::string_view path) {
   return path == kMasaBulkPath || operation == brski::Operation::request_voucher ||
          operation == brski::Operation::request_audit_log;
 }
+
+bool is_bulk(const Request& head) { return holds(head.method == Method::post) && head.path == kMasaBulkPath; }
 
 }  // namespace
 
@@ -42,9 +47,8 @@ io::HttpsServer::Handlers MasaServer::handlers() {
   out.request = [this](Exchange from, Request request) { take(from, std::move(request)); };
   out.gone = [this](Exchange from) { gone(from); };
   out.body_comes = [this](const Request& head) { return screen(head); };
-  out.body_limit = [](const Request& head) {  // strangers must not be able to fill the memory with what nobody reads
-    return head.path == kMasaBulkPath ? kMasaBulkBytes : brski::kMaxArtifact;
-  };
+  // Strangers must not be able to fill the memory with what nobody reads: what screen() lets pass unseen is small.
+  out.body_limit = [](const Request& head) { return is_bulk(head) ? kMasaBulkBytes : brski::kMaxArtifact; };
   return out;
 }
 
@@ -76,6 +80,9 @@ Response MasaServer::refusal(std::string_view path, const Error& error) const {
 }
 
 std::optional<Response> MasaServer::screen(const Request& head) {
+  if (halted_ && is_bulk(head)) {
+    return refusal(kMasaBulkPath, Error{Fault::unreachable, brski::masa::kBusy});
+  }
   if (halted_ || head.method != Method::post || !is_ours(head.path)) {
     return std::nullopt;  // so small a body may come
   }
@@ -85,17 +92,27 @@ std::optional<Response> MasaServer::screen(const Request& head) {
   if (head.path != kMasaBulkPath) {
     return std::nullopt;
   }
-  const Instant now = schedule_.now();
-  std::erase_if(bodies_, [&](const auto& body) { return now - body.second >= kBodyTime || now < body.second; });
-  auto account = bulk_account(head);
-  if (account && !holds(bodies_.size() + bulk_.size() < kMostBulk)) {
-    account = Error{Fault::unreachable, brski::masa::kBusy};
+  const auto account = bulk_account(head);
+  const Status place = account ? bulk_place(*account) : Status(account.error());
+  if (!place) {
+    return refusal(kMasaBulkPath, place.error());
   }
-  if (!account) {
-    return refusal(kMasaBulkPath, account.error());
-  }
-  bodies_[head.session->id] = now;
+  bodies_[head.session->id] = {schedule_.now(), *account};
   return std::nullopt;
+}
+
+Status MasaServer::bulk_place(const std::string& account) {
+  const Instant now = schedule_.now();
+  std::erase_if(bodies_, [&](const auto& body) {
+    const bool left = https_->address_of(body.first).empty();
+    return left || now - body.second.since >= kBodyTime || now < body.second.since;
+  });
+  const auto come = std::ranges::count_if(bodies_, [&](const auto& body) { return body.second.account == account; });
+  const auto run = std::ranges::count_if(bulk_, [&](const auto& call) { return call.second->account() == account; });
+  const Error busy{Fault::unreachable, brski::masa::kBusy};
+  CHECK_OR(bodies_.size() + bulk_.size() < kMostBulk, busy);
+  CHECK_OR(static_cast<std::size_t>(come + run) < kMostBulkOfOne, busy);
+  return Ok{};
 }
 
 std::optional<Response> MasaServer::refuse_login(const Request& request) {
@@ -157,6 +174,9 @@ void MasaServer::take(Exchange from, Request request) {
     front_->reply(from, out);
     return;
   }
+  if (request.path == kMasaBulkPath) {
+    bodies_.erase(request.session->id);  // it has come
+  }
   if (const auto refused = refuse_login(request)) {
     front_->reply(from, *refused);
     return;
@@ -182,13 +202,10 @@ void MasaServer::take(Exchange from, Request request) {
 }
 
 void MasaServer::take_bulk(Exchange from, Request request) {
-  bodies_.erase(request.session->id);
-  auto account = bulk_account(request);
-  if (account && bulk_.size() >= kMostBulk) {
-    account = Error{Fault::unreachable, brski::masa::kBusy};
-  }
-  if (!account) {
-    front_->reply(from, refusal(kMasaBulkPath, account.error()));
+  const auto account = bulk_account(request);
+  const Status place = account ? bulk_place(*account) : Status(account.error());
+  if (!place) {
+    front_->reply(from, refusal(kMasaBulkPath, place.error()));
     return;
   }
   auto items = parse_bulk(as_text(request.body), site_->most_at_once);
@@ -204,7 +221,8 @@ void MasaServer::take_bulk(Exchange from, Request request) {
     return;
   }
   tell({kMasaBulkPath, 200, {}, *account, {}});
-  const auto call = std::make_shared<BulkCall>(*this, from, without_body(std::move(request)), *std::move(items));
+  const auto call =
+      std::make_shared<BulkCall>(*this, from, without_body(std::move(request)), *account, *std::move(items));
   bulk_[from.id] = call;
   call->go_on();
 }

@@ -24,7 +24,8 @@ struct MasaSite {
   std::string version;              // of this program
   std::string catalogue;            // signed (site/masa_catalogue.h); empty: none is served
   std::size_t most_at_once = 5000;  // requests of one bulk call
-  std::shared_ptr<const CloudSite> cloud = nullptr;  // for devices that ask where their owner is; null: none is here
+  std::shared_ptr<const CloudSite> cloud = nullptr;   // for devices that ask where their owner is; null: none is here
+  Duration bulk_patience = std::chrono::seconds(30);  // with one who reads less than 128 KiB of a bulk answer meanwhile
 };
 
 // Paths below /.well-known/brski, beside those of RFC 8995.
@@ -77,6 +78,8 @@ class MasaServer {
   std::optional<Response> refuse_login(const Request& request);
   // Who may ask for many at once. MASA-LOGIN, MASA-ACCOUNTS, MASA-BULK-CUSTOMER, MASA-BUSY.
   Result<std::string> bulk_account(const Request& request);
+  // Whether a bulk call of this account finds a place: MASA-BUSY. Bodies that do not come any more are forgotten here.
+  Status bulk_place(const std::string& account);
   // The answer, which is told of.
   Response refusal(std::string_view path, const Error& error) const;
   void take(Exchange from, Request request);
@@ -100,7 +103,11 @@ class MasaServer {
   std::unordered_map<std::uint64_t, std::shared_ptr<Conversation>> conversations_;
   std::unordered_map<std::uint64_t, std::uint64_t> of_exchange_;  // conversations of single requests
   std::unordered_map<std::uint64_t, std::shared_ptr<BulkCall>> bulk_;
-  std::map<std::uint64_t, Instant> bodies_;  // of bulk calls that are on their way, by session: since when
+  struct Body {
+    Instant since;
+    std::string account;
+  };
+  std::map<std::uint64_t, Body> bodies_;  // of bulk calls that are on their way, by session
   PasswordGuesses guesses_;
   CloudRegistrar cloud_;
   std::function<void(const Told&)> told_;

@@ -1,6 +1,10 @@
 // A MASA over real TLS on loopback: what registrars ask it, one by one and by the thousand.
 #include "runtime/masa_server.h"
 
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
@@ -46,14 +50,14 @@ class MasaWire : public ::testing::Test {
     std::filesystem::remove_all(folder_);
   }
 
-  void restart() {
+  void restart(bool plain = false) {
     server_ = std::make_unique<MasaServer>(loop_, *store_, rng_, site_);
     io::TlsServerOptions tls;
     tls.key = tls_.key;
     tls.chain = {tls_.certificate};
     tls.verify_client_certificate = false;
     io::HttpsServerOptions options;
-    options.tls = *io::TlsContext::server(tls);
+    options.tls = plain ? nullptr : *io::TlsContext::server(tls);
     options.max_body_bytes = kMasaBulkBytes;
     ASSERT_TRUE(server_->listen(loop_, std::move(options)));
   }
@@ -342,6 +346,121 @@ TEST_F(MasaWire, many_answers_wait_for_their_reader) {
   ASSERT_EQ(lines.size(), kMany + 1);
   EXPECT_EQ(lines.back()["errors"], kMany);
   EXPECT_EQ(lines.back()["api"], 1);
+}
+
+// A client that says what it likes and reads when it likes.
+class Raw {
+ public:
+  explicit Raw(std::uint16_t port) : fd_(::socket(AF_INET, SOCK_STREAM, 0)) {
+    const int small = 4096, large = 256 * 1024;  // what it says is said at once
+    ::setsockopt(fd_, SOL_SOCKET, SO_RCVBUF, &small, sizeof small);
+    ::setsockopt(fd_, SOL_SOCKET, SO_SNDBUF, &large, sizeof large);
+    sockaddr_in to{};
+    to.sin_family = AF_INET;
+    to.sin_port = htons(port);
+    to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    EXPECT_EQ(::connect(fd_, reinterpret_cast<const sockaddr*>(&to), sizeof to), 0);
+  }
+  Raw(const Raw&) = delete;
+  Raw& operator=(const Raw&) = delete;
+  ~Raw() { leave(); }
+  void leave() { ::close(std::exchange(fd_, -1)); }
+
+  // The head of a request, and as much of its body as is given.
+  void say(std::string_view method, std::string_view password, std::size_t length, std::string_view body = {}) const {
+    const std::string login = "first:" + std::string(password);
+    std::string text = std::string(method) + " " + std::string(kMasaBulkPath) + " HTTP/1.1\r\nHost: masa\r\n";
+    text += "Content-Type: application/x-ndjson\r\nContent-Length: " + std::to_string(length) + "\r\n";
+    text += password.empty() ? "\r\n" : "Authorization: Basic " + base64(view(login)) + "\r\n\r\n";
+    text += body;
+    EXPECT_EQ(::send(fd_, text.data(), text.size(), MSG_NOSIGNAL), static_cast<ssize_t>(text.size()));
+  }
+  // The status, as soon as it is there.
+  std::string status() {
+    char some[512];
+    const ssize_t got = ::recv(fd_, some, sizeof some, MSG_DONTWAIT);
+    text_.append(some, got > 0 ? static_cast<std::size_t>(got) : 0);
+    return text_.size() < 12 ? std::string() : text_.substr(9, 3);
+  }
+
+ private:
+  int fd_;
+  std::string text_;
+};
+
+class MasaPlaces : public MasaWire {
+ protected:
+  void SetUp() override {
+    MasaWire::SetUp();
+    for (const std::string name : {"first", "second", "third", "fourth", "fifth"}) {
+      ASSERT_TRUE(store_->write([&](store::MakerWriter& w) -> Status {
+        Customer one = world_.account(name, {});
+        one.password = customer_mac(site_->policy.pepper, name, Secret("open sesame"));
+        return w.put_customer(one, "test");
+      }));
+    }
+    site_->most_at_once = 60'000;
+    restart(true);
+    server_->on_told([this](const MasaServer::Told& told) { told_.push_back(told.status); });
+  }
+  std::string status_of(Raw& client) {
+    std::string out;
+    until([&] { return !(out = client.status()).empty(); });
+    return out;
+  }
+
+  std::vector<int> told_;
+};
+
+TEST_F(MasaPlaces, much_may_come_of_a_call_for_many_alone) {
+  constexpr std::size_t kMuch = std::size_t{8} << 20U;
+  for (const char* const method : {"PUT", "DELETE", "GET"}) {
+    Raw stranger(server_->port());
+    stranger.say(method, "", kMuch);
+    EXPECT_EQ(status_of(stranger), "413") << method;
+  }
+  Raw stranger(server_->port()), known(server_->port());
+  stranger.say("POST", "", kMuch);
+  EXPECT_EQ(status_of(stranger), "403");
+  server_->halt();
+  known.say("POST", "open sesame", kMuch);
+  EXPECT_EQ(status_of(known), "503") << "nobody would read it";
+}
+
+TEST_F(MasaPlaces, an_account_has_two_and_not_after_it_has_left) {
+  constexpr std::size_t kMuch = std::size_t{1} << 20U;
+  Raw one(server_->port()), two(server_->port()), three(server_->port());
+  one.say("POST", "open sesame", kMuch);
+  two.say("POST", "open sesame", kMuch);
+  // Both have come before the third: what the server has read says so.
+  ASSERT_TRUE(until([&] { return server_->stats().bytes_in > 300; }));
+  three.say("POST", "open sesame", kMuch);
+  EXPECT_EQ(status_of(three), "503");
+  one.leave();
+  ASSERT_TRUE(until([&] { return server_->stats().open < 2; }));
+  Raw four(server_->port());
+  four.say("POST", "open sesame", 2, "0\n");
+  EXPECT_EQ(status_of(four), "200");
+}
+
+// Whoever asks for much and reads nothing keeps its place for a while alone.
+TEST_F(MasaPlaces, who_does_not_read_loses_its_place) {
+  std::string body;
+  for (std::size_t i = 0; i < site_->most_at_once; ++i) {
+    body += "0\n";
+  }
+  Raw one(server_->port()), two(server_->port()), three(server_->port());
+  one.say("POST", "open sesame", body.size(), body);
+  two.say("POST", "open sesame", body.size(), body);
+  ASSERT_TRUE(until([&] { return told_ == std::vector<int>{200, 200}; }));
+  three.say("POST", "open sesame", 2, "0\n");
+  EXPECT_EQ(status_of(three), "503");
+  site_->bulk_patience = Duration(100);
+  EXPECT_TRUE(until([&] {
+    Raw next(server_->port());
+    next.say("POST", "open sesame", 2, "0\n");
+    return status_of(next) == "200";
+  }));
 }
 
 TEST(MasaBulk, values_are_counted_before_they_are_read) {

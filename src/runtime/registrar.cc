@@ -14,6 +14,9 @@ namespace imprint {
 namespace {
 
 constexpr std::string_view kActor = "brski";
+// A device that waits for a person asks every half a minute, or as fast as it likes; that it still does is written this
+// often.
+constexpr Duration kStillWaits = std::chrono::minutes(5);
 
 using Role = brski::Registrar;
 
@@ -37,6 +40,12 @@ Response too_often(brski::Operation operation, Duration wait) {
                      : brski::wire_error(Error{Fault::unreachable, brski::kTooOften});
   out.retry_after_s = std::max<std::int64_t>(1, std::chrono::ceil<std::chrono::seconds>(wait).count());
   return out;
+}
+
+// Whether the store would learn nothing from it but that the device has asked once more.
+bool says_nothing_new(const std::optional<PledgeRow>& row, const PledgeWaits& fact, Instant now) {
+  return row && row->stage == PledgeStage::asked && row->id == fact.id && row->device == fact.device &&
+         row->reason == fact.reason && row->last <= now && now - row->last < kStillWaits;
 }
 
 Error store_trouble(const Error& error) {
@@ -120,6 +129,13 @@ class RegistrarServer::Conversation : public std::enable_shared_from_this<Conver
 
   void keep(Note<PledgeWaits> note, std::function<void(Status)> done) {
     told_ = fact_words(note.fact);
+    const PledgeId& id = note.fact.id;
+    const auto row = with_reader<std::optional<PledgeRow>>(
+        [&](store::Reader& reader) { return reader.pledge(id.issuer, id.serial); });
+    if (row && says_nothing_new(*row, note.fact, now())) {
+      server_.gate_->post([self = shared_from_this(), done = std::move(done)] { done(Ok{}); });
+      return;
+    }
     submit([fact = std::move(note.fact), at = now()](store::Writer& w) { return w.pledge_waits(fact, at, kActor); },
            std::move(done));
   }

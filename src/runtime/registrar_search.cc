@@ -61,6 +61,7 @@ void RegistrarSearch::work() {
     return;
   }
   const Instant now = options_.clock();
+  leave_who_waits(now);
   if (time_is_up(now) && attempts_.empty()) {
     finish(std::nullopt);
     return;
@@ -82,19 +83,37 @@ void RegistrarSearch::begin_due(Instant now) {
 }
 
 // Somebody who answers slowly on purpose does not keep the device from others: the oldest attempt that has come no
-// further for a while makes room (RFC 8995 section 5.1).
+// further for a while makes room (RFC 8995 section 5.1). One that is told to wait, which its owner may do too, only
+// does if it is the newest: that place goes round, and who was there first is not driven out by those who come later.
+Instant RegistrarSearch::makes_room(const std::pair<const std::uint64_t, Running>& one) const {
+  const bool may = !one.second.waits || one.first == attempts_.rbegin()->first;  // ids grow
+  return may ? one.second.progress + options_.stalled : kNoEnd;
+}
+
 bool RegistrarSearch::has_room(Instant now) {
   if (attempts_.size() < options_.most) {
     return true;
   }
-  const auto stalls = [&](const auto& one) { return one.second.progress + options_.stalled <= now; };
-  const auto oldest = std::ranges::find_if(attempts_, stalls);  // ids grow
+  const auto oldest = std::ranges::find_if(attempts_, [&](const auto& one) { return makes_room(one) <= now; });
   if (oldest == attempts_.end()) {
     return false;
   }
   candidates_.failed(oldest->second.place, now);
   bury(oldest);
   return true;
+}
+
+// An attempt that has found the owner may wait as long as it has to.
+void RegistrarSearch::leave_who_waits(Instant now) {
+  if (!time_is_up(now) || !options_.others_remain || claimed_) {
+    return;
+  }
+  for (auto one = attempts_.begin(); one != attempts_.end();) {
+    const auto at = one++;
+    if (at->second.waits && at->second.progress + options_.stalled <= now) {
+      bury(at);
+    }
+  }
 }
 
 void RegistrarSearch::begin(const Place& place, Instant now) {
@@ -118,8 +137,11 @@ void RegistrarSearch::rearm(Instant now) {
   if (const auto wakes = candidates_.wakes(); wakes && !claimed_ && !time_is_up(now)) {
     Instant next = std::max(*wakes, next_begin_);
     if (attempts_.size() >= options_.most) {
-      const auto least = std::ranges::min_element(attempts_, {}, [](const auto& a) { return a.second.progress; });
-      next = std::max(next, least->second.progress + options_.stalled);
+      Instant room = kNoEnd;
+      for (const auto& one : attempts_) {
+        room = std::min(room, makes_room(one));
+      }
+      next = std::max(next, room);
     }
     first = std::min(first, next);
   }
@@ -128,8 +150,15 @@ void RegistrarSearch::rearm(Instant now) {
 
 // ---- what comes of it ----
 
-void RegistrarSearch::progressed(std::uint64_t id) {
-  if (const auto one = attempts_.find(id); one != attempts_.end()) {
+void RegistrarSearch::entered(std::uint64_t id, const std::string& state, bool waits) {
+  const auto one = attempts_.find(id);
+  if (one == attempts_.end()) {
+    return;
+  }
+  if (waits) {
+    one->second.waits = true;
+  } else if (one->second.states.insert(state).second) {
+    one->second.waits = false;
     one->second.progress = options_.clock();
   }
 }

@@ -7,6 +7,8 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
+#include <string>
 #include <vector>
 
 #include "base/rng.h"
@@ -26,6 +28,8 @@ class RegistrarSearch {
     std::size_t most = 4;                        // attempts at a time
     // More than can be heard at a time (FloodCache, Browser): announcing many does not shut the others out.
     brski::Candidates::Options candidates = {.most = 512};
+    // When the time is up there is somebody else to ask, the maker's cloud: who only has the device wait is left then.
+    bool others_remain = false;
     std::function<Instant()> clock;  // only goes forward
   };
   // One try at one place. It has a nonce of its own (section 4.1), and may say what comes of it later, never while it
@@ -61,7 +65,9 @@ class RegistrarSearch {
   const std::vector<brski::Announced>& remembered() const { return remembered_; }
 
   // ---- what attempts say; that of one that is no longer counts for nothing ----
-  void progressed(std::uint64_t id);
+  // It has entered this state of its own machine. Only the first time is progress; to wait is none (a registrar may
+  // answer 202 for ever).
+  void entered(std::uint64_t id, const std::string& state, bool waits);
   // It has found the owner by a voucher: all others are cut off before anything else happens, and none is begun while
   // this one goes on. False: it is cut off itself.
   bool claim(std::uint64_t id);
@@ -75,11 +81,15 @@ class RegistrarSearch {
     brski::Place place;
     std::unique_ptr<Attempt> attempt;
     Instant progress;
+    std::set<std::string> states;  // as many as its machine has
+    bool waits = false;            // since its progress
   };
 
   void work();
   void begin_due(Instant now);
   bool has_room(Instant now);
+  Instant makes_room(const std::pair<const std::uint64_t, Running>& one) const;
+  void leave_who_waits(Instant now);
   void begin(const brski::Place& place, Instant now);
   void rearm(Instant now);
   void remember(const brski::Announced& one);

@@ -185,7 +185,7 @@ TEST(RegistrarSearch, who_gets_on_stays_and_who_waits_with_nobody_else_there_sta
   rig.start().heard({at(1), at(2), at(3)});
   for (int i = 0; i < 14; ++i) {
     rig.run(seconds(1));
-    rig.search->progressed(1);
+    rig.search->entered(1, "State " + std::to_string(i), false);
   }
   EXPECT_FALSE(rig.halted.contains(1));
   EXPECT_TRUE(rig.halted.contains(2));
@@ -194,6 +194,67 @@ TEST(RegistrarSearch, who_gets_on_stays_and_who_waits_with_nobody_else_there_sta
   alone.start().heard({at(1)});
   alone.run(seconds(60));
   EXPECT_TRUE(alone.halted.empty());
+}
+
+// Four strangers answer 202 with Retry-After 1: one of the four places goes round, and comes to all others.
+TEST(RegistrarSearch, who_only_has_it_wait_makes_no_progress_and_one_place_goes_round) {
+  Rig rig;
+  rig.options.longest = seconds(200);
+  rig.start().heard({at(1), at(2), at(3), at(4), at(5), at(6), at(7)});
+  for (int i = 0; i < 100; ++i) {
+    for (const std::uint64_t id : std::set<std::uint64_t>(rig.there)) {
+      rig.search->entered(id, i % 2 == 0 ? "Asking" : "Waiting", i % 2 != 0);
+    }
+    rig.run(seconds(1));
+  }
+  const auto hosts = rig.hosts();
+  EXPECT_EQ(std::set<std::string>(hosts.begin(), hosts.end()).size(), 7U) << "everybody has had a turn";
+  EXPECT_FALSE(rig.halted.contains(1)) << "who was there first may be the owner's, and stays";
+  EXPECT_FALSE(rig.halted.contains(3));
+  EXPECT_TRUE(rig.halted.contains(4));
+}
+
+TEST(RegistrarSearch, who_stalls_makes_room_before_who_waits) {
+  Rig rig;
+  rig.options.most = 2;
+  rig.start().heard({at(1), at(2), at(3)});
+  rig.search->entered(1, "Waiting", true);
+  rig.run(seconds(12));
+  ASSERT_EQ(rig.begun.size(), 3U);
+  EXPECT_FALSE(rig.halted.contains(1));
+  EXPECT_TRUE(rig.halted.contains(2));
+}
+
+TEST(RegistrarSearch, when_the_time_is_up_who_only_waits_is_left_if_somebody_else_remains) {
+  for (const bool others : {false, true}) {
+    Rig rig;
+    rig.options.longest = seconds(10);
+    rig.options.others_remain = others;
+    rig.start().heard({at(1)});
+    rig.search->entered(1, "Asking", false);
+    rig.search->entered(1, "Waiting", true);
+    rig.run(seconds(30));
+    EXPECT_EQ(rig.halted.contains(1), others);
+    EXPECT_EQ(rig.over.size(), others ? 1U : 0U);
+  }
+  Rig owned;
+  owned.options.longest = seconds(10);
+  owned.options.others_remain = true;
+  owned.start().heard({at(1)});
+  ASSERT_TRUE(owned.search->claim(1));
+  owned.search->entered(1, "Waiting", true);
+  owned.run(seconds(60));
+  EXPECT_TRUE(owned.over.empty()) << "it has its owner";
+  Rig busy;
+  busy.options.longest = seconds(10);
+  busy.options.others_remain = true;
+  busy.start().heard({at(1)});
+  busy.run(seconds(30));
+  EXPECT_TRUE(busy.over.empty()) << "it ends by itself";
+  busy.search->entered(1, "Waiting", true);
+  busy.search->entered(1, "Telling", false);
+  busy.run(seconds(30));
+  EXPECT_TRUE(busy.over.empty()) << "it got on after it had waited";
 }
 
 TEST(RegistrarSearch, who_finds_the_owner_by_a_voucher_is_alone_from_then_on) {

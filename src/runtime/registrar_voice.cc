@@ -74,54 +74,72 @@ void RegistrarVoice::tell(Kind kind, std::string detail) const {
   }
 }
 
-// Addresses come and go: what is announced has to lead somewhere.
+// Addresses come and go: what is announced has to lead somewhere. What failed is tried again at each look.
 void RegistrarVoice::look() {
   const auto link = io::Interface::find(options_.interface);
   const std::vector<io::Address> now = link ? link->addresses : std::vector<io::Address>{};
   if (now != addresses_ || timer_ == 0) {
     fall_silent();
     addresses_ = now;
-    const Status spoken = link ? speak(*link) : Status(link.error());
-    if (!spoken) {
-      ports_.clear();
-      responders_.clear();
-      tell(Kind::not_announced, std::string(spoken.error().what));
-    } else {
-      tell(Kind::announced, ports_.front()->instance());
-    }
+    refused_.clear();
+  }
+  if (link) {
+    speak(*link);
+  } else {
+    refused(std::string(link.error().what));
   }
   timer_ = loop_.after(options_.look_again, [this] { look(); });
 }
 
 void RegistrarVoice::fall_silent() {
+  coap_ports_.clear();
+  responders_.clear();
   if (announces()) {
     ports_.clear();  // each says good-bye
-    responders_.clear();
     tell(Kind::withdrawn, {});
   }
 }
 
-Status RegistrarVoice::speak(const io::Interface& link) {
-  const auto reach = reach_of(options_.listen, link);
-  CHECK_OR(reach, Error{Fault::unreachable, "announce: the interface does not lead to est.listen"});
-  TRY(const Ok https, speak_https(*reach));
-  const auto coaps = options_.coaps_port == 0 ? std::nullopt : reach_of(options_.coaps_listen, link);
-  if (coaps) {
-    return speak_coaps(link, *coaps);
+// Said once, however often it is tried.
+void RegistrarVoice::refused(std::string why) {
+  if (std::ranges::find(refused_, why) == refused_.end()) {
+    refused_.push_back(why);
+    tell(Kind::not_announced, std::move(why));
   }
-  return https;
 }
 
-Status RegistrarVoice::add(const DiscoveryPort::Options& how, const DiscoveryPort::Announcement& what) {
+// CoAP fails alone: those who need HTTPS are told all the same.
+void RegistrarVoice::speak(const io::Interface& link) {
+  if (!announces()) {
+    if (const Status spoken = speak_https(link); !spoken) {
+      ports_.clear();
+      refused(std::string(spoken.error().what));
+      return;
+    }
+    tell(Kind::announced, ports_.front()->instance());
+  }
+  if (coap_ports_.empty()) {
+    if (const Status spoken = speak_coaps(link); !spoken) {
+      coap_ports_.clear();
+      responders_.clear();
+      refused("CoAP: " + std::string(spoken.error().what));
+    }
+  }
+}
+
+Status RegistrarVoice::add(Ports& to, const DiscoveryPort::Options& how, const DiscoveryPort::Announcement& what) {
   TRY(auto port, DiscoveryPort::open(loop_, rng_, how, nullptr));
   TRY(const Ok said, port->announce(what));
-  ports_.push_back(std::move(port));
+  to.push_back(std::move(port));
   return said;
 }
 
 // A registrar on a device's own link is announced as a join proxy is (RFC 8995 section 4.1.1). The flood for join
 // proxies goes by itself: a device passes over all of one that has it (RFC 8990 section 2.5.2).
-Status RegistrarVoice::speak_https(const Reach& reach) {
+Status RegistrarVoice::speak_https(const io::Interface& link) {
+  const auto found = reach_of(options_.listen, link);
+  CHECK_OR(found, Error{Fault::unreachable, "announce: the interface does not lead to est.listen"});
+  const Reach& reach = *found;
   DiscoveryPort::Announcement near;
   if (!reach.one || is_for_devices(*reach.one)) {
     near.objectives = {brski::proxy_objective()};
@@ -131,7 +149,7 @@ Status RegistrarVoice::speak_https(const Reach& reach) {
   near.text = {std::string(brski::kEstTlsVariation)};
   near.port = options_.port;
   near.at = reach.one;
-  TRY(const Ok said, add({.interface = options_.interface}, near));
+  TRY(const Ok said, add(ports_, {.interface = options_.interface}, near));
   if (reach.one && is_link_local(*reach.one)) {
     return said;
   }
@@ -140,17 +158,23 @@ Status RegistrarVoice::speak_https(const Reach& reach) {
   far.port = options_.port;
   far.at = reach.one;
   // Without an address that is good beyond the link there is nobody to tell.
-  static_cast<void>(add({.interface = options_.interface, .mdns = false, .strict = false, .beyond = true}, far));
+  static_cast<void>(
+      add(ports_, {.interface = options_.interface, .mdns = false, .strict = false, .beyond = true}, far));
   return said;
 }
 
-Status RegistrarVoice::speak_coaps(const io::Interface& link, const Reach& reach) {
+Status RegistrarVoice::speak_coaps(const io::Interface& link) {
+  const auto reach = options_.coaps_port == 0 ? std::nullopt : reach_of(options_.coaps_listen, link);
+  return reach ? make_coaps(link, *reach) : Status(Ok{});
+}
+
+Status RegistrarVoice::make_coaps(const io::Interface& link, const Reach& reach) {
   DiscoveryPort::Announcement what;
   what.service = brski::kRegistrarServiceUdp;
   what.instance = options_.instance;
   what.port = options_.coaps_port;
   what.at = reach.one;
-  TRY(Ok said, add({.interface = options_.interface, .grasp = false}, what));
+  TRY(Ok said, add(coap_ports_, {.interface = options_.interface, .grasp = false}, what));
   const bool v6 = has_v6_of_link(link) && (reach.any || reach.one->v6);
   if (!v6) {
     return answer(link, reach, kGroup4, true);

@@ -53,20 +53,24 @@ class RegistrarVoice {
   RegistrarVoice(io::Loop& loop, Rng& rng, Options options, std::function<void(const Event&)> told)
       : loop_(loop), rng_(rng), options_(std::move(options)), told_(std::move(told)) {}
   void look();
-  Status speak(const io::Interface& link);
-  Status speak_https(const Reach& reach);
-  Status speak_coaps(const io::Interface& link, const Reach& reach);
-  Status add(const DiscoveryPort::Options& how, const DiscoveryPort::Announcement& what);
+  void speak(const io::Interface& link);
+  Status speak_https(const io::Interface& link);
+  Status speak_coaps(const io::Interface& link);
+  Status make_coaps(const io::Interface& link, const Reach& reach);
+  using Ports = std::vector<std::unique_ptr<DiscoveryPort>>;
+  Status add(Ports& to, const DiscoveryPort::Options& how, const DiscoveryPort::Announcement& what);
   Status answer(const io::Interface& link, const Reach& reach, const std::string& group, bool beyond);
   void fall_silent();
   void tell(Event::Kind kind, std::string detail) const;
+  void refused(std::string why);
 
   io::Loop& loop_;
   Rng& rng_;
   Options options_;
   std::function<void(const Event&)> told_;
   std::vector<io::Address> addresses_;  // of the interface, when it was looked at last
-  std::vector<std::unique_ptr<DiscoveryPort>> ports_;
+  Ports ports_, coap_ports_;
+  std::vector<std::string> refused_;  // told already, at these addresses
   std::vector<std::unique_ptr<io::CoapResponder>> responders_;
   std::uint64_t timer_ = 0;
 };

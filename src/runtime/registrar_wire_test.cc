@@ -96,6 +96,7 @@ class RegistrarWire : public Wire {
       return out;
     };
     site_->registrar = registrar;
+    site_->policy.pledge_names = site::pledge_names;
     site_->policy.needs_voucher = [](const Certificate& idevid, const std::vector<Certificate>&) {
       return Result<std::optional<PledgeId>>(site::pledge_id(idevid, {}));
     };
@@ -333,6 +334,28 @@ TEST_F(RegistrarWire, a_device_that_waits_for_a_person_may_ask_as_often_as_it_wa
     EXPECT_EQ(waits.status, 202);
     EXPECT_LT(waits.retry_after_s.value_or(9999), 3000) << i;
   }
+}
+
+TEST_F(RegistrarWire, a_device_that_waits_is_not_written_down_each_time_it_asks) {
+  site_->policy.unknown = site::Unknown::queue;
+  EXPECT_EQ(ask_for_voucher(own_).status, 202);
+  const PledgeRow first = row();
+  EXPECT_EQ(first.asked, 1);
+  for (int i = 0; i < 5; ++i) {
+    EXPECT_EQ(ask_for_voucher(own_).status, 202);
+    EXPECT_EQ(row(), first) << i;
+  }
+  const auto write = [&](const std::string& reason, Instant at) {
+    const PledgeWaits fact{first.id, first.device, reason, {}};
+    ASSERT_TRUE(store_->write([&](store::Writer& w) { return w.pledge_waits(fact, at, "test"); }));
+  };
+  write("another", loop_.now());
+  EXPECT_EQ(ask_for_voucher(own_).status, 202);
+  EXPECT_EQ(row().reason, first.reason) << "what is new is written at once";
+  EXPECT_EQ(row().asked, 3);
+  write(first.reason, loop_.now() - std::chrono::minutes(6));
+  EXPECT_EQ(ask_for_voucher(own_).status, 202);
+  EXPECT_EQ(row().asked, 5) << "and that it still waits, from time to time";
 }
 
 TEST_F(RegistrarWire, describes_itself_and_serves_no_audit_log) {

@@ -39,6 +39,7 @@ Status Domain::set_up(const brski::LogPolicy& log) {
   site_->policy.unknown = site::Unknown::refuse;
   site_->policy.owner_anchors = site_->est.owner_anchors = {root()};
   site_->policy.pepper = random_secret(at_.rng, kPepperBytes);
+  site_->policy.pledge_names = site::pledge_names;
   site_->policy.needs_voucher = [](const Certificate& idevid, const std::vector<Certificate>&) {
     return Result<std::optional<PledgeId>>(site::pledge_id(idevid, {}));
   };

@@ -113,12 +113,12 @@ Pledge::Signing sign(Progress p, SessionRef tls, Turn& t) {
   return {std::move(p), std::move(tls), ticket};
 }
 
-Pledge::Asking ask(Progress p, SessionRef tls, Turn& t) {
+Pledge::Asking ask(Progress p, SessionRef tls, Turn& t, bool kept = false) {
   const std::string type(media_type(form_of_attempt(p)));
   const bool in_text = p.plan->base64_bodies && !by_coap(p);
   Bytes body = in_text ? to_bytes(base64(p.request)) : p.request;
   const auto ticket = t.request(*tls, request_to(p.at, Operation::request_voucher, std::move(body), type, type));
-  return {std::move(p), std::move(tls), ticket};
+  return {std::move(p), std::move(tls), ticket, kept};
 }
 
 // What the plan lacks for a run; nothing if it is complete.
@@ -174,7 +174,9 @@ void forget_owner(Progress& p, Turn& t) {
 }
 
 Pledge::Opening open_at(Progress p, Turn& t) {
-  p.visited.push_back(p.at);
+  if (p.visited.empty() || p.visited.back() != p.at) {  // the same once more, after a wait, is no hop
+    p.visited.push_back(p.at);
+  }
   const auto ticket = p.verified ? t.open(p.at, Trust::anchors, p.plan->cloud_anchors, p.plan->identity)
                                  : t.open(p.at, Trust::provisional, {}, p.plan->identity);
   return {std::move(p), ticket};
@@ -262,7 +264,7 @@ Result<OneOf<Pledge::Opening, Pledge::Resting, Pledge::Failed>> Pledge::on(const
 
 Result<OneOf<Pledge::Asking, Pledge::Opening>> Pledge::on(const Waiting& s, const Timeout&, Turn& t) const {
   using Next = OneOf<Asking, Opening>;
-  return s.lost ? Next(open_at(s.p, t)) : Next(ask(s.p, s.tls, t));
+  return s.lost ? Next(open_at(s.p, t)) : Next(ask(s.p, s.tls, t, true));
 }
 
 Result<Pledge::Waiting> Pledge::on(const Waiting& s, const Lost&, Turn&) const { return Waiting{s.p, s.tls, true}; }

@@ -96,6 +96,7 @@ class Pledge {
     Progress p;
     SessionRef tls;
     Ticket<Response> awaits;
+    bool kept = false;  // on a connection that was idle during a wait: its end says nothing about the registrar
   };
   struct Waiting {
     Progress p;

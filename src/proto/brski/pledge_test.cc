@@ -347,6 +347,49 @@ TEST(Pledge, a_connection_that_ends_while_it_waits_is_opened_again_for_the_same_
   EXPECT_NE(sent.at(0).on.id, sent.at(1).on.id);
 }
 
+TEST(Pledge, a_send_behind_a_wait_that_fails_is_made_again_on_a_new_connection_and_fails_no_round) {
+  PledgeDesk d;
+  d.plan.rounds = 1;
+  d.waits = 20;  // more than the hops of a cloud, too: to come again is none
+  d.break_behind_waiting = true;
+  d.run();
+  ASSERT_TRUE(d.is<Pledge::Configured>()) << d.rule();
+  const auto sent = d.requests_to("requestvoucher");
+  ASSERT_EQ(sent.size(), 21U);
+  EXPECT_EQ(sent.front().what.body, sent.back().what.body);
+  EXPECT_NE(sent.at(0).on.id, sent.at(1).on.id);
+  EXPECT_EQ(std::ranges::count(d.states, "Resting"), 0);
+}
+
+TEST(Pledge, a_send_that_fails_on_a_new_connection_is_a_failure) {
+  PledgeDesk d;
+  d.plan.rounds = 1;
+  d.waits = 1;
+  d.break_behind_waiting = true;
+  d.on_response = [&d](Response& r, const Request&, const Uri&) { d.lose_answers["requestvoucher"] = r.status == 200; };
+  d.run();
+  EXPECT_EQ(d.rule(), "BRSKI-NO-REGISTRAR");
+  EXPECT_EQ(d.opened.size(), 2U);
+}
+
+TEST(Pledge, the_makers_cloud_may_redirect_behind_any_number_of_waits) {
+  PledgeDesk d;
+  d.plan.registrars.clear();
+  d.plan.cloud = *Uri::parse("https://cloud.example");
+  d.plan.cloud_anchors = {players().cloud_root.certificate};
+  d.plan.rounds = 1;
+  d.waits = 20;
+  d.break_while_waiting = true;
+  d.on_response = [](Response& r, const Request& q, const Uri& at) {
+    if (at.host == "cloud.example" && q.path.ends_with("requestvoucher") && r.status == 200) {
+      r = {307};
+      r.location = "https://registrar.example:8443";
+    }
+  };
+  d.run();
+  EXPECT_TRUE(d.is<Pledge::Configured>()) << d.rule();
+}
+
 TEST(Pledge, another_registrar_after_the_wait_gets_a_request_of_its_own) {
   PledgeDesk d;
   d.waits = 1;

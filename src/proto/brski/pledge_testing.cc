@@ -191,6 +191,9 @@ void PledgeDesk::send(const SendRequest& action) {
     inputs_.emplace_back(Lost{action.session});
     return;
   }
+  if (out.status == 202 && break_behind_waiting) {
+    sessions_.erase(action.session);
+  }
   answer(std::move(out));
   if (closes) {
     sessions_.erase(action.session);

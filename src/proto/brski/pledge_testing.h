@@ -38,6 +38,7 @@ class PledgeDesk {
   std::map<std::string, unsigned> lose_answers;  // by the end of the path
   unsigned waits = 0;                            // the next voucher requests that get 202
   bool break_while_waiting = false;              // and the connection then ends
+  bool break_behind_waiting = false;             // or it ends unheard: whatever is sent next gets no answer
   bool closes = false;                           // the registrar ends the connection behind every answer
   bool signing_fails = false;
 

@@ -159,6 +159,13 @@ Pledge::on(const Asking& s, const Done<Response>& d, Turn& t) const {
     t.close(*s.tls);
     return go_on<Next>(std::move(p), Error{fault, rule}, std::move(detail), t);
   };
+  // The server's patience with an idle connection may be no longer than the wait that it asked for: the very same
+  // request once more, on a new connection (RFC 8995 section 5.6). Each such turn is behind a 202, so the polls bound
+  // it.
+  if (!d.answer && s.kept && d.answer.error().fault == Fault::unreachable) {
+    t.close(*s.tls);
+    return Next(open_at(s.p, t));
+  }
   if (!d.answer) {
     return give_up(s.p, Fault::unreachable, kNobodyThere, std::string(d.answer.error().what));
   }

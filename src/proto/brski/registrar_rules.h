@@ -47,6 +47,9 @@ inline constexpr Rule kMasaAway{"BRSKI-MASA-AWAY", "the maker's service (MASA) d
 inline constexpr Rule kMasaServer{"BRSKI-MASA-SERVER", "who answers at the MASA's address is not the MASA",
                                   "RFC 8995 section 5.4",
                                   "give the anchor of the MASA's TLS certificate; it has to name the host"};
+inline constexpr Rule kMasaInside{
+    "BRSKI-MASA-INSIDE", "the address of the MASA that the device names is on this machine or inside its network",
+    "ours: docs/threats.md", "if that is right, say so: the address in a file of makers/, with override = true"};
 inline constexpr Rule kMasaFailed{"BRSKI-MASA-FAILED", "the MASA has trouble of its own", "RFC 8995 section 5.6",
                                   "come again; if it lasts, tell the maker"};
 inline constexpr Rule kMasaLogin{"BRSKI-MASA-LOGIN", "the MASA wants to know who the registrar is",
@@ -98,6 +101,6 @@ inline constexpr std::array kRegistrarRules{
     &kMasaAway,       &kMasaServer,    &kMasaFailed,     &kMasaLogin,      &kMasaRefused,     &kMasaMoved,
     &kMasaAnswer,     &kMasaVoucher,   &kMasaPin,        &kMasaWaits,      &kVoucherRejected, &kLogMissing,
     &kLogUnreadable,  &kLogDomain,     &kLogOwn,         &kLogNonceless,   &kLogHistory,      &kLogTruncated,
-    &kLogUnknown};
+    &kLogUnknown,     &kMasaInside};
 
 }  // namespace imprint::brski

@@ -6,6 +6,7 @@
 #include "codec/printable.h"
 #include "proto/brski/registrar_rules.h"
 #include "role/digest.h"
+#include "role/guarded.h"
 
 namespace imprint::brski::steps {
 namespace {
@@ -57,6 +58,9 @@ Response no_record(const Error& why) {
 }
 
 Error no_masa(const Error& why) {
+  if (is_guarded(why)) {
+    return {Fault::unreachable, kMasaInside};
+  }
   const bool silent = why.fault == Fault::unreachable || why.fault == Fault::limit;
   return {Fault::unreachable, silent ? kMasaAway : why.fault == Fault::malformed ? kMasaAnswer : kMasaServer};
 }

@@ -6,6 +6,7 @@
 
 #include "codec/base64.h"
 #include "proto/brski/registrar_testing.h"
+#include "role/guarded.h"
 
 namespace imprint::brski {
 namespace {
@@ -388,6 +389,15 @@ TEST(Registrar, a_masa_that_is_away_is_no_refusal) {
   Desk other;
   other.connecting_fails = Error{Fault::unauthentic, "path"};
   expect_refused(other, 502, kMasaServer);
+  Desk inside;
+  inside.connecting_fails = Error{Fault::refused, kGuardMachine};
+  expect_refused(inside, 502, kMasaInside);
+  Desk near;
+  near.connecting_fails = Error{Fault::refused, kGuardInside};
+  expect_refused(near, 502, kMasaInside);
+  Desk purpose;
+  purpose.connecting_fails = Error{Fault::refused, "certificate: purpose"};
+  expect_refused(purpose, 502, kMasaServer);
   Desk silent;
   silent.answering_fails = Error{Fault::unreachable, "no answer in time"};
   expect_refused(silent, 504, kMasaAway);

@@ -179,7 +179,7 @@ std::vector<ProcessFacts> processes() {
       {"waiting for the owner's or the MASA's word (202)", kRfc + "5.6", {"Waiting"}},
       {"voucher judged, then the connection by its pin; the registrar hears that it is good",
        kRfc + "5.6.2",
-       {"Telling"}},
+       {"Telling", "Rejoining"}},
       {"or it is not: the registrar hears why, and the next one is asked", kRfc + "5.7", {"Complaining"}},
       {"the registrar reads the audit log, and lets the device on", kRfc + "5.8.3", {}},
       {"enrolment by EST on the same connection", kRfc + "5.9", {"Enrolling"}},

@@ -2,20 +2,18 @@
 
 #include <gtest/gtest.h>
 
+#include "proto/brski/brski_testing.h"
+
 namespace imprint::brski {
 namespace {
 
 Bytes bytes_of(std::string_view text) { return *from_hex(text); }
 
 // draft-ietf-anima-constrained-voucher, appendix: enrollstatus; the same bytes as "ok".
-constexpr std::string_view kOk = "a26776657273696f6e0166737461747573f5";
-constexpr std::string_view kFailed =
-    "a36776657273696f6e0166737461747573f466726561736f6e782a3c496e666f726d61746976652068756d616e207265616461626c652065"
-    "72726f72206d6573736167653e";
+const std::string kOk = testing::vector_of("cbrski-telemetry-es-ok")["cbor"];
+const std::string kFailed = testing::vector_of("cbrski-telemetry-es-fail")["cbor"];
 // anima-wg/constrained-voucher: examples/voucher-status.hex, with an integer in reason-context.
-constexpr std::string_view kVoucherFailed =
-    "a46776657273696f6e0166737461747573f466726561736f6e7828496e666f726d61746976652068756d616e2d7265616461626c65206572"
-    "726f72206d6573736167656e726561736f6e2d636f6e74657874a100764164646974696f6e616c20696e666f726d6174696f6e";
+const std::string kVoucherFailed = testing::vector_of("cbrski-telemetry-vs-fail")["cbor"];
 
 TEST(Telemetry, reads_the_published_samples) {
   const auto ok = parse_cbor_telemetry(bytes_of(kOk));

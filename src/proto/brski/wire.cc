@@ -24,11 +24,12 @@ struct Said {
   const Rule* rule;
   int status;
 };
-constexpr std::array kStatuses{
-    Said{&kNoSuchResource, 404}, Said{&kWantsPostHere, 405},  Said{&kWantsGetHere, 405},   Said{&kRequestType, 415},
-    Said{&kAnswerType, 415},     Said{&kNotInProximity, 401}, Said{&kOtherRegistrar, 401}, Said{&kMasaServer, 502},
-    Said{&kMasaFailed, 502},     Said{&kMasaLogin, 502},      Said{&kMasaMoved, 502},      Said{&kMasaAnswer, 502},
-    Said{&kMasaVoucher, 502},    Said{&kMasaPin, 502},        Said{&kMasaAway, 504},       Said{&kSignerMute, 503}};
+constexpr std::array kStatuses{Said{&kNoSuchResource, 404}, Said{&kWantsPostHere, 405}, Said{&kWantsGetHere, 405},
+                               Said{&kRequestType, 415},    Said{&kAnswerType, 415},    Said{&kNotInProximity, 401},
+                               Said{&kOtherRegistrar, 401}, Said{&kMasaServer, 502},    Said{&kMasaFailed, 502},
+                               Said{&kMasaLogin, 502},      Said{&kMasaMoved, 502},     Said{&kMasaAnswer, 502},
+                               Said{&kMasaVoucher, 502},    Said{&kMasaPin, 502},       Said{&kMasaAway, 504},
+                               Said{&kSignerMute, 503},     Said{&kMasaInside, 502}};
 
 int status_of(Fault fault) {
   switch (fault) {
