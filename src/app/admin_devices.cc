@@ -3,6 +3,7 @@
 #include <nlohmann/json.hpp>
 
 #include "app/admin_page.h"
+#include "app/device_pledges.h"
 #include "app/rules.h"
 #include "site/operation_rules.h"
 #include "site/operations.h"
@@ -94,7 +95,12 @@ Result<Outcome> show_device(const Env& env, const Call& call) {
   TRY(const auto reader, env.store.read());
   TRY(const std::optional<Device> device, reader->device(call.id));
   CHECK_OR(device.has_value(), Error{Fault::refused, site::kDeviceUnknown});
-  return device_answer(200, *device);
+  TRY(const std::vector<PledgeRow> held, held_pledges(*reader, call.id));
+  Json json = device_json(*device);
+  json["held"] = held_json(held);
+  Response out = json_answer(200, json);
+  out.etag = etag_of(*device);
+  return out;
 }
 
 using DeviceOperation = Status (*)(store::Writer&, const site::Word&, const site::Act&);

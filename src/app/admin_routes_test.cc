@@ -109,6 +109,33 @@ TEST(AdminDevices, ids_are_checked_and_unique) {
   expect_problem(api.get("/v1/devices/b"), 404, "DEVICE-UNKNOWN");
 }
 
+TEST(AdminDevices, a_held_one_says_by_which_rule_and_what_to_do) {
+  const Api api;
+  add(api, "a");
+  EXPECT_EQ(api.get("/v1/devices/a").json()["held"], Json::array());
+  const PledgeId id{"lamp-0001", {1}, {2}};
+  api.write([&](store::Writer& w) -> Status {
+    VoucherObtained voucher;
+    voucher.id = id;
+    voucher.device = "a";
+    voucher.voucher = {1};
+    TRY([[maybe_unused]] const Ok had, w.voucher_obtained(voucher, Instant{1}, "t"));
+    VoucherReported told;
+    told.id = id;
+    told.device = "a";
+    told.told.status = true;
+    told.rule = "BRSKI-PAST";
+    told.reason = "another owner";
+    return w.voucher_reported(told, Instant{2}, "t");
+  });
+  const Json held = api.get("/v1/devices/a").json()["held"];
+  ASSERT_EQ(held.size(), 1U);
+  expect_schema(api, held[0], "Hold");
+  EXPECT_EQ(held[0]["rule"], "BRSKI-PAST");
+  EXPECT_EQ(held[0]["why"], "another owner");
+  EXPECT_EQ(held[0]["next"], "imprint device clear a");
+}
+
 TEST(AdminDevices, the_owner_refuses_approves_and_retires) {
   const Api api;
   add(api, "a");

@@ -21,6 +21,19 @@ Error away(std::string_view what) {
   return out;
 }
 
+// What take_catalogue() would take; nothing is written.
+Result<site::MasaCatalogue> wanted_of(const MakerFile& maker, std::string_view text, const Result<Bytes>& before,
+                                      Instant now) {
+  TRY(const Verified<site::MasaCatalogue> fresh, site::verify_catalogue(text, trust_in(maker, now)));
+  CHECK_OR(!maker.anchors.empty(), Error{Fault::refused, site::kCatalogueMaker});
+  const auto held = before ? site::verify_catalogue(as_text(*before), trust_in(maker, std::nullopt))
+                           : Result<Verified<site::MasaCatalogue>>(before.error());
+  if (held) {
+    TRY(Ok{}, site::may_replace(*fresh, **held));
+  }
+  return *fresh;
+}
+
 }  // namespace
 
 std::optional<CatalogueSource> catalogue_source(const MakerFile& maker, const std::vector<Certificate>& web) {
@@ -203,8 +216,10 @@ Status CatalogueKeeper::keep(const MakerFile& maker, const FetchedCatalogue& fet
   const auto before = io::read_file(catalogue_path(data_, maker.name), kMaxCatalogue);
   const bool same_text = before && as_text(*before) == fetched.text;
   if (!same_text) {
-    TRY(const site::MasaCatalogue taken, take_catalogue(data_, maker, fetched.text, io::wall_clock()));
-    TRY(Ok{}, note_catalogue(store_, taken, io::wall_clock(), "server"));
+    const Instant now = io::wall_clock();
+    TRY(const site::MasaCatalogue wanted, wanted_of(maker, fetched.text, before, now));
+    TRY(Ok{}, note_catalogue(store_, wanted, now, "server"));  // first: what is there already is not noted any more
+    TRY(const site::MasaCatalogue taken, take_catalogue(data_, maker, fetched.text, now));
     io::log(io::LogLevel::info, "maker.catalogue", {{"maker", maker.name}, {"version", std::to_string(taken.version)}});
   }
   held_[maker.name] = {fetched.etag, sha256(view(fetched.text))};

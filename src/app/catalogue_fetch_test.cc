@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <filesystem>
 #include <fstream>
 
@@ -18,6 +19,28 @@ namespace {
 
 using factory::testing::make_party;
 using factory::testing::Party;
+
+// A store whose disk is full for a while.
+class FullStore final : public store::Store {
+ public:
+  explicit FullStore(store::Store& within) : within_(within) {}
+  void submit(Change change, std::function<void(Status)> done) override {
+    if (full) {
+      done(Error{Fault::unreachable, "the disk is full"});
+    } else {
+      within_.submit(std::move(change), std::move(done));
+    }
+  }
+  void submit_along(Change change, std::function<void(Status)> done) override {
+    submit(std::move(change), std::move(done));
+  }
+  Result<std::unique_ptr<store::Reader>> read() override { return within_.read(); }
+
+  std::atomic<bool> full = true;
+
+ private:
+  store::Store& within_;
+};
 
 class CatalogueFetching : public ::testing::Test {
  protected:
@@ -178,6 +201,7 @@ TEST_F(CatalogueFetching, a_server_takes_what_is_new_and_asks_for_nothing_twice)
 TEST_F(CatalogueFetching, a_server_takes_nothing_old_nothing_unsigned_and_nobody_elses) {
   round();
   const std::string good = there();
+  const std::size_t noted = (*(*store_->read())->audit(0, 100)).size();
   const Party stranger = make_party(now_, "CN=Acme catalogue", nullptr, true);
   for (const std::string& text :
        {catalogue(6, signer_), catalogue(9, stranger), catalogue(9, signer_, "other"), std::string("nonsense")}) {
@@ -189,7 +213,27 @@ TEST_F(CatalogueFetching, a_server_takes_nothing_old_nothing_unsigned_and_nobody
     }
     EXPECT_EQ(there(), good) << text.substr(0, 40);
     EXPECT_EQ(paths_.back(), "/acme.catalogue") << "and holds nothing";
+    EXPECT_EQ((*(*store_->read())->audit(0, 100)).size(), noted) << "nor notes it";
   }
+}
+
+TEST_F(CatalogueFetching, what_cannot_be_noted_is_not_taken_yet) {
+  FullStore store(*store_);
+  CatalogueKeeper keeper(data_, {}, store, {std::chrono::hours(1), Duration(1)});
+  ASSERT_TRUE(until([this] { return paths_.size() >= 2; })) << "it tries again";
+  EXPECT_EQ(there(), "");
+  EXPECT_TRUE((*(*store_->read())->audit(0, 100)).empty());
+  store.full = false;
+  ASSERT_TRUE(until([this] { return !there().empty(); }));
+  EXPECT_EQ((*(*store_->read())->audit(0, 100)).size(), 1U);
+}
+
+TEST_F(CatalogueFetching, of_a_maker_without_roots_nothing_is_noted) {
+  std::filesystem::remove(data_ + "/makers/acme.pem");
+  CatalogueKeeper keeper(data_, {}, *store_, {std::chrono::hours(1), Duration(1)});
+  ASSERT_TRUE(until([this] { return paths_.size() >= 2; }));
+  EXPECT_EQ(there(), "");
+  EXPECT_TRUE((*(*store_->read())->audit(0, 100)).empty());
 }
 
 TEST_F(CatalogueFetching, a_keeper_ends_at_once) {

@@ -3,6 +3,7 @@
 #include <nlohmann/json.hpp>
 
 #include "app/admin_routes.h"
+#include "app/device_pledges.h"
 #include "io/loop.h"
 #include "site/operation_rules.h"
 
@@ -57,7 +58,8 @@ OrProblem<Ok> list(const Context& context, const ListOptions& options) {
   TRY(const auto reader, data.store->read());
   TRY(const std::vector<Device> devices, find_devices(*reader, options));
   TRY(const std::vector<store::PendingRow> waiting, find_waiting(*reader, {}));
-  Json json{{"devices", Json::array()}, {"pending", pending_list(waiting)}};
+  TRY(const std::vector<PledgeRow> held, held_pledges(*reader, {}));
+  Json json{{"devices", Json::array()}, {"pending", pending_list(waiting)}, {"held", held_json(held)}};
   for (const Device& device : devices) {
     json["devices"].push_back(admin::device_json(device));
   }
@@ -65,6 +67,7 @@ OrProblem<Ok> list(const Context& context, const ListOptions& options) {
   if (!waiting.empty()) {
     text += "\nwaiting for approval:\n" + pending_table(waiting);
   }
+  text += held.empty() ? "" : "\n" + held_text(held);
   context.print(json, text);
   return Ok{};
 }
@@ -73,19 +76,28 @@ OrProblem<Ok> pending(const Context& context) {
   TRY(const Offline data, context.offline());
   TRY(const auto reader, data.store->read());
   TRY(const std::vector<store::PendingRow> waiting, find_waiting(*reader, {}));
-  context.print(Json{{"pending", pending_list(waiting)}}, waiting.empty() ? "nothing waits\n" : pending_table(waiting));
+  TRY(const std::vector<PledgeRow> pledges, waiting_pledges(*reader));
+  TRY(const std::vector<PledgeRow> held, held_pledges(*reader, {}));
+  std::string text = waiting.empty() ? "" : pending_table(waiting);
+  for (const std::string& more : {waiting_text(pledges), held_text(held)}) {
+    text += text.empty() || more.empty() ? more : "\n" + more;
+  }
+  context.print(Json{{"pending", pending_list(waiting)}, {"pledges", waiting_json(pledges)}, {"held", held_json(held)}},
+                text.empty() ? "nothing waits\n" : text);
   return Ok{};
 }
 
-OrProblem<Ok> show(const Context& context, const std::string& id) {
+OrProblem<Ok> show(const Context& context, const std::string& word) {
   TRY(const Offline data, context.offline());
   TRY(const auto reader, data.store->read());
+  TRY(const std::string id, device_id_of(*reader, word));
   TRY(const Device device, find_device(*reader, id));
   store::CertificateFilter filter;
   filter.device = id;
   TRY(const auto certificates, reader->certificates(filter));
   TRY(const auto waiting, find_waiting(*reader, id));
   TRY(const auto wrap_keys, reader->wrap_keys(id));
+  TRY(const auto held, held_pledges(*reader, id));
   Json json = admin::device_json(device);
   json["certificates"] = Json::array();
   std::vector<std::vector<std::string>> rows;
@@ -95,6 +107,7 @@ OrProblem<Ok> show(const Context& context, const std::string& id) {
                     row.revoked ? "revoked " + utc_text(*row.revoked) : "good"});
   }
   json["pending"] = pending_list(waiting);
+  json["held"] = held_json(held);
   json["wrap_keys"] = wrap_key_ids(wrap_keys);
   std::string text = device_text(device);
   for (const store::WrapKeyRow& row : wrap_keys) {
@@ -102,6 +115,7 @@ OrProblem<Ok> show(const Context& context, const std::string& id) {
   }
   text += rows.empty() ? "" : "\ncertificates:\n" + table({"SERIAL", "SUBJECT", "UNTIL", "STATE"}, rows);
   text += waiting.empty() ? "" : "\nwaiting for approval:\n" + pending_table(waiting);
+  text += held.empty() ? "" : "\n" + held_text(held);
   context.print(json, text);
   return Ok{};
 }
@@ -123,7 +137,7 @@ void add_show(Command device) {
   auto id = std::make_shared<std::string>();
   const Command command = device.sub("show", "Show a device with its certificates and waiting requests.",
                                      "imprint device show dev-1\nimprint device show dev-1 --json");
-  command.option("ID", *id, "Inventory id").required();
+  command.option("ID|SERIAL", *id, "Inventory id, or a serial number that no other device has").required();
   command.runs([id](const Context& c) { return show(c, *id); });
 }
 
@@ -175,7 +189,9 @@ void add_device(Command top) {
   add_list(device);
   add_show(device);
   device
-      .sub("pending", "List the requests that wait for approval.",
+      .sub("pending",
+           "List what waits for a person: requests for certificates, devices that came for a voucher, and those that "
+           "are held.",
            "imprint device pending\nimprint device pending --json")
       .runs(pending);
   add_device_words(device);

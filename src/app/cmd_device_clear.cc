@@ -3,8 +3,10 @@
 #include <nlohmann/json.hpp>
 
 #include "app/cmd_device.h"
+#include "app/device_pledges.h"
 #include "app/voucher_rules.h"
 #include "io/loop.h"
+#include "site/operation_rules.h"
 
 namespace imprint::app {
 namespace {
@@ -14,14 +16,24 @@ struct ClearOptions {
   bool hold = false;
 };
 
-OrProblem<Ok> clear(const Context& context, const ClearOptions& options) {
+// Whom the person means. A device that is not on record has not asked for a voucher either.
+OrProblem<std::string> named(store::Reader& reader, const std::string& word) {
+  auto id = device_id_of(reader, word);
+  if (!id && id.error().rule == site::kDeviceUnknown.id) {
+    return Problem(Error{Fault::refused, kNoPledge}, word);
+  }
+  return id;
+}
+
+OrProblem<Ok> clear(const Context& context, ClearOptions options) {
   constexpr std::string_view kBy = "cli";
   TRY(const Offline data, context.offline());
-  store::PledgeFilter filter;
-  filter.device = options.id;
   std::vector<PledgeRow> rows;
   {
     TRY(const auto reader, data.store->read());
+    TRY(options.id, named(*reader, options.id));
+    store::PledgeFilter filter;
+    filter.device = options.id;
     TRY(rows, reader->pledges(filter));
   }
   if (rows.empty()) {
@@ -53,7 +65,8 @@ void add_device_clear(Command device) {
       "clear", "Let a device enrol that took its voucher and is held, for its past or for want of its MASA's log.",
       "imprint device clear lamp-0001 --reason \"bought second-hand from acme-south\"\n"
       "imprint device clear lamp-0001 --hold");
-  command.option("ID", options->id, "The device").required();
+  command.option("ID|SERIAL", options->id, "The device: its inventory id, or a serial number that no other has")
+      .required();
   command.option("--reason", options->reason, "For the audit log");
   command.flag("--hold", options->hold, "The other way round: it may not go on until it is cleared");
   command.runs([options](const Context& c) { return clear(c, *options); });

@@ -3,6 +3,7 @@
 
 #include "app/admin_routes.h"
 #include "app/cmd_device.h"
+#include "app/device_pledges.h"
 #include "site/operation_rules.h"
 
 namespace imprint::app {
@@ -21,14 +22,16 @@ bool starts_with(const Bytes& key, const std::string& prefix) {
   return prefix.size() >= kLeastPrefix && hex(key).starts_with(prefix);
 }
 
-OrProblem<Subject> find_subject(store::Reader& reader, const std::string& word) {
-  TRY(const std::optional<Device> device, reader.device(word));
+OrProblem<Subject> subject_of(store::Reader& reader, const std::string& device) {
   Subject out;
-  if (device) {
-    out.device = word;
-    TRY(out.waiting, reader.waiting(word));
-    return out;
-  }
+  out.device = device;
+  TRY(out.waiting, reader.waiting(device));
+  return out;
+}
+
+// The one request whose key starts so; without a key if there is none.
+OrProblem<Subject> find_request(store::Reader& reader, const std::string& word) {
+  Subject out;
   TRY(const std::vector<store::PendingRow> all, reader.waiting({}));
   for (const store::PendingRow& row : all) {
     if (!starts_with(row.what.request_key, word)) {
@@ -39,8 +42,25 @@ OrProblem<Subject> find_subject(store::Reader& reader, const std::string& word) 
     }
     out = {row.what.device, row.what.request_key, {row}};
   }
-  if (!out.request_key.empty()) {
-    return out;
+  return out;
+}
+
+OrProblem<Subject> find_subject(store::Reader& reader, const std::string& word) {
+  TRY(const std::optional<Device> device, reader.device(word));
+  if (device) {
+    return subject_of(reader, word);
+  }
+  TRY(const Subject request, find_request(reader, word));
+  TRY(std::vector<std::string> meant, ids_with_serial(reader, word));
+  const std::string one = meant.empty() ? std::string() : meant.front();
+  if (!request.request_key.empty()) {
+    meant.push_back("request " + hex(request.request_key));  // a device chooses its key: it must not pass for another
+  }
+  if (meant.size() > 1) {
+    return more_than_one(word, meant);
+  }
+  if (!meant.empty()) {
+    return one.empty() ? OrProblem<Subject>(request) : subject_of(reader, one);
   }
   // A whole key may be that of a request that was decided meanwhile: that is told then.
   TRY(const auto decided, reader.pending(from_hex(word).value_or(Bytes{})));
@@ -102,7 +122,10 @@ void add_word(Command device, const std::string& name, const std::string& what, 
   const Command command = device.sub(name, what, examples);
   command
       .option(argument, *word,
-              argument == "ID" ? "Inventory id" : "Inventory id, or a waiting request's key (at least 8 digits)")
+              argument == "ID"
+                  ? "Inventory id"
+                  : "Inventory id, a serial number that no other device has, or a waiting request's key (at least 8 "
+                    "digits)")
       .required();
   command.runs([word, act](const Context& c) { return act(c, *word); });
 }
@@ -111,10 +134,10 @@ void add_word(Command device, const std::string& name, const std::string& what, 
 
 void add_device_words(Command device) {
   add_word(device, "approve", "Say yes to a device, or to one request that waits.",
-           "imprint device approve dev-1\nimprint device approve 4f1c09aa", "ID|REQUEST",
+           "imprint device approve dev-1\nimprint device approve 4f1c09aa", "ID|SERIAL|REQUEST",
            [](const Context& c, const std::string& w) { return decide(c, w, Admission::approved); });
   add_word(device, "refuse", "Say no to a device, or to one request that waits.",
-           "imprint device refuse dev-1\nimprint device refuse 4f1c09aa", "ID|REQUEST",
+           "imprint device refuse dev-1\nimprint device refuse 4f1c09aa", "ID|SERIAL|REQUEST",
            [](const Context& c, const std::string& w) { return decide(c, w, Admission::refused); });
   add_word(device, "retire", "Take a device out of use for good and revoke its certificates.",
            "imprint device retire dev-1", "ID", retire);

@@ -168,6 +168,14 @@ OrProblem<Ok> add(const Context& context, const std::string& file) {
   for (const std::string& one : maker.files) {
     TRY(Ok{}, about(check_inside(one), one + ": must lie beside the maker's file or below"));
   }
+  for (const std::string& one : maker.files) {  // all of them before any is replaced: a key is only named so far
+    const std::string from = (fs::path(file).parent_path() / one).string();
+    auto content = io::read_file(from, kMaxFile);
+    if (!content) {
+      return file_problem(from, content.error().what);
+    }
+    wipe(*content);
+  }
   for (const std::string& one : maker.files) {
     TRY(Ok{}, copy_file((fs::path(file).parent_path() / one).string(), folder + one));
   }
@@ -204,10 +212,12 @@ void add_maker_commands(Command top) {
     made.runs([file, run](const Context& c) { return run(c, *file); });
   };
   with_file("check", "Say whether a file is right, and where not.", "imprint maker check acme.toml", check);
-  with_file("add",
-            "Take a maker's file with all that it names; in place of the one of the same name. Devices below its\n"
-            "anchors are taken from then on.",
-            "imprint maker add acme.toml --data site", add);
+  with_file(
+      "add",
+      "Take a maker's file with all that it names; in place of the one of the same name. Devices below its\n"
+      "anchors are taken from then on. They lie beside the file as NAME.pem, or where `anchors` says; the root of\n"
+      "`imprint factory make` lies in makers/ of its data folder, named by its fingerprint: copy it to NAME.pem.",
+      "imprint maker add acme.toml --data site", add);
   maker
       .sub("list", "Show every rule in its order, catalogues, and what was left out.", "imprint maker list --data site")
       .runs(list);

@@ -5,7 +5,10 @@
 #include "app/cli_rules.h"
 #include "app/cmd_maker.h"
 #include "codec/printable.h"
+#include "io/guard.h"
 #include "io/loop.h"
+#include "proto/brski/registrar_rules.h"
+#include "role/guarded.h"
 #include "site/masa_words.h"
 
 namespace imprint::app {
@@ -40,6 +43,14 @@ OrProblem<Tried> read_device(const Config& config, const TestOptions& options) {
 
 std::string plain(std::string_view text) { return printable(text); }
 
+// Whether the registrar would not go there: the device names an address of this machine or of its network, and no rule
+// of the operator's says that this is right. Names are not resolved, except the one that is this machine's everywhere.
+bool stays_inside(const site::MasaAnswer& answer) {
+  const std::string& host = answer.contact.url.host;
+  const auto allowed = io::Guard{}.check(answer.contact.url, host == "localhost" ? "127.0.0.1" : host);
+  return !answer.configured && !allowed && is_guarded(allowed.error());
+}
+
 Json device_json(const Tried& device) {
   const Certificate& idevid = device.idevid;
   const auto own = brski::masa_authority(idevid);
@@ -68,6 +79,7 @@ Json answer_json(const site::MasaAnswer& answer) {
           {"because", to.because},
           {"own_address", answer.own_address},
           {"configured", answer.configured},
+          {"inside", stays_inside(answer)},
           {"anchors", anchors},
           {"shows_certificate", to.as.has_value()},
           {"login", to.login ? Json(to.login->user) : Json()},
@@ -84,6 +96,10 @@ std::string answer_text(const Tried& device, const site::MasaAnswer& answer) {
   out += "masa         " + to.url.text() + "\nbecause      " + to.because + "\n";
   for (const Certificate& one : to.anchors) {
     out += "tls anchor   " + plain(one.subject.text) + "\n";
+  }
+  if (stays_inside(answer)) {
+    out += "not asked    " + std::string(brski::kMasaInside.what) + " (" + std::string(brski::kMasaInside.id) + "); " +
+           std::string(brski::kMasaInside.next) + "\n";
   }
   if (to.as || to.login) {
     out += "shows        " + (to.as ? "a certificate" : "the login " + plain(to.login->user)) + "\n";

@@ -21,6 +21,18 @@ using brski::Voucher;
 
 constexpr std::size_t kMaxFile = std::size_t{256} << 10U;  // hexadecimal takes twice the octets
 
+// What our own files of lines look like, which are not vouchers: a word more than that this is none.
+std::string_view looks_like(std::string_view text) {
+  const Json line = Json::parse(text.substr(0, text.find('\n')), nullptr, /*allow_exceptions=*/false);
+  if (!line.is_object()) {
+    return {};
+  }
+  if (line.contains("voucher") && line.contains("serial")) {
+    return "; it looks like a kit: `imprint voucher import` takes it, and the member \"voucher\" of a line is one";
+  }
+  return line.contains("id") ? "; it looks like a manifest: `imprint device import` takes it" : "";
+}
+
 OrProblem<Artifact> read_artifact(const std::string& path) {
   const std::string source = path == "-" ? "/dev/stdin" : path;
   const auto file = io::read_file(source, kMaxFile);
@@ -30,7 +42,7 @@ OrProblem<Artifact> read_artifact(const std::string& path) {
   auto read = brski::parse_artifact(unwrapped(*file));
   if (!read) {
     Problem out(Error{Fault::malformed, brski::kArtifact}, path);
-    out.state = read.error().what;
+    out.state = std::string(read.error().what) + std::string(looks_like(as_text(*file)));
     return out;
   }
   return *std::move(read);

@@ -41,16 +41,6 @@ void add_rules(const std::vector<site::MasaRule>& rules, Makers& out) {
   out.book.rules.insert(out.book.rules.end(), rules.begin(), rules.end());
 }
 
-// The roots of a maker whose file cannot be read, where they lie if it does not name them.
-void shut_out(const std::string& file, Makers& out) {
-  const auto pem = io::read_file(fs::path(file).replace_extension(".pem").string());
-  const auto roots =
-      pem ? parse_pem_certificates(as_text(*pem)) : Result<std::vector<Certificate>>(std::vector<Certificate>{});
-  if (roots) {
-    out.book.unread.insert(out.book.unread.end(), roots->begin(), roots->end());
-  }
-}
-
 // Its rules, if it counts; into `unread` if not. Of one that is over they stay as rules that have ended: its devices
 // are not those of a maker without a MASA.
 void read_catalogue(const std::string& data, const MakerFile& maker, Instant now, Makers& out) {
@@ -101,7 +91,7 @@ Makers read_makers(const std::string& data, Instant now, std::vector<Certificate
     auto read = read_maker_file(file);
     if (const auto* const wrong = std::get_if<std::vector<ConfigProblem>>(&read)) {
       out.unread.push_back({file, wrong->front().text});
-      shut_out(file, out);
+      out.book.rules_missing = true;  // whose devices they were for stands nowhere else
       continue;
     }
     out.files.push_back(std::get<MakerFile>(std::move(read)));
@@ -114,9 +104,18 @@ Makers read_makers(const std::string& data, Instant now, std::vector<Certificate
   return out;
 }
 
+// A catalogue may say as well that the serial number is the common name, and a device with nothing else looks like a
+// signer: a CA that may stand above devices is not enough. Another root than those of the devices stands above none.
 site::CatalogueTrust trust_in(const MakerFile& maker, std::optional<Instant> now) {
-  const bool unmarked = std::ranges::any_of(
-      maker.rules, [](const site::MasaRule& rule) { return rule.quirks.serial == brski::SerialSource::common_name; });
+  const auto above = [&maker](const Certificate& ca) {
+    return ca.is_ca && std::ranges::any_of(maker.anchors, [&ca](const Certificate& root) {
+             return !self_signed(ca) || !self_signed(root) || ca.key == root.key;
+           });
+  };
+  const bool unmarked = std::ranges::any_of(maker.catalogue_anchors, above) ||
+                        std::ranges::any_of(maker.rules, [](const site::MasaRule& rule) {
+                          return rule.quirks.serial == brski::SerialSource::common_name;
+                        });
   return {maker.name, maker.catalogue_anchors, now, unmarked};
 }
 

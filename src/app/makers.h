@@ -22,8 +22,8 @@ struct Makers {
   struct Unread {
     std::string file, why;
   };
-  // What could not be taken, and why: it names no MASA, and its maker's devices wait for it to be mended rather than
-  // go by EST without a voucher.
+  // What could not be taken, and why: it names no MASA. Until it is mended devices wait rather than go by EST without
+  // a voucher: of a catalogue its maker's, of a file all that name no MASA and for which no other rule is.
   std::vector<Unread> unread;
 
   const MakerFile* find(std::string_view name) const;  // null if there is none

@@ -227,6 +227,8 @@ std::string example_maker_file() {
   return R"(# Acme: who speaks for its devices. This file is makers/acme.toml of the data folder; its name is the maker's.
 # Files are named relative to it. acme.pem beside it holds the roots of Acme's IDevIDs: rules are for devices below them.
 # Other certificates belong into a folder: every .pem beside this file is a root whose devices are taken.
+# `imprint factory make` puts its root into makers/ of its data folder, named by its fingerprint: copy that file to
+# acme.pem beside this one before `imprint maker add`.
 
 # anchors = ["acme.pem"]
 # masa_anchors = ["acme/web.pem"]              # of TLS; without it the maker's own roots count

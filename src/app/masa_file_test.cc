@@ -153,6 +153,18 @@ TEST_F(MakerFiles, what_is_wrong_is_said_with_its_line) {
   }
 }
 
+TEST_F(MakerFiles, what_lies_among_the_roots_is_refused_wherever_the_file_is_named_from) {
+  const auto before = std::filesystem::current_path();
+  std::filesystem::current_path(data_ + "/makers");
+  for (const std::string path : {"acme.toml", "./acme.toml", "acme/../acme.toml"}) {
+    const auto read = parse_maker_file(path, "masa_anchors = [\"acme.pem\"]\n");
+    const auto* const problems = std::get_if<1>(&read);
+    ASSERT_NE(problems, nullptr) << path;
+    EXPECT_NE(problems->front().text.find("lies among the roots"), std::string::npos) << problems->front().text;
+  }
+  std::filesystem::current_path(before);
+}
+
 TEST_F(MakerFiles, a_rule_for_every_device_there_is_is_refused) {
   std::filesystem::remove(data_ + "/makers/acme.pem");
   EXPECT_TRUE(wrong("[[rules]]\nname = \"a\"\nmasa = \"a.example\"\n")
@@ -170,6 +182,20 @@ TEST_F(MakerFiles, a_file_that_is_wrong_does_not_stop_the_others) {
   const auto found = makers.book.find(make_device(acme_), {acme_.certificate});
   ASSERT_TRUE(found);
   EXPECT_EQ(found->because, "rule acme/a (makers/acme.toml:1): the IDevID names no MASA");
+}
+
+// Its rules may have been for devices of any root: of others in makers/, or by conditions without anchors.
+TEST_F(MakerFiles, no_device_goes_without_a_voucher_for_a_slip_in_a_file) {
+  put("acme.toml", "anchors = [\"acme/web.pem\"]\n[[rules]]\nname = \"a\"\nmasa = \"a.example\"\n");
+  const auto rule_of = [&](const Party& maker) {
+    const auto found = read_makers(data_, kNow).book.find(make_device(maker), {maker.certificate});
+    return found ? found->url.host : std::string(found.error().rule->id);
+  };
+  EXPECT_EQ(rule_of(web_), "a.example");
+  EXPECT_EQ(rule_of(acme_), "BRSKI-MASA-UNKNOWN");
+  put("acme.toml", "anchors = [\"acme/web.pem\"]\n[[rules]\nname = \"a\"\nmasa = \"a.example\"\n");
+  EXPECT_EQ(rule_of(web_), "MAKER-FILE");
+  EXPECT_EQ(rule_of(acme_), "MAKER-FILE");
 }
 
 class Catalogues : public MakerFiles {
@@ -238,11 +264,11 @@ TEST_F(Catalogues, devices_of_one_that_cannot_be_read_wait_for_it) {
   put("acme.catalogue", "nonsense");
   EXPECT_EQ(masa_of("CN=x,serialNumber=M-1"), "MAKER-FILE");
   EXPECT_EQ(masa_of("CN=x,serialNumber=L-100"), "a.example");
-  put("acme.toml", "x = 1\n");
-  EXPECT_EQ(masa_of("CN=x,serialNumber=L-100"), "MAKER-FILE") << "nor does the file";
-  const Makers makers = read_makers(data_, kNow);
-  EXPECT_EQ(makers.book.find(make_device(web_), {web_.certificate}).error().rule, &site::kMasaUnknown)
+  EXPECT_EQ(read_makers(data_, kNow).book.find(make_device(web_), {web_.certificate}).error().rule, &site::kMasaUnknown)
       << "another maker's are not concerned";
+  put("acme.toml", "x = 1\n");
+  EXPECT_EQ(masa_of("CN=x,serialNumber=L-100"), "MAKER-FILE") << "nor can the file";
+  const Makers makers = read_makers(data_, kNow);
   EXPECT_TRUE(makers.book.find(make_device(acme_, {"CN=x,serialNumber=L-1", "masa.example", ""}), {acme_.certificate}));
 }
 
@@ -251,6 +277,26 @@ TEST_F(Catalogues, what_does_not_hold_leaves_the_folder_as_it_was) {
   EXPECT_EQ(take(catalogue(4, kNow)), "CATALOGUE-EXPIRED");
   EXPECT_EQ(take("nonsense"), "CATALOGUE-SYNTAX");
   EXPECT_EQ(read_makers(data_, kNow).catalogues.front().version, 3U);
+}
+
+// A catalogue may say that the serial number is the common name: a device with nothing else looks like a signer.
+TEST_F(Catalogues, a_ca_that_may_stand_above_devices_does_not_say_who_signs) {
+  const auto below = [](const Party& ca) {
+    Party out{*PrivateKey::generate(KeyType::p256), {}};
+    out.certificate = ca.issue(ca.below(out.key.public_key(), "CN=lamp-7"));
+    return out;
+  };
+  const auto taken = [&](const Certificate& anchor, const Party& signer) {
+    put("acme/catalogue.pem", to_pem(anchor));
+    signer_ = signer;
+    return take(catalogue(3));
+  };
+  const Party lamps = make_ca_below(acme_, "CN=Acme Lamps CA"), apart = make_root(KeyType::p256, "CN=Acme Signing");
+  EXPECT_EQ(taken(acme_.certificate, below(acme_)), "CATALOGUE-SIGNER");
+  EXPECT_EQ(taken(lamps.certificate, below(lamps)), "CATALOGUE-SIGNER");
+  const Party own = below(acme_);
+  EXPECT_EQ(taken(own.certificate, own), "version 3") << "it is meant";
+  EXPECT_EQ(taken(apart.certificate, below(apart)), "version 3") << "another root than the devices'";
 }
 
 TEST_F(Catalogues, without_anchors_of_the_maker_they_say_nothing) {

@@ -233,7 +233,8 @@ std::optional<std::string> take_certificates(RuleDraft& draft, const std::vector
   for (const std::string& file : files) {
     // A .pem beside a maker's file is a root whose devices are taken.
     if (apart && fs::path(file).extension() == ".pem" &&
-        (fs::path(draft.folder) / file).lexically_normal().parent_path() == fs::path(draft.folder).lexically_normal()) {
+        (fs::path(draft.folder) / file).lexically_normal().parent_path() ==
+            (fs::path(draft.folder) / "beside").lexically_normal().parent_path()) {
       return file + ": lies among the roots of IDevIDs; put it into a folder beside this file";
     }
     const auto read = read_certificate_file((fs::path(draft.folder) / file).string());

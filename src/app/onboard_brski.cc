@@ -175,6 +175,19 @@ Ending ending_of(const Pledge::State& state, const Run& run, const std::optional
   return out;
 }
 
+// What another run begins with: the owner's certificate if it is there, and a new voucher request if not. No key is
+// resumed before the voucher: nobody has heard of one.
+Problem timed_out(FolderStorage& storage) {
+  Problem out(Error{Fault::expired, kTimeout}, "BRSKI");
+  const auto installed = storage.installed();
+  out.next =
+      installed && *installed
+          ? "run the command again with the same --out: the certificate is there, and only the report is missing"
+          : "run the command again with the same --out: it asks for its voucher anew; if a person or the maker has "
+            "to decide, let them, or give a longer --timeout";
+  return out;
+}
+
 Ending run_to_end(const Context& context, const BrskiOptions& options, Prepared& prepared) {
   if (!options.search.interfaces.empty()) {
     const Searcher searcher{*prepared.plan, *prepared.storage, prepared.device, options.redirect_inside,
@@ -204,7 +217,7 @@ Ending run_to_end(const Context& context, const BrskiOptions& options, Prepared&
                      hooks);
   const std::uint64_t timer = loop.after(std::chrono::seconds(options.common.timeout_s), [&] {
     device.halt();
-    ending = Ending{{}, std::nullopt, Problem(Error{Fault::expired, kTimeout}, "BRSKI")};
+    ending = Ending{{}, std::nullopt, timed_out(*prepared.storage)};
     loop.stop();
   });
   device.start(prepared.plan);

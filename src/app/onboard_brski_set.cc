@@ -13,7 +13,8 @@ namespace {
 namespace fs = std::filesystem;
 using brski::Imprinted;
 
-bool same_place(const Uri& a, const Uri& b) { return a.scheme == b.scheme && a.authority() == b.authority(); }
+// A link-local address on another link is another place: the zone in the host counts.
+bool same_place(const Uri& a, const Uri& b) { return a.scheme == b.scheme && a.host == b.host && a.port == b.port; }
 
 // An owner without a registrar: the voucher says where its EST server is (draft-ietf-anima-brski-cloud section 3.2),
 // and nobody has been there.

@@ -4,6 +4,7 @@
 #include <map>
 
 #include "app/cli_rules.h"
+#include "app/heard_lines.h"
 #include "crypto/random.h"
 #include "proto/brski/discovery_rules.h"
 #include "proto/brski/pledge_rules.h"
@@ -17,6 +18,8 @@ namespace {
 using brski::Announced;
 using brski::Pledge;
 using brski::PledgePlan;
+
+constexpr Duration kTogether{50};
 
 // The device's storage as one of several attempts sees it: whoever finds the owner first is alone from then on. Before
 // that nothing is kept (Pledge keeps Imprinted first of all).
@@ -44,21 +47,21 @@ class SharedStorage final : public DeviceStorage {
 // Tells the steps of one attempt, with whom it is.
 class Voice final : public Journal {
  public:
-  Voice(const Context& context, std::string who, std::function<void()> progressed)
-      : context_(context), who_(std::move(who)), progressed_(std::move(progressed)) {}
+  Voice(const Context& context, std::string who, std::function<void(const std::string& state)> entered)
+      : context_(context), who_(std::move(who)), entered_(std::move(entered)) {}
   void step(const Run&, const RunStep& step) override {
     context_.progress("  " + who_ + "  " + step.state + "  " + step.check);
     if (step.fault.empty() && !step.next.empty()) {
       context_.progress("              " + step.next);
     }
-    progressed_();
+    entered_(step.state);
   }
   void ended(const Run&) override {}
 
  private:
   const Context& context_;
   std::string who_;
-  std::function<void()> progressed_;
+  std::function<void(const std::string&)> entered_;
 };
 
 Ending ending_of(const Pledge::State& state, const Run& run, const std::optional<Error>& broken) {
@@ -128,7 +131,11 @@ class Search {
 
   Ending run(std::int64_t timeout_s) {
     timer_ = loop_.after(std::chrono::seconds(timeout_s), [this] {
-      end({{}, std::nullopt, Problem(Error{Fault::expired, kTimeout}, "BRSKI")});
+      Problem late(Error{Fault::expired, kTimeout}, "BRSKI");
+      late.next =
+          "run the command again with the same --out: it searches anew, and goes on with the owner that is on "
+          "record if it has that one's certificate; or give a longer --timeout";
+      end({{}, std::nullopt, std::move(late)});
     });
     const auto known = owner();
     known ? go_alone({*known}, std::nullopt) : listen();
@@ -136,6 +143,7 @@ class Search {
       loop_.run();
     }
     loop_.cancel(timer_);
+    loop_.cancel(hear_timer_);
     return *ending_;
   }
 
@@ -151,6 +159,7 @@ class Search {
   void listen() {
     RegistrarSearch::Options how;
     how.longest = std::chrono::seconds(options_.seconds);
+    how.others_remain = searcher_.plan.cloud.has_value();
     how.clock = io::steady_clock;
     search_ = std::make_unique<RegistrarSearch>(
         loop_, rng_, how,
@@ -158,7 +167,7 @@ class Search {
                                [this](std::optional<std::uint64_t> worked) { over(worked); }});
     for (const std::string& interface : options_.interfaces) {
       auto ears = RegistrarEars::open(loop_, rng_, {interface, true, searcher_.plan.form == brski::Form::cose},
-                                      [this] { hear(); });
+                                      [this] { hear_soon(); });
       if (!ears) {
         Problem problem(Error{ears.error().fault, brski::kDiscoveryInterface}, interface);
         problem.state = ears.error().what;
@@ -170,14 +179,26 @@ class Search {
     }
   }
 
+  // Each datagram may say something: many together are taken up as one.
+  void hear_soon() {
+    if (hear_timer_ == 0) {
+      hear_timer_ = loop_.after(kTogether, [this] { hear(); });
+    }
+  }
+
   void hear() {
+    hear_timer_ = 0;
     std::vector<Announced> all;
     for (const auto& ears : ears_) {
       std::ranges::move(ears->announced(), std::back_inserter(all));
     }
     for (const Announced& one : all) {
-      if (std::ranges::find(search_->remembered(), one.at, &Announced::at) == search_->remembered().end()) {
+      const auto word = lines_.take(one.at);
+      if (word != HeardLines::Word::known) {
         context_.progress("heard: " + one.by + " says " + one.at.text());
+      }
+      if (word == HeardLines::Word::last) {
+        context_.progress("heard: too many; no more of them are told");
       }
     }
     search_->heard(all);
@@ -202,7 +223,9 @@ class Search {
     plan->rounds = 1;
     auto out = std::make_unique<Try>(
         loop_, rng_, searcher_,
-        std::make_unique<Voice>(context_, where.at.authority(), [this, id] { search_->progressed(id); }),
+        std::make_unique<Voice>(
+            context_, where.at.authority(),
+            [this, id](const std::string& state) { search_->entered(id, state, state == "Waiting"); }),
         [this, id] { return search_->claim(id); },
         [this, id](const Ending& ending, RegistrarSearch::End how) {
           last_ = ending;
@@ -249,7 +272,8 @@ class Search {
     }
     alone_ = std::make_unique<Try>(
         loop_, rng_, searcher_,
-        std::make_unique<Voice>(context_, cloud ? cloud->authority() : plan->registrars.front().authority(), [] {}),
+        std::make_unique<Voice>(context_, cloud ? cloud->authority() : plan->registrars.front().authority(),
+                                [](const std::string&) {}),
         [] { return true; }, [this](const Ending& ending, RegistrarSearch::End) { end(ending); });
     alone_->start(std::move(plan));
   }
@@ -264,7 +288,8 @@ class Search {
   const Searcher& searcher_;
   io::Loop loop_;
   SystemRng rng_;
-  std::uint64_t timer_ = 0;
+  HeardLines lines_;
+  std::uint64_t timer_ = 0, hear_timer_ = 0;
   std::optional<Ending> ending_, last_;
   std::unique_ptr<Try> alone_;
   std::unique_ptr<RegistrarSearch> search_;

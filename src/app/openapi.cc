@@ -18,11 +18,14 @@ struct Schema {
   std::span<const Member> members;
 };
 
-constexpr std::array kDevice{Member{"id", "string"},           Member{"model", "string"},
-                             Member{"serial", "string"},       Member{"label", "string"},
-                             Member{"lifecycle", "string"},    Member{"admission", "string"},
-                             Member{"identities", "string[]"}, Member{"added", "time"},
-                             Member{"changed", "time"},        Member{"version", "integer"}};
+constexpr std::array kDevice{
+    Member{"id", "string"},           Member{"model", "string"},     Member{"serial", "string"},
+    Member{"label", "string"},        Member{"lifecycle", "string"}, Member{"admission", "string"},
+    Member{"identities", "string[]"}, Member{"added", "time"},       Member{"changed", "time"},
+    Member{"version", "integer"},     Member{"held", "Hold[]!"}};
+constexpr std::array kHold{Member{"device", "string"}, Member{"serial", "string"}, Member{"since", "time"},
+                           Member{"last", "time"},     Member{"asked", "integer"}, Member{"why", "string"},
+                           Member{"next", "string"},   Member{"rule", "string"}};
 constexpr std::array kNewDevice{
     Member{"id", "string"},           Member{"model", "string"},     Member{"serial", "string"},
     Member{"label", "string"},        Member{"lifecycle", "string"}, Member{"admission", "string"},
@@ -131,6 +134,7 @@ constexpr std::array kProblem{Member{"type", "string"},   Member{"title", "strin
 
 constexpr std::array kSchemas{
     Schema{"Device", "A device of the inventory; its version is its ETag", kDevice},
+    Schema{"Hold", "Why a device that took its voucher is not let on, by which rule, and what to do", kHold},
     Schema{"NewDevice", "A device that was just registered, with its one-time token if one was wanted", kNewDevice},
     Schema{"DeviceList", "A page; `next` is the `cursor` of the next one", kDeviceList},
     Schema{"Token", "A one-time token: the password of HTTP Basic, with the device's id as user name", kToken},

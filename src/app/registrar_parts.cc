@@ -54,6 +54,7 @@ std::shared_ptr<const RegistrarSite> make_registrar(const Config& config, const 
     return contact;
   };
   if (config.voucher_first) {
+    policy.pledge_names = site::pledge_names;
     policy.needs_voucher = [makers](const Certificate& idevid, const std::vector<Certificate>& chain) {
       return site::voucher_needed(makers->book, idevid, chain, io::wall_clock());
     };

@@ -96,9 +96,7 @@ class RunningServer final : public Server {
       worker->start();
     }
     refresh();
-    if (config_.registrar) {
-      catalogues_ = std::make_unique<CatalogueKeeper>(config_.data, config_.web_anchors, *store_);
-    }
+    keep_catalogues();
     control_thread_ = std::thread([this] { control_.run(); });
     upkeep_thread_ = std::thread([this] { upkeep_.run(); });
     return write_endpoints();
@@ -124,7 +122,11 @@ class RunningServer final : public Server {
     CHECK_OR(same(folder.pepper, folder_.pepper), pepper_changed());
     tell_unread(folder);
     TRY(auto administrators, administrators_of(next, folder));
+    const bool keeper = next.registrar != config_.registrar || next.web_anchors != config_.web_anchors;
     TRY(Ok{}, apply(next, std::move(folder), std::move(administrators)));
+    if (keeper) {
+      keep_catalogues();
+    }
     hub_->keep(next.runs_keep);
     io::log(io::LogLevel::info, "server.reloaded");
     return Ok{};
@@ -169,6 +171,14 @@ class RunningServer final : public Server {
 
  private:
   Instant now() const { return control_.now(); }
+
+  // As the configuration has it now. Of the thread that starts, reloads and stops.
+  void keep_catalogues() {
+    catalogues_.reset();
+    if (config_.registrar) {
+      catalogues_ = std::make_unique<CatalogueKeeper>(config_.data, config_.web_anchors, *store_);
+    }
+  }
 
   Config config_now() const {
     const std::scoped_lock lock(mutex_);
