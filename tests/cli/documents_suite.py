@@ -47,8 +47,17 @@ def put_vouchers(folder):
     (folder / "masa.pem").write_text(ssl.DER_cert_to_PEM_cert(bytes.fromhex(vectors["rfc8995-c1-vendor"]["der"])))
 
 
+def put_maker(path, folder, masa):
+    """The maker's file that a document shows in whole: its first block of TOML with rules, as acme.toml."""
+    for block in re.findall(r"^```toml\n(.*?)^```", path.read_text(), re.S | re.M):
+        if "masa_anchors" in block and "9443" in block:
+            (folder / "acme.toml").write_text(block.replace("9443", str(masa)))
+            return
+
+
 def run_all(name, lines, folder):
     est, api, coaps, masa = free_port(), free_port(), free_port(socket.SOCK_DGRAM), free_port()
+    put_maker(ROOT / name, folder, masa)
     env = dict(os.environ, PATH=f"{Path(IMPRINT).parent}:{os.environ['PATH']}", IMPRINT_LOG_LEVEL="error",
                IMPRINT_EST_LISTEN=f"127.0.0.1:{est}", IMPRINT_API_LISTEN=f"127.0.0.1:{api}",
                IMPRINT_EST_COAPS=f"127.0.0.1:{coaps}")

@@ -391,7 +391,7 @@ class Bench:
         if not name.endswith(LATE):
             check(f"{name}: it knows no owner", not (out / "owner").exists())
             check(f"{name}: no certificate was given", self.owner.certificates(device.name) == [], self.owner.certificates(device.name))
-        print(f"# {name}: {said.get('rule')}")
+        print(f"# {name}: {said.get('rule')}\n", end="", flush=True)
 
     def recovers(self, name, device, out, port, coaps=False):
         done = self.take(device, out, port, coaps, "30")

@@ -27,7 +27,8 @@ tests = []
 
 def check(name, good, detail=""):
     tests.append(bool(good))
-    print(f"{'ok' if good else 'not ok'} {len(tests)} - {name}", flush=True)
+    # One write with its end: threads of a suite would otherwise tell two results on one line.
+    print(f"{'ok' if good else 'not ok'} {len(tests)} - {name}\n", end="", flush=True)
     if not good and detail not in ("", None):
         print("# " + str(detail)[:3000].replace("\n", "\n# "), flush=True)
     return good

@@ -2,6 +2,7 @@
 """A maker's catalogue over HTTPS: our MASA gives it out, curl and our site fetch it; the site takes nothing older and nobody else's, and a running
 server looks for it by itself."""
 import json
+import re
 import subprocess
 import sys
 import threading
@@ -77,7 +78,9 @@ def main():
         maker.start()
         owner.knows(maker)
         file = owner.data / "makers" / f"{maker.name}.toml"
-        file.write_text(f'catalogue_url = "{url(maker)}"\ncatalogue_anchors = ["{maker.name}/tls.pem"]\n' + file.read_text())
+        signer = re.search("-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----\n", (maker.masa_folder / "signer.pem").read_text(), re.S)
+        (file.parent / maker.name / "signer.pem").write_text(signer.group())
+        file.write_text(f'catalogue_url = "{url(maker)}"\ncatalogue_anchors = ["{maker.name}/signer.pem"]\n' + file.read_text())
         try:
             given_out(maker)
             by_itself(work, maker, owner, by_hand(work, maker, owner, old))

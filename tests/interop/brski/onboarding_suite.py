@@ -5,11 +5,14 @@ its peers.
 The peer by hand signs and checks with `openssl cms` and speaks HTTPS with curl; what it takes and gives is written down here, from RFC 8995."""
 import base64
 import json
+import select
 import shutil
+import socket
 import ssl
 import subprocess
 import sys
 import threading
+import time
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
@@ -75,10 +78,56 @@ def ours(work, maker, owner, devices):
     check("after a reset the same owner gets it once more", second.returncode == 0, second.stderr)
 
 
-def unknown(work, owner, device):
+class Impatient:
+    """Passes everything on to a port, and once ends a connection that was idle: at the moment when the device sends on it again."""
+    IDLE = 1.5
+
+    def __init__(self, port):
+        self.port, self.cut, self.connections = port, 0, 0
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.at = f"localhost:{self.listener.getsockname()[1]}"
+        threading.Thread(target=self.accept, daemon=True).start()
+
+    def accept(self):
+        while True:
+            try:
+                near = self.listener.accept()[0]
+            except OSError:
+                return
+            self.connections += 1
+            threading.Thread(target=self.relay, args=(near,), daemon=True).start()
+
+    def relay(self, near):
+        with near, socket.create_connection(("127.0.0.1", self.port)) as far:
+            heard = time.monotonic()
+            while True:
+                for ready in select.select([near, far], [], [])[0]:
+                    try:
+                        data = ready.recv(65536)
+                    except OSError:
+                        return
+                    if not data:
+                        return
+                    if ready is near and not self.cut and time.monotonic() - heard > self.IDLE:
+                        self.cut += 1
+                        return
+                    heard = time.monotonic()
+                    (far if ready is near else near).sendall(data)
+
+
+def impatient(work, owner, device):
+    """The wait is longer than the server's patience: no failure, and no round of its few (RFC 8995 section 5.6)."""
+    between = Impatient(owner.port)
+    out, err = unknown(work, owner, device, "impatient", between.at)
+    check("an idle connection was ended as the device sent", between.cut == 1 and between.connections >= 2, (between.cut, between.connections))
+    check("and no round failed of it", "of 1 failed" not in out + err and "BRSKI-NO-REGISTRAR" not in out + err, out[-800:] + err)
+    between.listener.close()
+
+
+def unknown(work, owner, device, folder="unknown", registrar=None):
     """In no inventory: it waits until a person says yes."""
     waiting = subprocess.Popen([str(x) for x in (imprint.__globals__["IMPRINT"], "onboard", "brski", "--json", "--device", device, "--out",
-                                                work / "unknown", "--registrar", owner.registrar, "--timeout", "60")],
+                                                work / folder, "--registrar", registrar or owner.registrar, "--attempts", "1", "--timeout", "60")],
                                stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     name = None
     for _ in range(100):
@@ -88,11 +137,12 @@ def unknown(work, owner, device):
         if name:
             break
         threading.Event().wait(0.1)
-    check("an unknown device waits for a person", name is not None)
+    check(f"{folder}: an unknown device waits for a person", name is not None)
     if name:
         must("device", "approve", name, "--data", owner.data)
     out, err = waiting.communicate(timeout=90)
-    check("and goes on once it is approved", waiting.returncode == 0, err)
+    check(f"{folder}: and goes on once it is approved", waiting.returncode == 0, err)
+    return out, err
 
 
 # ---- openssl and curl as the pledge ----
@@ -285,7 +335,7 @@ def main():
         work = Path(folder)
         owner = Owner(work / "site")
         maker = Maker(work, "lamps", owner_data=owner.data)
-        devices = maker.make(9)
+        devices = maker.make(10)
         maker.start()
         owner.knows(maker)
         known = work / "known"
@@ -293,10 +343,11 @@ def main():
         lines = (devices[0].parent / "manifest.jsonl").read_text().splitlines()
         (known / "manifest.jsonl").write_text("\n".join(lines[:8]) + "\n")
         owner.wants(known)
-        owner.start(log=work / "site.log")
+        owner.start(log=work / "site.log", env={"IMPRINT_POLICY_RETRY_AFTER_S": "3"})
         try:
             ours(work, maker, owner, devices[:3])
             unknown(work, owner, devices[8])
+            impatient(work, owner, devices[9])
             pledge_by_hand(work, maker, owner, devices[3])
             registrar_by_hand(work, maker, devices[4])
             masa_by_hand(work, maker, owner, devices[5:7])
