@@ -25,9 +25,9 @@ struct Act {
 Secret new_one_time(Rng& rng);
 
 // Takes a device into the inventory, approved, with its IDevID and its one-time token as far as it has them; the
-// token's user name is the device's id. An IDevID of a retired device goes over to the new one; the retired
-// device's id does not come back. So does that of one that came by itself and waits: that one is retired with it. Rules: DEVICE-ID, DEVICE-EXISTS, DEVICE-RETIRED, DEVICE-IDENTITY-TAKEN,
-// DEVICE-TOKEN-WEAK, and those of add_wrap_key().
+// token's user name is the device's id. An IDevID of a retired device, or of one that came by itself and waits, goes
+// over to the new one; the old id does not come back. Rules: DEVICE-ID, DEVICE-EXISTS, DEVICE-RETIRED,
+// DEVICE-IDENTITY-TAKEN, DEVICE-TOKEN-WEAK, and those of add_wrap_key().
 Status register_device(store::Writer& store, const Secret& pepper, const ManifestEntry& entry, const Act& act);
 
 // What became of one entry of a manifest.
