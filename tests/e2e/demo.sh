@@ -117,7 +117,7 @@ pasted="${curl_line/curl -s /curl -s --fail } | python3 -c 'import json, sys; sy
 check "the curl line works as pasted, from another folder" bash -c "cd / && set -o pipefail && $pasted"
 runs=${curl_line/curl -s /curl -s --fail }
 runs="${runs%/v1/devices}/v1/runs | python3 -c 'import json, sys; told = {(r[\"protocol\"], r[\"role\"]) for r in json.load(sys.stdin)[\"runs\"]}; sys.exit(not {(\"brski\", \"pledge\"), (\"brski\", \"registrar\"), (\"est\", \"client\")} <= told)'"
-check "and the runs of both devices, BRSKI's with its registrar's, are there to be asked for" bash -c "set -o pipefail && $runs"
+check "and the runs of both devices, BRSKI's with its registrar's, are there to be asked for" bash -c "set -o pipefail; for _ in \$(seq 100); do $runs && exit 0; sleep 0.1; done; exit 1"
 check "it says where the MASA is, and a command that shows what it knows" bash -c 'masa=$(grep -o "masa log --folder .*" "$1") && "$2" $masa | grep -q acme-lamp-0001' - "$work/serving" "$imprint"
 check "it goes on serving" kill -0 "$server"
 kill -INT "$server"
