@@ -228,14 +228,6 @@ TEST_F(CatalogueFetching, what_cannot_be_noted_is_not_taken_yet) {
   EXPECT_EQ((*(*store_->read())->audit(0, 100)).size(), 1U);
 }
 
-TEST_F(CatalogueFetching, of_a_maker_without_roots_nothing_is_noted) {
-  std::filesystem::remove(data_ + "/makers/acme.pem");
-  CatalogueKeeper keeper(data_, {}, *store_, {std::chrono::hours(1), Duration(1)});
-  ASSERT_TRUE(until([this] { return paths_.size() >= 2; }));
-  EXPECT_EQ(there(), "");
-  EXPECT_TRUE((*(*store_->read())->audit(0, 100)).empty());
-}
-
 TEST_F(CatalogueFetching, a_keeper_ends_at_once) {
   answer_.status = 0;
   server_.reset();
