@@ -144,8 +144,8 @@ std::string first_line(const Response& answer) {
 
 Result<Artifact> read_voucher(const Response& answer, const Registrar::Case& of) {
   const std::optional<Form> form = form_of_answer(answer.content_type, answer.body, of.masa.quirks);
-  CHECK_OR(form, Error{Fault::unsupported, kMasaAnswer});
-  auto out = read_body(answer.body, *form, of.masa.quirks);
+  auto out = form ? read_body(answer.body, *form, of.masa.quirks)
+                  : Result<Artifact>(Error{Fault::unsupported, "voucher: media type"});
   CHECK_OR(out, Error{out.error().fault, kMasaAnswer});
   return out;
 }
