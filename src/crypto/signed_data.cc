@@ -162,7 +162,7 @@ std::optional<Instant> time_of(const CMS_SignerInfo* info) {
 
 Status read_certificates(const Opened& message, CMS_SignerInfo* info, SignedContent& out) {
   const auto take = [&](const Result<Certificate>& certificate, X509* raw) {
-    if (!certificate || raw == nullptr) {
+    if (!certificate) {
       return;  // nobody stands on it
     }
     if (CMS_SignerInfo_cert_cmp(info, raw) == 0) {
@@ -173,8 +173,11 @@ Status read_certificates(const Opened& message, CMS_SignerInfo* info, SignedCont
   if (message.certificates) {
     CHECK_OR(message.certificates->size() <= kMaxCertificates, Error{Fault::limit, "signed data: certificates"});
     for (const BytesView one : *message.certificates) {
-      const auto certificate = Certificate::parse(one);
-      take(certificate, certificate ? openssl_certificate(*certificate).get() : nullptr);
+      Certificate unread;
+      unread.der = to_bytes(one);
+      const X509Ptr raw = openssl_certificate(unread);
+      CHECK_OR(raw, Error{Fault::malformed, "signed data: certificate"});  // as if OpenSSL had read the whole
+      take(Certificate::parse(one), raw.get());
     }
     return Ok{};
   }
