@@ -47,8 +47,9 @@ def kills(site, rng, work, names):
 def goes_on(site, work, names):
     failed = []
     for name in names[1:]:
+        # The note is there before what it speaks of: the power may have gone between the two.
         before = {one: serial_of(work / name / "obtaining" / one / "cert.pem") for one in NAMES
-                  if (work / name / "obtaining" / one / "asked-for").exists()}
+                  if all((work / name / "obtaining" / one / file).exists() for file in ("asked-for", "cert.pem"))}
         out = subprocess.run([IMPRINT, *onboarding(site, work, name)], capture_output=True, text=True, timeout=60, stdin=subprocess.DEVNULL)
         folder = work / name / "credentials"
         faults = [f for f in (fault_of(folder / one) for one in NAMES) if f] if shown(work / name) == sorted(NAMES) else [shown(work / name)]
