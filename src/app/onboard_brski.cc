@@ -163,18 +163,6 @@ OrProblem<Prepared> prepare(const BrskiOptions& given) {
   return out;
 }
 
-Ending ending_of(const Pledge::State& state, const Run& run, const std::optional<Error>& broken) {
-  Ending out{run, std::nullopt, std::nullopt};
-  if (const auto* const done = std::get_if<Pledge::Configured>(&state); done != nullptr && !broken) {
-    out.installed = done->got;
-    return out;
-  }
-  const auto* const failed = std::get_if<Pledge::Failed>(&state);
-  const Error why = broken ? *broken : failed != nullptr ? failed->why : Error{Fault::internal, "run ended early"};
-  out.problem = problem_of(run, why, failed != nullptr ? failed->detail : std::string());
-  return out;
-}
-
 // What another run begins with: the owner's certificate if it is there, and a new voucher request if not. No key is
 // resumed before the voucher: nobody has heard of one.
 Problem timed_out(FolderStorage& storage) {

@@ -64,18 +64,6 @@ class Voice final : public Journal {
   std::function<void(const std::string&)> entered_;
 };
 
-Ending ending_of(const Pledge::State& state, const Run& run, const std::optional<Error>& broken) {
-  Ending out{run, std::nullopt, std::nullopt};
-  if (const auto* const done = std::get_if<Pledge::Configured>(&state); done != nullptr && !broken) {
-    out.installed = done->got;
-    return out;
-  }
-  const auto* const failed = std::get_if<Pledge::Failed>(&state);
-  const Error why = broken ? *broken : failed != nullptr ? failed->why : Error{Fault::internal, "run ended early"};
-  out.problem = problem_of(run, why, failed != nullptr ? failed->detail : std::string());
-  return out;
-}
-
 // What no other registrar can mend.
 bool is_hopeless(const Pledge::State& state, const std::optional<Error>& broken) {
   const auto* const failed = std::get_if<Pledge::Failed>(&state);
@@ -297,6 +285,18 @@ class Search {
 };
 
 }  // namespace
+
+Ending ending_of(const Pledge::State& state, const Run& run, const std::optional<Error>& broken) {
+  Ending out{run, std::nullopt, std::nullopt};
+  if (const auto* const done = std::get_if<Pledge::Configured>(&state); done != nullptr && !broken) {
+    out.installed = done->got;
+    return out;
+  }
+  const auto* const failed = std::get_if<Pledge::Failed>(&state);
+  const Error why = broken ? *broken : failed != nullptr ? failed->why : Error{Fault::internal, "run ended early"};
+  out.problem = problem_of(run, why, failed != nullptr ? failed->detail : std::string());
+  return out;
+}
 
 void add_search(const Command& command, SearchOptions& options, Arg registrar) {
   const Arg interface =

@@ -14,6 +14,9 @@ struct SearchOptions {
 // --interface, which takes the place of `registrar`, and --search.
 void add_search(const Command& command, SearchOptions& options, Arg registrar);
 
+// How a pledge's run ended, for whoever asked for it.
+Ending ending_of(const brski::Pledge::State& state, const Run& run, const std::optional<Error>& broken);
+
 // What a search needs besides its options.
 struct Searcher {
   const brski::PledgePlan& plan;  // without registrars; its cloud is tried when the search is over
