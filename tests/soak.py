@@ -4,6 +4,7 @@ of many seeds, and every fuzz target. Says what it did; exit code 1 if anything 
 date, into docs/measured.md.
 """
 import argparse
+import itertools
 import os
 import subprocess
 import sys
@@ -31,13 +32,13 @@ def run(command, seconds):
 
 
 def explore(until):
-    for bounds in BOUNDS:
+    for bounds, protocol in itertools.product(BOUNDS, ("est", "brski")):
         if time.monotonic() >= until:
-            print(f"  not reached: {' '.join(bounds)}")
+            print(f"  not reached: {protocol} {' '.join(bounds)}")
             continue
-        code = run([str(ROOT / "build/tests/explore_est"), *bounds], until - time.monotonic())
+        code = run([str(ROOT / f"build/tests/explore_{protocol}"), *bounds], until - time.monotonic())
         if code in (None, 3):  # 3: more states than it may keep
-            print(f"  not finished: {' '.join(bounds)}")
+            print(f"  not finished: {protocol} {' '.join(bounds)}")
         elif code != 0:
             return False
     return True

@@ -16,6 +16,8 @@
 
 namespace imprint::app {
 
+struct Makers;
+
 class AdminApi {
  public:
   static constexpr std::size_t kMaxConnections = 128;
@@ -27,6 +29,9 @@ class AdminApi {
     std::function<std::map<std::string, double>()> gauges;  // for /metrics
     std::function<bool()> ready;                            // all listeners are up
     Secret pepper;                                          // of the MACs under which the store knows secrets
+    // Which MASA speaks for whom; empty or null: no makers are read.
+    std::function<std::shared_ptr<const Makers>()> makers = {};
+    std::function<std::string()> registrar = {};  // what it says of itself, JSON; empty: there is none
   };
 
   // Who may ask beside the bearer of the token, and how they get here.

@@ -3,6 +3,8 @@
 
 #include "app/admin_routes.h"
 #include "app/rules.h"
+#include "app/voucher_rules.h"
+#include "site/masa_rules.h"
 #include "site/operation_rules.h"
 #include "site/operations.h"
 #include "survey/compare_run.h"
@@ -61,6 +63,10 @@ int status_of(const Error& error) {
                                        Special{&site::kRequestUnknown, 404},
                                        Special{&site::kCertificateUnknown, 404},
                                        Special{&kRunUnknown, 404},
+                                       Special{&kNoPledge, 404},
+                                       Special{&kNoRegistrar, 404},
+                                       Special{&kApiNoVoucher, 404},
+                                       Special{&site::kMakerUnknown, 404},
                                        Special{&kApiPath, 404},
                                        Special{&kApiMethod, 405},
                                        Special{&site::kDeviceChanged, 412},

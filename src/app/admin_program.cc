@@ -52,7 +52,7 @@ Result<Outcome> healthz(const Env& env, const Call& /*call*/) {
 Result<Outcome> metrics(const Env& env, const Call& /*call*/) {
   std::map<std::string, double> gauges = env.site.gauges();
   if (const auto reader = env.store.read()) {
-    for (const std::string table : {"devices", "certificates", "pending", "runs", "audit"}) {
+    for (const std::string table : {"devices", "certificates", "pending", "pledges", "runs", "audit"}) {
       if (const Result<std::int64_t> rows = (*reader)->count(table)) {
         gauges["imprint_store_rows{table=\"" + table + "\"}"] = static_cast<double>(*rows);
       }
@@ -109,7 +109,7 @@ std::span<const Route> program_routes() { return kRoutes; }
 
 std::vector<Route> routes() {
   std::vector<Route> out;
-  for (const std::span<const Route> part : {device_routes(), import_routes(), record_routes(), program_routes()}) {
+  for (const std::span<const Route> part : {device_routes(), import_routes(), record_routes(), pledge_routes(), program_routes()}) {
     out.insert(out.end(), part.begin(), part.end());
   }
   return out;

@@ -81,11 +81,13 @@ struct Route {
   bool changes() const { return method != Method::get; }  // takes Idempotency-Key
 };
 
-// Every route; the parts are in admin_devices.cc, admin_import.cc, admin_records.cc and admin_program.cc.
+// Every route; the parts are in admin_devices.cc, admin_import.cc, admin_records.cc, admin_pledges.cc and
+// admin_program.cc.
 std::vector<Route> routes();
 std::span<const Route> device_routes();
 std::span<const Route> import_routes();
 std::span<const Route> record_routes();
+std::span<const Route> pledge_routes();
 std::span<const Route> program_routes();
 
 // The OpenAPI 3.1 document of the routes.

@@ -9,18 +9,6 @@
 namespace imprint::app {
 namespace {
 
-// Whether an object has just the members that openapi.json promises for this schema.
-void expect_schema(const Api& api, const Json& object, const std::string& schema) {
-  const Json described = api.get("/openapi.json").json()["components"]["schemas"][schema];
-  ASSERT_TRUE(described.is_object()) << schema;
-  for (const auto& [name, value] : object.items()) {
-    EXPECT_TRUE(described["properties"].contains(name)) << schema << " does not know " << name;
-  }
-  for (const Json& name : described["required"]) {
-    EXPECT_TRUE(object.contains(name.get<std::string>())) << schema << " wants " << name;
-  }
-}
-
 std::string quoted(const std::string& text) { return Json(text).dump(); }
 
 void add(const Api& api, const std::string& id) {

@@ -7,10 +7,12 @@
 #include <sys/time.h>
 #include <unistd.h>
 
+#include <mutex>
 #include <nlohmann/json.hpp>
 #include <thread>
 
 #include "app/admin_api.h"
+#include "app/makers.h"
 #include "codec/json.h"
 #include "crypto/random.h"
 #include "site/ca.h"
@@ -95,6 +97,14 @@ class Api {
     site.gauges = [] { return std::map<std::string, double>{{"imprint_connections_open", 3}}; };
     site.ready = [this] { return ready.load(); };
     site.pepper = kPepper;
+    site.makers = [this] {
+      const std::scoped_lock lock(mutex_);
+      return makers_;
+    };
+    site.registrar = [this] {
+      const std::scoped_lock lock(mutex_);
+      return registrar_;
+    };
     api_ = std::make_unique<AdminApi>(loop_, *store, hub, std::move(site), kToken);
     const Status listening = api_->listen("127.0.0.1", 0);
     EXPECT_TRUE(listening);
@@ -151,6 +161,11 @@ class Api {
   }
   std::unique_ptr<store::Reader> read() const { return *store->read(); }
   const Certificate& ca() const { return ca_.certificate; }
+  void know(Makers makers, std::string registrar) {
+    const std::scoped_lock lock(mutex_);
+    makers_ = std::make_shared<const Makers>(std::move(makers));
+    registrar_ = std::move(registrar);
+  }
 
   const store::TestFolder folder;
   const std::unique_ptr<store::Store> store = store::open_store(folder.file());
@@ -162,6 +177,9 @@ class Api {
   SystemRng rng_;
   io::Loop loop_;
   site::Ca ca_;
+  std::mutex mutex_;
+  std::shared_ptr<const Makers> makers_;
+  std::string registrar_;
   std::unique_ptr<AdminApi> api_;
   std::thread thread_;
 };
@@ -177,6 +195,18 @@ inline void expect_problem(const Answer& answer, int status, const std::string& 
   EXPECT_EQ(json.value("status", 0), status);
   for (const char* member : {"title", "detail", "next"}) {
     EXPECT_FALSE(json.value(member, "").empty()) << member;
+  }
+}
+
+// Whether an object has just the members that openapi.json promises for this schema.
+inline void expect_schema(const Api& api, const Json& object, const std::string& schema) {
+  const Json described = api.get("/openapi.json").json()["components"]["schemas"][schema];
+  ASSERT_TRUE(described.is_object()) << schema;
+  for (const auto& [name, value] : object.items()) {
+    EXPECT_TRUE(described["properties"].contains(name)) << schema << " does not know " << name;
+  }
+  for (const Json& name : described["required"]) {
+    EXPECT_TRUE(object.contains(name.get<std::string>())) << schema << " wants " << name;
   }
 }
 

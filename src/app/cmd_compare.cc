@@ -13,6 +13,7 @@ namespace {
 struct CompareOptions {
   std::string format = "text";
   std::string run, protocol;
+  std::vector<std::string> with;
 };
 
 template <class T>
@@ -50,9 +51,10 @@ OrProblem<Ok> compare(const Context& context, const CompareOptions& options) {
     return Ok{};
   }
   TRY(const survey::Facts facts, facts_of(options.protocol));
+  TRY(const std::vector<Run> given, given_runs(options.with));
   TRY(const RunsOnRecord records, RunsOnRecord::open(context));
-  TRY(const std::vector<Run> runs, records.latest());
-  show(context, options.format, survey::compare(facts, runs));
+  TRY(const RunsTold runs, records.told(given));
+  show(context, options.format, survey::compare(facts, runs.latest, runs.all));
   return Ok{};
 }
 
@@ -62,7 +64,9 @@ void add_compare(Command top) {
   const Command command =
       top.sub("compare", "Compare protocols: their words, players, beliefs and steps, and what runs measured.",
               "imprint compare | less\nimprint compare --protocol est\nimprint compare --format md > comparison.md\n"
-              "imprint compare --run dev-1/run.json\nimprint compare --run 0123456789abcdef");
+              "imprint compare --run dev-1/run.json\nimprint compare --run 0123456789abcdef\nimprint compare --data "
+              "site --with "
+              "lamp-1");
   auto options = std::make_shared<CompareOptions>();
   command.option("--format", options->format, "How to print it: text, md or json")
       .one_of({"text", "md", "json"})
@@ -72,6 +76,10 @@ void add_compare(Command top) {
       .option("--run", options->run, "Show what this run came to believe, and why: on record, or in a device's folder")
       .type("FILE|ID")
       .excludes(protocol);
+  command
+      .option("--with", options->with,
+              "A device's own story beside what is on record: its folder, or run.json; may be given again")
+      .type("PATH");
   command.runs([options](const Context& c) { return compare(c, *options); });
 }
 

@@ -1,12 +1,13 @@
 // `imprint device clear`: a person's word on a device that took its voucher and is held for its past (RFC 8995 section
 // 5.8.3).
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "app/cmd_device.h"
 #include "app/device_pledges.h"
 #include "app/voucher_rules.h"
-#include "io/loop.h"
 #include "site/operation_rules.h"
+#include "store/pledges.h"
 
 namespace imprint::app {
 namespace {
@@ -14,6 +15,7 @@ namespace {
 struct ClearOptions {
   std::string id, reason;
   bool hold = false;
+  ClearScope scope;
 };
 
 // Whom the person means. A device that is not on record has not asked for a voucher either.
@@ -26,25 +28,15 @@ OrProblem<std::string> named(store::Reader& reader, const std::string& word) {
 }
 
 OrProblem<Ok> clear(const Context& context, ClearOptions options) {
-  constexpr std::string_view kBy = "cli";
   TRY(const Offline data, context.offline());
-  std::vector<PledgeRow> rows;
   {
     TRY(const auto reader, data.store->read());
     TRY(options.id, named(*reader, options.id));
-    store::PledgeFilter filter;
-    filter.device = options.id;
-    TRY(rows, reader->pledges(filter));
-  }
-  if (rows.empty()) {
-    return Problem(Error{Fault::refused, kNoPledge}, options.id);
   }
   const bool cleared = !options.hold;
+  std::vector<PledgeRow> rows;
   TRY([[maybe_unused]] const Ok done, about(data.store->write([&](store::Writer& writer) -> Status {
-        for (const PledgeRow& row : rows) {
-          TRY([[maybe_unused]] const Ok one,
-              writer.clear_pledge(row.id, cleared, options.reason, io::wall_clock(), kBy));
-        }
+        TRY(rows, clear_pledges(writer, options.id, cleared, options.reason, by_cli(), options.scope));
         return Ok{};
       }),
                                             options.id));
@@ -52,8 +44,14 @@ OrProblem<Ok> clear(const Context& context, ClearOptions options) {
   for (const PledgeRow& row : rows) {
     list.push_back({{"serial", row.id.serial}, {"was", row.held.empty() ? row.rule : row.held}, {"why", row.reason}});
   }
-  context.print(Json{{"device", options.id}, {"cleared", cleared}, {"reason", options.reason}, {"pledges", list}},
-                options.id + (cleared ? ": may enrol" : ": is held") + "\n");
+  const bool open =
+      cleared && (rows.empty() || options.scope.without_voucher || std::ranges::any_of(rows, store::took_voucher));
+  context.print(Json{{"device", options.id}, {"cleared", open}, {"reason", options.reason}, {"pledges", list}},
+                options.id +
+                    (open      ? ": may enrol"
+                     : cleared ? ": is held no more, and has to take its voucher first"
+                               : ": is held") +
+                    "\n");
   return Ok{};
 }
 
@@ -69,6 +67,10 @@ void add_device_clear(Command device) {
       .required();
   command.option("--reason", options->reason, "For the audit log");
   command.flag("--hold", options->hold, "The other way round: it may not go on until it is cleared");
+  command.option("--rule", options->scope.rule, "Only if it is held for this, as `imprint device list` shows it")
+      .type("RULE");
+  command.flag("--without-voucher", options->scope.without_voucher,
+               "Also if it took no voucher: it may enrol, and nobody has looked at its past");
   command.runs([options](const Context& c) { return clear(c, *options); });
 }
 

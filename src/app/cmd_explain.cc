@@ -70,13 +70,20 @@ bool explain_protocol(const Context& context, const std::string& word) {
   return at != all.end();
 }
 
-OrProblem<Ok> explain(const Context& context, const std::string& word) {
+struct ExplainOptions {
+  std::string word;
+  std::vector<std::string> with;
+};
+
+OrProblem<Ok> explain(const Context& context, const ExplainOptions& options) {
+  const std::string& word = options.word;
   if (explain_rule(context, word) || explain_protocol(context, word)) {
     return Ok{};
   }
+  TRY(const std::vector<Run> given, given_runs(options.with));
   TRY(const RunsOnRecord records, RunsOnRecord::open(context));
-  TRY(const std::vector<Run> runs, records.latest());
-  const survey::Explanation explanation = survey::explain(word, survey::all_facts(), runs);
+  TRY(const RunsTold runs, records.told(given));
+  const survey::Explanation explanation = survey::explain(word, survey::all_facts(), runs.latest);
   if (!explanation.found()) {
     return unknown(explanation);
   }
@@ -92,9 +99,13 @@ void add_explain(Command top) {
       "Say what a word means, here and in every protocol that uses it; a protocol, or the id of a rule, as well.",
       "imprint explain enrollment\nimprint explain \"onboarding tool\"\nimprint explain registrar --json\nimprint "
       "explain EST-REFUSED");
-  auto word = std::make_shared<std::string>();
-  command.option("WORD", *word, "The word; spelling and form are taken lightly").required();
-  command.runs([word](const Context& c) { return explain(c, *word); });
+  auto options = std::make_shared<ExplainOptions>();
+  command.option("WORD", options->word, "The word; spelling and form are taken lightly").required();
+  command
+      .option("--with", options->with,
+              "A device's own story beside what is on record: its folder, or run.json; may be given again")
+      .type("PATH");
+  command.runs([options](const Context& c) { return explain(c, *options); });
 }
 
 }  // namespace imprint::app

@@ -8,10 +8,10 @@
 #include "app/cli_rules.h"
 #include "app/cmd_device.h"
 #include "app/config_keys.h"
+#include "app/makers_json.h"
 #include "crypto/hash.h"
 #include "io/file.h"
 #include "io/loop.h"
-#include "site/masa_words.h"
 
 namespace imprint::app {
 namespace {
@@ -28,8 +28,8 @@ Problem file_problem_of(const std::vector<ConfigProblem>& problems) {
   return out;
 }
 
-OrProblem<MakerFile> read_file_of(const std::string& path) {
-  auto read = read_maker_file(path);
+OrProblem<MakerFile> read_file_of(const std::string& path, const std::string& roots = {}) {
+  auto read = read_maker_file(path, roots);
   if (const auto* const problems = std::get_if<1>(&read)) {
     return file_problem_of(*problems);
   }
@@ -39,29 +39,6 @@ OrProblem<MakerFile> read_file_of(const std::string& path) {
 std::string address_of(const site::MasaRule& rule) {
   const std::string url = rule.url ? rule.url->text() : "as the device says";
   return rule.orphan ? url + " (orphan)" : rule.over_own ? url + " (override)" : url;
-}
-
-Json rule_json(const site::MasaRule& rule) {
-  return {{"name", rule.name},
-          {"from", rule.from},
-          {"match", rule.match.text()},
-          {"masa", rule.url ? Json(rule.url->text()) : Json()},
-          {"override", rule.over_own},
-          {"orphan", rule.orphan},
-          {"quirks", site::in_words(rule.quirks)},
-          {"deprecated", rule.deprecated ? Json(utc_text(*rule.deprecated)) : Json()},
-          {"ends", rule.ends ? Json(utc_text(*rule.ends)) : Json()}};
-}
-
-Json maker_json(const MakerFile& maker) {
-  Json out{{"name", maker.name}, {"anchors", Json::array()}, {"rules", Json::array()}};
-  for (const Certificate& root : maker.anchors) {
-    out["anchors"].push_back(root.subject.text);
-  }
-  for (const site::MasaRule& rule : maker.rules) {
-    out["rules"].push_back(rule_json(rule));
-  }
-  return out;
 }
 
 std::string rules_text(const std::vector<site::MasaRule>& rules) {
@@ -78,34 +55,17 @@ OrProblem<Ok> example(const Context& context) {
 }
 
 OrProblem<Ok> check(const Context& context, const std::string& file) {
-  TRY(const MakerFile maker, read_file_of(file));
+  auto config = context.config();  // without a data folder as well
+  TRY(const MakerFile maker, read_file_of(file, config ? (*config).data + "/makers" : std::string()));
   context.print(maker_json(maker), rules_text(maker.rules));
   return Ok{};
 }
 
-Json unread_json(const Makers& makers) {
-  Json out = Json::array();
-  for (const Makers::Unread& one : makers.unread) {
-    out.push_back({{"file", one.file}, {"why", one.why}});
-  }
-  return out;
-}
-
-Json catalogues_json(const Makers& makers) {
-  Json out = Json::array();
-  for (const CatalogueFacts& one : makers.catalogues) {
-    out.push_back({{"maker", one.maker},
-                   {"version", one.version},
-                   {"issued", utc_text(one.issued)},
-                   {"expires", utc_text(one.expires)},
-                   {"rules", one.rules},
-                   {"pools", one.pools}});
-  }
-  return out;
-}
-
 OrProblem<Ok> list(const Context& context) {
   TRY(const Config config, context.config());
+  if (const auto why = makers_unlisted(config.data)) {
+    return file_problem(config.data + "/makers", *why);
+  }
   const Makers makers = read_makers(config.data, io::wall_clock());
   Json json{{"makers", Json::array()}, {"rules", Json::array()}};
   for (const MakerFile& maker : makers.files) {
@@ -162,7 +122,8 @@ OrProblem<Ok> note_act(const Offline& data, std::string_view action, const std::
 }
 
 OrProblem<Ok> add(const Context& context, const std::string& file) {
-  TRY(const MakerFile maker, read_file_of(file));
+  TRY(const Config config, context.config());
+  TRY(const MakerFile maker, read_file_of(file, config.data + "/makers"));
   TRY(const Offline data, context.offline());
   const std::string path = maker_path(data.config.data, maker.name), folder = data.config.data + "/makers/";
   for (const std::string& one : maker.files) {
@@ -215,8 +176,9 @@ void add_maker_commands(Command top) {
   with_file(
       "add",
       "Take a maker's file with all that it names; in place of the one of the same name. Devices below its\n"
-      "anchors are taken from then on. They lie beside the file as NAME.pem, or where `anchors` says; the root of\n"
-      "`imprint factory make` lies in makers/ of its data folder, named by its fingerprint: copy it to NAME.pem.",
+      "anchors are taken from then on. They lie beside the file as NAME.pem, or where `anchors` says: in other files,\n"
+      "or in makers/ of the data folder, as \"sha256:\" and a root's fingerprint; `imprint factory make` left its "
+      "there.",
       "imprint maker add acme.toml --data site", add);
   maker
       .sub("list", "Show every rule in its order, catalogues, and what was left out.", "imprint maker list --data site")

@@ -3,6 +3,7 @@
 
 #include "app/cli_rules.h"
 #include "app/cmd_masa.h"
+#include "factory/masa_login.h"
 #include "factory/masa_owner.h"
 #include "io/file.h"
 #include "io/loop.h"
@@ -206,6 +207,8 @@ void add_change(Command device, const std::string& name, const std::string& text
 
 // ---- customers ----
 
+constexpr const char* kBase64Bodies = "base64_bodies";  // as in a maker's file
+
 Json customer_json(const Customer& c) {
   Json anchors = Json::array();
   for (const Certificate& one : c.anchors) {
@@ -215,12 +218,14 @@ Json customer_json(const Customer& c) {
               {"name", c.name},
               {"certificates", anchors},
               {"password", c.password.has_value()},
+              {"digest", !c.digest.empty()},
+              {"quirks", c.base64_bodies ? Json{kBase64Bodies} : Json::array()},
               {"added", utc_text(c.added)}};
 }
 
 struct CustomerOptions {
   std::string folder{kMasaFolder}, id, name, password_file;
-  std::vector<std::string> certificates;
+  std::vector<std::string> certificates, quirks;
 };
 
 OrProblem<Ok> add_customer(const Context& context, const CustomerOptions& options) {
@@ -229,6 +234,7 @@ OrProblem<Ok> add_customer(const Context& context, const CustomerOptions& option
   customer.id = options.id;
   customer.name = options.name;
   customer.added = io::wall_clock();
+  customer.base64_bodies = !options.quirks.empty();  // the only one there is
   for (const std::string& file : options.certificates) {
     TRY(const std::vector<Certificate> found, read_certificates(file));
     customer.anchors.insert(customer.anchors.end(), found.begin(), found.end());
@@ -237,6 +243,9 @@ OrProblem<Ok> add_customer(const Context& context, const CustomerOptions& option
     TRY(const Secret password, read_secret(options.password_file));
     TRY([[maybe_unused]] const Ok strong, about(check_secret_strength(password), options.password_file));
     customer.password = customer_mac(folder.pepper, customer.id, password);
+    if (folder.settings.digest) {  // else nothing that could answer for the customer is kept
+      TRY(customer.digest, about(factory::customer_digest(folder.pepper, customer.id, password), options.id));
+    }
   }
   TRY([[maybe_unused]] const Ok put,
       about(folder.store->write([&](store::MakerWriter& writer) { return writer.put_customer(customer, kActor); }),
@@ -312,8 +321,11 @@ void add_masa_customers(Command masa) {
   add.option("--certificate", options->certificates,
              "File with its domain CA or registrars: whoever leads to one of these is this customer; again for more")
       .type("FILE");
-  add.option("--password-file", options->password_file, "Password for HTTP Basic; - reads it from standard input")
+  add.option("--password-file", options->password_file,
+             "Password for HTTP Basic, and for Digest if masa.json turns that on; - reads it from standard input")
       .type("FILE");
+  add.option("--quirk", options->quirks, "What its registrars do otherwise than RFC 8995; again for more")
+      .one_of({kBase64Bodies});
   add.runs([options](const Context& c) { return add_customer(c, *options); });
 
   auto folder = std::make_shared<std::string>(kMasaFolder);

@@ -42,7 +42,8 @@ void add_onboard_brski(Command protocols) {
   command.option("--accept", o.accepted, "Assertion that is good enough; may be repeated")
       .type("verified|logged|proximity");
   command.option("--quirk", o.quirks, "What the registrar wants otherwise than RFC 8995; may be repeated")
-      .type("base64-bodies|requests-named-voucher|version-as-text|bare-requests");
+      .type("base64-bodies|requests-named-voucher|version-as-text|registrar-changes|bare-requests");
+  command.flag("--csrattrs", o.csrattrs, "Over coaps:// ask what the request is to have, as over HTTPS");
   command.flag("--no-clock", o.no_clock, "Judge no time: the device's clock does not count");
   command.option("--profile", c.profile, "File of a profile with several credentials: obtain all of them").type("FILE");
   command.option("--label", c.label, "EST label (profile) to ask for");

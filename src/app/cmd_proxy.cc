@@ -25,7 +25,7 @@ constexpr std::size_t kOfAConnection = 2;  // descriptors
 struct ProxyOptions {
   std::string registrar, find, listen = "[::]:0", announce, name;
   std::uint32_t most = 256, most_of_a_source = 8, idle_s = 300;
-  std::string coaps, coaps_listen, coaps_answers;  // for constrained devices
+  std::string coaps, coaps_find, coaps_listen, coaps_answers;  // for constrained devices
   bool stateless = false;
   std::uint32_t coaps_most = 10, coaps_most_of_a_source = 2, coaps_idle_s = 30;
 };
@@ -77,16 +77,27 @@ OrProblem<io::Address> find_registrar(io::Loop& loop, const std::string& option,
   return out ? OrProblem<io::Address>(*out) : wrong(option + " " + at.host, "give a name or an address that is there");
 }
 
-OrProblem<CoapJoinProxy::Options> coaps_options_of(io::Loop& loop, const ProxyOptions& given) {
+// By its address, or by whoever makes itself known.
+OrProblem<Ok> take_coaps_registrar(io::Loop& loop, const ProxyOptions& given, CoapJoinProxy::Options& out) {
+  out.find = given.coaps_find;
+  if (!out.find.empty()) {
+    return Ok{};
+  }
   const auto registrar = parse_host_port(given.coaps);
   if (!registrar || registrar->port == 0) {
     return wrong("--coaps " + given.coaps, "give it as registrar.example:5684 or [fd00::1]:5684");
   }
-  CoapJoinProxy::Options out;
   TRY(out.proxy.registrar, find_registrar(loop, "--coaps", *registrar));
   out.registrar = out.proxy.registrar.literal() == registrar->host ? std::string() : registrar->host;
+  return Ok{};
+}
+
+OrProblem<CoapJoinProxy::Options> coaps_options_of(io::Loop& loop, const ProxyOptions& given) {
+  CoapJoinProxy::Options out;
+  TRY(Ok{}, take_coaps_registrar(loop, given, out));
   if (given.coaps_listen.empty() && given.announce.empty()) {
-    return wrong("--coaps " + given.coaps, "give --coaps-listen ADDRESS:PORT as well, or --announce");
+    return wrong(given.coaps_find.empty() ? "--coaps " + given.coaps : "--coaps-find " + given.coaps_find,
+                 "give --coaps-listen ADDRESS:PORT as well, or --announce");
   }
   if (given.coaps_listen.empty()) {
     TRY(out.proxy.listen.address, about(join_address_on(given.announce), given.announce));
@@ -150,11 +161,13 @@ Problem start_problem(const Error& why, const std::string& listen, const std::st
 }
 
 void say_coaps_begin(const Context& context, const ProxyOptions& given, const CoapJoinProxy& proxy) {
+  const std::string to =
+      given.coaps_find.empty() ? given.coaps : "whoever makes a registrar known on " + given.coaps_find;
   if (context.globals.json) {
     Json json{{"event", "listening"},
               {"scheme", "coaps"},
               {"port", proxy.port()},
-              {"registrar", given.coaps},
+              {"registrar", to},
               {"stateless", given.stateless}};
     if (proxy.answers_port() != 0) {
       json["answers"] = proxy.answers_port();
@@ -162,8 +175,18 @@ void say_coaps_begin(const Context& context, const ProxyOptions& given, const Co
     std::cout << json.dump() << '\n' << std::flush;
     return;
   }
-  context.print(Json(), "coaps: port " + std::to_string(proxy.port()) + " leads to " + given.coaps +
+  context.print(Json(), "coaps: port " + std::to_string(proxy.port()) + " leads to " + to +
                             (given.stateless ? ", without a state for each device\n" : "\n"));
+}
+
+void say_coaps_registrar(const Context& context, bool there, const io::Address& at) {
+  const std::string what(
+      name(there ? JoinProxy::Event::Kind::registrar_found : JoinProxy::Event::Kind::registrar_lost));
+  if (context.globals.json) {
+    std::cout << Json{{"event", what}, {"scheme", "coaps"}, {"who", at.text()}}.dump() << '\n' << std::flush;
+  } else {
+    context.progress("coaps: " + what + " " + at.text());
+  }
 }
 
 void say_coaps_end(const Context& context, const io::UdpJoinProxyStats& stats) {
@@ -197,8 +220,8 @@ void say_end(const Context& context, const io::TcpProxy::Stats& stats) {
 }
 
 // The interfaces named, for a problem with one of them.
-std::string interfaces(const ProxyOptions& given) {
-  return given.announce.empty() ? given.find : given.find + ", " + given.announce;
+std::string interfaces(const std::string& find, const std::string& announce) {
+  return find + (find.empty() || announce.empty() ? "" : ", ") + announce;
 }
 
 OrProblem<std::unique_ptr<JoinProxy>> start_tcp(const Context& context, const ProxyOptions& given, io::Loop& loop,
@@ -206,7 +229,7 @@ OrProblem<std::unique_ptr<JoinProxy>> start_tcp(const Context& context, const Pr
   TRY(const JoinProxy::Options options, options_of(given));
   auto out = JoinProxy::start(loop, rng, options, [&context](const JoinProxy::Event& e) { tell(context, e); });
   if (!out) {
-    return start_problem(out.error(), given.listen, given.find.empty() ? given.announce : interfaces(given));
+    return start_problem(out.error(), given.listen, interfaces(given.find, given.announce));
   }
   const std::string to = given.find.empty() ? given.registrar : "whoever announces a registrar on " + given.find;
   const std::string port = std::to_string((*out)->port());
@@ -221,9 +244,10 @@ OrProblem<std::unique_ptr<JoinProxy>> start_tcp(const Context& context, const Pr
 OrProblem<std::unique_ptr<CoapJoinProxy>> start_coaps(const Context& context, const ProxyOptions& given, io::Loop& loop,
                                                       Rng& rng) {
   TRY(CoapJoinProxy::Options options, coaps_options_of(loop, given));
+  options.told = [&context](bool there, const io::Address& at) { say_coaps_registrar(context, there, at); };
   auto out = CoapJoinProxy::start(loop, rng, std::move(options));
   if (!out) {
-    return start_problem(out.error(), given.coaps_listen, given.announce);
+    return start_problem(out.error(), given.coaps_listen, interfaces(given.coaps_find, given.announce));
   }
   say_coaps_begin(context, given, **out);
   return *std::move(out);
@@ -232,14 +256,17 @@ OrProblem<std::unique_ptr<CoapJoinProxy>> start_coaps(const Context& context, co
 OrProblem<Ok> run_proxy(const Context& context, const ProxyOptions& given) {
   const auto service = io::ServiceManager::from_environment();
   const bool tcp_too = !given.registrar.empty() || !given.find.empty();
-  if (!tcp_too && given.coaps.empty()) {
-    return wrong("--registrar", "name where the registrar takes connections, or with --coaps datagrams; or --find it");
+  const bool coaps_too = !given.coaps.empty() || !given.coaps_find.empty();
+  if (!tcp_too && !coaps_too) {
+    return wrong(
+        "--registrar",
+        "name where the registrar takes connections, or with --coaps datagrams; or --find it, or --coaps-find");
   }
   io::Loop loop;
   SystemRng rng;
   std::unique_ptr<JoinProxy> tcp;
   std::unique_ptr<CoapJoinProxy> coaps;
-  if (!given.coaps.empty()) {
+  if (coaps_too) {
     TRY(coaps, start_coaps(context, given, loop, rng));
   }
   if (tcp_too) {
@@ -266,11 +293,18 @@ OrProblem<Ok> run_proxy(const Context& context, const ProxyOptions& given) {
 }
 
 void add_coaps(const Command& command, ProxyOptions& options) {
+  const Arg registrar =
+      command
+          .option("--coaps", options.coaps,
+                  "Where the registrar takes datagrams of constrained devices: its est.coaps, or est.coaps_join with "
+                  "--stateless")
+          .type("HOST:PORT");
   command
-      .option("--coaps", options.coaps,
-              "Where the registrar takes datagrams of constrained devices: its est.coaps, or est.coaps_join with "
-              "--stateless")
-      .type("HOST:PORT");
+      .option("--coaps-find", options.coaps_find,
+              "In its place: an interface of your own network, where registrars make themselves known; whoever does is "
+              "believed")
+      .type("NAME")
+      .excludes(registrar);
   command.flag("--stateless", options.stateless, "Keep nothing of a device: each datagram says where its answer goes");
   command
       .option("--coaps-listen", options.coaps_listen,
@@ -302,7 +336,8 @@ void add_proxy(Command top) {
       "imprint proxy --find eth1 --announce eth0\n"
       "imprint proxy --registrar 192.0.2.1:8443 --listen 192.0.2.9:8443\n"
       "imprint proxy --registrar [fd00::1]:8443 --listen [::]:4443 --announce eth0 --name Hall --json\n"
-      "imprint proxy --coaps registrar.example:5685 --stateless --announce wpan0");
+      "imprint proxy --coaps registrar.example:5685 --stateless --announce wpan0\n"
+      "imprint proxy --coaps-find eth1 --stateless --announce wpan0");
   const Arg registrar =
       command.option("--registrar", options->registrar, "Where the registrar takes connections").type("HOST:PORT");
   command

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <filesystem>
 #include <nlohmann/json.hpp>
+#include <set>
 
 #include "app/cli_rules.h"
 #include "app/cmd_voucher.h"
@@ -20,7 +21,8 @@ constexpr std::size_t kMaxKit = std::size_t{256} << 20U;
 
 struct ImportOptions {
   std::vector<std::string> files;
-  std::string manifest, issuer, maker;
+  std::string manifest, issuer, maker, anchors;
+  bool unchecked = false;
 };
 
 // Something to be taken, and where it was found.
@@ -93,16 +95,53 @@ OrProblem<Ok> take_path(const std::string& path, std::vector<Found>& into) {
   return Ok{};
 }
 
-// Everybody whom a maker's file here has sign vouchers.
-std::vector<Certificate> anchors_of(const VoucherShelf& shelf, const std::string& maker) {
-  std::vector<Certificate> out;
-  for (const site::MasaRule& rule : shelf.data.folder.masas->book.rules) {
-    if (maker.empty() || rule.name.starts_with(maker + "/")) {
-      out.insert(out.end(), rule.voucher_anchors.begin(), rule.voucher_anchors.end());
+// Whose vouchers are taken for which devices: one maker's signers are nobody to another maker's devices.
+class Signers {
+ public:
+  Signers(const VoucherShelf& shelf, const ImportOptions& options, std::vector<Certificate> given)
+      : given_(std::move(given)), unchecked_(options.unchecked) {
+    std::set<std::string> makers;
+    for (const site::MasaRule& rule : shelf.data.folder.masas->book.rules) {
+      const std::string maker = rule.name.substr(0, rule.name.find('/'));
+      if (!rule.voucher_anchors.empty() && (options.maker.empty() || maker == options.maker)) {
+        rules_.push_back(&rule);
+        makers.insert(maker);
+      }
     }
+    one_maker_ = makers.size() == 1;
   }
-  return out;
-}
+
+  bool check() const { return !unchecked_; }
+
+  // Faults: VOUCHER-UNCHECKED.
+  Result<std::vector<Certificate>> of(const ExpectedDevice& device) const {
+    if (unchecked_) {
+      return std::vector<Certificate>();
+    }
+    std::vector<Certificate> out = given_;
+    for (const site::MasaRule* const rule : rules_) {
+      if (given_.empty() && (one_maker_ || is_for(*rule, device))) {
+        out.insert(out.end(), rule->voucher_anchors.begin(), rule->voucher_anchors.end());
+      }
+    }
+    CHECK_OR(!out.empty(), Error{Fault::refused, kVoucherUnchecked});
+    return out;
+  }
+
+ private:
+  // As far as can be said without the certificates above it: by who issued it, or by its own certificate.
+  static bool is_for(const site::MasaRule& rule, const ExpectedDevice& device) {
+    const auto issued = [&](BytesView id) { return equal(id, device.issuer); };
+    const auto& roots = rule.match.anchors;
+    return std::ranges::any_of(rule.match.key_ids, issued) ||
+           std::ranges::any_of(roots, [&](const Certificate& root) { return issued(root.key_id); }) ||
+           (device.idevid && verify_chain(*device.idevid, {}, roots, {Purpose::any, Instant{}, /*check_time=*/false}));
+  }
+
+  std::vector<Certificate> given_;
+  std::vector<const site::MasaRule*> rules_;
+  bool one_maker_ = false, unchecked_ = false;
+};
 
 // The device that a voucher is for, by what the kit, the manifest, the voucher itself and the command line say.
 Result<ExpectedDevice> device_of(const Found& found, const std::vector<ExpectedDevice>& manifest, BytesView issuer) {
@@ -142,8 +181,12 @@ OrProblem<Ok> import(const Context& context, const ImportOptions& options) {
   for (const std::string& path : options.files) {
     TRY([[maybe_unused]] const Ok taken, take_path(path, all));
   }
+  std::vector<Certificate> given;
+  if (!options.anchors.empty()) {
+    TRY(given, read_certificates(options.anchors));
+  }
   TRY(VoucherShelf shelf, open_shelf(context));
-  const std::vector<Certificate> anchors = anchors_of(shelf, options.maker);
+  const Signers signers(shelf, options, std::move(given));
   const Instant now = io::wall_clock();
   std::map<std::string, std::size_t> counts;
   Json list = Json::array();
@@ -154,7 +197,9 @@ OrProblem<Ok> import(const Context& context, const ImportOptions& options) {
       CHECK_OR(found.voucher, found.voucher.error());
       serial = found.voucher->voucher.serial_number.value_or("");
       TRY(ExpectedDevice device, device_of(found, manifest, *issuer));
-      return shelve(shelf, {std::move(device), *found.voucher, anchors, "import"}, now);
+      TRY([[maybe_unused]] const std::string id, inventory_id(shelf, device));
+      TRY(std::vector<Certificate> anchors, signers.of(device));
+      return shelve(shelf, {std::move(device), *found.voucher, std::move(anchors), "import"}, now);
     }();
     if (taken) {
       state = name(*taken);
@@ -170,11 +215,11 @@ OrProblem<Ok> import(const Context& context, const ImportOptions& options) {
                      {"there", counts["there"]},
                      {"onboarded", counts["onboarded"]},
                      {"refused", counts["refused"]},
-                     {"signatures_checked", !anchors.empty()}},
+                     {"signatures_checked", signers.check()}},
                 told + std::to_string(counts["taken"]) + " taken, " + std::to_string(counts["there"]) +
                     " there already, " + std::to_string(counts["onboarded"]) + " of devices that are onboarded, " +
                     std::to_string(counts["refused"]) + " refused\n" +
-                    (anchors.empty() ? "no maker's file here has voucher_anchors: signatures were not checked\n" : ""));
+                    (signers.check() ? "" : "signatures were not checked\n"));
   if (counts["refused"] > 0) {
     return Problem(Error{Fault::refused, kVouchersFailed}, std::to_string(counts["refused"]) + " voucher(s)");
   }
@@ -189,12 +234,19 @@ void add_voucher_import(Command voucher) {
       "import",
       "Keep vouchers without a nonce for devices of the inventory: the registrar then needs no MASA for them.\n"
       "A kit of `imprint masa kit`, single vouchers, or folders of them.",
-      "imprint voucher import north.kit\nimprint voucher import lamp-0001.vcj --manifest acme/manifest.jsonl");
+      "imprint voucher import north.kit\nimprint voucher import north.kit --anchors acme/masa-anchors.pem\n"
+      "imprint voucher import lamp-0001.vcj --manifest acme/manifest.jsonl");
   command.option("FILE", options->files, "Kits, vouchers, folders").type("FILE").required();
   command.option("--manifest", options->manifest, "The devices' manifest: it has their IDevIDs").type("FILE");
   command.option("--issuer", options->issuer, "Key identifier of the CA of the IDevIDs, if the files do not say it")
       .type("HEX");
   command.option("--maker", options->maker, "Take only voucher_anchors of makers/NAME.toml").type("NAME");
+  const Arg anchors = command
+                          .option("--anchors", options->anchors,
+                                  "PEM: below these are the signers; default: voucher_anchors in makers/*.toml")
+                          .type("FILE");
+  command.flag("--unchecked", options->unchecked, "Take them whoever signed them: devices refuse what is forged")
+      .excludes(anchors);
   command.runs([options](const Context& c) { return import(c, *options); });
 }
 

@@ -9,6 +9,7 @@
 #include "base/instant.h"
 #include "base/result.h"
 #include "crypto/keys.h"
+#include "model/acp_name.h"
 #include "proto/brski/registrar_judge.h"
 #include "site/policy.h"
 
@@ -74,6 +75,7 @@ struct Config {
   brski::LogPolicy log_policy;                                      // brski.log_*
   std::vector<std::string> announce;                                // brski.announce: interfaces
   std::string announce_as;                                          // brski.announce_as; empty: after the host
+  AcpDomain acp;                                                    // brski.acp_domain, brski.acp_rsub
   UpstreamConfig upstream;                                          // [upstream]
   Duration retry_after{std::chrono::seconds(30)};                   // policy.retry_after_s
   std::int64_t certificates_per_device = 64;                        // policy.certificates_per_device

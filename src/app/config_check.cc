@@ -28,6 +28,12 @@ std::optional<std::string> check_together(const Config& c) {
   if (!c.administrator_lists.empty() && c.administrators.empty()) {
     return "api.revocation_lists: must be lists of the CAs in api.administrators";
   }
+  if (!c.acp.rsub.empty() && !valid_acp_domain(c.acp)) {
+    return "brski.acp_rsub: needs brski.acp_domain, and at most 253 octets with it";
+  }
+  if (!c.acp.name.empty() && !c.registrar) {
+    return "brski.acp_domain: needs brski.registrar";
+  }
   return check_announce(c);
 }
 

@@ -109,6 +109,16 @@ Wrong set_choice(std::string& out, const std::string& value, std::initializer_li
   return wrong;
 }
 
+// A domain name as RFC 1034 section 3.5 has it, or nothing; the two are looked at together in config_check.cc.
+Wrong set_acp_part(std::string& out, const std::string& value) {
+  if (!value.empty() && !valid_acp_domain({value, ""})) {
+    return "must be a domain name of letters, digits and hyphens, each part beginning with a letter (RFC 8994 "
+           "section 6.2.2), or empty";
+  }
+  out = value;
+  return std::nullopt;
+}
+
 // An http URI, as a certificate may name it (RFC 5280 section 4.2.1.13): who checks a certificate cannot begin with
 // TLS.
 Wrong set_uri(std::string& out, const std::string& value) {
@@ -295,6 +305,17 @@ std::vector<ConfigKey<Config>> make_config_keys() {
             return v.size() <= 63 ? std::nullopt : Wrong("must have at most 63 octets");
           },
           [](const C& c) { return c.announce_as; }),
+      text<C>(
+          "brski.acp_domain",
+          "Domain of the site's Autonomic Control Plane, as in acp.example.com: devices with a MASA get an address in "
+          "it "
+          "with their certificates (RFC 8994); empty: there is none.",
+          [](C& c, const std::string& v) { return set_acp_part(c.acp.name, v); },
+          [](const C& c) { return c.acp.name; }),
+      text<C>(
+          "brski.acp_rsub", "Part of that domain for the devices that come here, as in area51.research; empty: none.",
+          [](C& c, const std::string& v) { return set_acp_part(c.acp.rsub, v); },
+          [](const C& c) { return c.acp.rsub; }),
       path_key("brski.web_anchors", "CA certificates of MASAs for which makers/NAME.toml names none.",
                [](C& c) -> std::string& { return c.web_anchors; }),
       flag<C>("brski.log_needed", "Whether a device without the MASA's audit log is held for a person.",

@@ -294,6 +294,24 @@ TEST_F(ConfigTest, a_registrar_is_announced_where_it_can_be_reached) {
   EXPECT_EQ(wrong(anywhere + "announce_as = '" + std::string(64, 'a') + "'\n").size(), 1U);
 }
 
+TEST_F(ConfigTest, an_acp_has_a_domain_name_and_perhaps_a_part_of_it) {
+  EXPECT_TRUE(good("").acp.name.empty()) << "off unless somebody says so";
+  const Config config = good("[brski]\nacp_domain = 'acp.example.com'\nacp_rsub = 'area51.research'\n");
+  EXPECT_EQ(config.acp, (AcpDomain{"acp.example.com", "area51.research"}));
+  EXPECT_TRUE(keys_for_restart(good(""), config).empty());
+  EXPECT_EQ(good("[brski]\nacp_domain = 'acp.example.com'\n").acp.rsub, "");
+  for (const std::string bad : {"1.example", "a b", "-a", "a_b", "a..b", "a@b"}) {
+    EXPECT_EQ(wrong("[brski]\nacp_domain = '" + bad + "'\n").size(), 1U) << bad;
+  }
+  EXPECT_EQ(wrong("[brski]\nacp_rsub = 'research'\n").size(), 1U) << "of no domain";
+  EXPECT_EQ(wrong("[brski]\nacp_domain = 'acp.example'\nregistrar = false\n").size(), 1U);
+  std::string longest = "a";
+  while (longest.size() < 251) {
+    longest += ".a";
+  }
+  EXPECT_EQ(wrong("[brski]\nacp_domain = '" + longest + "'\nacp_rsub = 'abc'\n").size(), 1U) << "together";
+}
+
 TEST_F(ConfigTest, join_proxies_come_to_the_address_of_coaps) {
   EXPECT_EQ(good("[est]\ncoaps = '127.0.0.1:5684'\ncoaps_join = '127.0.0.1:5685'\n").coaps_join->port, 5685);
   EXPECT_FALSE(good("[est]\ncoaps = '127.0.0.1:5684'\ncoaps_join = ''\n").coaps_join);

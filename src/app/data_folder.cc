@@ -190,6 +190,7 @@ Result<DataFolder> read_parts(const Config& config) {
   TRY(out.pepper, read_secret_file(config.data + "/pepper", "data folder: pepper is damaged"));
   TRY(out.admin_token,
       read_secret_file(config.data + "/admin.token", "data folder: admin.token is missing or damaged"));
+  CHECK_OR(!makers_unlisted(config.data), part_error(Fault::unreachable, "data folder: makers/ cannot be read"));
   read_makers(config, out);
   read_profiles(config, out);
   return out;
@@ -383,6 +384,12 @@ Result<std::shared_ptr<const EstSite>> make_site(const Config& config, const Dat
   out->policy.profiles[""] = config.profiles.at("default").profile;
   out->est.labels[""] = make_label(config.profiles.at("default"), ca_certificates);
   out->registrar = make_registrar(config, folder, out->policy);
+  if (out->policy.acp_name) {
+    out->est.wished_names = [name_for = out->policy.acp_name](const Session& session) {
+      const auto name = name_for(session);
+      return name ? std::vector{*name} : std::vector<GeneralName>{};
+    };
+  }
   TRY(Ok{}, add_lists(folder, store, now, lasting.before.get(), *out));
   return std::shared_ptr<const EstSite>(std::move(out));
 }

@@ -124,6 +124,19 @@ TEST_F(DataFolderTest, one_bad_maker_file_is_named_and_the_others_count) {
   EXPECT_EQ(opened->unread[1].file, path_ + "/makers/empty.pem");
 }
 
+TEST_F(DataFolderTest, a_folder_of_makers_that_cannot_be_read_is_an_error_that_names_it) {
+  ASSERT_TRUE(open());
+  fs::remove_all(path_ + "/makers");
+  EXPECT_TRUE(read_data_folder(config_)) << "none are there";
+  fs::create_symlink("makers", path_ + "/makers");
+  const auto says = [](const Result<DataFolder>& opened) {
+    return std::string(opened ? "opened" : opened.error().what);
+  };
+  EXPECT_EQ(says(open()), "data folder: makers/ cannot be read");
+  EXPECT_EQ(says(refresh()), "data folder: makers/ cannot be read");
+  EXPECT_EQ(says(read_data_folder(config_)), "data folder: makers/ cannot be read");
+}
+
 // A file may lie on a slow disk, a key in a slow token: no loop waits for either.
 TEST_F(DataFolderTest, keys_towards_masas_are_read_with_the_makers) {
   ASSERT_TRUE(open());
@@ -133,6 +146,7 @@ TEST_F(DataFolderTest, keys_towards_masas_are_read_with_the_makers) {
   const std::string key = path_ + "/makers/acme/client.key";
   ASSERT_TRUE(io::write_file(key, client.key.to_pem()->expose(), 0600));
   ASSERT_TRUE(io::write_file(path_ + "/makers/acme/client.pem", view(to_pem(client.certificate)), 0644));
+  ASSERT_TRUE(io::write_file(path_ + "/makers/acme.pem", view(to_pem(client.certificate)), 0644));
   ASSERT_TRUE(io::write_file(path_ + "/makers/acme.toml",
                              view("[[rules]]\nname = \"a\"\nserials = [\"*\"]\nmasa = \"masa.example\"\n"
                                   "client_certificate = \"acme/client.pem\"\nclient_key = \"acme/client.key\"\n"),

@@ -1,9 +1,13 @@
 #include "app/device_pledges.h"
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 #include <set>
 
+#include "app/shell_word.h"
+#include "app/voucher_rules.h"
 #include "site/operation_rules.h"
+#include "store/pledges.h"
 
 namespace imprint::app {
 namespace {
@@ -51,8 +55,8 @@ Result<std::set<std::string>> all_with_serial(store::Reader& reader, const std::
 
 // A row of a device outside the inventory has no other name.
 std::string name_of(const PledgeRow& row) { return row.device.empty() ? row.id.serial : row.device; }
-std::string next_of_waiting(const PledgeRow& row) { return "imprint device approve " + name_of(row); }
-std::string next_of_held(const PledgeRow& row) { return "imprint device clear " + name_of(row); }
+std::string next_of_waiting(const PledgeRow& row) { return "imprint device approve " + shell_word(name_of(row)); }
+std::string next_of_held(const PledgeRow& row) { return "imprint device clear " + shell_word(name_of(row)); }
 std::string rule_of_hold(const PledgeRow& row) { return row.held.empty() ? row.rule : row.held; }
 
 Json row_json(const PledgeRow& row, Instant since, const std::string& next) {
@@ -66,6 +70,26 @@ Json row_json(const PledgeRow& row, Instant since, const std::string& next) {
 }
 
 Instant held_since(const PledgeRow& row) { return row.reported.value_or(row.last); }
+
+// Those that are held, and no other. One that took no voucher is only let go of: what it has to show stays to be shown.
+Result<std::vector<PledgeRow>> let_on(store::Writer& writer, const std::vector<PledgeRow>& rows,
+                                      std::string_view reason, const site::Act& act, const ClearScope& scope) {
+  std::vector<PledgeRow> out;
+  for (const PledgeRow& row : rows) {
+    if (!store::is_held(row) && !scope.without_voucher) {
+      continue;
+    }
+    CHECK_OR(scope.rule.empty() || scope.rule == rule_of_hold(row), Error{Fault::conflict, kHeldOtherwise});
+    if (store::took_voucher(row) || scope.without_voucher) {
+      TRY([[maybe_unused]] const Ok done, writer.clear_pledge(row.id, true, reason, act.at, act.by));
+    } else {
+      TRY([[maybe_unused]] const Ok done, writer.release_pledge(row.id, reason, act.at, act.by));
+    }
+    out.push_back(row);
+  }
+  CHECK_OR(!out.empty() || std::ranges::any_of(rows, &PledgeRow::cleared), Error{Fault::conflict, kNotHeld});
+  return out;
+}
 
 }  // namespace
 
@@ -88,6 +112,21 @@ Result<std::vector<PledgeRow>> held_pledges(store::Reader& reader, const std::st
   filter.device = device;
   filter.held = true;
   return all_pledges(reader, filter);
+}
+
+Result<std::vector<PledgeRow>> clear_pledges(store::Writer& writer, const std::string& device, bool cleared,
+                                             std::string_view reason, const site::Act& act, const ClearScope& scope) {
+  store::PledgeFilter filter;
+  filter.device = device;
+  TRY(std::vector<PledgeRow> rows, all_pledges(writer, filter));
+  CHECK_OR(!device.empty() && !rows.empty(), Error{Fault::refused, kNoPledge});
+  if (cleared) {
+    return let_on(writer, rows, reason, act, scope);
+  }
+  for (const PledgeRow& row : rows) {
+    TRY([[maybe_unused]] const Ok done, writer.clear_pledge(row.id, false, reason, act.at, act.by));
+  }
+  return rows;
 }
 
 Json waiting_json(const std::vector<PledgeRow>& rows) {

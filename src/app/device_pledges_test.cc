@@ -44,6 +44,16 @@ class DevicePledges : public testing::Test {
     });
   }
   std::unique_ptr<store::Reader> read() { return *store_->read(); }
+  PledgeRow row(const PledgeId& id) { return (*read()->pledge(id.issuer, id.serial)).value_or(PledgeRow{}); }
+  Status clears(const std::string& device, const ClearScope& scope = {}, bool cleared = true) {
+    return store_->write([&](store::Writer& w) -> Status {
+      TRY([[maybe_unused]] const auto rows, clear_pledges(w, device, cleared, "why", {"cli", Instant{4'000}}, scope));
+      return Ok{};
+    });
+  }
+  static std::string said_of(const Status& done) {
+    return done || done.error().rule == nullptr ? "done" : std::string(done.error().rule->id);
+  }
 
  private:
   store::TestFolder folder_;
@@ -86,6 +96,49 @@ TEST_F(DevicePledges, those_that_are_held_say_their_rule_and_what_to_do) {
   EXPECT_EQ(held_pledges(*read(), "lamp")->size(), 1U);
   EXPECT_TRUE(held_pledges(*read(), "pump")->empty());
   EXPECT_EQ(held_text({}), "");
+}
+
+TEST_F(DevicePledges, what_is_to_be_pasted_into_a_shell_is_one_word) {
+  const PledgeId evil{"x; rm -rf ~", {1}, {3}};
+  takes_voucher("", evil, false);  // in no inventory: it goes by its serial number
+  const auto rows = *held_pledges(*read(), {});
+  EXPECT_EQ(held_json(rows)[0]["next"], "imprint device clear 'x; rm -rf ~'");
+  EXPECT_NE(held_text(rows).find("device clear 'x; rm -rf ~'"), std::string::npos);
+  EXPECT_EQ(waiting_json(rows)[0]["next"], "imprint device approve 'x; rm -rf ~'");
+}
+
+// ---- a person's word ----
+
+TEST_F(DevicePledges, clearing_opens_est_to_who_took_its_voucher_and_is_held) {
+  takes_voucher("lamp", kLamp, false);
+  waits("lamp", kPump);
+  ASSERT_TRUE(clears("lamp"));
+  EXPECT_TRUE(row(kLamp).cleared);
+  EXPECT_FALSE(row(kPump).cleared) << "nothing held that one, and it took no voucher";
+  EXPECT_EQ(row(kPump).rule, "");
+  EXPECT_TRUE(clears("lamp")) << "once more";
+}
+
+TEST_F(DevicePledges, who_took_no_voucher_is_let_go_of_and_no_more) {
+  waits("pump", kPump);
+  EXPECT_EQ(said_of(clears("pump")), "VOUCHER-NOT-HELD");
+  EXPECT_EQ(said_of(clears("nobody")), "VOUCHER-NO-PLEDGE");
+  EXPECT_EQ(said_of(clears("")), "VOUCHER-NO-PLEDGE");
+  ASSERT_TRUE(clears("pump", {}, false));
+  EXPECT_EQ(row(kPump).held, kHeldByPerson);
+  ASSERT_TRUE(clears("pump"));
+  EXPECT_EQ(row(kPump).held, "");
+  EXPECT_FALSE(row(kPump).cleared);
+  ASSERT_TRUE(clears("pump", {true, {}}));
+  EXPECT_TRUE(row(kPump).cleared) << "a person says so in so many words";
+}
+
+TEST_F(DevicePledges, a_hold_that_the_person_has_not_seen_stays) {
+  takes_voucher("lamp", kLamp, false);
+  EXPECT_EQ(said_of(clears("lamp", {false, "BRSKI-OTHER"})), "VOUCHER-HELD-OTHERWISE");
+  EXPECT_FALSE(row(kLamp).cleared);
+  ASSERT_TRUE(clears("lamp", {false, "BRSKI-PAST"}));
+  EXPECT_TRUE(row(kLamp).cleared);
 }
 
 TEST_F(DevicePledges, a_serial_number_that_one_device_has_names_it) {

@@ -11,10 +11,12 @@
 #include <nlohmann/json.hpp>
 #include <set>
 
+#include "app/run_log.h"
 #include "app/version.h"
 #include "codec/json.h"
 #include "io/log.h"
 #include "io/loop.h"
+#include "survey/repeats.h"
 
 namespace imprint::app {
 namespace {
@@ -125,7 +127,7 @@ struct Hub::Impl {
     const auto most = static_cast<std::int64_t>(keep.load());
     store->submit_along(
         [run, prune, most](store::Writer& writer) -> Status {
-          TRY([[maybe_unused]] const Ok written, writer.save_run(run));
+          TRY([[maybe_unused]] const Ok written, survey::keep_run(writer, run));
           return prune ? writer.prune_runs(most) : Status(Ok{});
         },
         [id = run.id](const Status& done) {
@@ -174,6 +176,7 @@ void Hub::step(const Run& run, const RunStep& step) {
 }
 
 void Hub::ended(const Run& run) {
+  log_run(run);
   {
     const std::lock_guard lock(impl_->metrics_mutex);
     impl_->count(run);

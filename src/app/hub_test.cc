@@ -190,6 +190,25 @@ TEST(Hub, a_stranger_s_run_is_told_and_counted_but_not_kept) {
   EXPECT_NE(hub.metrics({}).find(R"(reason="SITE-UNKNOWN",result="refused",role="server"} 1)"), std::string::npos);
 }
 
+TEST(Hub, who_asks_again_and_again_is_told_each_time_and_kept_as_one_run) {
+  store::TestFolder folder;
+  const std::unique_ptr<store::Store> store = store::open_store(folder.file());
+  Hub hub(store.get());
+  Ear ear;
+  hub.listen(0, ear.listener());
+  for (int n = 1; n <= 5; ++n) {
+    imprint::Run run = run_of("pending", "SITE-WAITING");
+    run.id = std::to_string(n);
+    run.started = Instant{n};
+    run.counts.round_trips = 1;
+    hub.ended(run);
+  }
+  ASSERT_TRUE(store->write([](store::Writer&) -> Status { return Ok{}; }));
+  EXPECT_EQ(*(*store->read())->count("runs"), 1);
+  EXPECT_EQ((*(*store->read())->run("1"))->counts.round_trips, 5U);
+  EXPECT_EQ(ear.heard.size(), 5U);
+}
+
 TEST(Hub, old_runs_go_while_new_ones_come) {
   store::TestFolder folder;
   const std::unique_ptr<store::Store> store = store::open_store(folder.file());

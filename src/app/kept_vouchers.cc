@@ -31,10 +31,29 @@ Status read_serials(store::Reader& reader, std::multimap<std::string, std::strin
   }
 }
 
+Bytes key_of(const ExpectedDevice& device) {
+  return device.idevid ? to_bytes(sha256(device.idevid->key.spki)) : Bytes();
+}
+
 // What is on record of the device, if it came or is expected.
 Result<std::optional<PledgeRow>> row_of(VoucherShelf& shelf, const ExpectedDevice& device) {
+  TRY(const std::string id, inventory_id(shelf, device));
   TRY(const auto reader, shelf.data.store->read());
-  return reader->pledge(device.issuer, device.serial);
+  const Bytes key = key_of(device);
+  TRY(std::optional<PledgeRow> row, reader->pledge(device.issuer, device.serial));
+  const bool of_another = row && !id.empty() && !row->device.empty() && row->device != id && row->id.key != key;
+  if (id.empty() || (row && !of_another)) {
+    return row;
+  }
+  // Once it has come it is on record by what its CA is (site::pledge_id()), which no kit says.
+  store::PledgeFilter of_device;
+  of_device.device = id;
+  TRY(const std::vector<PledgeRow> rows, reader->pledges(of_device));
+  const auto at = std::ranges::find_if(rows, [&](const PledgeRow& one) {
+    return one.id.serial == device.serial && one.id.issuer.size() == sizeof(Sha256) &&
+           (key.empty() || one.id.key == key);
+  });
+  return at == rows.end() ? std::nullopt : std::optional(*at);
 }
 
 bool is_good(const PledgeRow& row, Instant now) {
@@ -95,8 +114,7 @@ Result<Shelved> shelve(VoucherShelf& shelf, const ShelvedVoucher& what, Instant 
   CHECK_OR(!what.voucher.voucher.nonce, Error{Fault::refused, kVoucherNonced});
   TRY(const std::string device, inventory_id(shelf, what.device));
   brski::VoucherWanted wanted;
-  wanted.id = {what.device.serial, what.device.issuer,
-               what.device.idevid ? to_bytes(sha256(what.device.idevid->key.spki)) : Bytes()};
+  wanted.id = {what.device.serial, what.device.issuer, key_of(what.device)};
   wanted.forms = {what.voucher.form};
   wanted.own = shelf.registrar->role->chain;
   wanted.anchors = what.anchors;
@@ -111,6 +129,7 @@ Result<Shelved> shelve(VoucherShelf& shelf, const ShelvedVoucher& what, Instant 
   }
   VoucherObtained fact;
   fact.id = wanted.id;
+  fact.id.issuer = row ? row->id.issuer : fact.id.issuer;
   fact.device = device;
   fact.request = what.request;
   fact.voucher = what.voucher.received;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <functional>
 
 #include "io/file.h"
 
@@ -11,14 +12,25 @@ namespace {
 namespace fs = std::filesystem;
 constexpr std::size_t kMaxCatalogue = std::size_t{64} << 10U;
 
+std::string folder_of(const std::string& data) { return data + "/makers"; }
+
+// Each file in the folder; the error of listing it, but that it is not there.
+std::error_code for_files(const std::string& data, const std::function<void(const fs::path&)>& each) {
+  std::error_code failed;
+  fs::directory_iterator entry(folder_of(data), failed);
+  for (; !failed && entry != fs::directory_iterator(); entry.increment(failed)) {
+    each(entry->path());
+  }
+  return failed == std::errc::no_such_file_or_directory ? std::error_code() : failed;
+}
+
 std::vector<std::string> files_of(const std::string& data) {
   std::vector<std::string> out;
-  std::error_code failed;
-  for (const auto& entry : fs::directory_iterator(data + "/makers", failed)) {
-    if (entry.path().extension() == ".toml") {
-      out.push_back(entry.path().string());
+  static_cast<void>(for_files(data, [&out](const fs::path& file) {
+    if (file.extension() == ".toml") {
+      out.push_back(file.string());
     }
-  }
+  }));
   std::ranges::sort(out, {}, [](const std::string& file) { return fs::path(file).stem().string(); });
   return out;
 }
@@ -75,18 +87,27 @@ const MakerFile* Makers::find(std::string_view name) const {
   return at == files.end() ? nullptr : &*at;
 }
 
+std::optional<std::string> makers_unlisted(const std::string& data) {
+  const std::error_code failed = for_files(data, [](const fs::path& /*file*/) {});
+  return failed ? std::optional(failed.message()) : std::nullopt;
+}
+
 std::string maker_path(const std::string& data, std::string_view name) {
-  return data + "/makers/" + std::string(name) + ".toml";
+  return folder_of(data) + "/" + std::string(name) + ".toml";
 }
 
 std::string catalogue_path(const std::string& data, std::string_view name) {
-  return data + "/makers/" + std::string(name) + ".catalogue";
+  return folder_of(data) + "/" + std::string(name) + ".catalogue";
 }
 
 Makers read_makers(const std::string& data, Instant now, std::vector<Certificate> anchors) {
   Makers out;
   out.book.anchors = std::move(anchors);
   out.book.as_of = now;
+  if (auto why = makers_unlisted(data)) {
+    out.unread.push_back({folder_of(data), *std::move(why)});
+    out.book.rules_missing = true;
+  }
   for (const std::string& file : files_of(data)) {
     auto read = read_maker_file(file);
     if (const auto* const wrong = std::get_if<std::vector<ConfigProblem>>(&read)) {

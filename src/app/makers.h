@@ -33,6 +33,10 @@ struct Makers {
 // which no rule names any (the web's, as a rule); the maker's own root counts beside them.
 Makers read_makers(const std::string& data, Instant now, std::vector<Certificate> anchors = {});
 
+// Why the folder of makers cannot be listed; nothing: it can, or is not there. What cannot be listed is not the same as
+// no makers: with it their devices would enrol without a voucher.
+std::optional<std::string> makers_unlisted(const std::string& data);
+
 std::string maker_path(const std::string& data, std::string_view name);      // of its file
 std::string catalogue_path(const std::string& data, std::string_view name);  // of its catalogue
 

@@ -13,13 +13,15 @@ namespace {
 
 namespace fs = std::filesystem;
 constexpr std::size_t kMaxFile = 256 * 1024, kMostRules = 256, kMaxPassword = 1024;
+constexpr std::size_t kDigitsOfFile = 16;
+constexpr std::string_view kByFingerprint = "sha256:";
 using Texts = std::vector<std::string>;
 
 bool is_uri(const std::string& key) { return key.starts_with("pkcs11:") || key.starts_with("tpm2:"); }
 
 class MakerReader {
  public:
-  explicit MakerReader(const std::string& path) : path_(path) {
+  MakerReader(const std::string& path, const std::string& roots) : path_(path), roots_(roots) {
     out_.name = fs::path(path).stem().string();
     common_.folder = fs::path(path).parent_path().string();
     common_.folder = common_.folder.empty() ? "." : common_.folder;
@@ -77,12 +79,50 @@ class MakerReader {
       return;
     }
     const auto files = value_of(node, ConfigType::list);
-    const auto wrong =
-        files ? take_certificates(common_, std::get<Texts>(*files), !ids, ids ? out_.anchors : out_.catalogue_anchors)
-              : std::optional<std::string>("must be a list of texts in brackets");
+    const auto wrong = !files ? std::optional<std::string>("must be a list of texts in brackets")
+                       : ids  ? take_anchors(std::get<Texts>(*files))
+                              : take_certificates(common_, std::get<Texts>(*files), true, out_.catalogue_anchors);
     if (wrong) {
       problem(place_of(path_, node) + name + ": " + *wrong);
     }
+  }
+
+  // Files beside this one, and roots by their fingerprints.
+  std::optional<std::string> take_anchors(const Texts& texts) {
+    Texts files;
+    for (const std::string& text : texts) {
+      if (!text.starts_with(kByFingerprint)) {
+        files.push_back(text);
+      } else if (auto wrong = take_root(text)) {
+        return wrong;
+      }
+    }
+    return files.empty() && !texts.empty() ? std::nullopt : take_certificates(common_, files, false, out_.anchors);
+  }
+
+  // `imprint factory make` leaves a root in makers/ of the data folder, in a file named by 16 digits of its
+  // fingerprint.
+  std::optional<std::string> take_root(const std::string& text) {
+    std::string digits = text.substr(kByFingerprint.size());
+    std::erase(digits, ':');
+    std::ranges::transform(digits, digits.begin(),
+                           [](char c) { return c >= 'A' && c <= 'F' ? static_cast<char>(c + 32) : c; });
+    if (digits.size() < kDigitsOfFile || digits.size() > 2 * Sha256{}.size() || !from_hex(digits)) {
+      return text + ": must be sha256: and 16 to 64 hexadecimal digits";
+    }
+    const std::string file = digits.substr(0, kDigitsOfFile) + ".pem";
+    for (const std::string& folder : {common_.folder, roots_}) {
+      const auto read = folder.empty() ? Result<std::vector<Certificate>>(Error{Fault::refused, "no folder"})
+                                       : read_certificate_file((fs::path(folder) / file).string());
+      const bool there = read && !read->empty() && hex(read->front().fingerprint()).starts_with(digits);
+      if (there) {
+        out_.anchors.push_back(read->front());
+        note_file(common_, folder == common_.folder ? file : std::string());  // else it is where it belongs
+        return std::nullopt;
+      }
+    }
+    return text + ": no root of this fingerprint in " + file + " beside this file" +
+           (roots_.empty() ? std::string() : " or in " + roots_);
   }
 
   void read_catalogue_url(const toml::node& node) {
@@ -157,8 +197,30 @@ class MakerReader {
       problem(at + "rules.ends: lies before `deprecated`");
     }
     show_who(draft, at);
+    check_trust(draft, at);
     common_.files = draft.files;
     out_.rules.push_back(std::move(rule));
+  }
+
+  // What an IDevID says of itself, any maker whose root is here can say. What opens something wants to know whose it
+  // is.
+  void check_trust(const RuleDraft& draft, const std::string& at) {
+    const site::MasaRule& rule = draft.rule;
+    const bool proven = !rule.match.anchors.empty() || !rule.match.issuer_keys.empty();
+    const std::string why = ": wants anchors, or issuer_spki_sha256: all else in a rule any trusted maker can say";
+    const brski::Quirks& q = rule.quirks;
+    for (const auto& [key, said] :
+         {std::pair("user", rule.login.has_value()), std::pair("client_certificate", rule.as.has_value()),
+          std::pair("expired_idevids", q.expired_idevids), std::pair("proximity_optional", q.proximity_optional),
+          std::pair("est_before_status", q.est_before_status), std::pair("no_audit_log", q.no_audit_log),
+          std::pair("registrar_id_log", q.registrar_id_log)}) {
+      if (said && !proven) {
+        problem(at + key + why);
+      }
+    }
+    if (rule.login && !rule.url && rule.anchors.empty()) {
+      problem(at + "user: wants masa or masa_anchors: else each device says who gets the password");
+    }
   }
 
   // How we say who we are: a certificate with its key, or a login.
@@ -203,6 +265,7 @@ class MakerReader {
   }
 
   const std::string& path_;
+  const std::string& roots_;
   MakerFile out_;
   RuleDraft common_;
   std::set<std::string> names_;
@@ -211,26 +274,27 @@ class MakerReader {
 
 }  // namespace
 
-std::variant<MakerFile, std::vector<ConfigProblem>> parse_maker_file(const std::string& path, std::string_view text) {
-  return MakerReader(path).read(text);
+std::variant<MakerFile, std::vector<ConfigProblem>> parse_maker_file(const std::string& path, std::string_view text,
+                                                                     const std::string& roots) {
+  return MakerReader(path, roots).read(text);
 }
 
-std::variant<MakerFile, std::vector<ConfigProblem>> read_maker_file(const std::string& path) {
+std::variant<MakerFile, std::vector<ConfigProblem>> read_maker_file(const std::string& path, const std::string& roots) {
   const auto file = io::read_file(path, kMaxFile);
   if (!file) {
     return std::vector{ConfigProblem{path + ": " + std::string(file.error().what)}};
   }
-  return parse_maker_file(path, as_text(*file));
+  return parse_maker_file(path, as_text(*file), roots);
 }
 
 std::string example_maker_file() {
   return R"(# Acme: who speaks for its devices. This file is makers/acme.toml of the data folder; its name is the maker's.
 # Files are named relative to it. acme.pem beside it holds the roots of Acme's IDevIDs: rules are for devices below them.
 # Other certificates belong into a folder: every .pem beside this file is a root whose devices are taken.
-# `imprint factory make` puts its root into makers/ of its data folder, named by its fingerprint: copy that file to
-# acme.pem beside this one before `imprint maker add`.
+# `imprint factory make` puts its root into makers/ of its data folder, in a file named by its fingerprint: say
+# "sha256:" and these 16 digits, or the whole fingerprint, in place of a file.
 
-# anchors = ["acme.pem"]
+# anchors = ["acme.pem", "sha256:0123456789abcdef"]
 # masa_anchors = ["acme/web.pem"]              # of TLS; without it the maker's own roots count
 # voucher_anchors = ["acme/masa.pem"]          # the registrar then looks at vouchers itself
 # catalogue_anchors = ["acme/catalogue.pem"]   # who may sign `imprint maker catalogue`

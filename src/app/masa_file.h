@@ -17,9 +17,12 @@ struct MakerFile {
   std::optional<Uri> catalogue_url = {};       // where the maker gives its catalogue out, by HTTPS
 };
 
-// Reads the text of a file, and the certificates and the password that it names; a private key is only named.
-std::variant<MakerFile, std::vector<ConfigProblem>> parse_maker_file(const std::string& path, std::string_view text);
-std::variant<MakerFile, std::vector<ConfigProblem>> read_maker_file(const std::string& path);
+// Reads the text of a file, and the certificates and the password that it names; a private key is only named. `roots`:
+// makers/ of the data folder, where roots that are named by their fingerprints are looked for as well; empty: nowhere.
+std::variant<MakerFile, std::vector<ConfigProblem>> parse_maker_file(const std::string& path, std::string_view text,
+                                                                     const std::string& roots = {});
+std::variant<MakerFile, std::vector<ConfigProblem>> read_maker_file(const std::string& path,
+                                                                    const std::string& roots = {});
 // A commented example with every key.
 std::string example_maker_file();
 

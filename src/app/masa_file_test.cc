@@ -114,6 +114,35 @@ TEST_F(MakerFiles, without_rules_it_is_for_all_devices_of_the_maker) {
   EXPECT_TRUE(read.rules[0].quirks.no_audit_log);
 }
 
+// What an IDevID says of itself, any maker whose root is here can say.
+TEST_F(MakerFiles, what_opens_something_is_for_devices_that_are_proven_to_be_the_maker_s) {
+  const std::string rule = "[[rules]]\nname = \"a\"\nserials = [\"*\"]\nmasa = \"masa.example\"\n";
+  const std::string user = "user = \"site\"\npassword_file = \"acme/password\"\n";
+  put("acme/client.pem", to_pem(acme_.certificate));
+  put("acme/client.key", as_text(acme_.key.to_pem()->expose()));
+  std::vector<std::pair<std::string, std::string>> lines{
+      {"user", user},
+      {"client_certificate", "client_certificate = \"acme/client.pem\"\nclient_key = \"acme/client.key\"\n"}};
+  for (const char* const quirk :
+       {"expired_idevids", "proximity_optional", "est_before_status", "no_audit_log", "registrar_id_log"}) {
+    lines.emplace_back(quirk, std::string(quirk) + " = true\n");
+  }
+  for (const auto& [key, line] : lines) {
+    EXPECT_EQ(wrong(rule + line), "good") << key;
+  }
+  EXPECT_EQ(wrong("[[rules]]\nname = \"a\"\n" + user),
+            "acme.toml:1: user: wants masa or masa_anchors: else each device says who gets the password");
+  EXPECT_EQ(wrong("[[rules]]\nname = \"a\"\nmasa_anchors = [\"acme/web.pem\"]\n" + user), "good");
+  std::filesystem::remove(data_ + "/makers/acme.pem");  // no anchors any more
+  const std::string spki = "issuer_spki_sha256 = [\"" + std::string(64, 'a') + "\"]\n";
+  for (const auto& [key, line] : lines) {
+    const std::string said = wrong(rule + line);
+    EXPECT_TRUE(said.starts_with("acme.toml:1: " + key + ": wants anchors, or issuer_spki_sha256")) << said;
+    EXPECT_EQ(wrong(rule + spki + line), "good") << key;
+  }
+  EXPECT_EQ(wrong(rule + "base64_bodies = true\nany_voucher_type = true\nold_paths = true\n"), "good");
+}
+
 TEST_F(MakerFiles, what_is_wrong_is_said_with_its_line) {
   const std::string rule = "[[rules]]\nname = \"a\"\n";
   for (const auto& [text, said] : std::vector<std::pair<std::string, std::string>>{
@@ -163,6 +192,61 @@ TEST_F(MakerFiles, what_lies_among_the_roots_is_refused_wherever_the_file_is_nam
     EXPECT_NE(problems->front().text.find("lies among the roots"), std::string::npos) << problems->front().text;
   }
   std::filesystem::current_path(before);
+}
+
+TEST_F(MakerFiles, a_root_is_found_by_its_fingerprint) {
+  const std::string digits = hex(acme_.certificate.fingerprint()), file = digits.substr(0, 16) + ".pem";
+  const std::string elsewhere = data_ + "/elsewhere";
+  std::filesystem::create_directories(elsewhere);
+  const auto read = [&](const std::string& named, const std::string& roots) {
+    return parse_maker_file(elsewhere + "/bolt.toml", "anchors = [\"" + named + "\"]\n", roots);
+  };
+  const auto says = [&](const std::string& named, const std::string& roots) {
+    const auto got = read(named, roots);
+    const auto* const problems = std::get_if<1>(&got);
+    return problems == nullptr ? std::string("good") : problems->front().text;
+  };
+  const std::string makers = data_ + "/makers";
+  EXPECT_NE(says("sha256:" + digits, makers).find("no root of this fingerprint in " + file), std::string::npos);
+  put(file, to_pem(acme_.certificate));
+  const std::string colons = fingerprint_text(acme_.certificate.fingerprint());
+  for (const std::string& named : {digits, digits.substr(0, 16), colons}) {
+    const auto got = read("sha256:" + named, makers);
+    const auto* const maker = std::get_if<MakerFile>(&got);
+    ASSERT_NE(maker, nullptr) << named;
+    EXPECT_EQ(maker->anchors, std::vector{acme_.certificate});
+    EXPECT_EQ(maker->rules[0].match.anchors, std::vector{acme_.certificate});
+    EXPECT_TRUE(maker->files.empty()) << "it is where it belongs";
+  }
+  EXPECT_NE(says("sha256:" + digits, {}), "good") << "without a data folder";
+  std::string other = digits;
+  other.back() = other.back() == '0' ? '1' : '0';
+  EXPECT_NE(says("sha256:" + other, makers), "good") << "another root whose first digits are the same";
+  for (const char* const bad :
+       {"sha256:", "sha256:0123456789abcde", "sha256:0123456789abcdeg", "sha256:../../../x/y"}) {
+    EXPECT_NE(says(bad, makers).find("must be sha256: and 16 to 64 hexadecimal digits"), std::string::npos) << bad;
+  }
+  std::filesystem::copy_file(makers + "/" + file, elsewhere + "/" + file);
+  const auto beside = read("sha256:" + digits, {});
+  ASSERT_TRUE(std::holds_alternative<MakerFile>(beside));
+  EXPECT_EQ(std::get<MakerFile>(beside).files, std::vector{file}) << "it goes along with the maker's file";
+}
+
+TEST_F(MakerFiles, a_folder_that_cannot_be_listed_is_not_the_same_as_no_makers) {
+  EXPECT_FALSE(makers_unlisted(data_));
+  EXPECT_FALSE(makers_unlisted(data_ + "/not-there"));
+  std::filesystem::remove_all(data_ + "/makers");
+  EXPECT_FALSE(makers_unlisted(data_)) << "a site without makers";
+  EXPECT_FALSE(read_makers(data_, kNow).book.rules_missing);
+  std::filesystem::create_symlink("makers", data_ + "/makers");  // a loop, for whoever may read everything as well
+  ASSERT_TRUE(makers_unlisted(data_));
+  const Makers makers = read_makers(data_, kNow);
+  ASSERT_EQ(makers.unread.size(), 1U);
+  EXPECT_EQ(makers.unread[0].file, data_ + "/makers");
+  EXPECT_FALSE(makers.unread[0].why.empty());
+  const auto found = makers.book.find(make_device(acme_), {acme_.certificate});
+  ASSERT_FALSE(found);
+  EXPECT_EQ(found.error().rule->id, std::string_view("MAKER-FILE")) << "no device goes without a voucher for it";
 }
 
 TEST_F(MakerFiles, a_rule_for_every_device_there_is_is_refused) {

@@ -6,6 +6,7 @@
 
 #include "app/cli_rules.h"
 #include "app/masa_folder_rules.h"
+#include "app/masa_lists.h"
 #include "app/pem_file.h"
 #include "app/version.h"
 #include "codec/printable.h"
@@ -94,7 +95,11 @@ Json settings_json(const MasaSettings& s) {
               {"proximity_only", s.proximity_only},
               {"pin_registrar", s.pin_registrar},
               {"nonceless_days", s.nonceless_days},
-              {"catalogue_days", s.catalogue_days}};
+              {"catalogue_days", s.catalogue_days},
+              {"needs_status", s.needs_status},
+              {"basic", s.basic},
+              {"digest", s.digest},
+              {"base64_bodies", s.base64_bodies}};
 }
 
 // False if the member is of another type.
@@ -120,6 +125,10 @@ bool take_setting(const std::string& key, const Json& value, MasaSettings& into)
          : key == "pin_registrar"  ? take(value, into.pin_registrar)
          : key == "nonceless_days" ? take(value, into.nonceless_days)
          : key == "catalogue_days" ? take(value, into.catalogue_days)
+         : key == "needs_status"   ? take(value, into.needs_status)
+         : key == "basic"          ? take(value, into.basic)
+         : key == "digest"         ? take(value, into.digest)
+         : key == "base64_bodies"  ? take(value, into.base64_bodies)
                                    : false;
 }
 
@@ -250,11 +259,16 @@ OrProblem<std::string> masa_catalogue(const MasaFolder& folder, Instant now) {
 OrProblem<std::shared_ptr<const MasaSite>> masa_site(const MasaFolder& folder, Instant now) {
   auto out = std::make_shared<MasaSite>();
   out->config.idevid_anchors = folder.anchors;
+  TRY(out->config.lists, masa_lists(folder.path, *folder.store));
+  out->config.needs_status = folder.settings.needs_status;
   out->policy.first_claim = folder.settings.first_claim;
   out->policy.proximity_only = folder.settings.proximity_only;
   out->policy.pin_registrar = folder.settings.pin_registrar;
   out->policy.nonceless_lifetime = days(folder.settings.nonceless_days);
   out->policy.pepper = folder.pepper;
+  out->policy.basic = folder.settings.basic;
+  out->policy.digest = folder.settings.digest;
+  out->base64_bodies = folder.settings.base64_bodies;
   out->voucher_signer = {folder.signer.key, folder.signer.chain};
   out->name = folder.settings.name;
   out->version = kVersion;

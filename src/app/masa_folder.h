@@ -23,6 +23,9 @@ struct MasaSettings {
   std::string authority;  // "masa.example:9443": where registrars find it
   bool first_claim = true, proximity_only = true, pin_registrar = false;
   std::int64_t nonceless_days = 90, catalogue_days = 30;
+  bool basic = true, digest = false;  // how customers with a password may log in
+  bool needs_status = false;  // a registrar whose certificate says where revocation is looked up needs a list in lists/
+  bool base64_bodies = false;  // bodies of requests may be in base64, whosever they are
 };
 
 // A key with its certificates, own one first.

@@ -19,6 +19,10 @@ inline constexpr Rule kMasaPin{"MASA-PIN", "it is not clear which certificate th
                                "RFC 8995 section 5.5.2",
                                "name with --pin a certificate of the customer's: its domain CA or its registrar"};
 
-inline constexpr std::array kMasaFolderRules{&kMasaNoFolder, &kMasaFolderThere, &kMasaMakerCa, &kMasaPin};
+inline constexpr Rule kMasaList{"MASA-LIST", "a revocation list of a customer's domain cannot be used",
+                                "RFC 8995 section 5.5.3",
+                                "put the whole list there, and the certificate of who signed it as lists/NAME.pem"};
+
+inline constexpr std::array kMasaFolderRules{&kMasaNoFolder, &kMasaFolderThere, &kMasaMakerCa, &kMasaPin, &kMasaList};
 
 }  // namespace imprint::app

@@ -63,6 +63,16 @@ TEST_F(MasaFolders, settings_that_it_does_not_know_are_told_and_not_passed_over)
   EXPECT_EQ(with(R"({"name": "Acme", "authority": "localhost:9443", "first_claim": false, "nonceless_days": 7})"), "");
   EXPECT_FALSE(opened().settings.first_claim);
   EXPECT_EQ(opened().settings.nonceless_days, 7);
+  EXPECT_FALSE(opened().settings.digest);
+  EXPECT_EQ(with(R"({"name": "Acme", "authority": "localhost:9443", "basic": false, "digest": true,
+                     "base64_bodies": true})"),
+            "");
+  auto site = masa_site(opened(), now_);
+  ASSERT_TRUE(site);
+  EXPECT_FALSE((*site)->policy.basic);
+  EXPECT_TRUE((*site)->policy.digest);
+  EXPECT_TRUE((*site)->base64_bodies);
+  EXPECT_EQ(with(R"({"digest": "yes"})"), "\"digest\" is no setting, or of another type");
   EXPECT_EQ(with(R"({"name": "Acme", "first_clame": false})"), "\"first_clame\" is no setting, or of another type");
   EXPECT_EQ(with(R"({"first_claim": "false"})"), "\"first_claim\" is no setting, or of another type");
   EXPECT_EQ(with(R"({"nonceless_days": 1.5})"), "\"nonceless_days\" is no setting, or of another type");
@@ -94,6 +104,34 @@ TEST_F(MasaFolders, of_two_catalogues_of_one_second_the_later_is_newer) {
   ASSERT_TRUE(first && second);
   EXPECT_TRUE(site::may_replace(**second, **first));
   EXPECT_FALSE(site::may_replace(**first, **second));
+}
+
+// RFC 8995 section 5.5.3: a registrar whose certificate its domain has revoked is refused; the list is a file.
+TEST_F(MasaFolders, lists_of_domains_are_taken_whole_or_told) {
+  ASSERT_TRUE(masa_site(opened(), now_)) << "without a folder there are none";
+  const site::Ca domain =
+      *site::make_root(KeyType::p256, *Name::from_text("CN=North"), now_, std::chrono::hours(24 * 365), rng_);
+  RevocationListTemplate list{
+      domain.certificate.subject, 1, now_, now_ + std::chrono::hours(24), key_identifier(domain.certificate.key),
+      {{Bytes{7}, now_}}};
+  std::filesystem::create_directories(masa() + "/lists");
+  ASSERT_TRUE(io::write_file(masa() + "/lists/north.crl", *sign_revocation_list(domain.key, list)));
+  const auto nobodys = masa_site(opened(), now_);
+  ASSERT_FALSE(nobodys);
+  EXPECT_EQ(nobodys.error().rule, "MASA-LIST") << "nobody known has signed it";
+  ASSERT_TRUE(io::write_file(masa() + "/lists/north.pem", view(to_pem(domain.certificate))));
+  auto site = masa_site(opened(), now_);
+  ASSERT_TRUE(site);
+  ASSERT_EQ((*site)->config.lists.size(), 1U);
+  EXPECT_TRUE((*site)->config.lists[0].has(Bytes{7}));
+  EXPECT_FALSE((*site)->config.needs_status);
+  std::filesystem::remove(masa() + "/lists/north.pem");
+  MasaFolder folder = opened();
+  const Customer north{"north", "North", {domain.certificate}, {}, now_};
+  ASSERT_TRUE(folder.store->write([&](store::MakerWriter& w) { return w.put_customer(north, "t"); }));
+  EXPECT_TRUE(masa_site(folder, now_)) << "a customer's certificate is known";
+  ASSERT_TRUE(io::write_file(masa() + "/lists/south.crl", view("no list")));
+  EXPECT_FALSE(masa_site(folder, now_));
 }
 
 }  // namespace

@@ -37,16 +37,18 @@ OrProblem<Uri> read_registrar(const std::string& option, const std::string& text
 }
 
 OrProblem<Ok> take_quirks(const BrskiOptions& options, PledgePlan& plan) {
-  const std::array<std::pair<std::string_view, bool*>, 4> known{
+  const std::array<std::pair<std::string_view, bool*>, 5> known{
       {{"base64-bodies", &plan.base64_bodies},
        {"requests-named-voucher", &plan.requests_named_voucher},
        {"version-as-text", &plan.version_as_text},
+       {"registrar-changes", &plan.registrar_changes},
        {"bare-requests", &plan.enrolment.bare_requests}}};
   for (const std::string& word : options.quirks) {
     const auto* const at = std::ranges::find(known, word, &std::pair<std::string_view, bool*>::first);
     if (at == known.end()) {
       return wrong_option("--quirk " + word,
-                          "take base64-bodies, requests-named-voucher, version-as-text or bare-requests");
+                          "take base64-bodies, requests-named-voucher, version-as-text, registrar-changes or "
+                          "bare-requests");
     }
     *at->second = true;
   }
@@ -81,6 +83,7 @@ OrProblem<Ok> take_words(const BrskiOptions& options, PledgePlan& plan) {
   }
   TRY(Ok{}, take_quirks(options, plan));
   plan.trusts_clock = !options.no_clock;
+  plan.coap_wishes = options.csrattrs;
   plan.rounds = options.rounds;
   return Ok{};
 }
@@ -163,16 +166,20 @@ OrProblem<Prepared> prepare(const BrskiOptions& given) {
   return out;
 }
 
-// What another run begins with: the owner's certificate if it is there, and a new voucher request if not. No key is
-// resumed before the voucher: nobody has heard of one.
+// What another run begins with: the owner's certificate if it is there, else the voucher if that is, and a new request
+// for one if not. No key is resumed before the voucher: nobody has heard of one.
 Problem timed_out(FolderStorage& storage) {
   Problem out(Error{Fault::expired, kTimeout}, "BRSKI");
   const auto installed = storage.installed();
-  out.next =
-      installed && *installed
-          ? "run the command again with the same --out: the certificate is there, and only the report is missing"
-          : "run the command again with the same --out: it asks for its voucher anew; if a person or the maker has "
-            "to decide, let them, or give a longer --timeout";
+  const auto imprinted = storage.imprinted();
+  out.next = "run the command again with the same --out: ";
+  out.next +=
+      installed && *installed ? "the certificate is there, and only the report is missing"
+      : imprinted && *imprinted
+          ? "the voucher is there, and it goes back to that owner; if a person has to decide, let them, or give "
+            "a longer --timeout"
+          : "it asks for its voucher anew; if a person or the maker has to decide, let them, or give a longer "
+            "--timeout";
   return out;
 }
 
@@ -204,8 +211,7 @@ Ending run_to_end(const Context& context, const BrskiOptions& options, Prepared&
   BrskiDevice device(loop, rng, pledge_over_sockets(loop, guard, rng), *prepared.storage, &narrator, prepared.device,
                      hooks);
   const std::uint64_t timer = loop.after(std::chrono::seconds(options.common.timeout_s), [&] {
-    device.halt();
-    ending = Ending{{}, std::nullopt, timed_out(*prepared.storage)};
+    ending = Ending{device.cut_short(), std::nullopt, timed_out(*prepared.storage)};
     loop.stop();
   });
   device.start(prepared.plan);

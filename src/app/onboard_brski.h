@@ -18,6 +18,7 @@ struct BrskiOptions {
   std::vector<std::string> accepted;  // assertions; empty: all
   std::vector<std::string> quirks;    // what a registrar wants otherwise, in words
   bool no_clock = false, redirect_inside = false;
+  bool csrattrs = false;  // asked for over CoAPS, too
   std::uint32_t rounds = 3;
 };
 

@@ -16,15 +16,6 @@ using brski::Imprinted;
 // A link-local address on another link is another place: the zone in the host counts.
 bool same_place(const Uri& a, const Uri& b) { return a.scheme == b.scheme && a.host == b.host && a.port == b.port; }
 
-// An owner without a registrar: the voucher says where its EST server is (draft-ietf-anima-brski-cloud section 3.2),
-// and nobody has been there.
-bool named_by_voucher(const Imprinted& owner) {
-  const auto artifact = brski::parse_artifact(owner.voucher);
-  const auto& said = artifact ? artifact->voucher.est_domain : std::nullopt;
-  const auto to = said ? Uri::parse(*said) : Result<Uri>(Error{Fault::malformed, "est-domain"});
-  return to && *to == owner.registrar;
-}
-
 // A registrar as the options have it; those that are none were refused before.
 std::vector<Uri> registrars_of(const BrskiOptions& options) {
   std::vector<Uri> out;
@@ -41,6 +32,13 @@ OrProblem<std::optional<Imprinted>> owner_in(const std::string& folder) {
   const auto foreign = FolderStorage::foreign_file(folder);
   TRY(const auto storage, about(FolderStorage::open(folder), folder + (foreign ? "/" + *foreign : "")));
   return about(storage->imprinted(), folder + "/owner");
+}
+
+// Whether it has a certificate of its owner's, whatever was asked for by then.
+OrProblem<bool> enrolled_in(const std::string& folder) {
+  TRY(const auto storage, about(FolderStorage::open(folder), folder));
+  TRY(const std::optional<est::Installed> installed, about(storage->installed(), folder));
+  return installed.has_value();
 }
 
 OrProblem<Imprinted> known_owner(const std::string& folder) {
@@ -63,10 +61,11 @@ class Introducer {
     if (owner && there && owner->configured) {
       return std::optional<Ending>();
     }
-    if (!owner || there) {  // the whole of it, or the report alone
+    TRY(const bool enrolled, enrolled_in(one.out));
+    if (!owner || there || !enrolled) {  // the whole of it, what is missing behind the voucher, or the report alone
       return ended(pledge(one));
     }
-    context_.progress("  the voucher is on record: its owner is asked");
+    context_.progress("  the voucher is on record, and something else is wanted by now: its owner is asked");
     TRY(Ending gone_on, go_on(*owner, one));
     const bool cut_short = gone_on.run.id.empty();
     if (gone_on.problem && !cut_short && !owner->configured) {
@@ -95,6 +94,8 @@ class Introducer {
     }
     plan.domain = owner.pinned.fingerprint();
     plan.bare_requests = std::ranges::find(options_.quirks, "bare-requests") != options_.quirks.end();
+    plan.host_counts = !fresh || brski::names_est_server(owner);  // else the address is of whoever announced himself
+    plan.trusts_clock = !options_.no_clock;
     onboarding.reach = reach_of(owner, options_);
     return Ok{};
   }
@@ -151,7 +152,7 @@ class Introducer {
 
 Uri est_server_of(const Imprinted& owner) {
   Uri out = owner.registrar;
-  if (!named_by_voucher(owner)) {  // its path is that of BRSKI
+  if (!names_est_server(owner)) {  // its path is that of BRSKI
     out.path = "/";
   }
   return out;
@@ -171,7 +172,7 @@ std::vector<std::string> est_servers_of(const Imprinted& owner, const BrskiOptio
 
 Reach reach_of(const Imprinted& owner, const BrskiOptions& options) {
   Reach out{registrars_of(options), options.redirect_inside};
-  if (!named_by_voucher(owner)) {
+  if (!names_est_server(owner)) {
     out.allowed.push_back(owner.registrar);  // the pledge has been there
   }
   return out;

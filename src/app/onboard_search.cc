@@ -121,8 +121,8 @@ class Search {
     timer_ = loop_.after(std::chrono::seconds(timeout_s), [this] {
       Problem late(Error{Fault::expired, kTimeout}, "BRSKI");
       late.next =
-          "run the command again with the same --out: it searches anew, and goes on with the owner that is on "
-          "record if it has that one's certificate; or give a longer --timeout";
+          "run the command again with the same --out: it goes on with the owner that is on record, and searches anew "
+          "if none is; or give a longer --timeout";
       end({{}, std::nullopt, std::move(late)});
     });
     const auto known = owner();
@@ -136,12 +136,19 @@ class Search {
   }
 
  private:
-  // Where the owner is, if the device has its certificate: then only the report is missing.
+  // Where the owner is, if the device has its certificate: then only the report is missing. With a voucher alone it
+  // looks there first, and goes on with whoever leads to what that pins: its registrar may be elsewhere by now.
   std::optional<Uri> owner() {
     const auto imprinted = searcher_.storage.imprinted();
     const auto installed = searcher_.storage.installed();
-    const bool known = imprinted && *imprinted && installed && *installed;
-    return known ? std::optional((*imprinted)->registrar) : std::nullopt;
+    if (!imprinted || !*imprinted) {
+      return std::nullopt;
+    }
+    if (installed && *installed) {
+      return (*imprinted)->registrar;
+    }
+    on_record_ = Announced{(*imprinted)->registrar, "the record of its voucher", kNoEnd};
+    return std::nullopt;
   }
 
   void listen() {
@@ -164,6 +171,9 @@ class Search {
       }
       ears_.push_back(*std::move(ears));
       context_.progress("listening on " + interface);
+    }
+    if (on_record_) {
+      search_->heard({*on_record_});
     }
   }
 
@@ -188,6 +198,9 @@ class Search {
       if (word == HeardLines::Word::last) {
         context_.progress("heard: too many; no more of them are told");
       }
+    }
+    if (on_record_) {
+      all.push_back(*on_record_);
     }
     search_->heard(all);
   }
@@ -279,6 +292,7 @@ class Search {
   HeardLines lines_;
   std::uint64_t timer_ = 0, hear_timer_ = 0;
   std::optional<Ending> ending_, last_;
+  std::optional<Announced> on_record_;
   std::unique_ptr<Try> alone_;
   std::unique_ptr<RegistrarSearch> search_;
   std::vector<std::unique_ptr<RegistrarEars>> ears_;

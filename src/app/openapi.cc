@@ -18,6 +18,16 @@ struct Schema {
   std::span<const Member> members;
 };
 
+// A schema's members and some more.
+template <std::size_t N, class... More>
+constexpr std::array<Member, N + sizeof...(More)> with(const std::array<Member, N>& members, More... more) {
+  std::array<Member, N + sizeof...(More)> out{};
+  std::ranges::copy(members, out.begin());
+  std::size_t at = N;
+  ((out.at(at++) = more), ...);
+  return out;
+}
+
 constexpr std::array kDevice{
     Member{"id", "string"},           Member{"model", "string"},     Member{"serial", "string"},
     Member{"label", "string"},        Member{"lifecycle", "string"}, Member{"admission", "string"},
@@ -132,6 +142,49 @@ constexpr std::array kProblem{Member{"type", "string"},   Member{"title", "strin
                               Member{"detail", "string"}, Member{"id", "string"},          Member{"source", "string"},
                               Member{"next", "string"},   Member{"lines", "ImportLine[]!"}};
 
+constexpr std::array kPledge{
+    Member{"pledge", "string"},       Member{"device", "string"},     Member{"serial", "string"},
+    Member{"issuer", "string"},       Member{"key_sha256", "string"}, Member{"stage", "string"},
+    Member{"held", "boolean"},        Member{"cleared", "boolean"},   Member{"rule", "string"},
+    Member{"reason", "string"},       Member{"next", "string"},       Member{"masa", "string"},
+    Member{"form", "string"},         Member{"nonce", "string"},      Member{"domain_id", "string"},
+    Member{"has_voucher", "boolean"}, Member{"has_log", "boolean"},   Member{"certificate", "string"},
+    Member{"run", "string"},          Member{"first", "time"},        Member{"last", "time"},
+    Member{"asked", "integer"},       Member{"vouchered", "time?"},   Member{"reported", "time?"},
+    Member{"enrolled", "time?"}};
+constexpr std::array kPledgeWithVoucher = with(kPledge, Member{"request", "string?"}, Member{"voucher", "string?"});
+constexpr std::array kPledgeList{Member{"pledges", "Pledge[]"}, Member{"next", "string?"}};
+constexpr std::array kPledgeLog{Member{"pledge", "string"}, Member{"device", "string"}, Member{"serial", "string"},
+                                Member{"masa", "string"},   Member{"read", "time?"},    Member{"cleared", "boolean"},
+                                Member{"reason", "string"}, Member{"log", "object?"}};
+constexpr std::array kRoot{Member{"subject", "string"}, Member{"sha256", "string"}, Member{"not_after", "time"}};
+constexpr std::array kCatalogue{Member{"maker", "string"}, Member{"version", "integer"}, Member{"issued", "time"},
+                                Member{"expires", "time"}, Member{"rules", "integer"},   Member{"pools", "integer"}};
+constexpr std::array kMaker{Member{"name", "string"}, Member{"anchors", "Root[]"}, Member{"rules", "integer"},
+                            Member{"catalogue", "Catalogue?"}, Member{"catalogue_url", "string?"}};
+constexpr std::array kMakerWithRules{Member{"name", "string"}, Member{"anchors", "Root[]"},
+                                     Member{"rules", "MasaRule[]"}, Member{"catalogue", "Catalogue?"},
+                                     Member{"catalogue_url", "string?"}};
+constexpr std::array kMasaRule{Member{"name", "string"},     Member{"from", "string"},      Member{"match", "string"},
+                               Member{"masa", "string?"},    Member{"override", "boolean"}, Member{"orphan", "boolean"},
+                               Member{"quirks", "string[]"}, Member{"deprecated", "time?"}, Member{"ends", "time?"}};
+constexpr std::array kUnread{Member{"file", "string"}, Member{"why", "string"}};
+constexpr std::array kMakerList{Member{"makers", "Maker[]"}, Member{"unread", "Unread[]"}, Member{"next", "string?"}};
+constexpr std::array kRegistrar{Member{"service", "string"},
+                                Member{"role", "string"},
+                                Member{"api", "integer"},
+                                Member{"software", "string!"},
+                                Member{"specifications", "string[]"},
+                                Member{"formats", "string[]"},
+                                Member{"bindings", "string[]"},
+                                Member{"voucher_first", "boolean"},
+                                Member{"nonceless", "boolean"},
+                                Member{"bulk", "object"},
+                                Member{"telemetry_version", "integer"},
+                                Member{"endpoints", "object"},
+                                Member{"resources", "object"},
+                                Member{"limits", "object"}};
+
 constexpr std::array kSchemas{
     Schema{"Device", "A device of the inventory; its version is its ETag", kDevice},
     Schema{"Hold", "Why a device that took its voucher is not let on, by which rule, and what to do", kHold},
@@ -157,6 +210,20 @@ constexpr std::array kSchemas{
     Schema{"AuditEntry", "One entry of the audit log, chained to the one before by its hash", kAuditEntry},
     Schema{"AuditList", "A page; `next` is the `cursor` of the next one", kAuditList},
     Schema{"AuditVerdict", "Whether the audit log is whole", kAuditVerdict},
+    Schema{"Pledge", "A device that asked for a voucher; `pledge` names it in paths, percent-encoded", kPledge},
+    Schema{"PledgeWithVoucher", "The same with our latest request and the voucher, in base64", kPledgeWithVoucher},
+    Schema{"PledgeList", "A page; `next` is the `cursor` of the next one", kPledgeList},
+    Schema{"PledgeLog", "What the MASA's log said, and what became of it; {\"text\"} if it was no JSON", kPledgeLog},
+    Schema{"Root", "A root whose devices are a maker's", kRoot},
+    Schema{"Catalogue", "A maker's signed catalogue that counts", kCatalogue},
+    Schema{"Maker", "A maker that has a file here, and how many rules there are for its devices", kMaker},
+    Schema{"MakerWithRules", "A maker with its rules", kMakerWithRules},
+    Schema{"MasaRule", "Which MASA speaks for which devices", kMasaRule},
+    Schema{"Unread", "A file or folder that could not be taken: its devices wait until it is mended", kUnread},
+    Schema{"MakerList", "A page; `next` is the `cursor` of the next one", kMakerList},
+    Schema{"Registrar",
+           "What the registrar is and serves; members may be added, and what changes the meaning of one raises `api`",
+           kRegistrar},
     Schema{"Ca", "The owner's CA", kCa},
     Schema{"Version", "Which Imprint this is", kVersionMembers},
     Schema{"Health", "Whether the program can do its work", kHealth},
@@ -301,7 +368,9 @@ std::string openapi(std::span<const Route> routes) {
            {"info",
             {{"title", "Imprint admin API"},
              {"version", kVersion},
-             {"description", "Devices, certificates, runs and audit of one site. Loopback only."}}},
+             {"description",
+              "Devices, vouchers, makers, certificates, runs and audit of one site. On loopback with the token; beyond "
+              "it for those alone who hold an administrator's certificate."}}},
            {"security", Json::array({{{"token", Json::array()}}})}};
   for (const Route& route : routes) {
     out["paths"][std::string(route.pattern)][lower(imprint::name(route.method))] = operation(route);

@@ -2,8 +2,10 @@
 
 #include <algorithm>
 
+#include "app/version.h"
 #include "io/key_file.h"
 #include "io/loop.h"
+#include "site/acp.h"
 #include "site/masa_book.h"
 
 namespace imprint::app {
@@ -53,6 +55,13 @@ std::shared_ptr<const RegistrarSite> make_registrar(const Config& config, const 
     }
     return contact;
   };
+  out->about = {"imprint " + std::string(kVersion), config.coaps.has_value(),
+                config.coaps.has_value() && config.coaps_join.has_value(), config.voucher_first};
+  if (!config.acp.name.empty()) {
+    policy.acp_name = [makers, domain = config.acp, anchors = policy.owner_anchors](const Session& session) {
+      return site::acp_name_for(domain, makers->book, anchors, session, io::wall_clock());
+    };
+  }
   if (config.voucher_first) {
     policy.pledge_names = site::pledge_names;
     policy.needs_voucher = [makers](const Certificate& idevid, const std::vector<Certificate>& chain) {

@@ -58,7 +58,12 @@ inline constexpr Rule kApiStore{"API-STORE", "the store does not answer", "ours:
 inline constexpr Rule kApiInternal{"API-INTERNAL", "a fault of ours", "ours: docs/guide.md, operation",
                                    "the log says more; please report it"};
 
+inline constexpr Rule kApiNoVoucher{"API-NO-VOUCHER", "no voucher of this device is on record",
+                                    "ours: docs/guide.md, BRSKI in the admin API",
+                                    "`has_voucher` says which have one; its MASA gives it when the device asks"};
+
 inline constexpr std::array kRules{&kRunUnknown,
+                                   &kApiNoVoucher,
                                    &kApiToken,
                                    &kApiCertificate,
                                    &kApiCertificateTime,

@@ -24,6 +24,7 @@
 #include "io/descriptors.h"
 #include "io/file.h"
 #include "io/log.h"
+#include "proto/brski/description.h"
 
 namespace imprint::app {
 namespace {
@@ -320,6 +321,15 @@ class RunningServer final : public Server {
       return site_->revocation_list;
     };
     site.pepper = folder_.pepper;
+    site.makers = [this] {
+      const std::scoped_lock lock(mutex_);
+      return folder_.masas;
+    };
+    site.registrar = [this] {
+      const std::scoped_lock lock(mutex_);
+      return site_->registrar ? std::string(as_text(brski::describe_registrar(site_->registrar->about, {}, now()).body))
+                              : std::string();
+    };
     site.gauges = [this] { return gauges(); };
     site.ready = [this] { return !workers_.empty(); };
     api_ = std::make_unique<AdminApi>(control_, *store_, *hub_, std::move(site), folder_.admin_token);

@@ -1,11 +1,13 @@
 #include "app/voucher_fetch.h"
 
 #include <algorithm>
+#include <array>
 #include <nlohmann/json.hpp>
 #include <set>
 
 #include "codec/base64.h"
 #include "codec/printable.h"
+#include "crypto/random.h"
 #include "io/https_client.h"
 #include "io/key_file.h"
 #include "io/loop.h"
@@ -55,14 +57,25 @@ class MasaLine {
       TRY(session_, open());
       answer = send(what);
     }
-    if (answer && answer->status == 401 && masa_.login && offers_basic(answer->authenticate)) {
-      what.login = masa_.login;
+    if (answer && log_in(what, *answer)) {
       answer = send(what);
     }
     return answer;
   }
 
  private:
+  // By HTTP Digest where that is asked for.
+  bool log_in(Request& again, const Response& answer) {
+    constexpr int kUnauthorized = 401;
+    const auto challenge = find_challenge(answer.authenticate);
+    if (answer.status != kUnauthorized || !masa_.login || (!challenge && !offers_basic(answer.authenticate))) {
+      return false;
+    }
+    std::array<std::uint8_t, 16> nonce{};
+    rng_.fill(nonce);
+    again.login = challenge ? answer_challenge(*challenge, *masa_.login, again, 1, nonce) : *masa_.login;
+    return true;
+  }
   Result<SessionRef> open() {
     std::optional<Result<SessionRef>> got;
     Open what;
@@ -93,6 +106,7 @@ class MasaLine {
   }
 
   const brski::MasaContact& masa_;
+  SystemRng rng_;
   io::Loop loop_;
   io::Guard guard_;
   std::unique_ptr<io::RequestClient> client_;

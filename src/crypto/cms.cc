@@ -1,6 +1,7 @@
 #include "crypto/cms.h"
 
 #include "codec/der.h"
+#include "crypto/certs_only_ber.h"
 
 namespace imprint {
 namespace {
@@ -21,22 +22,14 @@ Result<std::vector<Certificate>> read_certificates(der::Reader in) {
   return out;
 }
 
-}  // namespace
-
-Bytes encode_certs_only(const std::vector<Bytes>& certificates) {
-  // Kept in the caller's order although a SET OF has none: clients take the first for their own.
-  Bytes all;
-  for (const Bytes& one : certificates) {
-    all.insert(all.end(), one.begin(), one.end());
-  }
-  const Bytes signed_data = der::sequence({der::integer(1), der::set_of({}), der::sequence({der::oid(kData)}),
-                                           der::item(der::context(0), all), der::set_of({})});
-  return der::sequence({der::oid(kSignedData), der::item(der::context(0), signed_data)});
+// Of indefinite length (X.690 section 8.1.3.6): BER, and never DER.
+bool is_indefinite(BytesView message) {
+  constexpr std::uint8_t kIndefinite = 0x80;
+  return message.size() > 2 && message[0] == der::kSequence && message[1] == kIndefinite;
 }
 
-Result<std::vector<Certificate>> parse_certs_only(BytesView message) {
+Result<std::vector<Certificate>> parse_der(BytesView message) {
   const Error bad{Fault::malformed, "certs-only: structure"};
-  CHECK_OR(message.size() <= kMaxMessage, Error{Fault::limit, "certs-only: size"});
   der::Reader outer(message);
   der::Reader info(outer.next(der::kSequence).content);
   TRY(const std::string type, der::parse_oid(info.next(der::kOid).content));
@@ -54,6 +47,28 @@ Result<std::vector<Certificate>> parse_certs_only(BytesView message) {
   CHECK_OR(outer.done() && info.done() && tagged.done() && in.done(), bad);
   CHECK_OR(signers.empty(), Error{Fault::malformed, "certs-only: has signers"});
   return read_certificates(der::Reader(certificates));
+}
+
+}  // namespace
+
+Bytes encode_certs_only(const std::vector<Bytes>& certificates) {
+  // Kept in the caller's order although a SET OF has none: clients take the first for their own.
+  Bytes all;
+  for (const Bytes& one : certificates) {
+    all.insert(all.end(), one.begin(), one.end());
+  }
+  const Bytes signed_data = der::sequence({der::integer(1), der::set_of({}), der::sequence({der::oid(kData)}),
+                                           der::item(der::context(0), all), der::set_of({})});
+  return der::sequence({der::oid(kSignedData), der::item(der::context(0), signed_data)});
+}
+
+Result<std::vector<Certificate>> parse_certs_only(BytesView message) {
+  CHECK_OR(message.size() <= kMaxMessage, Error{Fault::limit, "certs-only: size"});
+  if (is_indefinite(message)) {
+    TRY(const Bytes der, certs_only_in_der(message));
+    return parse_der(der);
+  }
+  return parse_der(message);
 }
 
 }  // namespace imprint

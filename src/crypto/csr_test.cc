@@ -1,6 +1,9 @@
+#include <algorithm>
+
 #include "codec/der.h"
 #include "crypto/cms.h"
 #include "crypto/crypto_test.h"
+#include "crypto/signed_data.h"
 
 namespace imprint {
 namespace {
@@ -232,6 +235,77 @@ TEST(CertsOnly, refuses_none_too_many_and_cut_messages) {
   EXPECT_TRUE(parse_certs_only(encode_certs_only(std::vector<Bytes>(32, one))));
   EXPECT_EQ(fault(parse_certs_only(encode_certs_only(std::vector<Bytes>(33, one)))), Fault::limit);
   EXPECT_EQ(fault(parse_certs_only(Bytes(65537, 0x30))), Fault::limit);
+}
+
+// A value of indefinite length: BER.
+Bytes endless(std::uint8_t tag, std::initializer_list<BytesView> parts) {
+  Bytes out{tag, 0x80};
+  const Bytes content = der::concat(parts);
+  out.insert(out.end(), content.begin(), content.end());
+  out.insert(out.end(), {0, 0});
+  return out;
+}
+
+// As BouncyCastle's generator for streams writes it.
+Bytes certs_only_in_ber(const std::vector<Certificate>& all, const std::optional<Bytes>& content = std::nullopt,
+                        const Bytes& signers = der::set_of({})) {
+  Bytes ders;
+  for (const Certificate& one : all) {
+    ders.insert(ders.end(), one.der.begin(), one.der.end());
+  }
+  const Bytes octets = content ? endless(der::context(0), {endless(der::kOctetString | 0x20U, {*content})}) : Bytes();
+  const Bytes body = endless(der::kSequence, {der::integer(1), der::set_of({}),
+                                              endless(der::kSequence, {der::oid("1.2.840.113549.1.7.1"), octets}),
+                                              ders.empty() ? Bytes() : endless(der::context(0), {ders}), signers});
+  return endless(der::kSequence, {der::oid("1.2.840.113549.1.7.2"), endless(der::context(0), {body})});
+}
+
+TEST(CertsOnly, in_ber_of_indefinite_length_is_read_in_its_order) {
+  std::vector<Certificate> all = *parse_certs_only(der_of("rfc7030-a1-cacerts"));
+  std::reverse(all.begin(), all.end());
+  const auto read = parse_certs_only(certs_only_in_ber(all));
+  ASSERT_TRUE(read);
+  EXPECT_EQ(*read, all);
+  const auto beside_nothing = parse_certs_only(certs_only_in_ber(all, Bytes()));
+  ASSERT_TRUE(beside_nothing) << "an empty content";
+  EXPECT_EQ(*beside_nothing, all);
+}
+
+TEST(CertsOnly, in_ber_is_refused_with_content_signers_or_nothing_in_it) {
+  const std::vector<Certificate> all = *parse_certs_only(der_of("rfc7030-a1-cacerts"));
+  EXPECT_EQ(fault(parse_certs_only(certs_only_in_ber(all, der::item(der::kOctetString, to_bytes("x"))))),
+            Fault::malformed);
+  EXPECT_EQ(fault(parse_certs_only(certs_only_in_ber({}))), Fault::malformed);
+  const std::vector<Certificate> many(33, all.front());
+  EXPECT_EQ(fault(parse_certs_only(certs_only_in_ber(many))), Fault::limit);
+
+  const auto message = sign_content("1.2.840.113549.1.7.1", Bytes{'x'}, {key_of(KeyType::p256), {}}, all);
+  ASSERT_TRUE(message);
+  der::Reader whole(message->expose());
+  der::Reader info(whole.next().content);
+  info.next(der::kOid);
+  der::Reader tagged(info.next().content);
+  der::Reader fields(tagged.next().content);
+  Bytes signers;
+  while (!fields.empty()) {
+    signers = to_bytes(fields.next().whole);  // the last field
+  }
+  EXPECT_EQ(fault(parse_certs_only(certs_only_in_ber(all, std::nullopt, signers))), Fault::malformed);
+
+  const Bytes data = endless(
+      der::kSequence, {der::oid("1.2.840.113549.1.7.1"), der::item(der::context(0), der::item(der::kOctetString, {}))});
+  EXPECT_EQ(fault(parse_certs_only(data)), Fault::malformed) << "another type";
+}
+
+TEST(CertsOnly, in_ber_is_refused_when_cut_or_followed_by_more) {
+  const std::vector<Certificate> all{parse_certs_only(der_of("rfc9148-a1-crts-281"))->front()};
+  Bytes good = certs_only_in_ber(all);
+  ASSERT_TRUE(parse_certs_only(good));
+  for (std::size_t n = 0; n < good.size(); ++n) {
+    EXPECT_FALSE(parse_certs_only(BytesView(good).first(n))) << n;
+  }
+  good.push_back(0);
+  EXPECT_FALSE(parse_certs_only(good));
 }
 
 TEST(Csr, how_a_key_of_the_servers_is_to_travel) {

@@ -102,22 +102,30 @@ EvpKey openssl_key(const PrivateKey& key) {
 namespace {
 
 // OpenSSL decodes a certificate's key by its generic decoder, which takes longer than a verification: the latest
-// certificates of a thread are kept. Where one goes is said by its last octets, which are its signature's: whoever
-// makes two for the same place puts the other out, and nothing more.
+// certificates of a thread are kept. Where one goes is said by its last octets, which are its signature's, and there
+// are four places for it: two that are used in turn do not put each other out, unless somebody makes them for that.
 struct KeptCertificates {
-  static constexpr std::size_t kPlaces = 64;
+  static constexpr std::size_t kSets = 16, kWays = 4;
   struct Place {
     Bytes der;
     X509Ptr certificate;
   };
-  std::array<Place, kPlaces> places;
+  struct Set {
+    std::array<Place, kWays> places;
+    std::size_t oldest = 0;
+  };
+  std::array<Set, kSets> sets;
 
+  // Where it is, or where it may be put.
   Place& of(BytesView der) {
     std::size_t at = 0;
     for (const std::uint8_t octet : der.last(std::min<std::size_t>(der.size(), 8))) {
       at = at * 31 + octet;
     }
-    return places[at % kPlaces];
+    Set& set = sets[at % kSets];
+    const auto found =
+        std::ranges::find_if(set.places, [&](const Place& p) { return p.certificate && equal(p.der, der); });
+    return found != set.places.end() ? *found : set.places[set.oldest++ % kWays];
   }
 };
 

@@ -8,11 +8,11 @@ namespace imprint {
 Result<Certificate> verified_signer(BytesView message, const SignedContent& content,
                                     const std::optional<Certificate>& preferred) {
   if (preferred && std::ranges::find(content.signers, *preferred) != content.signers.end() &&
-      verify_signed(message, preferred->key)) {
+      verify_signed(message, *preferred)) {
     return *preferred;
   }
   for (const Certificate& one : content.signers) {
-    if (verify_signed(message, one.key)) {
+    if (verify_signed(message, one)) {
       return one;
     }
   }

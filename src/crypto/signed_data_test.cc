@@ -44,6 +44,20 @@ TEST(SignedData, by_a_certificate) {
   }
 }
 
+// What was found signed is remembered: for that message and that certificate, and nothing like them.
+TEST(SignedData, found_signed_once_is_found_so_of_the_same_alone) {
+  const Signer by = signer_of(KeyType::p256);
+  const Certificate other = signer_of(KeyType::p256).chain.front();
+  const Bytes message = signed_by(by);
+  for (int round = 0; round < 2; ++round) {
+    EXPECT_TRUE(verify_signed(message, by.chain.front()));
+    EXPECT_EQ(verify_signed(message, other).error().fault, Fault::unauthentic);
+    Bytes changed = message;
+    changed.back() ^= 1;  // in the signature
+    EXPECT_FALSE(verify_signed(changed, by.chain.front()));
+  }
+}
+
 TEST(SignedData, says_when_it_was_signed) {
   const std::int64_t before =
       std::chrono::floor<std::chrono::seconds>(std::chrono::system_clock::now()).time_since_epoch().count() * 1000;

@@ -250,9 +250,11 @@ class KeptPaths {
   using Path = Verified<CertificateChain>;
 
   const Path* find(const Sha256& key, const ChainRules& rules) const {
-    const std::optional<Kept>& place = places_[key[0] % kPlaces];
-    const bool same = place && place->key == key;
-    return same && (!rules.check_time || (place->from <= rules.at && rules.at < place->until)) ? &place->path : nullptr;
+    const Set& set = sets_[key[0] % kSets];
+    const auto place = std::ranges::find_if(set.places, [&](const auto& p) { return p && p->key == key; });
+    const bool same = place != set.places.end();
+    return same && (!rules.check_time || ((*place)->from <= rules.at && rules.at < (*place)->until)) ? &(*place)->path
+                                                                                                     : nullptr;
   }
   void keep(const Sha256& key, const Path& path, const ChainRules& rules,
             std::initializer_list<const std::vector<Certificate>*> given) {
@@ -266,17 +268,23 @@ class KeptPaths {
         take(one.not_after);
       }
     }
-    places_[key[0] % kPlaces] = std::move(kept);
+    Set& set = sets_[key[0] % kSets];
+    const auto same = std::ranges::find_if(set.places, [&](const auto& p) { return p && p->key == key; });
+    (same != set.places.end() ? *same : set.places[set.oldest++ % kWays]) = std::move(kept);
   }
 
  private:
-  static constexpr std::size_t kPlaces = 64;
+  static constexpr std::size_t kSets = 16, kWays = 4;  // paths that are used in turn do not put each other out
   struct Kept {
     Sha256 key;
     Path path;
     Instant from, until;
   };
-  std::array<std::optional<Kept>, kPlaces> places_;
+  struct Set {
+    std::array<std::optional<Kept>, kWays> places;
+    std::size_t oldest = 0;
+  };
+  std::array<Set, kSets> sets_;
 };
 
 // Of everything that a search depends on but for the time.

@@ -64,4 +64,6 @@ Status verify_signed(BytesView message, const PublicKey& key) {
   return verify_signature(key, parts.algorithm, parts.content, parts.signature);
 }
 
+Status verify_signed(BytesView message, const Certificate& by) { return verify_signed(message, by.key); }
+
 }  // namespace imprint

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "factory/masa_login.h"
 #include "proto/brski/masa_rules.h"
 #include "proto/brski/rules.h"
 
@@ -54,17 +55,6 @@ Result<std::string> account_of_session(store::MakerReader& reader, const Session
     }
   }
   return std::string();
-}
-
-Result<std::string> account_of_login(const MasaPolicy& policy, store::MakerReader& reader, const Login& login) {
-  CHECK_OR(!login.digest, Error{Fault::unauthentic, brski::masa::kLogin});  // only Basic is offered
-  TRY(const auto customer, reader.customer(login.user));
-  const Sha256 mac = customer_mac(policy.pepper, login.user, login.password);
-  const Sha256 none{};
-  const bool same_password =
-      same(BytesView(mac), BytesView(customer && customer->password ? *customer->password : none));
-  CHECK_OR(customer && customer->password && same_password, Error{Fault::unauthentic, brski::masa::kLogin});
-  return customer->id;
 }
 
 // The device that a request is about; nothing if it is not on record, or if several could be meant.
@@ -126,11 +116,26 @@ const Rule* check_ownership(const MasaPolicy& policy, const MakerDevice& device,
   if (device.state == Custody::claimed) {
     const bool by_account = !account.empty() && account == device.claimant;
     CHECK_OR(by_account || same_domain(device, chain_of(facts.registrar)), &brski::masa::kClaimed);
-    return nullptr;
+    if (by_account) {
+      return nullptr;
+    }
+  } else {
+    CHECK_OR(policy.first_claim, &brski::masa::kUnsold);
   }
-  CHECK_OR(policy.first_claim, &brski::masa::kUnsold);
+  // Each time: whoever bought one lamp could fill the log with vouchers that no lamp asked for.
   CHECK_OR(!policy.proximity_only || facts.assertion == Assertion::proximity, &brski::masa::kProximity);
   return nullptr;
+}
+
+// Who has not said who it is may be the owner, if that is an account that logs in: then it is asked to. Clients show a
+// password only where they are asked for it.
+Result<bool> has_to_log_in(const MasaPolicy& policy, store::MakerReader& reader, const MakerDevice& device,
+                           const std::string& account, const std::optional<Login>& login) {
+  if (!account.empty() || login || device.customer.empty()) {
+    return false;
+  }
+  TRY(const auto owner, reader.customer(device.customer));
+  return owner && may_log_in(policy, *owner);
 }
 
 Status change(store::MakerWriter& writer, MakerDevice& device, Instant at, std::string_view actor,
@@ -190,7 +195,11 @@ Result<Ruling> judge_claim(const MasaPolicy& policy, store::MakerReader& reader,
   const MakerDevice& device = *meant.device;
   Ruling out;
   if (const Rule* const broken = check_ownership(policy, device, *account, facts)) {
-    out = no(*broken, "device " + device.serial + ", " + std::string(name(device.state)));
+    TRY(const bool unsaid, has_to_log_in(policy, reader, device, *account, question.login));
+    const bool login_wanted = unsaid && broken == &brski::masa::kOtherOwner;
+    out = no(login_wanted ? brski::masa::kLoginWanted : *broken,
+             "device " + device.serial + ", " + std::string(name(device.state)),
+             login_wanted ? Fault::unauthentic : Fault::refused);
   } else {
     out.verdict = Ruling::Verdict::grant;
     // Whoever is the owner by the records is so for certain; else it is what the device saw, or only logged.

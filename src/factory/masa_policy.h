@@ -17,6 +17,8 @@ struct MasaPolicy {
   bool pin_registrar = false;   // the registrar's own certificate is pinned, not the farthest above it
   Duration nonceless_lifetime = std::chrono::hours(24 * 90);  // until expires-on; 0: none is set
   Secret pepper;                                              // of the customers' passwords
+  bool basic = true;                                          // a password in HTTP Basic counts
+  bool digest = false;                                        // an answer to a challenge of HTTP Digest does
 };
 
 // The account of who asks: by the chain of the signed request, by the login, or by the certificate shown in TLS. Empty

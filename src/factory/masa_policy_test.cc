@@ -126,6 +126,25 @@ TEST_F(Policy, a_claimed_device_is_renewed_for_its_domain_and_for_nobody_else) {
   EXPECT_EQ(rule(first).voucher, to_bytes("voucher"));
 }
 
+// Else whoever bought one lamp could fill the log with vouchers that no lamp asked for.
+TEST_F(Policy, a_claimed_device_says_each_time_that_it_is_there) {
+  policy_.proximity_only = true;
+  const Bytes first = of(world_.second);
+  ASSERT_TRUE(take(rule(first), first, world_.second));
+  EXPECT_EQ(refusal(World::request(world_.second, lamp_, "lamp-1", "bm9uY2Utbm9uY2Uy", {})), "MASA-PROXIMITY");
+  EXPECT_EQ(refusal(of(world_.second, "bm9uY2Utbm9uY2Uy")), "");
+}
+
+TEST_F(Policy, after_a_change_of_owner_the_same_request_is_judged_and_logged_anew) {
+  const Bytes first = of(world_.second);
+  ASSERT_TRUE(take(rule(first), first, world_.second));
+  ASSERT_EQ(rule(first).verdict, Verdict::already);
+  write([&](store::MakerWriter& w) { return release_device(w, lamp(), kNow, "t"); });
+  EXPECT_EQ(rule(first).verdict, Verdict::grant) << "a claim, not a copy of the last one";
+  ASSERT_TRUE(take(rule(first), first, world_.second));
+  EXPECT_EQ((*store_->read())->vouchers(brski::issuer_key_id(lamp_.certificate), "lamp-1")->size(), 2U);
+}
+
 TEST_F(Policy, a_name_that_a_certificate_gives_itself_makes_no_owner) {
   const Bytes first = of(world_.second);
   ASSERT_TRUE(take(rule(first), first, world_.second));
@@ -144,6 +163,21 @@ TEST_F(Policy, the_owner_by_the_records_is_verified_and_others_are_refused) {
   // Another domain of the same customer's.
   lamp_is(Custody::sold, "second");
   EXPECT_EQ(rule(of(world_.second), Login{"second", Secret("open sesame")}).verdict, Verdict::grant);
+}
+
+TEST_F(Policy, who_may_be_the_owner_is_asked_to_log_in_and_who_is_known_is_not) {
+  lamp_is(Custody::sold, "second");  // known by its password alone
+  const Domain third(kNow, "Third");
+  const Ruling asked = rule(of(third));
+  EXPECT_EQ(asked.rule, &brski::masa::kLoginWanted);
+  EXPECT_EQ(asked.fault, Fault::unauthentic);
+  EXPECT_EQ(refusal(of(world_.first)), "MASA-OWNER") << "another customer, by its certificate";
+  EXPECT_EQ(refusal(of(third), Login{"second", Secret("wrong")}), "MASA-LOGIN");
+  lamp_is(Custody::retired, "second");
+  EXPECT_EQ(refusal(of(third)), "MASA-RETIRED") << "no login would help";
+  lamp_is(Custody::sold, "second");
+  policy_.basic = false;
+  EXPECT_EQ(refusal(of(third)), "MASA-OWNER") << "nor here: nothing is kept for another way";
 }
 
 TEST_F(Policy, logins_are_checked_and_do_not_mix_with_other_accounts) {

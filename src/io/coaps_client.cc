@@ -34,6 +34,7 @@ class Client final : public RequestClient {
     how.anchors = std::move(what.anchors);
     how.as = std::move(what.as);
     how.names_anchors = what.names_anchors;
+    how.judges_time = what.judges_time;
     dtls_->open(std::move(how),
                 [this, alive = std::weak_ptr<const bool>(alive_), done = std::move(done)](Result<SessionRef> session) {
                   if (alive.expired()) {

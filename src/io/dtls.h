@@ -43,6 +43,7 @@ struct DtlsClientOptions {
   std::string psk_identity = {};  // at most 128 bytes
   Secret psk = {};                // at most 256 bytes
   bool names_anchors = false;     // the server is told their names (RFC 6066 section 6)
+  bool judges_time = true;        // see Open
   std::size_t mtu = kDtlsMtu;
   // The largest records, in bytes of content, that we can take: 512 or 1024 (RFC 6066 section 4); else nothing is
   // asked.

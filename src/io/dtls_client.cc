@@ -100,6 +100,7 @@ class Client final : public DtlsClient {
     options.trust = what.trust;
     options.anchors = std::move(what.anchors);
     options.names_anchors = what.names_anchors;
+    options.judges_time = what.judges_time;
     options.mtu = settings_.mtu;
     options.max_record = settings_.max_record;
     options.retransmit_first = settings_.retransmit_first;

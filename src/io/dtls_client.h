@@ -33,6 +33,7 @@ struct DtlsOpen {
   std::optional<Credential> as = {};
   std::optional<Psk> psk = {};  // then certificates play no part
   bool names_anchors = false;   // see Open
+  bool judges_time = true;      // see Open
 };
 
 // Every answer comes from the loop, later, never inside the call; none comes once the client is destroyed, which must

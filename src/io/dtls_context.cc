@@ -14,7 +14,9 @@ constexpr const char* kCertificateSuites =
     "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES128-CCM:ECDHE-ECDSA-AES128-CCM8";
 // OpenSSL 3.0 has ECDHE with pre-shared keys for CBC and ChaCha20 only.
 constexpr const char* kPskSuites = "ECDHE-PSK-CHACHA20-POLY1305:PSK-AES128-GCM-SHA256:PSK-AES128-CCM:PSK-AES128-CCM8";
-constexpr const char* kGroups = "P-256:X25519";
+// Below TLS 1.3 they are the curves of certificates, too (RFC 8422 section 5.1.1), so P-384 is there for credentials on
+// it. It comes last: a key exchange on it costs several times as much, and RFC 9148 section 3 wants P-256.
+constexpr const char* kGroups = "P-256:X25519:P-384";
 constexpr long kMaxPeerChainBytes = 16 * 1024;
 constexpr std::size_t kMinMtu = 512, kMaxMtu = 4096;  // OpenSSL gathers flights in 4096 bytes
 constexpr std::size_t kMaxPskIdentity = 128, kMaxPsk = 256;
@@ -137,6 +139,7 @@ Result<std::shared_ptr<OpenSslDtls>> OpenSslDtls::client(const DtlsClientOptions
       Error{Fault::limit, "dtls: the pre-shared key or its identity"});
   const bool verifies = options.trust == Trust::anchors;
   TRY(PeerRules peers, PeerRules::load(options.anchors, verifies, {}));
+  peers.judges_time = options.judges_time;
   TRY(auto out, new_context(DTLS_client_method(), std::move(peers), options.mtu));
   const bool good = set_common(out->ctx, options.mtu, !psk, psk) &&
                     (options.chain.empty() || set_identity(out->ctx, options.chain, options.key)) &&

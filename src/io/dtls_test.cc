@@ -282,6 +282,44 @@ TEST(Dtls, a_client_that_takes_small_records_gets_small_ones) {
   EXPECT_GT(usual.server->max_message(), 1024U);
 }
 
+// Who has this credential and who has the usual one, on either side.
+void expect_open_on_both_sides(const Identity& client_has, const Identity& server_has) {
+  auto client = dtls_client_options();
+  client.chain = {client_has.certificate};
+  client.key = client_has.key;
+  auto server = dtls_server_options();
+  server.chain = {server_has.certificate};
+  server.key = server_has.key;
+  DtlsPair pair(server, client);
+  ASSERT_TRUE(pair.settle());
+  ASSERT_TRUE(pair.open());
+  ASSERT_TRUE(pair.server->session()->proven);
+  EXPECT_EQ((*pair.server->session()->proven)->leaf, client_has.certificate);
+  ASSERT_TRUE(pair.client->session()->proven);
+  EXPECT_EQ((*pair.client->session()->proven)->leaf, server_has.certificate);
+}
+
+TEST(Dtls, credentials_on_p384_are_taken_on_either_side) {
+  const std::vector<std::string> host{"dns:server.example"};
+  const Identity large_device = make_identity({.name = "device", .key = KeyType::p384}, &pki().maker);
+  const Identity device = make_identity({.name = "device"}, &pki().maker);
+  const Identity large_server = make_identity({.name = "server", .alt_names = host, .key = KeyType::p384}, &pki().ca);
+  const Identity server = make_identity({.name = "server", .alt_names = host}, &pki().ca);
+  expect_open_on_both_sides(large_device, server);
+  expect_open_on_both_sides(device, large_server);
+  expect_open_on_both_sides(large_device, large_server);
+}
+
+TEST(Dtls, a_credential_on_a_curve_that_is_not_offered_opens_nothing) {
+  auto client = dtls_client_options();
+  const Identity larger = make_identity({.name = "device", .key = KeyType::p521}, &pki().maker);
+  client.chain = {larger.certificate};
+  client.key = larger.key;
+  DtlsPair pair(dtls_server_options(), client);
+  ASSERT_TRUE(pair.settle());
+  EXPECT_FALSE(pair.open());
+}
+
 TEST(Dtls, a_client_below_another_anchor_is_unauthentic_to_both) {
   auto client = dtls_client_options();
   const Identity stranger = make_identity({.name = "stranger"}, &pki().ca);
@@ -291,6 +329,24 @@ TEST(Dtls, a_client_below_another_anchor_is_unauthentic_to_both) {
   ASSERT_TRUE(pair.settle());
   EXPECT_EQ(fault_of(*pair.client), Fault::unauthentic);
   EXPECT_EQ(fault_of(*pair.server), Fault::unauthentic);
+}
+
+TEST(Dtls, without_a_clock_no_server_is_too_old) {
+  const Identity old = make_identity({.name = "server",
+                                      .alt_names = {"dns:server.example"},
+                                      .from = wall_clock() - 48 * kHour,
+                                      .until = wall_clock() - 24 * kHour},
+                                     &pki().ca);
+  auto server = dtls_server_options();
+  server.chain = {old.certificate};
+  server.key = old.key;
+  for (const bool judges : {true, false}) {
+    auto client = dtls_client_options();
+    client.judges_time = judges;
+    DtlsPair pair(server, client);
+    ASSERT_TRUE(pair.settle());
+    EXPECT_EQ(pair.open(), !judges);
+  }
 }
 
 TEST(Dtls, a_client_whose_time_is_over_is_expired_to_both_unless_policy_says_that_it_counts) {

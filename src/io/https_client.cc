@@ -50,6 +50,38 @@ bool plain_target(const Request& r) {
   return r.path.starts_with('/') && std::ranges::all_of(r.path, plain) && std::ranges::all_of(r.query, plain);
 }
 
+// The contexts of the latest connections: one takes OpenSSL as long as three signatures, and a registrar meets the same
+// few MASAs all day with the same key. Nothing of a connection stays in them: no session is resumed.
+class KeptContexts {
+ public:
+  std::shared_ptr<TlsContext> find(const Open& what, const PrivateKey& key) const {
+    const auto found = std::ranges::find_if(kept_, [&](const Kept& one) {
+      return one.trust == what.trust && one.names_anchors == what.names_anchors &&
+             one.judges_time == what.judges_time && one.as == what.as && one.key.handle() == key.handle() &&
+             one.anchors == what.anchors;
+    });
+    return found != kept_.end() ? found->tls : nullptr;
+  }
+  void keep(const Open& what, const PrivateKey& key, std::shared_ptr<TlsContext> tls) {
+    kept_.push_back({what.trust, what.names_anchors, what.judges_time, what.as, key, what.anchors, std::move(tls)});
+    if (kept_.size() > kMost) {
+      kept_.pop_front();
+    }
+  }
+
+ private:
+  static constexpr std::size_t kMost = 4;
+  struct Kept {
+    Trust trust = Trust::anchors;
+    bool names_anchors = false, judges_time = true;
+    std::optional<Credential> as;
+    PrivateKey key;
+    std::vector<Certificate> anchors;
+    std::shared_ptr<TlsContext> tls;
+  };
+  std::deque<Kept> kept_;
+};
+
 class Client final : public HttpsClient, public ConnectionOwner {
  public:
   Client(Loop& loop, const Guard& guard, HttpsClientOptions options, Keys keys, std::function<void(std::uint64_t)> lost)
@@ -146,7 +178,12 @@ class Client final : public HttpsClient, public ConnectionOwner {
       TRY(key, keys_(what.as->key_id));
       chain = what.as->chain;
     }
-    return TlsContext::client(what.trust, what.anchors, chain, key, what.names_anchors);
+    if (auto kept = contexts_.find(what, key)) {
+      return kept;
+    }
+    TRY(auto made, TlsContext::client(what.trust, what.anchors, chain, key, what.names_anchors, what.judges_time));
+    contexts_.keep(what, key, made);
+    return made;
   }
 
   void resolved(std::uint64_t id, Result<std::vector<std::string>> found) {
@@ -344,6 +381,7 @@ class Client final : public HttpsClient, public ConnectionOwner {
   std::unordered_map<std::uint64_t, Attempt> attempts_;
   std::unordered_map<std::uint64_t, Peer> peers_;     // by session; addresses stay
   std::deque<std::pair<std::uint64_t, Error>> over_;  // why the latest sessions ended
+  KeptContexts contexts_;
   Resolver resolver_;
 };
 

@@ -24,6 +24,33 @@ TEST(Client, two_requests_on_one_session_are_answered_in_order) {
   EXPECT_EQ(rig.server->stats().accepted, 1U);
 }
 
+// Contexts are kept between connections: none may take another one's identity, trust or anchors.
+TEST(Client, each_connection_is_as_whom_and_with_whom_it_was_asked_for) {
+  Rig rig;
+  const Identity other = make_identity({.name = "other"}, &pki().line);
+  const std::vector<Certificate> others = {other.certificate, pki().line.certificate};
+  const auto seen = [&](const Result<SessionRef>& session) {
+    EXPECT_TRUE(session);
+    EXPECT_TRUE(session && rig.get((*session)->id, "/"));
+    return rig.requests.empty() ? std::vector<Certificate>() : rig.requests.back().session->presented;
+  };
+  for (int round = 0; round < 2; ++round) {
+    EXPECT_EQ(seen(rig.open_as(pki().device, pki().device_chain())), pki().device_chain());
+    EXPECT_EQ(seen(rig.open_as(other, others)), others) << "of the same name, with another key";
+    EXPECT_TRUE(seen(rig.open_anonymous()).empty());
+    Open what{.trust = Trust::provisional, .anchors = {}, .as = std::nullopt};
+    const auto unproven = rig.open(what);
+    ASSERT_TRUE(unproven);
+    EXPECT_FALSE((*unproven)->proven);
+    what.trust = Trust::anchors;
+    what.anchors = {pki().maker.certificate};
+    EXPECT_FALSE(rig.open(what)) << "not below these";
+    const auto proven = rig.open_anonymous();
+    ASSERT_TRUE(proven);
+    EXPECT_TRUE((*proven)->proven);
+  }
+}
+
 TEST(Client, an_answer_may_come_later) {
   Rig rig;
   rig.answer = [&](Exchange e, const Request&) -> std::optional<Response> {
@@ -109,6 +136,27 @@ TEST(Client, names_are_resolved_and_the_guard_has_the_last_word) {
   const auto refused = rig.open(open);
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error().fault, Fault::refused);
+}
+
+// The contexts of connections are kept: one that judges no time must not serve an Open that does.
+TEST(Client, without_a_clock_no_server_is_too_old_and_with_one_it_is) {
+  const Identity old = make_identity({.name = "server",
+                                      .alt_names = {"ip:127.0.0.1"},
+                                      .from = wall_clock() - 48 * kHour,
+                                      .until = wall_clock() - 24 * kHour},
+                                     &pki().ca);
+  Rig rig({.chain = {old.certificate}, .key = old.key, .anchors = {pki().maker.certificate}});
+  Open open{.ticket = 0, .to = {}, .trust = Trust::anchors, .anchors = {pki().ca.certificate}, .as = std::nullopt};
+  for (const bool judges : {true, false, true, false}) {
+    open.judges_time = judges;
+    const auto session = rig.open(open);
+    EXPECT_EQ(static_cast<bool>(session), !judges);
+    if (judges) {
+      EXPECT_EQ(session.error().fault, Fault::expired);
+    }
+  }
+  open.anchors = {pki().maker.certificate};
+  EXPECT_FALSE(rig.open(open)) << "the path counts all the same";
 }
 
 TEST(Client, nobody_at_the_port_is_unreachable) {

@@ -28,11 +28,12 @@ struct Wish {
   bool is_ca = false;
   Instant from = wall_clock() - kHour, until = wall_clock() + 24 * kHour;
   std::vector<std::string> extended = {};
+  KeyType key = KeyType::p256;
 };
 
 inline Identity make_identity(const Wish& wish, const Identity* issuer) {
   static std::uint8_t serial = 0;
-  Identity out{*PrivateKey::generate(KeyType::p256), {}};
+  Identity out{*PrivateKey::generate(wish.key), {}};
   CertificateTemplate t;
   t.serial = {1, ++serial};
   t.subject = *Name::from_text("CN=" + wish.name);

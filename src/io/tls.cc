@@ -92,8 +92,9 @@ Result<std::shared_ptr<TlsContext>> TlsContext::server(const TlsServerOptions& o
 
 Result<std::shared_ptr<TlsContext>> TlsContext::client(Trust trust, const std::vector<Certificate>& anchors,
                                                        const std::vector<Certificate>& chain, const PrivateKey& key,
-                                                       bool names_anchors) {
+                                                       bool names_anchors, bool judges_time) {
   TRY(PeerRules peers, PeerRules::load(anchors, trust == Trust::anchors, {}));
+  peers.judges_time = judges_time;
   SSL_CTX* ctx = SSL_CTX_new(TLS_client_method());
   CHECK_OR(ctx != nullptr, Error{Fault::internal, "tls: no context"});
   std::shared_ptr<TlsContext> out(new TlsContext(ctx, std::move(peers)));

@@ -37,10 +37,10 @@ class TlsContext {
   // Errors: internal (OpenSSL refuses the key, the chain, or the two together).
   static Result<std::shared_ptr<TlsContext>> server(const TlsServerOptions& options);
   // For one outgoing connection. `key` belongs to `chain`; with an empty chain no certificate is presented. The server
-  // is told the names of the anchors if `names_anchors` says so.
+  // is told the names of the anchors if `names_anchors` says so; without `judges_time` our clock does not count.
   static Result<std::shared_ptr<TlsContext>> client(Trust trust, const std::vector<Certificate>& anchors,
                                                     const std::vector<Certificate>& chain, const PrivateKey& key,
-                                                    bool names_anchors = false);
+                                                    bool names_anchors = false, bool judges_time = true);
   // For one outgoing connection on which both sides prove this secret to each other by TLS-SRP, and no certificates.
   static Result<std::shared_ptr<TlsContext>> srp_client(const Login& login);
   TlsContext(const TlsContext&) = delete;

@@ -62,7 +62,7 @@ Result<Verified<CertificateChain>> prove(X509_STORE_CTX* store, const std::vecto
   for (std::size_t i = 0; i < presented.size(); ++i) {
     sent.push_back({&presented[i], sk_X509_value(raw, static_cast<int>(i))});
   }
-  ChainRules rules{.purpose = purpose, .at = wall_clock()};
+  ChainRules rules{.purpose = purpose, .at = wall_clock(), .check_time = peers.judges_time};
   auto proven = verify_received(sent, *peers.anchors, rules);
   if (proven || proven.error().fault != Fault::expired || peers.expired_counts_below.empty()) {
     return proven;

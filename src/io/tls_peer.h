@@ -25,6 +25,7 @@ struct PeerRules {
 
   std::shared_ptr<const Anchors> anchors;
   bool verifies = true;
+  bool judges_time = true;                        // see Open
   std::vector<Certificate> expired_counts_below;  // see TlsServerOptions
   Bytes told;                                     // see name_anchors()
 };

@@ -80,19 +80,24 @@ class Stateful final : public Proxy {
  private:
   struct Way {
     Address pledge;
-    Instant heard;  // a datagram of either side
+    Instant heard;  // the registrar's last datagram; before there is one the pledge's first
+    bool answered = false;
     std::unique_ptr<UdpSocket> registrar;
   };
 
   void from_pledge(const Address& pledge, BytesView datagram) override {
-    Way* const way = way_of(pledge);
+    Way* const way = options_.registrar.port != 0 ? way_of(pledge) : nobody_known();
     if (way == nullptr) {
       return;
     }
-    way->heard = steady_clock();
     if (!way->registrar->send(datagram)) {
       ++stats_.lost;
     }
+  }
+
+  Way* nobody_known() {
+    ++stats_.lost;
+    return nullptr;
   }
 
   Way* way_of(const Address& pledge) {
@@ -100,7 +105,7 @@ class Stateful final : public Proxy {
     if (known != by_pledge_.end()) {
       return &ways_.at(known->second);
     }
-    if (!has_place(pledge)) {
+    if (!has_place(pledge) && !make_room(pledge)) {
       ++stats_.over_limit;  // the draft has an ICMPv6 error here, type 1 code 1
       return nullptr;
     }
@@ -117,6 +122,20 @@ class Stateful final : public Proxy {
     return of_address < options_.max_of_address && of_interface < options_.max_of_interface;
   }
 
+  // Invented neighbours, whom the registrar has nothing to say to, do not keep the others out.
+  bool make_room(const Address& pledge) {
+    const Instant now = steady_clock();
+    const auto mute = std::ranges::find_if(ways_, [&](const auto& one) {
+      const Way& way = one.second;
+      return way.pledge.scope == pledge.scope && !way.answered && way.heard + options_.unanswered <= now;
+    });
+    if (mute == ways_.end()) {
+      return false;
+    }
+    end(mute->first);
+    return has_place(pledge);
+  }
+
   Way* begin(const Address& pledge) {
     const std::uint64_t id = ++last_id_;
     UdpSocket::Handlers handlers{[this, id](const Address&, BytesView datagram) { from_registrar(id, datagram); },
@@ -126,7 +145,7 @@ class Stateful final : public Proxy {
       ++stats_.lost;
       return nullptr;
     }
-    Way& way = ways_[id] = Way{pledge, steady_clock(), *std::move(socket)};
+    Way& way = ways_[id] = Way{pledge, steady_clock(), false, *std::move(socket)};
     by_pledge_[pledge] = id;
     deadlines_.set(id, way.heard + options_.idle);
     return &way;
@@ -136,6 +155,7 @@ class Stateful final : public Proxy {
     Way& way = ways_.at(id);
     if (may_pass(datagram)) {
       way.heard = steady_clock();
+      way.answered = true;
       to_pledge(way.pledge, datagram);
     }
   }
@@ -171,7 +191,9 @@ class Stateless final : public Proxy {
       : Proxy(loop, std::move(options)), envelope_(std::move(envelope)) {}
 
   Status begin() {
-    TRY([[maybe_unused]] const Ok there, set_registrar(options_.registrar));
+    if (options_.registrar.port != 0) {
+      TRY([[maybe_unused]] const Ok there, set_registrar(options_.registrar));
+    }
     return listen();
   }
 
@@ -189,10 +211,16 @@ class Stateless final : public Proxy {
     if (now - second_ >= Duration(1000)) {
       second_ = now;
       in_second_ = 0;
+      of_address_.clear();
     }
-    if (++in_second_ > options_.max_per_second) {
+    if (in_second_ >= options_.max_per_second ||
+        of_address_[without_port(pledge)] >= options_.max_of_address_per_second) {
       ++stats_.over_limit;
-    } else if (!registrar_->send(envelope_.wrap(pledge, datagram, now))) {
+      return;
+    }
+    ++in_second_;
+    ++of_address_[without_port(pledge)];
+    if (!registrar_ || !registrar_->send(envelope_.wrap(pledge, datagram, now))) {
       ++stats_.lost;
     }
   }
@@ -210,6 +238,7 @@ class Stateless final : public Proxy {
   std::unique_ptr<UdpSocket> registrar_;
   Instant second_;  // the one that is counted in
   std::size_t in_second_ = 0;
+  std::unordered_map<Address, std::size_t> of_address_;  // in it; no more than there were datagrams
 };
 
 }  // namespace

@@ -10,14 +10,16 @@
 namespace imprint::io {
 
 struct UdpJoinProxyOptions {
-  UdpSocket::Where listen;  // where pledges come: a link-local address of one interface ("fe80::1%eth0")
-  Address registrar;
+  UdpSocket::Where listen;          // where pledges come: a link-local address of one interface ("fe80::1%eth0")
+  Address registrar;                // port 0: not known yet; what comes before set_registrar() is dropped
   std::size_t max_datagram = 1500;  // in bytes, of a pledge or the registrar; larger ones are dropped
-  // Stateful: how long a pledge's way is kept after the last datagram, and how many there are.
-  Duration idle{30000};
+  // Stateful: how long a pledge's way is kept after the registrar's last datagram, and how many there are. One without
+  // an answer for so long makes room for another pledge.
+  Duration idle{30000}, unanswered{5000};
   std::size_t max_of_address = 2, max_of_interface = 10;
-  // Stateless: datagrams of pledges within a second; beyond they are dropped, for the sake of the network behind.
-  std::size_t max_per_second = 200;
+  // Stateless: datagrams of pledges within a second; beyond they are dropped, for the sake of the network behind. One
+  // address has a part of them.
+  std::size_t max_per_second = 200, max_of_address_per_second = 50;
 };
 
 // Counted since the start, for metrics. Bytes are those of datagrams as pledges send and get them.

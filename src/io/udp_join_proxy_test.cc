@@ -159,6 +159,27 @@ TEST_F(StatefulProxy, a_way_ends_when_it_has_been_quiet_and_makes_room) {
   EXPECT_TRUE(until([&] { return other.got.size() == 1; }));
 }
 
+TEST_F(StatefulProxy, who_gets_no_answer_makes_room_for_another) {
+  Peer mute(loop);
+  UdpJoinProxyOptions options;
+  options.unanswered = Duration(30);
+  options.max_of_interface = 2;
+  stateful(options);
+  ASSERT_TRUE(proxy->set_registrar(mute.address()));
+  Peer one(loop, "127.0.0.10"), two(loop, "127.0.0.11"), late(loop, "127.0.0.12");
+  one.say(at(), "noise");
+  two.say(at(), "noise");
+  late.say(at(), "too early");
+  ASSERT_TRUE(until([&] { return proxy->stats().from_pledges == 3; }));
+  EXPECT_EQ(proxy->stats().over_limit, 1U);
+  ASSERT_TRUE(until([&] {
+    one.say(at(), "noise");  // which keeps nothing
+    late.say(at(), "hello");
+    return std::ranges::find(mute.got, "hello", &Peer::Datagram::text) != mute.got.end();
+  }));
+  EXPECT_EQ(proxy->stats().open, 2U);
+}
+
 TEST_F(StatefulProxy, a_registrar_that_is_away_ends_the_way) {
   UdpJoinProxyOptions options;
   Address nobody;
@@ -268,6 +289,20 @@ TEST_F(StatelessProxy, so_many_go_on_in_a_second) {
   EXPECT_TRUE(until([&] { return pledge.got.size() == 6; }));
 }
 
+TEST_F(StatelessProxy, one_neighbour_has_a_part_of_them) {
+  UdpJoinProxyOptions options;
+  options.max_per_second = 6;
+  options.max_of_address_per_second = 4;
+  stateless(options);
+  Peer loud(loop, "127.0.0.10"), other(loop, "127.0.0.11");
+  for (int i = 0; i < 20; ++i) {
+    loud.say(at(), "noise");
+  }
+  ASSERT_TRUE(until([&] { return proxy->stats().from_pledges == 20; }));
+  other.say(at(), "hello");
+  EXPECT_TRUE(until([&] { return other.got.size() == 1; }));
+}
+
 TEST_F(StatelessProxy, another_registrar_gets_what_comes_from_then_on) {
   stateless();
   Peer pledge(loop), other(loop, "127.0.0.3", true);
@@ -275,6 +310,30 @@ TEST_F(StatelessProxy, another_registrar_gets_what_comes_from_then_on) {
   pledge.say(at(), "hello");
   ASSERT_TRUE(until([&] { return pledge.got.size() == 1; }));
   EXPECT_TRUE(registrar.got.empty());
+}
+
+TEST_F(ProxyRig, while_nobody_knows_a_registrar_what_comes_is_dropped) {
+  for (const bool with_state : {true, false}) {
+    UdpJoinProxyOptions options;
+    const Address later = registrar.address();
+    if (with_state) {
+      proxy = *UdpJoinProxy::stateful(loop, options);
+    } else {
+      const auto wrap = [](const Address&, BytesView d, Instant) { return to_bytes(d); };
+      const auto open = [](BytesView, Instant) -> Result<ReturnEnvelope::Returned> {
+        return Error{Fault::unauthentic, "test: header"};
+      };
+      proxy = *UdpJoinProxy::stateless(loop, options, {wrap, open});
+    }
+    Peer pledge(loop);
+    pledge.say(at(), "early");
+    EXPECT_TRUE(until([&] { return proxy->stats().lost == 1; })) << with_state;
+    registrar.got.clear();
+    ASSERT_TRUE(proxy->set_registrar(later));
+    pledge.say(at(), "now");
+    ASSERT_TRUE(until([&] { return !registrar.got.empty(); })) << with_state;
+    EXPECT_EQ(registrar.got.at(0).text, "now");
+  }
 }
 
 TEST_F(ProxyRig, a_port_that_is_taken_is_said) {

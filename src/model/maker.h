@@ -60,6 +60,8 @@ struct Customer {
   std::vector<Certificate> anchors;  // domain CAs or registrars: below one of these a registrar is the customer's
   std::optional<Sha256> password;    // customer_mac(); none: it cannot log in
   Instant added;
+  Bytes digest = {};           // of the password, sealed: for HTTP Digest; empty: none is kept
+  bool base64_bodies = false;  // a quirk of its registrars: bodies of their requests, and of answers, are in base64
   bool operator==(const Customer&) const = default;
 };
 // Under which a password is kept: the store never sees it.

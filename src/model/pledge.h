@@ -13,7 +13,7 @@ namespace imprint {
 // A maker's name for a device: serial numbers count within the CA that issued its IDevID.
 struct PledgeId {
   std::string serial;
-  Bytes issuer;  // key identifier of the CA of its IDevID
+  Bytes issuer;  // key identifier of the CA of its IDevID; of a CA that goes by another's, what tells the two apart
   Bytes key;     // SHA-256 of the SubjectPublicKeyInfo of its IDevID
   bool operator==(const PledgeId&) const = default;
 };
@@ -72,6 +72,9 @@ struct VoucherReported {
   std::string reason;    // why, or why not
   std::string log;       // the audit log as it came; empty if there is none
   bool passing = false;  // if it is not cleared: nothing was found, and a later voucher's report may clear it
+  // The voucher that it is about, as the row has it. None: the one on record.
+  std::optional<Instant> vouchered = {};
+  std::string nonce = {};
 };
 
 // What the device tells of its enrolment.

@@ -4,6 +4,7 @@
 
 #include <cstdlib>
 #include <map>
+#include <set>
 
 #include "base/reader.h"
 #include "model/belief.h"
@@ -27,7 +28,7 @@ constexpr bool takes(std::index_sequence<I...>) {
   return requires { T{(static_cast<void>(I), Anything{})...}; };
 }
 
-inline constexpr std::size_t kMaxFields = 22;
+inline constexpr std::size_t kMaxFields = 26;
 
 // The number of members of an aggregate: the most that its initialiser takes.
 template <class T, std::size_t N = kMaxFields + 1>
@@ -115,6 +116,24 @@ void for_each_field(const T& value, F visit) {
     const auto& [f1, f2, f3, f4, f5, f6, f7, f8, f9, f10, f11, f12, f13, f14, f15, f16, f17, f18, f19, f20, f21, f22] =
         value;
     call(f1, f2, f3, f4, f5, f6, f7, f8, f9, f10, f11, f12, f13, f14, f15, f16, f17, f18, f19, f20, f21, f22);
+  } else if constexpr (kFields == 23) {
+    const auto& [f1, f2, f3, f4, f5, f6, f7, f8, f9, f10, f11, f12, f13, f14, f15, f16, f17, f18, f19, f20, f21, f22,
+                 f23] = value;
+    call(f1, f2, f3, f4, f5, f6, f7, f8, f9, f10, f11, f12, f13, f14, f15, f16, f17, f18, f19, f20, f21, f22, f23);
+  } else if constexpr (kFields == 24) {
+    const auto& [f1, f2, f3, f4, f5, f6, f7, f8, f9, f10, f11, f12, f13, f14, f15, f16, f17, f18, f19, f20, f21, f22,
+                 f23, f24] = value;
+    call(f1, f2, f3, f4, f5, f6, f7, f8, f9, f10, f11, f12, f13, f14, f15, f16, f17, f18, f19, f20, f21, f22, f23, f24);
+  } else if constexpr (kFields == 25) {
+    const auto& [f1, f2, f3, f4, f5, f6, f7, f8, f9, f10, f11, f12, f13, f14, f15, f16, f17, f18, f19, f20, f21, f22,
+                 f23, f24, f25] = value;
+    call(f1, f2, f3, f4, f5, f6, f7, f8, f9, f10, f11, f12, f13, f14, f15, f16, f17, f18, f19, f20, f21, f22, f23, f24,
+         f25);
+  } else if constexpr (kFields == 26) {
+    const auto& [f1, f2, f3, f4, f5, f6, f7, f8, f9, f10, f11, f12, f13, f14, f15, f16, f17, f18, f19, f20, f21, f22,
+                 f23, f24, f25, f26] = value;
+    call(f1, f2, f3, f4, f5, f6, f7, f8, f9, f10, f11, f12, f13, f14, f15, f16, f17, f18, f19, f20, f21, f22, f23, f24,
+         f25, f26);
   }
 }
 
@@ -182,6 +201,21 @@ class Encoder {
   void put(const std::vector<T>& value) {
     put(value.size());
     for (const T& one : value) {
+      put(one);
+    }
+  }
+  template <class T>
+  void put(const std::set<T>& value) {
+    put(value.size());
+    for (const T& one : value) {
+      put(one);
+    }
+  }
+  template <class K, class V>
+  void put(const std::map<K, V>& value) {
+    put(value.size());
+    for (const auto& [key, one] : value) {
+      put(key);
       put(one);
     }
   }

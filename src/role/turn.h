@@ -62,6 +62,7 @@ struct Open {
   std::vector<Certificate> anchors;
   std::optional<Credential> as;
   bool names_anchors = false;     // the server is told by which CAs it will be judged
+  bool judges_time = true;        // false: our clock does not count, and no certificate is too old or too young
   std::optional<Login> srp = {};  // in place of anchors and certificate: both sides prove this secret by TLS-SRP
 };
 struct Close {
@@ -122,13 +123,13 @@ class TurnOf<Asks<Q...>, Records<R...>, Facts<F...>> {
   }
   // Opens a connection. `anchors` are those that the peer's chain must reach; with Trust::provisional they are ignored.
   Ticket<SessionRef> open(Uri to, Trust trust, std::vector<Certificate> anchors, std::optional<Credential> as,
-                          bool names_anchors = false) {
-    leave(Open{next_, std::move(to), trust, std::move(anchors), std::move(as), names_anchors});
+                          bool names_anchors = false, bool judges_time = true) {
+    leave(Open{next_, std::move(to), trust, std::move(anchors), std::move(as), names_anchors, judges_time});
     return {next_++};
   }
   // Opens a connection on which both sides prove this secret to each other, without certificates (TLS-SRP, RFC 5054).
   Ticket<SessionRef> open_by_secret(Uri to, Login login) {
-    leave(Open{next_, std::move(to), Trust::anchors, {}, {}, false, std::move(login)});
+    leave(Open{next_, std::move(to), Trust::anchors, {}, {}, false, true, std::move(login)});
     return {next_++};
   }
   void close(const Session& session) { leave(Close{session.id}); }

@@ -41,6 +41,16 @@ class BrskiDevice::World : public DeviceWorld<brski::Pledge, World> {
         brski::Pledge::Start{std::move(plan), *std::move(imprinted), *std::move(installed), *std::move(asked)});
   }
 
+  Run cut_short() {
+    halt();
+    if (!recorder_) {
+      return {};
+    }
+    const bool waits = !pledge_waits_for(engine_.state(), device_).empty();
+    recorder_->end(waits ? "waiting" : "incomplete", now());
+    return recorder_->run();
+  }
+
   void perform(const Ask<brski::SignRequestArtifact>& ask) {
     recorder_->run().counts.public_key_operations += 1;
     engine_.feed(Done<Bytes>{{ask.ticket}, sign_artifact(ask.question)});
@@ -86,6 +96,8 @@ BrskiDevice::~BrskiDevice() = default;
 void BrskiDevice::start(brski::PledgePlanRef plan) { world_->start(std::move(plan)); }
 
 void BrskiDevice::halt() { world_->halt(); }
+
+Run BrskiDevice::cut_short() { return world_->cut_short(); }
 
 Connector pledge_over_sockets(io::Loop& loop, const io::Guard& guard, Rng& rng) {
   io::CoapsClientOptions coaps;

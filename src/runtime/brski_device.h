@@ -20,6 +20,9 @@ class BrskiDevice {
   void start(brski::PledgePlanRef plan);
   // The power is cut: nothing more leaves.
   void halt();
+  // Halts what takes too long. What there is of the run, ended as "waiting" if somebody has to decide, else as
+  // "incomplete".
+  Run cut_short();
 
  private:
   class World;

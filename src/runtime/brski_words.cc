@@ -1,5 +1,7 @@
 #include "runtime/brski_words.h"
 
+#include <algorithm>
+
 #include "proto/brski/masa_url.h"
 
 namespace imprint {
@@ -31,7 +33,8 @@ struct InWords {
   std::string operator()(const Pledge::Idle&) const { return {}; }
   std::string operator()(const Pledge::Opening& s) const {
     return "connects to " + s.p.at.authority() +
-           (s.p.verified ? ", which has to be my maker's registrar" : ", for whom nobody has vouched yet");
+           (s.p.verified ? ", which has to be my maker's registrar" : ", for whom nobody has vouched yet") +
+           (s.p.kept ? "; a voucher is on record" : "");
   }
   std::string operator()(const Pledge::Signing& s) const {
     return peer_words(*s.tls) + " answers; signs a voucher request that names this very certificate";
@@ -41,8 +44,10 @@ struct InWords {
     return s.p.verified ? later_words("its maker has not said whose it is") : waiting_words(status, delay);
   }
   std::string operator()(const Pledge::Telling& s) const {
-    return "the voucher is my maker's, for me, and answers my request; the registrar leads to " +
-           s.owner.pinned.subject.text + ", which it pins; my owner is on record";
+    const std::string which =
+        s.on_record ? "on record is my maker's and for me" : "is my maker's, for me, and answers my request";
+    return "the voucher " + which + "; the registrar leads to " + s.owner.pinned.subject.text +
+           ", which it pins; my owner is on record";
   }
   std::string operator()(const Pledge::Rejoining& s) const {
     return "the registrar ended the connection; connects again, and wants whoever leads to " +
@@ -61,6 +66,11 @@ struct InWords {
   }
   std::string operator()(const Pledge::Reporting&) const { return "tells the registrar that it is enrolled"; }
   std::string operator()(const Pledge::Resting& s) const {
+    if (!s.p.held.empty()) {
+      const std::size_t all = s.p.plan->registrars.size() + (s.p.plan->cloud ? 1 : 0);
+      return "at " + std::to_string(s.p.held.size()) + " of " + std::to_string(all) +
+             " addresses it has to come again; goes on in " + seconds_words(delay);
+    }
     return "round " + std::to_string(s.p.rounds) + " of " + std::to_string(s.p.plan->rounds) +
            " failed: " + std::string(s.p.last.what) + (s.p.detail.empty() ? "" : " (" + s.p.detail + ")") +
            "; tries again in " + seconds_words(delay);
@@ -81,6 +91,10 @@ std::string pledge_words(const Pledge::State& state, int status, Duration delay)
 }
 
 std::string pledge_waits_for(const Pledge::State& state, const std::string& device) {
+  if (const auto* rests = std::get_if<Pledge::Resting>(&state)) {
+    const auto asked = [](const auto& one) { return !one.second.verified; };
+    return std::ranges::any_of(rests->p.held, asked) ? approval_words(device) : "";
+  }
   if (const auto* waits = std::get_if<Pledge::Waiting>(&state)) {
     const brski::PledgePlan& plan = *waits->p.plan;
     return waits->p.verified

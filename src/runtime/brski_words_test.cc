@@ -53,6 +53,39 @@ TEST(BrskiWords, who_does_not_wait_is_told_nothing) {
   EXPECT_TRUE(pledge_waits_for(Pledge::Enrolling{progress(false), nullptr, {}, est::Client::Idle{}}, "x").empty());
 }
 
+TEST(BrskiWords, who_has_to_come_again_at_one_of_several_addresses_needs_somebody) {
+  Pledge::Resting rests{progress(false)};
+  auto plan = std::make_shared<brski::PledgePlan>(*rests.p.plan);
+  plan->registrars.resize(2);
+  rests.p.plan = plan;
+  rests.p.held[1].polls = 1;
+  EXPECT_EQ(pledge_words(rests, 0, kSoon), "at 1 of 2 addresses it has to come again; goes on in 30 s");
+  EXPECT_NE(pledge_waits_for(rests, "lamp-1").find("`imprint device approve lamp-1`"), std::string::npos);
+  rests.p.held[1].verified = true;  // its maker's, who has no such command
+  EXPECT_TRUE(pledge_waits_for(rests, "lamp-1").empty());
+}
+
+TEST(BrskiWords, a_voucher_on_record_is_no_answer_to_a_request_of_today) {
+  auto p = progress(false);
+  p.at = *Uri::parse("https://registrar.example:8443");
+  const std::string plain = pledge_words(Pledge::Opening{p, {}}, 0, {});
+  EXPECT_EQ(plain, "connects to registrar.example:8443, for whom nobody has vouched yet");
+  p.kept.emplace();
+  EXPECT_EQ(pledge_words(Pledge::Opening{p, {}}, 0, {}), plain + "; a voucher is on record");
+  brski::Imprinted owner;
+  owner.pinned.subject = *Name::from_text("CN=Owner");
+  Pledge::Telling told{p, nullptr, owner, {}, {}};
+  EXPECT_EQ(
+      pledge_words(told, 200, {}),
+      "the voucher is my maker's, for me, and answers my request; the registrar leads to CN=Owner, which it pins; "
+      "my owner is on record");
+  told.on_record = true;
+  EXPECT_EQ(
+      pledge_words(told, 0, {}),
+      "the voucher on record is my maker's and for me; the registrar leads to CN=Owner, which it pins; my owner is "
+      "on record");
+}
+
 TEST(BrskiWords, an_id_that_is_no_plain_word_stands_in_no_command) {
   EXPECT_EQ(id_words("lamp-1"), "lamp-1");
   EXPECT_EQ(id_words("a`b"), "ID");

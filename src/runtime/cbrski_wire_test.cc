@@ -202,7 +202,7 @@ TEST_F(CbrskiWire, a_constrained_device_comes_from_its_maker_to_its_owner) {
       told.push_back(one.mode + " " + one.result);
     }
   }
-  EXPECT_EQ(told, (std::vector<std::string>{"coaps, voucher operational", "coaps, voucher status operational",
+  EXPECT_EQ(told, (std::vector<std::string>{"coaps, voucher vouchered", "coaps, voucher status imprinted",
                                             "coaps, enrolment status operational"}));
 }
 

@@ -1,6 +1,7 @@
 #include "runtime/coap_join_proxy.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "proto/brski/coap.h"
 
@@ -13,20 +14,12 @@ constexpr std::uint16_t kCoapPort = 5683;
 
 bool is_link_local(const io::Address& a) { return a.v6 && a.scope != 0; }
 
-// Who asks a group hears of us, or nothing (RFC 7252 section 8.2).
-io::CoapResponder::Answer tell_of(const brski::CoapOffer& offer) {
-  return [links = brski::join_proxy_links(offer)](const Request& request, bool to_group) {
-    Response out = brski::list_resources(request, links);
-    return to_group && brski::is_silent(out) ? std::nullopt : std::optional(std::move(out));
-  };
-}
-
 }  // namespace
 
 Result<std::unique_ptr<CoapJoinProxy>> CoapJoinProxy::start(io::Loop& loop, Rng& rng, Options options) {
   std::unique_ptr<CoapJoinProxy> out(new CoapJoinProxy(loop, std::move(options)));
   TRY([[maybe_unused]] const Ok open, out->open(rng));
-  out->resolve_later();
+  out->finder_ ? out->look() : out->resolve_later();
   return out;
 }
 
@@ -35,7 +28,23 @@ CoapJoinProxy::CoapJoinProxy(io::Loop& loop, Options options)
 
 CoapJoinProxy::~CoapJoinProxy() { loop_.cancel(timer_); }
 
+// Who asks a group hears of us, or nothing (RFC 7252 section 8.2); nor does anybody while we lead nowhere.
+io::CoapResponder::Answer CoapJoinProxy::tell_of(const brski::CoapOffer& offer) const {
+  return [this, links = brski::join_proxy_links(offer)](const Request& request, bool to_group) {
+    Response out = brski::list_resources(request, there_ ? links : std::vector<Link>());
+    return to_group && brski::is_silent(out) ? std::nullopt : std::optional(std::move(out));
+  };
+}
+
 Status CoapJoinProxy::open(Rng& rng) {
+  if (!options_.find.empty()) {
+    using Way = brski::CoapFound::Way;
+    options_.proxy.registrar = {};
+    there_ = false;
+    TRY(finder_, CoapRegistrarFinder::open(
+                     loop_, rng, {options_.find, options_.stateless ? Way::jpy : Way::coaps, options_.find_port},
+                     [this] { look(); }));
+  }
   TRY(proxy_, options_.stateless ? io::UdpJoinProxy::stateless(loop_, options_.proxy, jpy_return_envelope(rng))
                                  : io::UdpJoinProxy::stateful(loop_, options_.proxy));
   brski::CoapOffer offer;
@@ -73,6 +82,42 @@ void CoapJoinProxy::take(const Result<std::vector<std::string>>& addresses) {
     }
   }
   resolve_later();
+}
+
+// ---- one that makes itself known ----
+
+void CoapJoinProxy::look_again() {
+  loop_.cancel(timer_);
+  timer_ = loop_.after(options_.look_every, [this] { look(); });
+}
+
+// The one that there is stays as long as it is named, and for those under way even longer.
+void CoapJoinProxy::look() {
+  look_again();
+  io::Address& now = options_.proxy.registrar;
+  const auto named = finder_->named();
+  if (named.empty()) {
+    if (std::exchange(there_, false)) {
+      tell();
+    }
+    return;
+  }
+  if (std::ranges::find(named, now, &JoinProxy::Named::at) == named.end()) {
+    if (!proxy_->set_registrar(named.front().at)) {
+      return;
+    }
+    now = named.front().at;
+    there_ = false;
+  }
+  if (!std::exchange(there_, true)) {
+    tell();
+  }
+}
+
+void CoapJoinProxy::tell() const {
+  if (options_.told) {
+    options_.told(there_, options_.proxy.registrar);
+  }
 }
 
 Result<std::string> join_address_on(const std::string& interface) {

@@ -38,7 +38,15 @@ bool is_registrar(const brski::Heard& flood) {
          methods->find(brski::kEstTls) != std::string::npos;
 }
 
-// The machine's, on all its interfaces.
+// A listener at one address is announced there; one at all of them by what the interface has.
+std::optional<io::Address> announced_address(const std::string& listen) {
+  const auto address = io::Address::parse(listen, 0);
+  const bool any = !address || std::ranges::all_of(address->ip, [](std::uint8_t one) { return one == 0; });
+  return any ? std::nullopt : std::optional(*address);
+}
+
+}  // namespace
+
 std::vector<io::Address> own_addresses() {
   std::vector<io::Address> out;
   const std::unique_ptr<struct if_nameindex, decltype(&if_freenameindex)> all(if_nameindex(), &if_freenameindex);
@@ -50,9 +58,6 @@ std::vector<io::Address> own_addresses() {
   return out;
 }
 
-// A host's address, and not one of this machine's: unspecified, loopback, multicast and broadcast are nobody's, nor is
-// IPv6 whose first half is zero, which is an IPv4 address in disguise or one of the machine's. Loopback counts among
-// programs of one machine.
 bool may_be_elsewhere(const io::Address& at, const io::Interface& link, const std::vector<io::Address>& own) {
   if (brski::is_loopback_address(address_bytes(at))) {
     return link.loopback;
@@ -64,15 +69,6 @@ bool may_be_elsewhere(const io::Address& at, const io::Interface& link, const st
            return one.v6 == at.v6 && one.ip == at.ip && (at.scope == 0 || one.scope == 0 || one.scope == at.scope);
          });
 }
-
-// A listener at one address is announced there; one at all of them by what the interface has.
-std::optional<io::Address> announced_address(const std::string& listen) {
-  const auto address = io::Address::parse(listen, 0);
-  const bool any = !address || std::ranges::all_of(address->ip, [](std::uint8_t one) { return one == 0; });
-  return any ? std::nullopt : std::optional(*address);
-}
-
-}  // namespace
 
 std::string_view name(JoinProxy::Event::Kind kind) { return kNames.at(static_cast<std::size_t>(kind)); }
 

@@ -106,6 +106,13 @@ std::vector<JoinProxy::Named> registrars_in(const std::vector<brski::Heard>& flo
                                             const std::vector<brski::Browser::Found>& services,
                                             const io::Interface& link, const std::vector<io::Address>& own);
 
+// The machine's addresses, on all its interfaces.
+std::vector<io::Address> own_addresses();
+// A host's address, and not one of this machine's: unspecified, loopback, multicast and broadcast are nobody's, nor is
+// IPv6 whose first half is zero, which is an IPv4 address in disguise or one of the machine's. Loopback counts among
+// programs of one machine.
+bool may_be_elsewhere(const io::Address& at, const io::Interface& link, const std::vector<io::Address>& own);
+
 // Whom to try this time, at most 8, and of one source at most two: the one that was there the last time, then in turns
 // those that have not failed and those that have, these in the order of `failed`.
 std::vector<io::Address> next_to_try(const std::vector<JoinProxy::Named>& named, const io::Address& last,

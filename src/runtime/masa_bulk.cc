@@ -21,7 +21,29 @@ std::string short_text(const Json& json, const char* key) {
              : std::string();
 }
 
-BulkItem item_of(const Json& json) {
+constexpr std::string_view kPlace = "#", kQuotedPlace = "\"#\"";
+
+// The longest text of base64 in a line, without its quotes: the JSON library looks at each octet several times.
+std::string_view long_text(std::string_view line) {
+  constexpr std::size_t kLong = 64;
+  constexpr std::string_view kDigits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/=";
+  std::string_view out;
+  for (std::size_t open = line.find('"'); open != std::string_view::npos;) {
+    const std::size_t close = line.find('"', open + 1);
+    if (close == std::string_view::npos || line.substr(open, close - open).find('\\') != std::string_view::npos) {
+      return {};  // what is quoted otherwise is read as a whole
+    }
+    const std::string_view text = line.substr(open + 1, close - open - 1);
+    out = text.size() > out.size() ? text : out;
+    open = line.find('"', close + 1);
+  }
+  return out.size() >= kLong && out.find_first_not_of(kDigits) == std::string_view::npos ? out : std::string_view();
+}
+
+bool is_place(const Json& json) { return json.is_string() && json.get_ref<const std::string&>() == kPlace; }
+
+// `instead`: what the word in the request's place stands for.
+BulkItem item_of(const Json& json, std::string_view instead) {
   const std::string id = json.is_object() ? short_text(json, "id") : std::string();
   const Json* text = &json;
   if (json.is_object()) {
@@ -34,7 +56,7 @@ BulkItem item_of(const Json& json) {
   if (!text->is_string()) {
     return wrong(id, "neither base64 nor an object");
   }
-  auto request = parse_base64(text->get_ref<const std::string&>());
+  auto request = parse_base64(instead.empty() ? std::string_view(text->get_ref<const std::string&>()) : instead);
   if (!request || request->empty()) {
     return wrong(id, "no base64");
   }
@@ -73,7 +95,7 @@ Result<std::vector<BulkItem>> parse_bulk(std::string_view body, std::size_t most
     CHECK_OR(json && json->is_array(), Error{Fault::malformed, brski::masa::kBulkBody});
     CHECK_OR(json->size() <= most, Error{Fault::limit, brski::masa::kBulkMany});
     for (const Json& one : *json) {
-      out.push_back(item_of(one));
+      out.push_back(item_of(one, {}));
     }
     return out;
   }
@@ -84,10 +106,30 @@ Result<std::vector<BulkItem>> parse_bulk(std::string_view body, std::size_t most
       continue;
     }
     CHECK_OR(out.size() < most, Error{Fault::limit, brski::masa::kBulkMany});
-    const auto json = parse_json(line);
-    out.push_back(json ? item_of(*json) : wrong({}, "no JSON"));
+    out.push_back({{}, {}, {}, {}, line});
   }
   return out;
+}
+
+void read_bulk_item(BulkItem& item) {
+  const std::string_view line = item.text;
+  if (line.empty()) {
+    return;
+  }
+  // A request is most of its line: the rest is JSON with a word in its place, which nothing else in it may be.
+  const std::string_view cut = line.find(kQuotedPlace) == std::string_view::npos ? long_text(line) : std::string_view();
+  if (!cut.empty()) {
+    const std::size_t at = static_cast<std::size_t>(cut.data() - line.data());
+    std::string rest(line.substr(0, at));
+    rest.append(kPlace).append(line.substr(at + cut.size()));
+    const auto json = parse_json(rest);
+    if (json && is_place(json->is_object() ? json->value("request", Json()) : *json)) {
+      item = item_of(*json, cut);
+      return;
+    }
+  }
+  const auto json = parse_json(line);
+  item = json ? item_of(*json, {}) : wrong({}, "no JSON");
 }
 
 }  // namespace imprint

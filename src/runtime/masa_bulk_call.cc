@@ -1,36 +1,17 @@
-// A bulk call as it goes: requests in, lines out.
+// A bulk call as it goes: slices of its requests out to the pool, lines in.
 #include <nlohmann/json.hpp>
 
-#include "codec/base64.h"
 #include "codec/json.h"
-#include "proto/brski/masa_rules.h"
-#include "runtime/masa_parts.h"
+#include "runtime/masa_bulk.h"
 
 namespace imprint {
 namespace {
 
-constexpr std::size_t kTogether = 64;       // requests of one bulk call that are under way
+constexpr std::size_t kSlice = 16;      // requests that one thread does one after the other
+constexpr std::size_t kTogether = 384;  // requests of one call that are under way or not said: some wait for the disk
 constexpr std::size_t kAhead = 256 * 1024;  // octets of answers that may wait to be read
+constexpr std::size_t kPiece = 16 * 1024;   // what leaves at once, about: a record of TLS has so much at most
 constexpr Duration kLookAgain{20};
-
-// What a line of a bulk answer says of the end of a request.
-std::string bulk_line(std::size_t n, const std::string& id, const Response& answer) {
-  Json out{{"n", n}, {"status", answer.status}};
-  if (!id.empty()) {
-    out["id"] = id;
-  }
-  if (answer.status == 200) {
-    out["type"] = answer.content_type;
-    out["voucher"] = base64(answer.body);
-  } else {
-    std::string text(as_text(answer.body));
-    while (!text.empty() && text.back() == '\n') {
-      text.pop_back();
-    }
-    out["error"] = text;
-  }
-  return out.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
-}
 
 }  // namespace
 
@@ -61,50 +42,65 @@ bool MasaServer::BulkCall::has_to_wait() {
 }
 
 void MasaServer::BulkCall::go_on() {
-  while (!over_ && !has_to_wait() && under_way_ < kTogether && next_ < items_.size()) {
-    const std::size_t n = next_++;
-    BulkItem item = std::move(items_[n]);
-    const auto form = brski::form_of(item.request);
-    if (item.wrong.empty() && form) {
-      ask(n, std::move(item), *form);
-      continue;
-    }
-    Error error{Fault::malformed, brski::masa::kBulkBody};
-    error.what = item.wrong.empty() ? std::string_view("no voucher request in any form") : item.wrong;
-    line(n, item.id, brski::masa_error(error));
+  while (!over_ && say_next()) {
   }
-  if (!over_ && under_way_ == 0 && next_ == items_.size()) {
+  while (!over_ && !full_ && next_ < items_.size() && next_ - said_ < kTogether) {
+    begin_slice();
+  }
+  if (!over_ && said_ == items_.size()) {
     finish();
   }
 }
 
-void MasaServer::BulkCall::ask(std::size_t n, BulkItem item, brski::Form form) {
-  ++under_way_;
-  Asked asked;
-  asked.what = {{}, session_, login_, std::move(item.request), std::string(brski::media_type(form)), item.accept};
-  asked.answer = [weak = weak_from_this(), n, id = item.id](const Response& answer) {
-    if (const auto self = weak.lock()) {
-      self->done(n, id, answer);
+void MasaServer::BulkCall::begin_slice() {
+  const std::size_t first = next_;
+  next_ = std::min(items_.size(), first + kSlice);
+  const auto from = items_.begin() + static_cast<std::ptrdiff_t>(first),
+             to = items_.begin() + static_cast<std::ptrdiff_t>(next_);
+  run_bulk_slice(common_, first, {std::make_move_iterator(from), std::make_move_iterator(to)},
+                 [gate = server_.gate_, &server = server_, weak = weak_from_this(), first](std::vector<BulkEnd> ends) {
+                   gate->post([&server, weak, first, ends = std::move(ends)]() mutable {
+                     for (const BulkEnd& one : ends) {
+                       if (!one.told.path.empty()) {
+                         server.tell(one.told);  // also if nobody waits for it any more
+                       }
+                     }
+                     if (const auto self = weak.lock()) {
+                       self->ended(first, std::move(ends));
+                     }
+                   });
+                 });
+}
+
+void MasaServer::BulkCall::ended(std::size_t first, std::vector<BulkEnd> ends) {
+  ended_[first] = std::move(ends);
+  go_on();
+}
+
+// The next slice, as far as its lines are read. False: it is not done yet, or it has to wait.
+bool MasaServer::BulkCall::say_next() {
+  const auto slice = ended_.begin();
+  if (slice == ended_.end() || slice->first > said_) {
+    return false;
+  }
+  const std::vector<BulkEnd>& ends = slice->second;
+  std::size_t at = said_ - slice->first;
+  while (at < ends.size()) {
+    if (has_to_wait()) {
+      return false;
     }
-  };
-  server_.begin(std::move(asked));
-}
-
-void MasaServer::BulkCall::done(std::size_t n, const std::string& id, const Response& answer) {
-  --under_way_;
-  if (over_) {
-    return;
+    std::string piece;
+    for (; at < ends.size() && piece.size() < kPiece; ++at, ++said_) {
+      piece += ends[at].line;
+      ++(ends[at].good ? good_ : bad_);
+    }
+    if (!server_.https_->stream(from_, piece)) {
+      end();  // it has left: what it lacks it asks for again
+      return false;
+    }
   }
-  line(n, id, answer);
-  // Not from inside the conversation that has just answered.
-  server_.gate_->post([self = shared_from_this()] { self->go_on(); });
-}
-
-void MasaServer::BulkCall::line(std::size_t n, const std::string& id, const Response& answer) {
-  ++(answer.status == 200 ? good_ : bad_);
-  if (!over_ && !server_.https_->stream(from_, bulk_line(n, id, answer))) {
-    end();  // it has left, or reads too slowly: what it lacks it asks for again
-  }
+  ended_.erase(slice);
+  return true;
 }
 
 void MasaServer::BulkCall::finish() {
@@ -114,8 +110,13 @@ void MasaServer::BulkCall::finish() {
   end();
 }
 
-void MasaServer::BulkCall::end() {
+void MasaServer::BulkCall::leave() {
   over_ = true;
+  common_->over = true;
+}
+
+void MasaServer::BulkCall::end() {
+  leave();
   server_.gate_->post([self = shared_from_this()] { self->server_.bulk_.erase(self->from_.id); });
 }
 

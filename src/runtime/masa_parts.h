@@ -1,6 +1,9 @@
-// What a MASA's server is made of: one request's way through the role, and a bulk call of many. For masa_*.cc alone.
+// What a MASA's server is made of: one request's way through the role. For masa_*.cc alone.
 #pragma once
 
+#include <cassert>
+
+#include "proto/brski/masa_rules.h"
 #include "proto/brski/wire.h"
 #include "runtime/engine.h"
 #include "runtime/masa_server.h"
@@ -47,7 +50,7 @@ class MasaServer::Conversation : public std::enable_shared_from_this<Conversatio
   void perform(const Reply& reply) {
     told_.status = reply.what.status;
     server_.tell(told_);
-    asked_.answer(reply.what);
+    asked_.answer(server_.with_challenges(reply.what));
   }
   void perform(const Ask<brski::FindIdevid>& ask) {
     auto reader = server_.store_.read();
@@ -140,40 +143,6 @@ class MasaServer::Conversation : public std::enable_shared_from_this<Conversatio
   Asked asked_;
   Told told_;
   Engine<brski::Masa, Conversation> engine_;
-};
-
-// Many requests of one call: some at a time, each answered by a line as soon as it is done.
-class MasaServer::BulkCall : public std::enable_shared_from_this<BulkCall> {
- public:
-  BulkCall(MasaServer& server, Exchange from, const Request& request, std::string account, std::vector<BulkItem> items)
-      : server_(server),
-        from_(from),
-        session_(request.session),
-        login_(request.login),
-        account_(std::move(account)),
-        items_(std::move(items)) {}
-
-  void go_on();
-  void leave() { over_ = true; }
-  const std::string& account() const { return account_; }
-
- private:
-  bool has_to_wait();
-  void ask(std::size_t n, BulkItem item, brski::Form form);
-  void done(std::size_t n, const std::string& id, const Response& answer);
-  void line(std::size_t n, const std::string& id, const Response& answer);
-  void finish();
-  void end();
-
-  MasaServer& server_;
-  Exchange from_;
-  SessionRef session_;
-  std::optional<Login> login_;
-  std::string account_;
-  std::vector<BulkItem> items_;
-  std::optional<Instant> full_;  // since when it waits for its reader
-  std::size_t next_ = 0, under_way_ = 0, good_ = 0, bad_ = 0;
-  bool over_ = false, waits_ = false;
 };
 
 }  // namespace imprint

@@ -3,6 +3,7 @@
 
 #include "codec/json.h"
 #include "crypto/hash.h"
+#include "proto/brski/description.h"
 #include "proto/brski/masa_rules.h"
 #include "proto/brski/wire.h"
 #include "runtime/masa_server.h"
@@ -21,6 +22,17 @@ Response catalogue_answer(const std::string& catalogue, std::string_view held) {
     out.status = 304;
     out.content_type.clear();
     out.body.clear();
+  }
+  return out;
+}
+
+Json ways_in(const factory::MasaPolicy& policy) {
+  Json out = Json::array({"certificate"});
+  if (policy.digest) {
+    out.push_back("digest");
+  }
+  if (policy.basic) {
+    out.push_back("basic");
   }
   return out;
 }
@@ -60,8 +72,9 @@ std::optional<Response> MasaServer::public_answer(const Request& request) const 
                  {"specifications",
                   {"RFC 8995", "RFC 8366", "draft-ietf-anima-constrained-voucher", "draft-ietf-anima-jws-voucher"}},
                  {"formats", forms},
-                 {"authentication", {"certificate", "basic"}},
+                 {"authentication", ways_in(site_->policy)},
                  {"nonceless", true},
+                 {"base64_bodies", site_->base64_bodies},
                  {"endpoints", endpoints},
                  {"audit_log_version", 1},
                  {"catalogue_version", 1},
@@ -71,7 +84,7 @@ std::optional<Response> MasaServer::public_answer(const Request& request) const 
                    {"bulk_bytes", kMasaBulkBytes},
                    {"bulk_requests", site_->most_at_once},
                    {"log_events", site_->config.most_events}}}};
-  return Response{200, std::string(brski::kJsonType), to_bytes(out.dump(2) + "\n")};
+  return brski::described(out.dump(2) + "\n", request.if_none_match, schedule_.now());
 }
 
 }  // namespace imprint

@@ -2,8 +2,13 @@
 
 #include <algorithm>
 
+#include "base/reader.h"
+#include "crypto/random.h"
+#include "factory/masa_login.h"
 #include "proto/brski/masa_rules.h"
 #include "proto/brski/wire.h"
+#include "role/digest.h"
+#include "runtime/masa_bulk.h"
 #include "runtime/masa_parts.h"
 
 namespace imprint {
@@ -13,11 +18,6 @@ constexpr std::string_view kLinesType = "application/x-ndjson";
 constexpr std::size_t kMostBulk = 8;                     // bulk calls at once, with the bodies of those that come
 constexpr std::size_t kMostBulkOfOne = 2;                // of them, of one account
 constexpr Duration kBodyTime = std::chrono::minutes(1);  // the connection ends sooner if a body does not come
-
-Request without_body(Request request) {
-  request.body.clear();
-  return request;
-}
 
 bool is_ours(std::string_view path) {
   const auto operation = brski::operation_of(path);
@@ -40,7 +40,10 @@ MasaServer::MasaServer(io::Schedule& schedule, store::MakerStore& store, Rng& rn
   cloud_.on_told([this](const CloudRegistrar::Told& t) { tell({t.path, t.status, t.device, {}, t.rule}); });
 }
 
-MasaServer::~MasaServer() { gate_->close(); }
+MasaServer::~MasaServer() {
+  gate_->close();
+  pool_.reset();  // its threads use what follows
+}
 
 io::HttpsServer::Handlers MasaServer::handlers() {
   io::HttpsServer::Handlers out;
@@ -65,6 +68,9 @@ void MasaServer::halt() {
   for (const auto& [id, conversation] : conversations_) {
     conversation->halt();
   }
+  for (const auto& [id, call] : bulk_) {
+    call->leave();
+  }
 }
 
 void MasaServer::tell(const Told& told) const {
@@ -73,8 +79,30 @@ void MasaServer::tell(const Told& told) const {
   }
 }
 
-Response MasaServer::refusal(std::string_view path, const Error& error) const {
-  Response out = brski::masa_error(error);
+Response MasaServer::with_challenges(Response refused, bool stale) {
+  constexpr int kUnauthorized = 401;
+  if (refused.status != kUnauthorized) {
+    return refused;
+  }
+  std::vector<std::string> basic = std::exchange(refused.authenticate, {});
+  if (site_->policy.digest) {
+    if (!nonces_) {
+      nonces_ = std::make_unique<site::NonceBook>(random_secret(rng_, 32));
+    }
+    std::array<std::uint8_t, 8> luck{};
+    rng_.fill(luck);
+    DigestChallenge challenge{std::string(factory::kCustomerRealm), {}, {}, stale};
+    challenge.nonce = make_nonce(nonces_->key(), schedule_.now(), luck);
+    refused.authenticate.push_back(challenge_text(challenge));
+  }
+  if (site_->policy.basic) {
+    refused.authenticate.insert(refused.authenticate.end(), basic.begin(), basic.end());
+  }
+  return refused;
+}
+
+Response MasaServer::refusal(std::string_view path, const Error& error) {
+  Response out = with_challenges(brski::masa_error(error), error.rule == &brski::masa::kNonceOld);
   tell({path, out.status, {}, {}, std::string(error.rule != nullptr ? error.rule->id : error.what)});
   return out;
 }
@@ -86,7 +114,7 @@ std::optional<Response> MasaServer::screen(const Request& head) {
   if (halted_ || head.method != Method::post || !is_ours(head.path)) {
     return std::nullopt;  // so small a body may come
   }
-  if (auto refused = refuse_login(head)) {
+  if (auto refused = refuse_login(head, false)) {
     return refused;
   }
   if (head.path != kMasaBulkPath) {
@@ -115,7 +143,36 @@ Status MasaServer::bulk_place(const std::string& account) {
   return Ok{};
 }
 
-std::optional<Response> MasaServer::refuse_login(const Request& request) {
+bool MasaServer::nonce_counts(const Login& login, bool spend) {
+  if (!login.digest) {
+    return true;
+  }
+  const DigestAnswer& answer = *login.digest;
+  const auto count = from_hex(answer.nc);
+  const Instant now = schedule_.now();
+  const auto made = nonces_ ? nonce_made(nonces_->key(), answer.nonce) : std::nullopt;
+  const bool fresh = made && *made <= now && now - *made <= kNonceLife;
+  if (!spend || !fresh || !count) {
+    return fresh;
+  }
+  Reader octets(*count);
+  return nonces_->take(answer.nonce, octets.u32(), now);
+}
+
+bool MasaServer::takes_base64(const Request& request) {
+  if (site_->base64_bodies) {
+    return true;
+  }
+  auto reader = store_.read();
+  const auto account =
+      reader ? factory::account_of(site_->policy, **reader, *request.session, request.login, nullptr, schedule_.now())
+             : Result<std::string>(reader.error());
+  const auto customer =
+      account && !account->empty() ? (*reader)->customer(*account) : Result<std::optional<Customer>>(std::nullopt);
+  return customer && *customer && (*customer)->base64_bodies;
+}
+
+std::optional<Response> MasaServer::refuse_login(const Request& request, bool spend) {
   if (!request.login) {
     return std::nullopt;
   }
@@ -133,10 +190,13 @@ std::optional<Response> MasaServer::refuse_login(const Request& request) {
                            : Result<std::string>(reader.error());
   if (account) {
     guesses_.right(user, address, now);
-    return std::nullopt;
+    return nonce_counts(*request.login, spend)
+               ? std::nullopt
+               : std::optional(refusal(request.path, Error{Fault::unauthentic, brski::masa::kNonceOld}));
   }
   const bool wrong = account.error().rule == &brski::masa::kLogin;
-  if (wrong) {
+  const bool looked_at = request.login->digest ? site_->policy.digest : site_->policy.basic;
+  if (wrong && looked_at) {
     guesses_.wrong(user, address, now);
   }
   return refusal(request.path, wrong ? account.error() : Error{Fault::unreachable, brski::masa::kBusy});
@@ -156,6 +216,9 @@ Result<std::string> MasaServer::bulk_account(const Request& request) {
 
 void MasaServer::take(Exchange from, Request request) {
   if (halted_) {
+    if (is_bulk(request)) {  // its body came with its head: nobody has told it yet
+      front_->reply(from, refusal(kMasaBulkPath, Error{Fault::unreachable, brski::masa::kBusy}));
+    }
     return;
   }
   if (const auto answer = public_answer(request)) {
@@ -177,14 +240,20 @@ void MasaServer::take(Exchange from, Request request) {
   if (request.path == kMasaBulkPath) {
     bodies_.erase(request.session->id);  // it has come
   }
-  if (const auto refused = refuse_login(request)) {
+  if (const auto refused = refuse_login(request, true)) {
     front_->reply(from, *refused);
+    return;
+  }
+  // Who means to answer a challenge may well ask for it first, with nothing (curl does).
+  if (request.body.empty() && !request.login && site_->policy.digest) {
+    front_->reply(from, refusal(request.path, Error{Fault::unauthentic, brski::masa::kLoginWanted}));
     return;
   }
   if (request.path == kMasaBulkPath) {
     take_bulk(from, std::move(request));
     return;
   }
+  const bool in_base64 = !brski::form_of(request.body) && takes_base64(request);
   Asked asked;
   asked.for_log = brski::operation_of(request.path) == brski::Operation::request_audit_log;
   asked.what = {from,
@@ -192,7 +261,8 @@ void MasaServer::take(Exchange from, Request request) {
                 request.login,
                 std::move(request.body),
                 std::move(request.content_type),
-                std::move(request.accept)};
+                std::move(request.accept),
+                in_base64};
   asked.answer = [this, from](const Response& answer) {
     of_exchange_.erase(from.id);
     front_->reply(from, answer);
@@ -208,7 +278,8 @@ void MasaServer::take_bulk(Exchange from, Request request) {
     front_->reply(from, refusal(kMasaBulkPath, place.error()));
     return;
   }
-  auto items = parse_bulk(as_text(request.body), site_->most_at_once);
+  const auto body = std::make_shared<const Bytes>(std::move(request.body));
+  auto items = parse_bulk(as_text(*body), site_->most_at_once);
   if (!items) {
     front_->reply(from, refusal(kMasaBulkPath, items.error()));
     return;
@@ -221,8 +292,12 @@ void MasaServer::take_bulk(Exchange from, Request request) {
     return;
   }
   tell({kMasaBulkPath, 200, {}, *account, {}});
-  const auto call =
-      std::make_shared<BulkCall>(*this, from, without_body(std::move(request)), *account, *std::move(items));
+  if (!pool_) {
+    pool_ = std::make_unique<WorkPool>(WorkPool::cores());
+  }
+  std::shared_ptr<BulkCommon> common(
+      new BulkCommon{site_, store_, schedule_, request.session, request.login, body, pool_->queue()});
+  const auto call = std::make_shared<BulkCall>(*this, from, *account, std::move(common), *std::move(items));
   bulk_[from.id] = call;
   call->go_on();
 }

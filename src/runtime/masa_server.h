@@ -12,6 +12,8 @@
 #include "proto/brski/masa.h"
 #include "runtime/cloud_registrar.h"
 #include "runtime/password_guesses.h"
+#include "runtime/work_pool.h"
+#include "site/nonces.h"
 
 namespace imprint {
 
@@ -26,6 +28,7 @@ struct MasaSite {
   std::size_t most_at_once = 5000;  // requests of one bulk call
   std::shared_ptr<const CloudSite> cloud = nullptr;   // for devices that ask where their owner is; null: none is here
   Duration bulk_patience = std::chrono::seconds(30);  // with one who reads less than 128 KiB of a bulk answer meanwhile
+  bool base64_bodies = false;                         // of requestvoucher and requestauditlog, from whomever
 };
 
 // Paths below /.well-known/brski, beside those of RFC 8995.
@@ -74,14 +77,22 @@ class MasaServer {
   struct Asked;
   // Before a body is taken: nothing, or why it is not wanted. A stranger's call for many ends here.
   std::optional<Response> screen(const Request& head);
-  // A login that is wrong, or that is not looked at because too many were.
-  std::optional<Response> refuse_login(const Request& request);
+  // A login that is wrong, or that is not looked at because too many were; or a challenge that was answered before, or
+  // long ago. `spend`: this answer counts no second time.
+  std::optional<Response> refuse_login(const Request& request, bool spend);
+  // Whether the nonce that a login of HTTP Digest stands on may still be answered. A login of another kind has none.
+  bool nonce_counts(const Login& login, bool spend);
+  // How a 401 may be answered: the challenges that the policy takes, with a fresh nonce.
+  Response with_challenges(Response refused, bool stale = false);
+  // Whether bodies of this asker may be in base64: by the MASA's settings, or as a quirk of its account as far as login
+  // or handshake tell it.
+  bool takes_base64(const Request& request);
   // Who may ask for many at once. MASA-LOGIN, MASA-ACCOUNTS, MASA-BULK-CUSTOMER, MASA-BUSY.
   Result<std::string> bulk_account(const Request& request);
   // Whether a bulk call of this account finds a place: MASA-BUSY. Bodies that do not come any more are forgotten here.
   Status bulk_place(const std::string& account);
   // The answer, which is told of.
-  Response refusal(std::string_view path, const Error& error) const;
+  Response refusal(std::string_view path, const Error& error);
   void take(Exchange from, Request request);
   void take_bulk(Exchange from, Request request);
   std::optional<Response> public_answer(const Request& request) const;
@@ -108,7 +119,9 @@ class MasaServer {
     std::string account;
   };
   std::map<std::uint64_t, Body> bodies_;  // of bulk calls that are on their way, by session
+  std::unique_ptr<WorkPool> pool_;        // for bulk calls, from the first one on
   PasswordGuesses guesses_;
+  std::unique_ptr<site::NonceBook> nonces_;  // of HTTP Digest, from the first challenge on
   CloudRegistrar cloud_;
   std::function<void(const Told&)> told_;
   std::function<void()> acted_;
@@ -117,12 +130,15 @@ class MasaServer {
 
 // The requests in the body of a bulk call: a JSON array, or a JSON value a line; each is base64, or an object with
 // "request", and "id" and "accept" if there are any. MASA-BULK-BODY, MASA-BULK-MANY. What is wrong with one alone is in
-// its `wrong`.
+// its `wrong`. Lines are found here and read by read_bulk_item(), from any thread: until then an item has its `text`
+// alone, which is a view of the body.
 struct BulkItem {
   std::string id, accept;
   Bytes request;
   std::string_view wrong;
+  std::string_view text = {};
 };
 Result<std::vector<BulkItem>> parse_bulk(std::string_view body, std::size_t most);
+void read_bulk_item(BulkItem& item);
 
 }  // namespace imprint

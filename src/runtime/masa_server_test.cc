@@ -11,8 +11,10 @@
 #include "codec/base64.h"
 #include "codec/json.h"
 #include "crypto/random.h"
+#include "factory/masa_login.h"
 #include "factory/masa_testing.h"
 #include "io/https_client.h"
+#include "role/digest.h"
 
 namespace imprint {
 namespace {
@@ -234,6 +236,188 @@ TEST_F(MasaWire, a_description_says_what_is_here) {
   EXPECT_EQ(json["nonceless"], true);
 }
 
+TEST_F(MasaWire, a_description_is_cached_and_follows_the_settings) {
+  const auto get = [&](std::string held) {
+    std::optional<Result<Response>> got;
+    Request what;
+    what.path = "/.well-known/brski";
+    what.if_none_match = std::move(held);
+    client_->request(open()->id, std::move(what), [&](Result<Response> r) { got = std::move(r); });
+    until([&] { return got.has_value(); });
+    return **got;
+  };
+  const Response first = get("");
+  ASSERT_FALSE(first.etag.empty());
+  EXPECT_EQ(get(first.etag).status, 304);
+  site_->policy.digest = true;
+  site_->policy.basic = false;
+  const Response next = get(first.etag);
+  ASSERT_EQ(next.status, 200);
+  EXPECT_EQ((*parse_json(as_text(next.body)))["authentication"], Json({"certificate", "digest"}));
+}
+
+// The account of these tests has a password, and no certificate.
+class MasaDigest : public MasaWire {
+ protected:
+  void SetUp() override {
+    MasaWire::SetUp();
+    site_->policy.digest = true;
+    keep(true, false);
+    session_ = open();
+  }
+  void keep(bool digest, bool base64_bodies) {
+    const Secret password("open sesame");
+    Customer first = world_.account("first", {});
+    first.password = customer_mac(site_->policy.pepper, "first", password);
+    first.digest = digest ? *factory::customer_digest(site_->policy.pepper, "first", password) : Bytes();
+    first.base64_bodies = base64_bodies;
+    ASSERT_TRUE(store_->write([&](store::MakerWriter& w) { return w.put_customer(first, "test"); }));
+  }
+  Request request(std::string path = "/requestvoucher") {
+    Request out;
+    out.method = Method::post;
+    out.path = "/.well-known/brski" + path;
+    out.body = World::full_request(world_.first, lamp_, "lamp-1", "bm9uY2Utbm9uY2Ux");
+    out.content_type = "application/voucher-cms+json";
+    return out;
+  }
+  Response send(Request what) {
+    std::optional<Result<Response>> got;
+    client_->request(session_->id, std::move(what), [&](Result<Response> r) { got = std::move(r); });
+    until([&] { return got.has_value(); });
+    EXPECT_TRUE(got && *got) << (got ? (*got).error().what : "nothing");
+    return got && *got ? **got : Response{};
+  }
+  static std::string rule_in(const Response& answer) {
+    const std::string text(as_text(answer.body));
+    const auto at = text.find("(MASA-");
+    return at == std::string::npos ? std::string() : text.substr(at + 1, text.find(',', at) - at - 1);
+  }
+  DigestChallenge challenge() {
+    const auto out = find_challenge(send(request()).authenticate);
+    EXPECT_TRUE(out);
+    return out.value_or(DigestChallenge{});
+  }
+  Request answered(const DigestChallenge& to, std::uint32_t count, std::string_view password = "open sesame",
+                   std::string path = "/requestvoucher") {
+    Request out = request(std::move(path));
+    out.login = answer_challenge(to, {"first", Secret(password)}, out, count, Bytes{7});
+    return out;
+  }
+
+  SessionRef session_;
+};
+
+TEST_F(MasaDigest, an_owner_who_logs_in_is_asked_to_and_gets_its_voucher) {
+  const Response asked = send(request());
+  EXPECT_EQ(asked.status, 401);
+  EXPECT_EQ(rule_in(asked), "MASA-LOGIN-WANTED");
+  ASSERT_EQ(asked.authenticate.size(), 2U) << "both ways";
+  EXPECT_TRUE((*store_->read())->refused(10)->empty()) << "nobody was refused anything yet";
+  const auto to = find_challenge(asked.authenticate);
+  ASSERT_TRUE(to);
+  EXPECT_FALSE(to->stale);
+  EXPECT_EQ(send(answered(*to, 1)).status, 200);
+  site_->policy.basic = false;
+  EXPECT_EQ(send(request()).authenticate.size(), 1U);
+}
+
+TEST_F(MasaDigest, who_has_said_who_it_is_is_refused_and_not_asked) {
+  Request other = request();
+  other.body = World::full_request(world_.second, lamp_, "lamp-1", "bm9uY2Utbm9uY2Ux");
+  EXPECT_EQ(send(other).status, 401) << "perhaps the owner, from another domain of its own";
+  ASSERT_TRUE(store_->write([&](store::MakerWriter& w) {
+    return w.put_customer(world_.account("second", {world_.second.ca.certificate}), "test");
+  }));
+  const Response known = send(other);
+  EXPECT_EQ(known.status, 403);
+  EXPECT_EQ(rule_in(known), "MASA-OWNER");
+}
+
+TEST_F(MasaDigest, an_answer_counts_once) {
+  const DigestChallenge to = challenge();
+  EXPECT_EQ(send(answered(to, 1)).status, 200);
+  const Response again = send(answered(to, 1));
+  EXPECT_EQ(again.status, 401);
+  EXPECT_EQ(rule_in(again), "MASA-NONCE");
+  const auto fresh = find_challenge(again.authenticate);
+  ASSERT_TRUE(fresh);
+  EXPECT_TRUE(fresh->stale) << "the client need not ask a person";
+  EXPECT_EQ(send(answered(to, 2)).status, 200) << "the next count of the same challenge";
+  EXPECT_EQ(send(answered(*fresh, 1, "open sesame", "/requestauditlog")).status, 200);
+}
+
+TEST_F(MasaDigest, a_challenge_that_nobody_made_counts_for_nothing) {
+  const DigestChallenge made = challenge();
+  EXPECT_EQ(rule_in(send(answered({made.realm, std::string(48, 'a'), {}, false}, 1))), "MASA-NONCE");
+  const Secret other("another server's key");
+  EXPECT_EQ(rule_in(send(answered({made.realm, make_nonce(other, loop_.now(), Bytes(8)), {}, false}, 1))),
+            "MASA-NONCE");
+  EXPECT_EQ(rule_in(send(answered(made, 1, "wrong"))), "MASA-LOGIN");
+}
+
+// What comes with a body is looked at before the body, and again with it: it is one answer.
+TEST_F(MasaDigest, an_answer_with_a_long_body_counts_as_one) {
+  const DigestChallenge to = challenge();
+  Request many = answered(to, 1, "open sesame", "/requestvouchers");
+  many.content_type = "application/x-ndjson";
+  many.body = to_bytes(std::string(60'000, '\n') + "\"" + base64(request().body) + "\"\n");
+  const Response answer = send(many);
+  EXPECT_EQ(answer.status, 200);
+  EXPECT_EQ(lines_of(answer).back()["vouchers"], 1);
+  session_ = open();  // an answer of many ends its connection
+  EXPECT_EQ(rule_in(send(many)), "MASA-NONCE");
+}
+
+TEST_F(MasaDigest, a_challenge_may_be_asked_for_with_nothing) {
+  for (const char* const path : {"/requestvoucher", "/requestauditlog", "/requestvouchers"}) {
+    Request nothing = request(path);
+    nothing.body.clear();
+    const Response answer = send(nothing);
+    EXPECT_EQ(answer.status, 401) << path;
+    EXPECT_TRUE(find_challenge(answer.authenticate));
+  }
+  site_->policy.digest = false;
+  Request nothing = request();
+  nothing.body.clear();
+  EXPECT_EQ(send(nothing).status, 400);
+}
+
+TEST_F(MasaDigest, it_is_not_offered_where_it_is_off) {
+  site_->policy.digest = false;
+  const Response asked = send(request());
+  EXPECT_EQ(asked.status, 401);
+  EXPECT_FALSE(find_challenge(asked.authenticate));
+  EXPECT_EQ(rule_in(send(answered({"imprint-masa", std::string(48, 'a'), {}, false}, 1))), "MASA-LOGIN");
+}
+
+TEST_F(MasaDigest, base64_is_read_from_whom_it_is_known_of) {
+  const Bytes bare = request().body;
+  const auto in_text = [&](std::string path = "/requestvoucher") {
+    Request out = request(std::move(path));
+    out.login = Login{"first", Secret("open sesame")};
+    out.body = to_bytes(base64(bare));
+    return out;
+  };
+  EXPECT_EQ(send(in_text()).status, 400) << "nobody has said that its registrars do that";
+  keep(false, true);
+  const Response answer = send(in_text());
+  ASSERT_EQ(answer.status, 200) << as_text(answer.body);
+  const auto voucher = parse_base64(as_text(answer.body));
+  ASSERT_TRUE(voucher);
+  EXPECT_TRUE(brski::parse_artifact(*voucher, brski::Form::cms));
+  Request plain = request();
+  plain.login = Login{"first", Secret("open sesame")};
+  plain.body = bare;
+  EXPECT_EQ(send(plain).body, *voucher) << "who sends it bare gets it bare, and the same one";
+  EXPECT_EQ(send(in_text("/requestauditlog")).status, 200);
+  Request stranger = in_text();
+  stranger.login.reset();
+  EXPECT_EQ(send(stranger).status, 400);
+  site_->base64_bodies = true;  // of everybody
+  EXPECT_EQ(send(stranger).status, 401) << "read, and then judged";
+}
+
 TEST_F(MasaWire, whoever_has_the_catalogue_is_not_sent_it_again) {
   site_->catalogue = "{}";
   restart();
@@ -305,6 +489,44 @@ TEST_F(MasaWire, hundreds_of_requests_in_one_call_and_the_same_vouchers_again) {
     }
   }
   EXPECT_EQ(*(*store_->read())->count("vouchers"), static_cast<std::int64_t>(kMany * 9 / 10));
+}
+
+// What had been given out by then is on record, and what was on record is given again.
+TEST_F(MasaWire, a_call_that_was_cut_in_the_middle_is_made_again) {
+  constexpr std::size_t kMany = 200;
+  ASSERT_TRUE(store_->write([&](store::MakerWriter& w) -> Status {
+    for (std::size_t i = 0; i < kMany; ++i) {
+      TRY(Ok{}, w.add_device(world_.record(lamp_, "cut-" + std::to_string(i), "first"), "test"));
+    }
+    return Ok{};
+  }));
+  std::string body;
+  for (std::size_t i = 0; i < kMany; ++i) {
+    body += '"' + base64(World::request(world_.first, lamp_, "cut-" + std::to_string(i), "", {})) + "\"\n";
+  }
+  std::size_t told = 0;
+  server_->on_told([&](const MasaServer::Told& one) { told += one.device.empty() ? 0U : 1U; });
+  const SessionRef session = open(true);
+  std::optional<Result<Response>> got;
+  Request what;
+  what.method = Method::post;
+  what.path = std::string(kMasaBulkPath);
+  what.body = to_bytes(body);
+  what.content_type = "application/x-ndjson";
+  client_->request(session->id, std::move(what), [&](Result<Response> r) { got = std::move(r); });
+  ASSERT_TRUE(until([&] { return told > 0; }));
+  server_.reset();  // with slices on all of its threads
+  EXPECT_TRUE(store_->write([](store::MakerWriter&) -> Status { return Ok{}; }));
+  const auto on_record = *(*store_->read())->count("vouchers");
+  EXPECT_GE(on_record, static_cast<std::int64_t>(told));
+  restart();
+  const std::vector<Json> lines = lines_of(ask(open(true), "/requestvouchers", to_bytes(body), "application/x-ndjson"));
+  ASSERT_EQ(lines.size(), kMany + 1);
+  for (std::size_t n = 0; n < kMany; ++n) {
+    EXPECT_EQ(lines[n]["n"], n) << "in their order";
+    EXPECT_EQ(lines[n]["status"], 200) << lines[n];
+  }
+  EXPECT_EQ(*(*store_->read())->count("vouchers"), static_cast<std::int64_t>(kMany));
 }
 
 // Sixteen MiB are for those who are known by then.
@@ -425,6 +647,9 @@ TEST_F(MasaPlaces, much_may_come_of_a_call_for_many_alone) {
   server_->halt();
   known.say("POST", "open sesame", kMuch);
   EXPECT_EQ(status_of(known), "503") << "nobody would read it";
+  Raw small(server_->port());
+  small.say("POST", "open sesame", 2, "0\n");
+  EXPECT_EQ(status_of(small), "503") << "its body came with its head";
 }
 
 TEST_F(MasaPlaces, an_account_has_two_and_not_after_it_has_left) {
@@ -452,7 +677,7 @@ TEST_F(MasaPlaces, who_does_not_read_loses_its_place) {
   Raw one(server_->port()), two(server_->port()), three(server_->port());
   one.say("POST", "open sesame", body.size(), body);
   two.say("POST", "open sesame", body.size(), body);
-  ASSERT_TRUE(until([&] { return told_ == std::vector<int>{200, 200}; }));
+  ASSERT_TRUE(until([&] { return told_ == std::vector<int>{200, 200}; })) << testing::PrintToString(told_);
   three.say("POST", "open sesame", 2, "0\n");
   EXPECT_EQ(status_of(three), "503");
   site_->bulk_patience = Duration(100);

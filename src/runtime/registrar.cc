@@ -79,7 +79,9 @@ class RegistrarServer::Conversation : public std::enable_shared_from_this<Conver
   void perform(const Reply& reply) {
     recorder_.count_request(reply.what.body.size(), 0);
     const int status = reply.what.status;
-    result_ = status == 200 ? "operational" : status == 202 ? "pending" : status >= 500 ? "failed" : "refused";
+    if (status != 200) {  // what was obtained or told is said by keep()
+      result_ = status == 202 ? "pending" : status >= 500 ? "failed" : "refused";
+    }
     if (status >= 400) {
       const Rule* const named = registrar_rule_in(reply.what);
       rule_ = rule_ != nullptr ? rule_ : named;
@@ -129,6 +131,7 @@ class RegistrarServer::Conversation : public std::enable_shared_from_this<Conver
 
   void keep(Note<PledgeWaits> note, std::function<void(Status)> done) {
     told_ = fact_words(note.fact);
+    waits_for_ = &registrar_rule(note.fact);
     const PledgeId& id = note.fact.id;
     const auto row = with_reader<std::optional<PledgeRow>>(
         [&](store::Reader& reader) { return reader.pledge(id.issuer, id.serial); });
@@ -144,6 +147,8 @@ class RegistrarServer::Conversation : public std::enable_shared_from_this<Conver
     told_ = fact_words(note.fact);
     note.fact.run = recorder_.run().id;
     recorder_.run().obtained.push_back("voucher for " + note.fact.id.serial);
+    recorder_.run().mode = registrar_mode(note.fact) + recorder_.run().mode;
+    result_ = registrar_result(note.fact);
     submit([fact = std::move(note.fact), at = now()](store::Writer& w) { return w.voucher_obtained(fact, at, kActor); },
            std::move(done));
   }
@@ -151,12 +156,17 @@ class RegistrarServer::Conversation : public std::enable_shared_from_this<Conver
     count();
     told_ = fact_words(note.fact);
     rule_ = registrar_rule(note.fact.rule);
+    result_ = registrar_result(note.fact);
     submit([fact = std::move(note.fact), at = now()](store::Writer& w) { return w.voucher_reported(fact, at, kActor); },
            std::move(done));
   }
   void keep(Note<EnrolmentReported> note, std::function<void(Status)> done) {
     count();
     told_ = fact_words(note.fact);
+    result_ = registrar_result(note.fact);
+    if (!note.fact.certificate.empty()) {
+      recorder_.run().obtained.push_back("certificate " + note.fact.certificate + ", by which it reports");
+    }
     submit(
         [fact = std::move(note.fact), at = now()](store::Writer& w) { return w.enrolment_reported(fact, at, kActor); },
         std::move(done));
@@ -181,6 +191,9 @@ class RegistrarServer::Conversation : public std::enable_shared_from_this<Conver
     }
     if (rule_ != nullptr) {
       recorder_.failed(name, Error{Fault::refused, *rule_}, told_, now());
+    } else if (waits_for_ != nullptr) {
+      recorder_.run().rule = waits_for_->id;
+      recorder_.entered(name, told_, now(), registrar_waits_for(*waits_for_, recorder_.run().device));
     } else {
       recorder_.entered(name, told_, now());
     }
@@ -231,10 +244,11 @@ class RegistrarServer::Conversation : public std::enable_shared_from_this<Conver
   std::shared_ptr<const RegistrarSite> site_;
   std::shared_ptr<const site::Policy> policy_;
   Asked asked_;
-  const std::string who_;       // the device's key; empty: it has proven none
-  bool counted_ = false;        // in its pace
-  std::string told_;            // what the last step leaves behind, in words
-  const Rule* rule_ = nullptr;  // that was broken, or holds the device for a person
+  const std::string who_;            // the device's key; empty: it has proven none
+  bool counted_ = false;             // in its pace
+  std::string told_;                 // what the last step leaves behind, in words
+  const Rule* rule_ = nullptr;       // that was broken, or holds the device for a person
+  const Rule* waits_for_ = nullptr;  // whose word is missing
   std::string result_ = "answered";
   Recorder recorder_;
   Engine<Role, Conversation> engine_;
@@ -280,7 +294,7 @@ void RegistrarServer::take(Exchange from, Request request, RegistrarBinding bind
     return;
   }
   if (request.method == Method::get && *operation == brski::Operation::describe) {
-    reply_(from, brski::describe_registrar());
+    reply_(from, brski::describe_registrar(site->about, request.if_none_match, schedule_.now()));
     return;
   }
   const Asked asked{from, binding, *operation};

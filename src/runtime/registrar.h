@@ -10,6 +10,7 @@
 #include "io/gate.h"
 #include "io/requests.h"
 #include "io/schedule.h"
+#include "proto/brski/description.h"
 #include "proto/brski/registrar.h"
 #include "runtime/pledge_pace.h"
 #include "runtime/recorder.h"
@@ -27,8 +28,9 @@ struct RegistrarSite {
   site::FindMasa find_masa;  // called on any loop's thread
   // Our keys towards MASAs, by Credential::key_id, read beforehand: a file or token may be slow, and no loop waits.
   std::map<std::string, Result<PrivateKey>, std::less<>> keys = {};
-  std::vector<Uri> masas = {};  // whose addresses the operator wrote: they may be anywhere (io::Guard)
-  PaceLimits pace = {};         // of each device, on each loop
+  std::vector<Uri> masas = {};       // whose addresses the operator wrote: they may be anywhere (io::Guard)
+  PaceLimits pace = {};              // of each device, on each loop
+  brski::RegistrarAbout about = {};  // what is told to whoever asks
 };
 
 class RegistrarServer {

@@ -166,12 +166,20 @@ HeardOn RegistrarEars::on() const {
   return {port_->interface(), options_.https, options_.coaps, io::steady_clock(), io::wall_clock()};
 }
 
+// Whoever answers with the most places loses the one that was heard longest ago.
+void RegistrarEars::make_room() {
+  const auto of_one_host = [this](const Announced& one) {
+    return std::ranges::count_if(by_coap_, [&](const Announced& o) { return o.at.host == one.at.host; });
+  };
+  by_coap_.erase(std::ranges::min_element(by_coap_, {}, [&](const Announced& one) { return -of_one_host(one); }));
+}
+
 void RegistrarEars::take(const io::Address& from, const Response& answer) {
   const HeardOn here = on();
   for (Announced& one : announced_by(answer, from, here, here.wall + kCoapTtl)) {
     std::erase_if(by_coap_, [&](const Announced& known) { return known.at == one.at; });
     if (by_coap_.size() >= kMaxByCoap) {
-      by_coap_.erase(by_coap_.begin());  // heard longest ago
+      make_room();
     }
     by_coap_.push_back(std::move(one));
   }

@@ -52,6 +52,7 @@ class RegistrarEars {
       : loop_(loop), options_(std::move(options)), changed_(std::move(changed)) {}
   Status open_coap(Rng& rng);
   void ask();
+  void make_room();
   void take(const io::Address& from, const Response& answer);
   HeardOn on() const;
 

@@ -83,11 +83,18 @@ void RegistrarSearch::begin_due(Instant now) {
 }
 
 // Somebody who answers slowly on purpose does not keep the device from others: the oldest attempt that has come no
-// further for a while makes room (RFC 8995 section 5.1). One that is told to wait, which its owner may do too, only
-// does if it is the newest: that place goes round, and who was there first is not driven out by those who come later.
+// further for a while makes room (RFC 8995 section 5.1). One that is told to wait, which its owner may do too, has more
+// time, unless it is the newest: that place goes round, and who was there first is not driven out at once by those who
+// come later. Nor does it keep its place for ever: nobody knows yet whether it is the owner's.
 Instant RegistrarSearch::makes_room(const std::pair<const std::uint64_t, Running>& one) const {
-  const bool may = !one.second.waits || one.first == attempts_.rbegin()->first;  // ids grow
-  return may ? one.second.progress + options_.stalled : kNoEnd;
+  const bool newest = one.first == attempts_.rbegin()->first;  // ids grow
+  return one.second.progress + (one.second.waits && !newest ? options_.patience : options_.stalled);
+}
+
+void RegistrarSearch::make_room(std::map<std::uint64_t, Running>::iterator one, Instant now) {
+  const brski::Place& place = one->second.place;
+  one->second.waits ? candidates_.left_waiting(place, now) : candidates_.failed(place, now);
+  bury(one);
 }
 
 bool RegistrarSearch::has_room(Instant now) {
@@ -98,8 +105,7 @@ bool RegistrarSearch::has_room(Instant now) {
   if (oldest == attempts_.end()) {
     return false;
   }
-  candidates_.failed(oldest->second.place, now);
-  bury(oldest);
+  make_room(oldest, now);
   return true;
 }
 

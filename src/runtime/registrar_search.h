@@ -26,6 +26,8 @@ class RegistrarSearch {
     Duration gap_least = std::chrono::seconds(3), gap_most = std::chrono::seconds(5);
     Duration stalled = std::chrono::seconds(5);  // without progress: another one may have its place (section 5.1)
     std::size_t most = 4;                        // attempts at a time
+    // With one that has the device wait (202), when others are to be tried: it comes again in its turn.
+    Duration patience = std::chrono::seconds(20);
     // More than can be heard at a time (FloodCache, Browser): announcing many does not shut the others out.
     brski::Candidates::Options candidates = {.most = 512};
     // When the time is up there is somebody else to ask, the maker's cloud: who only has the device wait is left then.
@@ -93,6 +95,7 @@ class RegistrarSearch {
   void begin(const brski::Place& place, Instant now);
   void rearm(Instant now);
   void remember(const brski::Announced& one);
+  void make_room(std::map<std::uint64_t, Running>::iterator one, Instant now);
   void bury(std::map<std::uint64_t, Running>::iterator one);
   void finish(std::optional<std::uint64_t> worked);
   bool time_is_up(Instant now) const { return now >= ends_; }

@@ -196,22 +196,64 @@ TEST(RegistrarSearch, who_gets_on_stays_and_who_waits_with_nobody_else_there_sta
   EXPECT_TRUE(alone.halted.empty());
 }
 
-// Four strangers answer 202 with Retry-After 1: one of the four places goes round, and comes to all others.
-TEST(RegistrarSearch, who_only_has_it_wait_makes_no_progress_and_one_place_goes_round) {
-  Rig rig;
-  rig.options.longest = seconds(200);
-  rig.start().heard({at(1), at(2), at(3), at(4), at(5), at(6), at(7)});
-  for (int i = 0; i < 100; ++i) {
-    for (const std::uint64_t id : std::set<std::uint64_t>(rig.there)) {
-      rig.search->entered(id, i % 2 == 0 ? "Asking" : "Waiting", i % 2 != 0);
+// Those of `hosts` that are there have the device wait, second by second.
+void have_it_wait(Rig& rig, Duration time, const std::set<std::string>& hosts) {
+  for (int i = 0; i < time / seconds(1); ++i) {
+    for (const auto& one : rig.begun) {
+      if (hosts.contains(one.host)) {
+        rig.search->entered(one.id, i % 2 == 0 ? "Asking" : "Waiting", i % 2 != 0);
+      }
     }
     rig.run(seconds(1));
   }
-  const auto hosts = rig.hosts();
-  EXPECT_EQ(std::set<std::string>(hosts.begin(), hosts.end()).size(), 7U) << "everybody has had a turn";
-  EXPECT_FALSE(rig.halted.contains(1)) << "who was there first may be the owner's, and stays";
+}
+
+// Strangers answer 202 with Retry-After 1: the newest place goes round at once, and the others do after a while.
+TEST(RegistrarSearch, who_only_has_it_wait_makes_no_progress_and_leaves_its_place_to_others) {
+  Rig rig;
+  rig.options.longest = seconds(200);
+  std::set<std::string> hosts;
+  std::vector<Announced> all;
+  for (int n = 1; n <= 7; ++n) {
+    all.push_back(at(n));
+    hosts.insert(all.back().at.host);
+  }
+  rig.start().heard(all);
+  have_it_wait(rig, seconds(19), hosts);
+  EXPECT_FALSE(rig.halted.contains(1)) << "who was there first may be the owner's, and has some time";
   EXPECT_FALSE(rig.halted.contains(3));
   EXPECT_TRUE(rig.halted.contains(4));
+  have_it_wait(rig, seconds(80), hosts);
+  const auto begun = rig.hosts();
+  EXPECT_EQ(std::set<std::string>(begun.begin(), begun.end()), hosts) << "everybody has had a turn";
+  for (const std::uint64_t id : {1U, 2U, 3U}) {
+    EXPECT_TRUE(rig.halted.contains(id)) << id;
+    EXPECT_GT(std::ranges::count(begun, rig.begun.at(id - 1).host), 1) << "and comes again";
+  }
+}
+
+TEST(RegistrarSearch, who_has_it_wait_keeps_its_place_while_nobody_else_is_to_be_tried) {
+  Rig rig;
+  rig.options.longest = seconds(200);
+  rig.start().heard({at(1), at(2), at(3), at(4)});
+  have_it_wait(rig, seconds(150), {"fe80::1%eth0", "fe80::2%eth0", "fe80::3%eth0", "fe80::4%eth0"});
+  EXPECT_EQ(rig.begun.size(), 4U);
+  EXPECT_TRUE(rig.halted.empty());
+}
+
+// The owner's registrar waits for a person. Somebody else announces new places without end, and answers at none.
+TEST(RegistrarSearch, new_names_without_end_do_not_keep_out_who_has_it_wait) {
+  Rig rig;
+  rig.options.longest = seconds(400);
+  std::vector<Announced> all{at(1)};
+  rig.start().heard(all);
+  for (int n = 0; n < 300; ++n) {
+    all.push_back(at(100 + n));
+    rig.search->heard(all);
+    have_it_wait(rig, seconds(1), {"fe80::1%eth0"});
+  }
+  EXPECT_GE(std::ranges::count(rig.hosts(), "fe80::1%eth0"), 5);
+  EXPECT_GT(rig.begun.size(), 50U) << "and the others are tried";
 }
 
 TEST(RegistrarSearch, who_stalls_makes_room_before_who_waits) {

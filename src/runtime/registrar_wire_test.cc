@@ -1,4 +1,5 @@
 // A registrar over real TLS: a device, our server, and behind it a MASA that answers as it is told to.
+#include <algorithm>
 #include <optional>
 
 #include "io/https_client.h"
@@ -6,6 +7,7 @@
 #include "proto/brski/rules.h"
 #include "runtime/wire_testing.h"
 #include "site/pledge_rules.h"
+#include "site/rules.h"
 
 namespace imprint {
 namespace {
@@ -213,7 +215,7 @@ TEST_F(RegistrarWire, a_device_comes_from_its_maker_to_its_owner_on_one_connecti
       EXPECT_EQ(run.device, "dev-1");
     }
   }
-  EXPECT_EQ(told, (std::vector<std::string>{"voucher operational", "voucher status operational",
+  EXPECT_EQ(told, (std::vector<std::string>{"voucher vouchered", "voucher status imprinted",
                                             "enrolment status operational"}));
   EXPECT_EQ(*verify_audit(**store_->read()), std::nullopt);
 }
@@ -234,7 +236,40 @@ TEST_F(RegistrarWire, a_stranger_waits_for_a_person) {
   const auto device = *(*store_->read())->device(row().device);
   ASSERT_TRUE(device);
   EXPECT_EQ(device->admission, Admission::waiting);
-  EXPECT_EQ(journal_.runs.back().result, "pending");
+  const imprint::Run& run = journal_.runs.back();
+  EXPECT_EQ(run.result + " " + run.rule, "pending " + std::string(site::kWaiting.id));
+  EXPECT_NE(run.steps.back().next.find("device approve " + device->id), std::string::npos) << run.steps.back().next;
+}
+
+TEST_F(RegistrarWire, a_masa_that_takes_its_time_is_what_the_run_waits_for) {
+  register_device("dev-1", &idevid_);
+  masa_says_ = [](const Request&) { return Response{202}; };
+  EXPECT_EQ(ask_for_voucher(own_).status, 202);
+  EXPECT_EQ(journal_.runs.back().result + " " + journal_.runs.back().rule,
+            "pending " + std::string(brski::kMasaWaits.id));
+}
+
+TEST_F(RegistrarWire, what_the_device_says_went_wrong_is_no_success) {
+  register_device("dev-1", &idevid_);
+  ASSERT_EQ(ask_for_voucher(own_).status, 200);
+  EXPECT_EQ(report(Operation::enrol_status, false).status, 200);
+  EXPECT_EQ(journal_.runs.back().result, "failed");
+  EXPECT_EQ(report(Operation::voucher_status, false).status, 200);
+  EXPECT_EQ(journal_.runs.back().result, "refused");
+}
+
+TEST_F(RegistrarWire, what_is_believed_of_a_device_stands_on_the_maker_s_word) {
+  register_device("dev-1", &idevid_);
+  ASSERT_EQ(ask_for_voucher(own_).status, 200);
+  Beliefs held;
+  for (const BeliefChange& change : journal_.runs.back().beliefs) {
+    EXPECT_TRUE(held.apply(change)) << change.belief.id;
+  }
+  const auto owned =
+      std::ranges::find_if(held.held(), [](const auto& b) { return b.belief.topic == Topic::membership; });
+  ASSERT_NE(owned, held.held().end());
+  EXPECT_FALSE(owned->evidence.bytes.empty());
+  EXPECT_EQ(held.strength(owned->belief.id), Strength::confirmed) << "the operator named the MASA's anchor";
 }
 
 TEST_F(RegistrarWire, a_masa_that_is_away_costs_the_device_nothing) {
@@ -282,6 +317,9 @@ TEST_F(RegistrarWire, a_device_with_a_past_is_held_until_a_person_lets_it_on) {
   ASSERT_EQ(ask_for_voucher(own_).status, 200);
   EXPECT_EQ(report(Operation::voucher_status, true).status, 200);
   EXPECT_EQ(row().rule, brski::kLogDomain.id);
+  EXPECT_EQ(journal_.runs.back().result + " " + journal_.runs.back().rule, "held " + row().rule);
+  EXPECT_EQ(report(Operation::voucher_status, true).status, 200);
+  EXPECT_EQ(journal_.runs.back().result, "answered") << "said once more it changes nothing";
   const Response held = enrol();
   EXPECT_EQ(held.status, 202) << "it comes again, and need not begin anew";
   EXPECT_TRUE(held.retry_after_s);
@@ -361,7 +399,12 @@ TEST_F(RegistrarWire, a_device_that_waits_is_not_written_down_each_time_it_asks)
 TEST_F(RegistrarWire, describes_itself_and_serves_no_audit_log) {
   Request r;
   r.path = "/.well-known/brski";
-  EXPECT_EQ(send(r).status, 200);
+  const Response says = send(r);
+  EXPECT_EQ(says.status, 200);
+  EXPECT_FALSE(says.etag.empty());
+  r.if_none_match = says.etag;
+  EXPECT_EQ(send(r).status, 304);
+  r.if_none_match.clear();
   r.path = "/.well-known/brski/nothing";
   EXPECT_EQ(send(r).status, 404);
   r.method = Method::post;

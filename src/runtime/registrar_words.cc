@@ -4,6 +4,7 @@
 
 #include "proto/brski/registrar_rules.h"
 #include "proto/brski/rules.h"
+#include "runtime/est_words.h"
 #include "site/pledge_rules.h"
 #include "site/rules.h"
 
@@ -43,6 +44,24 @@ std::string_view registrar_mode(const brski::RegistrarMessage& message) {
                           [](const Registrar::ReportVoucher&) { return std::string_view("voucher status"); },
                           [](const Registrar::ReportEnrolment&) { return std::string_view("enrolment status"); }},
                     message);
+}
+
+std::string registrar_mode(const VoucherObtained& fact) { return fact.nonce.empty() ? "nonceless, " : ""; }
+
+std::string registrar_result(const VoucherObtained&) { return "vouchered"; }
+
+std::string registrar_result(const VoucherReported& fact) {
+  return !fact.told.status ? "refused" : fact.cleared ? "imprinted" : "held";
+}
+
+std::string registrar_result(const EnrolmentReported& fact) { return fact.told.status ? "operational" : "failed"; }
+
+const Rule& registrar_rule(const PledgeWaits& fact) {
+  return fact.reason == brski::kMasaWaits.what ? brski::kMasaWaits : site::kWaiting;
+}
+
+std::string registrar_waits_for(const Rule& rule, const std::string& device) {
+  return &rule == &site::kWaiting ? approval_words(device) : std::string(rule.next);
 }
 
 std::string registrar_words(const Registrar::State& state) {

@@ -169,9 +169,21 @@ class World {
       return;
     }
     halted_ = true;
+    note_cut();
     running_->halt();
     clock_.post([this] { running_.reset(); });  // it is still on the stack
     clock_.after(kPowerBack, [this] { boot(); });
+  }
+
+  void note_cut() {
+    const auto owner = storage_.imprinted();
+    const auto held = storage_.installed();
+    const auto makers = makers_.read();
+    report_.vouchers_then.reset();
+    if (owner && *owner && held && !*held && makers) {
+      const auto count = (*makers)->count("vouchers");
+      report_.vouchers_then = count ? std::optional(*count) : std::nullopt;
+    }
   }
 
   void ended(const Run& run) {

@@ -40,8 +40,10 @@ struct BrskiReport {
   bool sound = true;       // every belief stated stood on something
   std::uint64_t masa = 0;  // requests that the MASA answered after the device was switched on
   std::uint64_t boots = 0, device_actions = 0, owner_actions = 0, masa_actions = 0;
-  std::int64_t certificates = 0;   // that the owner has on record
-  std::int64_t vouchers = 0;       // that the maker has in its log
+  std::int64_t certificates = 0;  // that the owner has on record
+  std::int64_t vouchers = 0;      // that the maker has in its log
+  // So many when the device lost its power with its voucher on record and no certificate, the last time.
+  std::optional<std::int64_t> vouchers_then;
   std::vector<std::string> wrong;  // what must never be and was (sim/brski_check.h); empty when all is well
   LinkCounts link;
 };

@@ -65,7 +65,7 @@ inline std::string joined(const std::vector<std::string>& all) {
 }
 
 // The power goes after each single action, of one player and then of the next: there is one owner and one certificate
-// at the end, and nothing half in between.
+// at the end, nothing half in between, and no second voucher for a device that has its own.
 inline void expect_cuts_survived(const BrskiPlan& plain, const std::function<BrskiReport(const BrskiPlan&)>& run) {
   const BrskiReport calm = run(plain);
   for (const auto cut : {&BrskiPlan::device_cut, &BrskiPlan::owner_cut, &BrskiPlan::masa_cut}) {
@@ -73,6 +73,7 @@ inline void expect_cuts_survived(const BrskiPlan& plain, const std::function<Brs
                                   : cut == &BrskiPlan::owner_cut ? calm.owner_actions
                                                                  : calm.masa_actions;
     ASSERT_GT(actions, 0U);
+    std::uint64_t between = 0;
     for (std::uint64_t n = 1; n <= actions; ++n) {
       BrskiPlan plan = plain;
       plan.*cut = n;
@@ -83,7 +84,10 @@ inline void expect_cuts_survived(const BrskiPlan& plain, const std::function<Brs
       EXPECT_TRUE(r.sound) << n;
       EXPECT_EQ(r.boots, cut == &BrskiPlan::device_cut ? 2U : 1U) << n;
       EXPECT_TRUE(r.wrong.empty()) << n << ": " << joined(r.wrong);
+      EXPECT_EQ(r.vouchers, r.vouchers_then.value_or(r.vouchers)) << n << ": a second one, with the first on record";
+      between += r.vouchers_then ? 1 : 0;
     }
+    EXPECT_EQ(between > 5, cut == &BrskiPlan::device_cut);
   }
 }
 

@@ -206,7 +206,7 @@ Result<SessionRef> NetworkClient::judge(const Open& what, std::uint64_t wire) co
   Session session = *it->second.client_side;
   if (what.trust == Trust::anchors) {
     TRY(session.proven, verify_chain(session.presented.front(), session.presented, what.anchors,
-                                     {Purpose::tls_server, network_.clock_.now(), true}));
+                                     {Purpose::tls_server, network_.clock_.now(), what.judges_time}));
   }
   return std::make_shared<const Session>(std::move(session));
 }

@@ -1,23 +1,21 @@
 #include "site/est_gate.h"
 
 #include <algorithm>
+#include <set>
 
 #include "site/masa_rules.h"
 #include "site/pledge_rules.h"
+#include "site/pledges.h"
 #include "site/rules.h"
 #include "store/pledges.h"
 
 namespace imprint::site {
 namespace {
 
-// Whether it has told that it took its voucher, and no voucher was asked for since.
-bool took_voucher(const PledgeRow& row) {
-  return row.stage == PledgeStage::imprinted || row.stage == PledgeStage::enrolled;
-}
-
 // What is on record of a device whatever its maker's rules say today: under each name that its IDevID has, and of the
 // device that the inventory knows by it.
-Result<std::vector<PledgeRow>> rows_of(const Policy& policy, store::Reader& store, const Certificate& idevid) {
+Result<std::vector<PledgeRow>> rows_of(const Policy& policy, store::Reader& store, const Certificate& idevid,
+                                       const std::vector<Certificate>& above) {
   std::vector<PledgeRow> out;
   TRY(const std::optional<Device> device, store.device_by_identity(identity_of(idevid)));
   if (device) {
@@ -25,11 +23,14 @@ Result<std::vector<PledgeRow>> rows_of(const Policy& policy, store::Reader& stor
     of_device.device = device->id;
     TRY(out, store.pledges(of_device));
   }
+  const Bytes proven = pledge_id(idevid, above, {}).issuer;
   const auto names = policy.pledge_names ? policy.pledge_names(idevid) : std::vector<PledgeId>{};
   for (const PledgeId& id : names) {
-    TRY(std::optional<PledgeRow> row, store.pledge(id.issuer, id.serial));
-    if (row && row->id.key == id.key) {
-      out.push_back(*std::move(row));
+    for (const Bytes& issuer : std::set<Bytes>{id.issuer, proven}) {
+      TRY(std::optional<PledgeRow> row, store.pledge(issuer, id.serial));
+      if (row && row->id.key == id.key) {
+        out.push_back(*std::move(row));
+      }
     }
   }
   return out;
@@ -64,16 +65,16 @@ Status may_enrol(const Policy& policy, store::Reader& store, const Session& sess
   std::vector<Certificate> above = chain.via;
   above.push_back(chain.anchor);
   TRY(const std::optional<PledgeId> id, policy.needs_voucher(chain.leaf, above));
-  TRY(const std::vector<PledgeRow> rows, rows_of(policy, store, chain.leaf));
+  TRY(const std::vector<PledgeRow> rows, rows_of(policy, store, chain.leaf, above));
   if (!id) {
     return may_go_without(rows);
   }
   // The same key may be in another maker's IDevID: what is on record of that one opens nothing here.
-  TRY(const std::optional<PledgeRow> row, store.pledge(id->issuer, id->serial));
+  TRY(const std::optional<PledgeRow> row, pledge_on_record(store, *id, chain.leaf, {}));
   const bool known = row && holds(row->id.key == id->key);
-  CHECK_OR(known && (row->cleared || took_voucher(*row)), Error{Fault::refused, kEstEarly});
+  CHECK_OR(known && (row->cleared || store::took_voucher(*row)), Error{Fault::refused, kEstEarly});
   CHECK_OR(row->cleared, Error{Fault::refused, kEstHeld});
-  CHECK_OR(store::hold_of(rows, *id).empty(), Error{Fault::refused, kEstHeld});
+  CHECK_OR(store::hold_of(rows, row->id).empty(), Error{Fault::refused, kEstHeld});
   return Ok{};
 }
 

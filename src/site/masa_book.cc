@@ -79,6 +79,12 @@ std::vector<Certificate> anchors_of(const MasaBook& book, const std::vector<Cert
   return out;
 }
 
+// A password is for whom the operator means, and not for whoever a device names: the address of the rule, or a server
+// below the rule's own anchors.
+bool may_log_in(const MasaRule& rule, const Uri& at) {
+  return !rule.anchors.empty() || (rule.url && rule.url->authority() == at.authority());
+}
+
 MasaAnswer answer_of(const MasaBook& book, const MasaRule& rule, const IssuedDevice& device, const OwnAddress& own,
                      Instant now) {
   MasaAnswer out;
@@ -90,7 +96,7 @@ MasaAnswer answer_of(const MasaBook& book, const MasaRule& rule, const IssuedDev
   to.url = with_base(out.own_address ? *own.url : *rule.url, rule.quirks);
   to.anchors = rule.anchors.empty() ? anchors_of(book, device.chain, makers_own) : rule.anchors;
   to.as = rule.as;
-  to.login = rule.login;
+  to.login = holds(may_log_in(rule, to.url)) ? rule.login : std::nullopt;
   to.quirks = rule.quirks;
   to.voucher_anchors = rule.voucher_anchors;
   to.because = because(rule, own, now);

@@ -19,7 +19,7 @@ struct MasaRule {
   bool outside = false;   // a maker says so and not the operator: the address is not exempt from io::Guard
   std::vector<Certificate> anchors;  // of the MASA's TLS certificate; empty: see MasaBook
   std::optional<Credential> as;
-  std::optional<Login> login;
+  std::optional<Login> login;  // only sent to `url`, or below `anchors`
   std::vector<Certificate> voucher_anchors;
   brski::Quirks quirks;
   std::optional<Instant> deprecated, ends;  // since when it is not to be relied on; when it counts no longer

@@ -220,6 +220,30 @@ TEST(MasaBook, what_the_rule_says_reaches_the_registrar) {
   EXPECT_EQ(found->because, "rule a (test): the IDevID names no MASA");
 }
 
+TEST(MasaBook, a_password_goes_to_whom_the_operator_means) {
+  MasaRule rule = rule_to("a", "masa.example");
+  rule.login = Login{"site", Secret(std::string_view("password"))};
+  const auto sent = [&](const char* named) {
+    Made made;
+    made.masa = named;
+    const auto found = book_of({rule}).find(make_device(acme(), made), {acme().certificate});
+    EXPECT_TRUE(found) << named;
+    return found && found->login.has_value();
+  };
+  EXPECT_TRUE(sent(""));
+  EXPECT_TRUE(sent("masa.example"));
+  EXPECT_FALSE(sent("evil.example")) << "the device names it";
+  EXPECT_FALSE(sent("masa.example:444"));
+  rule.over_own = true;
+  rule.anchors = {other().certificate};
+  EXPECT_TRUE(sent("evil.example")) << "over the device's own word";
+  rule.url.reset();
+  rule.over_own = false;
+  EXPECT_TRUE(sent("own.example")) << "below the rule's own anchors";
+  rule.anchors.clear();
+  EXPECT_FALSE(sent("own.example"));
+}
+
 TEST(MasaBook, drafts_have_another_base) {
   MasaRule rule = rule_to("a", "masa.example");
   rule.quirks.old_paths = true;

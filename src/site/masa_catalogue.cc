@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "proto/brski/maker_signer.h"
+
 namespace imprint {
 
 // The only maker of Verified<MasaCatalogue>.
@@ -14,14 +16,6 @@ struct Checker<site::MasaCatalogue> {
 
 namespace site {
 namespace {
-
-// Not a device, nor a registrar: one root of a maker's may stand above all of them. An IDevID of the brown field may
-// name no MASA, so what else marks one counts as well.
-bool may_sign(const Certificate& signer) {
-  const bool usage = !signer.usage || (*signer.usage & key_usage::kDigitalSignature) != 0;
-  const bool registrar = std::ranges::find(signer.extended, eku::kCmcRa) != signer.extended.end();
-  return holds(usage) && holds(!registrar) && holds(!brski::names_device(signer));
-}
 
 // The one signature, by the first of the certificates along, or by one that was given for it.
 Result<Certificate> signer_of(const JwsSignature& signature, const std::vector<Certificate>& given) {
@@ -44,7 +38,8 @@ Status check_signer(const JwsSignature& signature, const CatalogueTrust& trust) 
   CHECK_OR(path, Error{path.error().fault, kCatalogueSigner});
   // One that was given by itself is meant, whatever is in it.
   const bool pinned = std::ranges::find(trust.signers, signer) != trust.signers.end();
-  CHECK_OR(pinned || (may_sign(signer) && holds(!trust.unmarked)), Error{Fault::unauthentic, kCatalogueSigner});
+  CHECK_OR(pinned || brski::may_sign_for_maker(signer, false, trust.unmarked),
+           Error{Fault::unauthentic, kCatalogueSigner});
   return Ok{};
 }
 

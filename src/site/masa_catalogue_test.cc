@@ -124,9 +124,10 @@ TEST(MasaCatalogue, who_may_sign) {
   EXPECT_EQ(broken(verify_catalogue(signed_by(signer_below(other, "CN=MASA"), sample()), trust())), "CATALOGUE-SIGNER");
   EXPECT_EQ(broken(verify_catalogue(signed_by(signer_below(acme(), "CN=x,serialNumber=1"), sample()), trust())),
             "CATALOGUE-SIGNER");
-  EXPECT_EQ(
-      broken(verify_catalogue(signed_by(signer_below(acme(), "CN=x", {std::string(eku::kCmcRa)}), sample()), trust())),
-      "CATALOGUE-SIGNER");
+  for (const std::string_view usage : {eku::kCmcRa, eku::kServerAuth, eku::kClientAuth, eku::kOcspSigning}) {
+    const Party by = signer_below(acme(), "CN=x", {std::string(usage)});
+    EXPECT_EQ(broken(verify_catalogue(signed_by(by, sample()), trust())), "CATALOGUE-SIGNER") << usage;
+  }
   // A certificate that was named for it is meant; one without anchors is nobody's.
   const Party named = signer_below(acme(), "CN=x,serialNumber=1");
   CatalogueTrust pinned = trust();

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cassert>
 
+#include "model/acp_name.h"
+
 namespace imprint::site {
 namespace {
 
@@ -65,6 +67,7 @@ struct Allowed {
   const Profile& profile;
   const Device& device;
   const std::vector<std::string>& others;  // ids of other devices
+  bool acp = false;                        // names of an ACP's nodes were judged before
 
   bool name(std::string_view text, const std::vector<std::string>& patterns) const {
     return std::ranges::find(others, id_in(text)) == others.end() &&
@@ -73,7 +76,13 @@ struct Allowed {
   bool subject(const Name& subject) const {
     return name(subject.first("CN"), profile.common_names) && subject.text == "CN=" + subject.first("CN");
   }
-  bool alt_name(const GeneralName& alt) const { return name(alt.text(), profile.alt_names); }
+  bool alt_name(const GeneralName& alt) const {
+    return (acp && is_acp_name(alt)) || name(alt.text(), profile.alt_names);
+  }
+  // Those that the device chose itself.
+  std::vector<GeneralName> chosen(const std::vector<GeneralName>& names) const {
+    return acp ? without_acp_names(names) : names;
+  }
 };
 
 // The owner's name for a device. An id has only characters that a name takes as they are.
@@ -90,7 +99,7 @@ void leave_makers_names(const Allowed& allowed, const Certificate& idevid, Reque
   if (makers && !allowed.subject(asked.subject)) {
     asked.subject = own_name(allowed.device);
   }
-  if (asked.alt_names == idevid.alt_names) {
+  if (allowed.chosen(asked.alt_names) == idevid.alt_names) {
     std::erase_if(asked.alt_names, [&](const GeneralName& n) { return !allowed.alt_name(n); });
   }
 }
@@ -116,10 +125,23 @@ std::vector<std::string> ids_named(const CertificateRequest& request) {
   return out;
 }
 
+std::vector<GeneralName> without_acp_names(std::vector<GeneralName> names) {
+  std::erase_if(names, is_acp_name);
+  return names;
+}
+
+bool has_acp_name_given(const std::vector<GeneralName>& names, const std::optional<GeneralName>& given, bool needed) {
+  const auto count = std::ranges::count_if(names, is_acp_name);
+  if (count == 0) {
+    return !given || !needed;
+  }
+  return count == 1 && given && std::ranges::find(names, *given) != names.end();
+}
+
 std::optional<RequestedNames> grant_names(const Profile& profile, const Device& device,
-                                          const std::vector<std::string>& others, bool ours, const Admit& q) {
+                                          const std::vector<std::string>& others, bool ours, const Admit& q, bool acp) {
   const CertificateRequest& request = *q.request;
-  const Allowed allowed{profile, device, others};
+  const Allowed allowed{profile, device, others, acp};
   RequestedNames asked{request.subject, request.alt_names};
   bool keeps_subject = false;
   bool keeps_alt_names = false;
@@ -135,8 +157,8 @@ std::optional<RequestedNames> grant_names(const Profile& profile, const Device& 
   } else if (q.session->proven) {
     leave_makers_names(allowed, (*q.session->proven)->leaf, asked);
   }
-  if (asked.subject.empty() && asked.alt_names.empty()) {
-    return RequestedNames{own_name(device), {}};
+  if (asked.subject.empty() && allowed.chosen(asked.alt_names).empty()) {
+    return RequestedNames{own_name(device), asked.alt_names};
   }
   const bool subject_ok = keeps_subject || asked.subject.empty() || allowed.subject(asked.subject);
   const bool alt_names_ok = keeps_alt_names || std::ranges::all_of(asked.alt_names, [&](const GeneralName& n) {

@@ -4,6 +4,7 @@
 #include <array>
 #include <functional>
 
+#include "site/newcomer.h"
 #include "site/operation_rules.h"
 #include "site/policy.h"
 #include "site/wrap_keys.h"
@@ -128,9 +129,7 @@ Result<Device> read_device(store::Writer& store, const Word& word) {
 // Whether the holder of an IDevID is nobody's word: it came before the inventory knew it, was named by its IDevID as
 // take_unknown() does, waits, and has got nothing.
 Result<bool> only_knocked(store::Writer& store, const Device& holder, const std::string& identity) {
-  constexpr std::size_t kNamed = 16;
-  if (holder.admission != Admission::waiting || identity.size() < kNamed ||
-      holder.id != "x509-" + identity.substr(identity.size() - kNamed)) {
+  if (holder.admission != Admission::waiting || !is_newcomer_id(holder.id, holder.serial, identity)) {
     return false;
   }
   store::CertificateFilter filter;
@@ -157,6 +156,8 @@ Status release_identity(store::Writer& store, const std::string& identity, const
   }
   TRY(const bool knocked, only_knocked(store, *holder, identity));
   CHECK_OR(knocked || holder->admission == Admission::retired, Error{Fault::conflict, kDeviceIdentity});
+  TRY([[maybe_unused]] const Ok begun,
+      store.forget_pledges(holder->id, "its IDevID is another device's from now on", act.at, act.by));
   std::erase(holder->identities, identity);
   holder->changed = act.at;
   if (!knocked) {
@@ -282,6 +283,7 @@ Status retire_device(store::Writer& store, const Word& word, const Act& act) {
   TRY([[maybe_unused]] const Ok retired, set_admission(store, std::move(device), Admission::retired, act));
   TRY([[maybe_unused]] const Ok decided, decide_waiting(store, word.id, Admission::refused, act));
   TRY([[maybe_unused]] const Ok forgotten, store.forget_wrap_keys(word.id, {}));
+  TRY([[maybe_unused]] const Ok begun, store.forget_pledges(word.id, "the device is retired", act.at, act.by));
   return revoke_those(store, word.id, RevocationReason::cessation, act,
                       [](const store::CertificateRow&) { return true; });
 }

@@ -4,6 +4,7 @@
 
 #include <set>
 
+#include "site/newcomer.h"
 #include "site/operation_rules.h"
 #include "site/policy.h"
 #include "store/store_testing.h"
@@ -155,6 +156,22 @@ TEST_F(Operations, a_device_that_knocked_is_taken_over_by_its_manifest) {
   EXPECT_EQ((*reader->device("lamp-1"))->admission, Admission::approved);
   EXPECT_EQ((*reader->device(knocked.id))->admission, Admission::retired);
   EXPECT_TRUE((*reader->device(knocked.id))->identities.empty());
+}
+
+TEST_F(Operations, a_device_that_knocked_under_its_serial_number_is_taken_over_as_well) {
+  const auto idevid = Certificate::parse(store::Signer().certificate(to_bytes("serial")));
+  ASSERT_TRUE(idevid);
+  Device knocked;
+  knocked.serial = "SN-1";
+  knocked.id = newcomer_id(knocked.serial, identity_of(*idevid));
+  knocked.admission = Admission::waiting;
+  knocked.identities = {identity_of(*idevid)};
+  ASSERT_TRUE(write([&](store::Writer& w) { return w.add_device(knocked, "est"); }));
+  ManifestEntry entry = entry_of("lamp-1");
+  entry.idevid = *idevid;
+  ASSERT_TRUE(import({entry}));
+  EXPECT_EQ((*read()->device_by_identity(identity_of(*idevid)))->id, "lamp-1");
+  EXPECT_EQ((*read()->device(knocked.id))->admission, Admission::retired);
 }
 
 TEST_F(Operations, a_device_that_somebody_named_or_decided_on_keeps_its_idevid) {

@@ -3,7 +3,9 @@
 #include <algorithm>
 
 #include "proto/brski/registrar_judge.h"
+#include "site/applicant.h"
 #include "site/masa_book.h"
+#include "site/newcomer.h"
 #include "site/pledge_rules.h"
 #include "site/rules.h"
 
@@ -39,7 +41,7 @@ void take_unknown(const Policy& policy, const Certificate& leaf, Decision& d) {
   const std::string identity = identity_of(leaf);
   Device device;
   device.serial = d.id.serial;
-  device.id = "x509-" + identity.substr(identity.size() - 16);
+  device.id = newcomer_id(device.serial, identity);
   device.admission = policy.unknown == Unknown::admit ? Admission::approved : Admission::waiting;
   device.identities = {identity};
   d.device = device.id;
@@ -77,6 +79,31 @@ PledgeId pledge_id(const Certificate& idevid, const brski::Quirks& quirks) {
   return {brski::serial_of(idevid, quirks.serial), brski::issuer_key_id(idevid), to_bytes(sha256(idevid.key.spki))};
 }
 
+PledgeId pledge_id(const Certificate& idevid, const std::vector<Certificate>& chain, const brski::Quirks& quirks) {
+  PledgeId out = pledge_id(idevid, quirks);
+  const Certificate& issuer = chain.empty() ? idevid : chain.front();
+  // Made of a key (RFC 5280 section 4.2.1.2): nobody has another key to it. Other identifiers are only words.
+  const bool is_its_own = out.issuer == key_identifier(issuer.key) || out.issuer == key_identifier(idevid.key);
+  if (!is_its_own) {
+    Bytes named = issuer.subject.der;  // DER carries its own length: the parts cannot run into each other
+    named.insert(named.end(), issuer.key.spki.begin(), issuer.key.spki.end());
+    out.issuer = to_bytes(sha256(named));
+  }
+  return out;
+}
+
+Result<std::optional<PledgeRow>> pledge_on_record(store::Reader& store, const PledgeId& id, const Certificate& idevid,
+                                                  std::string_view device) {
+  TRY(std::optional<PledgeRow> row, store.pledge(id.issuer, id.serial));
+  const Bytes said = brski::issuer_key_id(idevid);
+  if (row || said == id.issuer) {
+    return row;
+  }
+  TRY(row, store.pledge(said, id.serial));
+  const bool awaited = row && row->id.key.empty() && !device.empty() && row->device == device;
+  return row && holds(row->id.key == id.key || awaited) ? row : std::nullopt;
+}
+
 std::vector<PledgeId> pledge_names(const Certificate& idevid) {
   using brski::SerialSource;
   std::vector<PledgeId> out;
@@ -96,7 +123,7 @@ Result<std::optional<PledgeId>> voucher_needed(const MasaBook& book, const Certi
     return std::optional<PledgeId>();
   }
   const brski::Quirks& quirks = answer->contact.quirks;
-  return quirks.est_before_status ? std::nullopt : std::optional(pledge_id(idevid, quirks));
+  return quirks.est_before_status ? std::nullopt : std::optional(pledge_id(idevid, chain, quirks));
 }
 
 Result<Decision> admit_pledge(const Policy& policy, store::Reader& store, const brski::AdmitPledge& question,
@@ -104,7 +131,8 @@ Result<Decision> admit_pledge(const Policy& policy, store::Reader& store, const 
   Decision d;
   CHECK_OR(question.session && question.session->proven, Error{Fault::refused, kUnknown});
   const CertificateChain& chain = **question.session->proven;
-  d.id = pledge_id(chain.leaf, {});
+  const std::vector<Certificate> over = above(chain);
+  d.id = pledge_id(chain.leaf, over, {});
   if (!holds(!is_ours(policy, chain.anchor))) {
     refuse(d, kNotIdevid, "certificate " + chain.leaf.subject.text);
     return d;
@@ -114,10 +142,12 @@ Result<Decision> admit_pledge(const Policy& policy, store::Reader& store, const 
     refuse(d, kCompromised, "key " + hex(sha256(chain.leaf.key.spki)) + " of the IDevID");
     return d;
   }
-  auto masa = find_masa(chain.leaf, above(chain));
+  auto masa = find_masa(chain.leaf, over);
   d.masa = masa ? *masa : brski::MasaContact{};
-  d.id = pledge_id(chain.leaf, d.masa.quirks);
+  d.id = pledge_id(chain.leaf, over, d.masa.quirks);
   TRY(const std::optional<Device> device, store.device_by_identity(identity_of(chain.leaf)));
+  TRY(const std::optional<PledgeRow> row, pledge_on_record(store, d.id, chain.leaf, device ? device->id : ""));
+  d.id.issuer = row ? row->id.issuer : d.id.issuer;
   if (device) {
     decide(policy, *device, d);
   } else {
@@ -132,7 +162,6 @@ Result<Decision> admit_pledge(const Policy& policy, store::Reader& store, const 
            std::string(masa.error().what) + "; IDevID of " + chain.leaf.issuer.text);
     return d;
   }
-  TRY(const std::optional<PledgeRow> row, store.pledge(d.id.issuer, d.id.serial));
   if (row && !row->voucher.empty() && holds(row->id.key == d.id.key || row->id.key.empty())) {
     d.kept = row->voucher;
   }
@@ -145,10 +174,11 @@ Result<brski::RecallPledge::Recalled> recall_pledge(const Policy& policy, store:
   const CertificateChain& chain = **question.session->proven;
   brski::RecallPledge::Recalled out;
   if (!is_ours(policy, chain.anchor)) {
-    auto masa = find_masa(chain.leaf, above(chain));
+    const std::vector<Certificate> over = above(chain);
+    auto masa = find_masa(chain.leaf, over);
     out.masa = masa ? *std::move(masa) : brski::MasaContact{};
-    const PledgeId id = pledge_id(chain.leaf, out.masa.quirks);
-    TRY(const std::optional<PledgeRow> row, store.pledge(id.issuer, id.serial));
+    const PledgeId id = pledge_id(chain.leaf, over, out.masa.quirks);
+    TRY(const std::optional<PledgeRow> row, pledge_on_record(store, id, chain.leaf, {}));
     CHECK_OR(row && row->id.key == id.key && row->vouchered, Error{Fault::refused, kNotAsked});
     out.row = *row;
     return out;
@@ -156,6 +186,9 @@ Result<brski::RecallPledge::Recalled> recall_pledge(const Policy& policy, store:
   // RFC 8995 section 5.9.4: the device comes again with what it was given, which has to be on record as its own.
   TRY(const auto certificate, store.certificate(chain.leaf.serial));
   CHECK_OR(certificate && certificate->der == chain.leaf.der && !certificate->revoked,
+           Error{Fault::refused, kNotAsked});
+  // What an authority handed on is on record as its own, and another device holds the key.
+  CHECK_OR(!certificate->profile.ends_with(kHandedOnMark) && !certificate->device.empty(),
            Error{Fault::refused, kNotAsked});
   store::PledgeFilter of_device;
   of_device.device = certificate->device;

@@ -17,6 +17,17 @@ using FindMasa =
 // The maker's name for a device.
 PledgeId pledge_id(const Certificate& idevid, const brski::Quirks& quirks);
 
+// The same of a device whose IDevID is proven below `chain`: what stands above it, its issuer first and its anchor
+// last. A CA goes by what it is and not by what its certificates say of it: who writes the key identifier of another
+// maker's CA into IDevIDs does not get that maker's devices' place. Where the two are one, this is what the IDevID
+// says.
+PledgeId pledge_id(const Certificate& idevid, const std::vector<Certificate>& chain, const brski::Quirks& quirks);
+
+// What is on record of the device of this pledge_id(): also what earlier versions wrote under its IDevID's own words,
+// or `voucher import` for `device` of the inventory before it came; empty: not that.
+Result<std::optional<PledgeRow>> pledge_on_record(store::Reader& store, const PledgeId& id, const Certificate& idevid,
+                                                  std::string_view device);
+
 // For Policy::pledge_names: one for each place where a maker may have written the serial number.
 std::vector<PledgeId> pledge_names(const Certificate& idevid);
 

@@ -4,6 +4,7 @@
 
 #include "site/est_gate.h"
 #include "site/masa_rules.h"
+#include "site/newcomer.h"
 #include "site/pledge_rules.h"
 #include "site/policy_testing.h"
 #include "site/rules.h"
@@ -88,6 +89,8 @@ TEST_F(SitePledges, a_stranger_is_what_the_policy_makes_of_it) {
   ASSERT_TRUE(waits.newcomer);
   EXPECT_EQ(waits.newcomer->admission, Admission::waiting);
   EXPECT_EQ(waits.newcomer->serial, "SN-1");
+  EXPECT_EQ(waits.newcomer->id, newcomer_id("SN-1", identity_of(idevid_)));
+  EXPECT_TRUE(waits.newcomer->id.starts_with("SN-1-")) << waits.newcomer->id;
   EXPECT_EQ(waits.newcomer->identities, std::vector<std::string>{identity_of(idevid_)});
   EXPECT_GT(waits.retry_after, Duration(0));
   policy_.unknown = Unknown::admit;

@@ -8,6 +8,7 @@
 #include "site/est_gate.h"
 #include "site/key_delivery.h"
 #include "site/names.h"
+#include "site/newcomer.h"
 #include "site/rules.h"
 
 namespace imprint::site {
@@ -61,9 +62,22 @@ Result<std::vector<std::string>> others_named(store::Reader& store, const Certif
   return out;
 }
 
+// RFC 8995 section 5.9.2: the registrar confirms that the request is as csrattrs wanted it. A device's further
+// credentials may leave the name out.
+bool acp_name_confirmed(const Policy& policy, const Profile& profile, const Admit& q) {
+  if (!policy.acp_name) {
+    return true;
+  }
+  const CertificateRequest& request = *q.request;
+  const bool needed = profile.group.empty() || profile.identity;
+  const std::vector<GeneralName> asked =
+      request.change_names ? request.change_names->alt_names.value_or(std::vector<GeneralName>{}) : request.alt_names;
+  return holds(has_acp_name_given(asked, policy.acp_name(*q.session), needed));
+}
+
 // Step 4: what does it get? Fills the grant, or refuses.
-Status grant(const Profile& profile, store::Reader& store, const Applicant& who, const Admit& q, Instant now,
-             Decision& d) {
+Status grant(const Policy& policy, const Profile& profile, store::Reader& store, const Applicant& who, const Admit& q,
+             Instant now, Decision& d) {
   const CertificateRequest& request = *q.request;
   const Device& device = *who.device;
   if (std::ranges::find(profile.keys, request.key.type) == profile.keys.end()) {
@@ -78,8 +92,12 @@ Status grant(const Profile& profile, store::Reader& store, const Applicant& who,
     refuse(d, kUsages, "profile " + profile.name + ": usages asked for");
     return Ok{};
   }
+  if (!acp_name_confirmed(policy, profile, q)) {
+    refuse(d, kAcpName, "profile " + profile.name + ": the names of " + request.subject.text);
+    return Ok{};
+  }
   TRY(const std::vector<std::string> others, others_named(store, request, device));
-  const auto names = grant_names(profile, device, others, who.renewal, q);
+  const auto names = grant_names(profile, device, others, who.renewal, q, policy.acp_name != nullptr);
   if (!names) {
     refuse(d, kNames, "profile " + profile.name + ": " + request.subject.text + " for device " + device.id);
     return Ok{};
@@ -236,8 +254,8 @@ bool take_unknown(const Policy& policy, const Admit& q, Applicant& who, Decision
   Device device;
   const Certificate& leaf = (*q.session->proven)->leaf;
   device.serial = leaf.subject.first("serialNumber");
-  // Not by a name that its maker chose: that may be the id of a device that the owner has yet to take in.
-  device.id = "x509-" + d.device_identity.substr(d.device_identity.size() - 16);
+  // Not by a name that its maker chose alone: that may be the id of a device that the owner has yet to take in.
+  device.id = newcomer_id(device.serial, d.device_identity);
   device.admission = policy.unknown == Unknown::admit ? Admission::approved : Admission::waiting;
   device.identities = {d.device_identity};
   device.label = label_of_devices(profile_of(policy, q.label), q.label);
@@ -384,7 +402,7 @@ Result<Decision> admit(const Policy& policy, store::Reader& store, const Admit& 
   if (lost && !supersede(*lost, who, d)) {
     return d;
   }
-  TRY(Ok{}, grant(profile, store, who, q, now, d));
+  TRY(Ok{}, grant(policy, profile, store, who, q, now, d));
   return d;
 }
 

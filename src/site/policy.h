@@ -70,6 +70,9 @@ struct Policy {
       needs_voucher = {};
   // Every name under which a voucher of this IDevID may be on record, whatever its maker's rules say today.
   std::function<std::vector<PledgeId>(const Certificate& idevid)> pledge_names = {};
+  // The name of a node of the ACP that csrattrs give to who asks, and that its request must have (RFC 8995
+  // section 5.9.2). Null: there is no ACP, and such names are names as others are.
+  std::function<std::optional<GeneralName>(const Session&)> acp_name = {};
 };
 
 // The key of one use of the pepper.

@@ -1,3 +1,4 @@
+#include "site/newcomer.h"
 #include "site/policy_testing.h"
 #include "site/rules.h"
 
@@ -225,6 +226,19 @@ TEST_F(SitePolicy, a_newcomer_is_not_known_by_a_name_that_its_maker_chose) {
                             request(key_, asking_for("CN=dev-33")));
   ASSERT_TRUE(d.newcomer);
   EXPECT_TRUE(d.newcomer->id.starts_with("x509-")) << d.newcomer->id;
+}
+
+TEST_F(SitePolicy, a_newcomer_is_called_by_its_serial_number_and_its_identity_in_its_certificate_too) {
+  add_device("dev-33", Admission::approved, "");  // the id that its maker would like to have for it
+  const Certificate idevid = certify(maker_, idevid_key_, "serialNumber=dev-33,CN=lamp");
+  const auto session = session_with(idevid, maker_);
+  const Decision waits = decide(session, {}, request(key_, RequestTemplate{}));
+  ASSERT_TRUE(waits.newcomer);
+  EXPECT_EQ(waits.newcomer->id, newcomer_id("dev-33", identity_of(idevid)));
+  policy_.unknown = Unknown::admit;
+  const Decision d = decide(session, {}, request(key_, RequestTemplate{}));
+  ASSERT_EQ(d.verdict, Verdict::issue) << d.reason;
+  EXPECT_EQ(d.grant.names.subject.text, "CN=" + waits.newcomer->id);
 }
 
 TEST_F(SitePolicy, a_certificate_of_a_sibling_ca_with_a_serial_of_ours_renews_nothing) {

@@ -38,6 +38,11 @@ inline constexpr Rule kKeyType{"SITE-KEY-TYPE", "the profile does not take this 
                                "ours: docs/guide.md, profiles", "ask csrattrs which type is wanted"};
 inline constexpr Rule kNames{"SITE-NAMES", "the profile does not let this device have these names",
                              "ours: docs/guide.md, profiles", "ask for CN={id}, or let the owner allow the names"};
+inline constexpr Rule kAcpName{
+    "SITE-ACP-NAME", "the request does not have the name of the ACP's node that csrattrs gave, or has another one",
+    "RFC 8995 section 5.9.2; RFC 8994 section 6.2.2",
+    "let the device ask for csrattrs and put their subjectAltName into its request; over CoAPS, imprint onboard brski "
+    "does so with --csrattrs"};
 inline constexpr Rule kUsages{"SITE-USAGES", "the profile does not give these usages", "ours: docs/guide.md, profiles",
                               "leave key usage out of the request, or let the owner allow it"};
 inline constexpr Rule kLabel{"SITE-LABEL", "the device asks under a label that is not its own",
@@ -85,6 +90,6 @@ inline constexpr std::array kRules{
     &kNotOurs,  &kHandedOn,  &kSharedKey, &kCompromised,    &kRenewedBefore, &kTooManyCertificates,
     &kKeyType,  &kNames,     &kUsages,    &kLabel,          &kCaRequest,     &kNoServerKeys,
     &kMustWrap, &kNoWrapKey, &kWrapUsage, &kNoCommonCipher, &kKeySigner,     &kWrapKeyUnreadable,
-    &kKeysBusy};
+    &kKeysBusy, &kAcpName};
 
 }  // namespace imprint::site

@@ -7,26 +7,42 @@ namespace {
 
 constexpr std::string_view kNotThere = "pledge: not on record";
 
+// What its vouchers have opened, and what came with them.
+void empty_out(PledgeRow& row) {
+  row.cleared = false;
+  row.request.clear();
+  row.voucher.clear();
+  row.form.clear();
+  row.nonce.clear();
+  row.domain_id.clear();
+  row.log.clear();
+  row.certificate.clear();
+  row.vouchered = row.reported = row.enrolled = std::nullopt;
+}
+
 // The row as it was, or a new one. A new IDevID of the same serial number takes the place of the one before: what was
 // cleared was the other key. A hold stays: it is about the device.
 PledgeRow row_of(const PledgeBefore& before, const PledgeId& id, const std::string& device, Instant at) {
   PledgeRow out = before.value_or(PledgeRow{});
-  if (!before) {
+  if (out.asked == 0 || !before) {
     out.first = at;
     out.asked = 0;
-  } else if (before->id.key != id.key) {
-    out.cleared = false;
-    out.request.clear();
-    out.voucher.clear();
-    out.nonce.clear();
-    out.log.clear();
-    out.certificate.clear();
-    out.vouchered = out.reported = out.enrolled = std::nullopt;
+  }
+  if (before && before->id.key != id.key) {
+    empty_out(out);
   }
   out.id = id;
   out.device = device.empty() ? out.device : device;
   out.last = at;
   return out;
+}
+
+std::string words_of(const PledgeReport& told) {
+  return told.reason + (told.context.empty() ? "" : " " + told.context);
+}
+
+bool is_about_it(const PledgeRow& row, const VoucherReported& fact) {
+  return !fact.vouchered || (fact.vouchered == row.vouchered && fact.nonce == row.nonce);
 }
 
 }  // namespace
@@ -62,10 +78,16 @@ PledgeChange after(const PledgeBefore& before, const VoucherObtained& fact, Inst
 
 Result<PledgeChange> after(const PledgeBefore& before, const VoucherReported& fact, Instant at,
                            const std::string& held_elsewhere) {
-  CHECK_OR(before && before->id.key == fact.id.key, Error{Fault::refused, kNotThere});
+  CHECK_OR(before && before->id.key == fact.id.key && !is_forgotten(*before), Error{Fault::refused, kNotThere});
+  if (!holds(is_about_it(*before, fact))) {
+    // It asked once more while its report was looked at: that one is about a voucher that is on record no more.
+    return PledgeChange{*before, "voucher.report-late", words_of(fact.told)};
+  }
   PledgeRow row = row_of(before, fact.id, fact.device, at);
-  // The first report on this voucher counts: a later one undoes neither a person's word nor a refusal.
-  const bool first = before->stage == PledgeStage::vouchered;
+  // The first report on this voucher counts: a later one undoes neither a person's word nor a refusal. What is held by
+  // neither only lacked a log.
+  const bool lacked_log = before->stage == PledgeStage::imprinted && !before->cleared && before->held.empty();
+  const bool first = before->stage == PledgeStage::vouchered || lacked_log;
   if (first && row.held.empty()) {
     row.held = held_elsewhere;
   }
@@ -87,12 +109,11 @@ Result<PledgeChange> after(const PledgeBefore& before, const VoucherReported& fa
     row.reason = "held before, and nobody has cleared it since; this time: " + fact.reason;
   }
   row.log = fact.log.empty() ? row.log : fact.log;
-  std::string report = fact.told.reason + (fact.told.context.empty() ? "" : " " + fact.told.context);
-  return PledgeChange{row, fact.told.status ? "voucher.accepted" : "voucher.rejected", std::move(report)};
+  return PledgeChange{row, fact.told.status ? "voucher.accepted" : "voucher.rejected", words_of(fact.told)};
 }
 
 Result<PledgeChange> after(const PledgeBefore& before, const EnrolmentReported& fact, Instant at) {
-  CHECK_OR(before.has_value(), Error{Fault::refused, kNotThere});
+  CHECK_OR(before && !is_forgotten(*before), Error{Fault::refused, kNotThere});
   PledgeRow row = row_of(before, before->id, fact.device, at);
   row.certificate = fact.certificate.empty() ? row.certificate : fact.certificate;
   const bool enrolled = fact.told.status && (!fact.certificate.empty() || before->cleared);  // a held device may say so
@@ -100,11 +121,14 @@ Result<PledgeChange> after(const PledgeBefore& before, const EnrolmentReported& 
   // While it is not cleared the stage stays: its voucher's report may yet come, and a held one is found by it.
   row.stage = enrolled && before->cleared ? PledgeStage::enrolled : row.stage;
   row.reason = row.rule.empty() ? fact.told.reason : row.reason;
-  std::string report = fact.told.reason + (fact.told.context.empty() ? "" : " " + fact.told.context);
-  return PledgeChange{row, fact.told.status ? "pledge.enrolled" : "pledge.enrolment-failed", std::move(report)};
+  return PledgeChange{row, fact.told.status ? "pledge.enrolled" : "pledge.enrolment-failed", words_of(fact.told)};
 }
 
 PledgeChange after(const PledgeBefore& before, const PledgeRefused& fact, Instant at) {
+  const bool other_key = before && !before->id.key.empty() && before->id.key != fact.id.key;
+  if (other_key && !holds(!fact.device.empty())) {
+    return {*before, "pledge.refused", {}, false};  // nobody we know takes nothing from who is on record
+  }
   PledgeRow row = row_of(before, fact.id, fact.device, at);
   const bool again = before && before->stage == PledgeStage::refused && before->rule == fact.rule &&
                      before->reason == fact.reason && before->id.key == fact.id.key;
@@ -129,6 +153,33 @@ Result<PledgeChange> cleared(const PledgeBefore& before, bool cleared, std::stri
   row.reason = reason;
   return PledgeChange{row, cleared ? "pledge.cleared" : "pledge.held"};
 }
+
+PledgeChange released(const PledgeRow& before, std::string_view reason, Instant at) {
+  PledgeRow row = before;
+  row.last = at;
+  row.rule = row.rule == row.held ? std::string() : row.rule;
+  row.held.clear();
+  row.reason = reason;
+  return {row, "pledge.released"};
+}
+
+// Its next arrival is its first: `asked` says so.
+PledgeChange forgotten(const PledgeRow& before, std::string_view reason, Instant at) {
+  PledgeRow row = before;
+  empty_out(row);
+  row.stage = PledgeStage::asked;
+  row.asked = 0;
+  row.last = at;
+  row.rule = row.held;
+  row.reason = reason;
+  return {row, "pledge.forgotten"};
+}
+
+bool took_voucher(const PledgeRow& row) {
+  return row.stage == PledgeStage::imprinted || row.stage == PledgeStage::enrolled;
+}
+
+bool is_forgotten(const PledgeRow& row) { return row.asked == 0 && !row.cleared; }
 
 bool is_held(const PledgeRow& row) {
   return !row.held.empty() || (row.stage == PledgeStage::imprinted && !row.cleared);

@@ -26,6 +26,14 @@ Result<PledgeChange> after(const PledgeBefore& before, const VoucherReported& fa
 Result<PledgeChange> after(const PledgeBefore& before, const EnrolmentReported& fact, Instant at);
 PledgeChange after(const PledgeBefore& before, const PledgeRefused& fact, Instant at);
 Result<PledgeChange> cleared(const PledgeBefore& before, bool cleared, std::string_view reason, Instant at);
+PledgeChange released(const PledgeRow& before, std::string_view reason, Instant at);
+PledgeChange forgotten(const PledgeRow& before, std::string_view reason, Instant at);
+
+// Whether it has told that it took its voucher, and no voucher was asked for since.
+bool took_voucher(const PledgeRow& row);
+
+// Whether it has begun anew, and has not come since.
+bool is_forgotten(const PledgeRow& row);
 
 // Whether a person has to let it on: it took its voucher and was not cleared, or there is a hold that lasts.
 bool is_held(const PledgeRow& row);

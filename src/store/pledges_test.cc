@@ -171,8 +171,12 @@ TEST_F(StorePledges, a_hold_for_what_was_found_lasts_until_a_person_clears_it) {
   };
   EXPECT_TRUE(is_held(come(false, true)));
   EXPECT_EQ(row().held, "") << "the MASA was away: it may be there next time";
+  EXPECT_TRUE(act([&](Writer& w) { return w.voucher_reported(report(1, true, true), Instant{35}, "brski"); }));
+  EXPECT_TRUE(row().cleared) << "it has told once more, and the MASA was there";
   EXPECT_TRUE(come(true, false).cleared);
   EXPECT_EQ(come(false, false).held, "RULE");
+  EXPECT_TRUE(act([&](Writer& w) { return w.voucher_reported(report(1, true, true), Instant{35}, "brski"); }));
+  EXPECT_FALSE(row().cleared) << "what was found stays";
   for (const bool passing : {false, true}) {
     const PledgeRow again = come(true, passing);
     EXPECT_FALSE(again.cleared);

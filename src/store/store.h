@@ -194,6 +194,7 @@ class Writer : public Reader {
   virtual Status enrolment_reported(const EnrolmentReported& fact, Instant at, std::string_view actor) = 0;
   virtual Status pledge_refused(const PledgeRefused& fact, Instant at, std::string_view actor) = 0;
   // A person's word on a device that is held, or is not to be let on (`cleared`): refused if it is not on record.
+  // `cleared` opens EST to it, whatever it has told so far.
   virtual Status clear_pledge(const PledgeId& id, bool cleared, std::string_view reason, Instant at,
                               std::string_view by) = 0;
   virtual Status revoke(BytesView serial, RevocationReason reason, std::string_view by,
@@ -208,6 +209,11 @@ class Writer : public Reader {
   virtual Status save_run(const Run& run) = 0;
   virtual Status prune_runs(std::int64_t keep) = 0;   // the oldest go until `keep` are left
   virtual Status append_audit(AuditEntry entry) = 0;  // sequence, previous and hash are filled in here
+  // A device that asked for a voucher is held no more, and nothing else: it goes on as far as what it has told lets it.
+  virtual Status release_pledge(const PledgeId& id, std::string_view reason, Instant at, std::string_view by) = 0;
+  // It begins anew: what its vouchers have opened is shut, and what came with them is gone from its rows. Holds
+  // stay. Rows that have begun anew already, and have not come since, are left as they are.
+  virtual Status forget_pledges(std::string_view device, std::string_view reason, Instant at, std::string_view by) = 0;
 };
 
 class Store {

@@ -3,27 +3,24 @@
 #include <algorithm>
 #include <array>
 #include <functional>
+#include <map>
+#include <set>
 #include <utility>
 
 #include "role/proof.h"
+#include "survey/compare_run.h"
 #include "survey/protocols.h"
 
 namespace imprint::survey {
 namespace {
-
-constexpr std::int64_t kMostRuns = 1000;
 
 // What one column is drawn from.
 struct Subject {
   const ProtocolFacts& protocol;
   const ModeFacts* mode = nullptr;  // nothing: all modes together
   const Run* run = nullptr;
+  std::vector<const Run*> all = {};  // of this protocol and mode, whatever became of them
 };
-
-// Of "server key, certificate" that is "server key": how the run began makes no column of its own.
-std::string_view mode_of(const Run& run) { return std::string_view(run.mode).substr(0, run.mode.find(',')); }
-
-bool same_kind(const Run& a, const Run& b) { return a.protocol == b.protocol && mode_of(a) == mode_of(b); }
 
 // Whether the run started from this belief rather than came to it: the factory, or an operator beforehand, put it in.
 bool is_initial(const BeliefChange& change) {
@@ -59,19 +56,30 @@ std::string process_of(const ProtocolFacts& facts, const std::string& state) {
   return {};
 }
 
+// "registrar Fetching" after "registrar Admitting" is "Fetching" alone.
+std::string without_who(const std::string& state, const std::string& before) {
+  const std::size_t space = state.rfind(' ');
+  const bool same = space != std::string::npos && before.starts_with(state.substr(0, space + 1));
+  return same ? state.substr(space + 1) : state;
+}
+
+// A request of a device's that is answered: nothing that a protocol has a name for.
+bool is_rest(const std::string& state) { return state.ends_with(" Idle"); }
+
 // The states of the run with the steps that they stand for; states of one step share a line, and one that is entered
 // again and again is named once.
 std::vector<std::string> steps_of(const ProtocolFacts& facts, const Run& run) {
   std::vector<std::string> out;
   std::string before;
-  std::string_view state;
+  std::string state;
   for (const RunStep& step : run.steps) {
-    if (std::exchange(state, step.state) == step.state) {
+    const std::string last = state;
+    if (is_rest(step.state) || std::exchange(state, step.state) == step.state) {
       continue;
     }
     const std::string process = process_of(facts, step.state);
     if (!process.empty() && process == before) {
-      out.back().insert(out.back().size() - 1, ", " + step.state);
+      out.back().insert(out.back().size() - 1, ", " + without_who(step.state, last));
     } else {
       out.push_back(process.empty() ? step.state : process + " (" + step.state + ")");
     }
@@ -114,6 +122,22 @@ Cell imparted(const Subject& s) {
     return {{}, beliefs_of(*s.run, false)};
   }
   return {s.mode != nullptr ? s.mode->imparted_beliefs : s.protocol.imparted_beliefs, {}};
+}
+
+// What somebody else came to know of the device in its run, each with the check that it stands on.
+Cell owners_knowledge(const Subject& s) {
+  Cell out;
+  if (s.run == nullptr || told_by_device(*s.run)) {
+    return out;
+  }
+  for (const BeliefReport& each : report_on(*s.run).beliefs) {
+    const std::string held = each.held ? std::string(name(*each.held)) : "its evidence does not hold";
+    out.measured.push_back(each.change.belief.statement + " (" + held + ": " + each.change.evidence.check + ")");
+  }
+  for (const std::string& given : s.run->obtained) {
+    out.measured.push_back("given: " + given);
+  }
+  return out;
 }
 
 Cell processes(const Subject& s) {
@@ -176,10 +200,13 @@ std::string weakest(const Run& run) {
   return least ? std::string(name(*least)) : learned ? "their evidence does not hold" : "none learned";
 }
 
+// What whoever is not the device knows of a measure of its run.
+enum class Elsewhere : std::uint8_t { unknown, least, known };
+
 struct Measure {
   std::string_view name;
   std::function<std::string(const Run&)> of;
-  bool by_server = false;  // measured there as well
+  Elsewhere elsewhere = Elsewhere::unknown;
 };
 
 const std::vector<Measure>& measures() {
@@ -187,14 +214,17 @@ const std::vector<Measure>& measures() {
     return [member](const Run& run) { return std::to_string(run.counts.*member); };
   };
   static const std::vector<Measure> kMeasures{
-      {"run", [](const Run& run) { return run.id; }, true},
-      {"told by", [](const Run& run) { return run.role; }, true},
-      {"ended", [](const Run& run) { return utc_text(run.ended); }, true},
-      {"took", [](const Run& run) { return std::to_string((run.ended - run.started).count()) + " ms"; }, true},
+      {"run", [](const Run& run) { return run.id; }, Elsewhere::known},
+      {"device", [](const Run& run) { return run.device; }, Elsewhere::known},
+      {"told by", [](const Run& run) { return run.role; }, Elsewhere::known},
+      {"ended", [](const Run& run) { return utc_text(run.ended); }, Elsewhere::known},
+      {"took", [](const Run& run) { return std::to_string((run.ended - run.started).count()) + " ms"; },
+       Elsewhere::known},
       {"connections", count(&RunCounts::connections)},
-      {"messages", count(&RunCounts::messages), true},
+      // What anybody may ask for without a name is not on record: the device counts more.
+      {"messages", count(&RunCounts::messages), Elsewhere::least},
       {"bytes", count(&RunCounts::bytes)},
-      {"round trips", count(&RunCounts::round_trips), true},
+      {"round trips", count(&RunCounts::round_trips), Elsewhere::least},
       {"public-key operations", count(&RunCounts::public_key_operations)},
       {"persons' acts", count(&RunCounts::persons_acts)},
       {"initial beliefs", [](const Run& run) { return std::to_string(beliefs_of(run, true).size()); }},
@@ -206,8 +236,9 @@ const std::vector<Measure>& measures() {
 
 Cell measured(const Subject& s, const Measure& measure) {
   if (s.run != nullptr) {
-    const bool known = measure.by_server || told_by_device(*s.run);
-    return {{}, {known ? measure.of(*s.run) : "not measured by the " + s.run->role}};
+    const Elsewhere how = told_by_device(*s.run) ? Elsewhere::known : measure.elsewhere;
+    const std::string text = how == Elsewhere::unknown ? std::string(kNotMeasured) : measure.of(*s.run);
+    return {{}, {(how == Elsewhere::least ? "at least " : "") + text}};
   }
   Cell out;
   if (s.mode != nullptr && measure.name == "persons' acts") {
@@ -218,7 +249,42 @@ Cell measured(const Subject& s, const Measure& measure) {
   return out;
 }
 
-std::vector<Subject> subjects(const Facts& facts, const std::vector<Run>& runs) {
+// "12 operational, 1 held": how all of them ended that are on record.
+Cell outcomes(const Subject& s) {
+  std::map<std::string, std::size_t> counts;
+  for (const Run* const run : s.all) {
+    ++counts[run->result];
+  }
+  std::string text;
+  const auto tell = [&](const std::string& result, std::size_t count) {
+    text.append(text.empty() ? "" : ", ").append(std::to_string(count)).append(" ").append(result);
+  };
+  if (const auto good = counts.extract("operational")) {
+    tell(good.key(), good.mapped());
+  }
+  for (const auto& [result, count] : counts) {
+    tell(result, count);
+  }
+  return text.empty() ? Cell{} : Cell{{}, {text}};
+}
+
+// The latest run of each device that did not succeed in it. `all` is newest first.
+std::vector<Run> not_through(const Facts& facts, const std::vector<Story>& all) {
+  std::vector<Run> out;
+  std::set<std::pair<std::string, std::string>> seen;
+  for (const Story& each : all) {
+    const Run& run = each.run;
+    const bool ours = std::ranges::any_of(facts.protocols, [&](const auto& p) { return p.name == run.protocol; });
+    const bool counts = ours && each.instead.empty();
+    const bool latest = counts && (run.device.empty() || seen.emplace(run.protocol, run.device).second);
+    if (latest && run.result != "operational" && run.result != "answered") {
+      out.push_back(run);
+    }
+  }
+  return out;
+}
+
+std::vector<Subject> subjects(const Facts& facts, const std::vector<Run>& runs, const std::vector<Story>& all) {
   std::vector<Subject> out;
   for (const ProtocolFacts& protocol : facts.protocols) {
     // The survey's own modes are names without facts of their own.
@@ -232,6 +298,12 @@ std::vector<Subject> subjects(const Facts& facts, const std::vector<Run>& runs) 
       const auto run = std::ranges::find_if(
           runs, [&](const Run& r) { return r.protocol == protocol.name && mode_of(r) == mode.name; });
       out.push_back({protocol, &mode, run == runs.end() ? nullptr : &*run});
+      for (const Story& each : all) {
+        const bool told_here = each.instead.empty() && each.run.result != "answered";
+        if (told_here && each.run.protocol == protocol.name && mode_of(each.run) == mode.name) {
+          out.back().all.push_back(&each.run);
+        }
+      }
     }
   }
   return out;
@@ -239,37 +311,15 @@ std::vector<Subject> subjects(const Facts& facts, const std::vector<Run>& runs) 
 
 }  // namespace
 
-Result<std::vector<Run>> latest_runs(store::Reader& reader) {
-  TRY(const std::vector<Run> all, reader.runs({.device = {}, .limit = kMostRuns}));
-  std::vector<Run> chosen;  // newest first
-  for (const Run& run : all) {
-    if (run.result != "operational") {
-      continue;
-    }
-    const auto rival = std::ranges::find_if(chosen, [&](const Run& r) { return same_kind(r, run); });
-    if (rival == chosen.end()) {
-      chosen.push_back(run);
-    } else if (!told_by_device(*rival) && told_by_device(run)) {
-      *rival = run;
-    }
-  }
-  for (Run& run : chosen) {
-    TRY(auto whole, reader.run(run.id));
-    if (whole) {
-      run = *std::move(whole);
-    }
-  }
-  return chosen;
-}
-
-Table compare(const Facts& facts, const std::vector<Run>& runs) {
+Table compare(const Facts& facts, const std::vector<Run>& runs, const std::vector<Story>& all_runs) {
   static constexpr std::array<std::string_view, 13> kScales{
       "umbrella term",       "belief category", "initial trust", "knowledge class", "maker's role",
       "maker needed online", "user's role",     "persons' acts", "locality",        "authorization",
       "reset and resale",    "privacy",         "discovery"};
   Table out;
   out.sources = facts.sources;
-  const std::vector<Subject> all = subjects(facts, runs);
+  out.not_through = not_through(facts, all_runs);
+  const std::vector<Subject> all = subjects(facts, runs, all_runs);
   for (const Subject& s : all) {
     Column column{s.protocol.name,
                   s.mode != nullptr ? s.mode->name : "",
@@ -281,6 +331,8 @@ Table compare(const Facts& facts, const std::vector<Run>& runs) {
       column.run = s.run->id;
       column.side = s.run->role;
       column.when = s.run->ended;
+      column.device = s.run->device;
+      column.by_device = told_by_device(*s.run);
     }
     out.columns.push_back(std::move(column));
   }
@@ -294,6 +346,8 @@ Table compare(const Facts& facts, const std::vector<Run>& runs) {
   add("initial beliefs", "what the device holds before", Style::together, initial_beliefs);
   add("processes", "the way, step by step", Style::in_order, processes);
   add("imparted knowledge", "what the device believes afterwards", Style::together, imparted);
+  add("owner's knowledge", "what the owner's side came to know of the device, and gave it", Style::apart,
+      owners_knowledge);
   for (const std::string_view about : {"link", "IP", "clock", "DNS", "I/O", "keys"}) {
     add("assumptions", std::string(about), Style::together, [&](const Subject& s) { return assumed(s, about); });
   }
@@ -304,6 +358,7 @@ Table compare(const Facts& facts, const std::vector<Run>& runs) {
   for (const Measure& measure : measures()) {
     add("measured", std::string(measure.name), Style::together, [&](const Subject& s) { return measured(s, measure); });
   }
+  add("measured", "on record", Style::together, outcomes);
   return out;
 }
 

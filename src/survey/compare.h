@@ -7,6 +7,7 @@
 #include "codec/json.h"
 #include "store/store.h"
 #include "survey/facts.h"
+#include "survey/stories.h"
 
 namespace imprint::survey {
 
@@ -17,7 +18,11 @@ struct Column {
   std::string run;    // id of the latest run that succeeded; empty: none
   std::string side;   // the role that told of it: "client", "server", "pledge"
   Instant when;
+  std::string device{};    // whose run it is
+  bool by_device = false;  // who tells of it: what only a device can measure is kNotMeasured by others
 };
+
+inline constexpr std::string_view kNotMeasured = "not measured";
 
 struct Cell {
   std::vector<Sourced> said;          // with their sources; printed in brackets
@@ -29,7 +34,7 @@ struct Cell {
 enum class Style : std::uint8_t { together, apart, in_order };
 
 // The areas in their order: "terms", "players", "initial beliefs", "processes", "imparted knowledge",
-// "assumptions", "scales", "measured".
+// "owner's knowledge", "assumptions", "scales", "measured".
 struct Row {
   std::string area, name;
   Style style = Style::together;
@@ -39,15 +44,12 @@ struct Row {
 struct Table {
   std::vector<Column> columns;
   std::vector<Row> rows;
-  std::vector<Sourced> sources;  // what the short names of sources stand for
+  std::vector<Sourced> sources;    // what the short names of sources stand for
+  std::vector<Run> not_through{};  // the latest run of each device that has not succeeded in it, newest first
 };
 
-// The latest successful run of every protocol and mode (its name up to a comma), with steps and beliefs: the device's
-// own story if there is one, else the server's. Looks at the latest 1,000 runs.
-Result<std::vector<Run>> latest_runs(store::Reader& reader);
-
-// `runs`: at most one of each protocol and mode counts, the first.
-Table compare(const Facts& facts, const std::vector<Run>& runs);
+// `runs`: at most one of each protocol and mode counts, the first. `all`: whatever else there was, for how it ended.
+Table compare(const Facts& facts, const std::vector<Run>& runs, const std::vector<Story>& all = {});
 
 // For people (120 columns), as Markdown, as JSON.
 std::string to_text(const Table& table);

@@ -18,6 +18,7 @@ constexpr std::size_t kMostLinks = 64;
 constexpr std::size_t kShownBytes = 64;
 constexpr std::size_t kBytesALine = 32;
 constexpr std::size_t kIndent = 14;
+constexpr std::size_t kStepIndent = 26;
 constexpr std::size_t kMostIndents = 16;
 
 using Chains = std::map<std::string, std::vector<Link>, std::less<>>;
@@ -155,7 +156,8 @@ std::string text_of(const BeliefReport& belief, std::size_t number) {
 
 std::string title(const Run& run) {
   return "Run " + run.id + ": " + run.protocol + " " + run.mode + ", told by the " + run.role +
-         (run.device.empty() ? "" : ", device " + run.device) + ", " + (run.result.empty() ? "not over" : run.result);
+         (run.device.empty() ? "" : ", device " + run.device) + ", " + (run.result.empty() ? "not over" : run.result) +
+         (run.rule.empty() ? "" : " by " + run.rule);
 }
 
 std::string summary(const RunReport& report) {
@@ -164,10 +166,60 @@ std::string summary(const RunReport& report) {
   if (told_by_device(run)) {  // nobody else measures them
     out += std::to_string(run.counts.connections) + " connections, " + std::to_string(run.counts.bytes) + " bytes, ";
   }
-  out += std::to_string(run.counts.messages) + " messages; " + std::to_string(report.beliefs.size()) +
-         " changes of belief, ";
+  out += std::to_string(run.counts.messages) + " messages; ";
+  if (report.beliefs.empty()) {
+    return out + "no changes of belief.";
+  }
+  out += std::to_string(report.beliefs.size()) + " changes of belief, ";
   return out +
          (report.sound() ? "each with evidence down to its ground." : "NOT all with evidence down to its ground.");
+}
+
+// What the run shows of its way: each state, what was found on the way into it, and what is to be done.
+std::string text_of(const RunStep& step) {
+  std::string out = utc_text(step.at) + (step.check.empty() ? "" : "  " + step.check);
+  out += step.fault.empty() ? "" : " (" + step.fault + ")";
+  out = hanging("  " + step.state, out, kStepIndent);
+  return step.next.empty() ? out : out + hanging("", "next: " + step.next, kStepIndent);
+}
+
+// Asking and waiting in turn: the same two as before.
+bool is_round(const std::vector<RunStep>& steps, std::size_t at) {
+  const auto same = [&](std::size_t a, std::size_t b) {
+    return steps[a].state == steps[b].state && steps[a].check == steps[b].check && steps[a].fault == steps[b].fault;
+  };
+  return at >= 3 && same(at, at - 2) && same(at - 1, at - 3);
+}
+
+std::string steps_text(const Run& run) {
+  std::string out = run.steps.empty() ? "" : "\nsteps\n";
+  std::size_t more = 0;
+  for (std::size_t i = 0; i < run.steps.size(); ++i) {
+    if (is_round(run.steps, i)) {
+      ++more;
+    } else {
+      out += text_of(run.steps[i]);
+    }
+    const bool last = i + 1 == run.steps.size() || !is_round(run.steps, i + 1);
+    if (more > 0 && last) {
+      out += hanging("", utc_text(run.steps[i].at) + "  and so on, " + std::to_string(more) + " more", kStepIndent);
+      more = 0;
+    }
+  }
+  return out;
+}
+
+Json steps_json(const Run& run) {
+  Json out = Json::array();
+  for (const RunStep& step : run.steps) {
+    out.push_back({{"state", step.state},
+                   {"check", step.check},
+                   {"at", utc_text(step.at)},
+                   {"took_ms", step.took.count()},
+                   {"fault", step.fault},
+                   {"next", step.next}});
+  }
+  return out;
 }
 
 Json chain_json(const BeliefReport& belief) {
@@ -218,7 +270,7 @@ std::string to_text(const RunReport& report) {
   for (const BeliefReport& belief : report.beliefs) {
     out += text_of(belief, ++number);
   }
-  return out;
+  return out + steps_text(report.run);
 }
 
 std::string to_markdown(const RunReport& report) {
@@ -227,7 +279,7 @@ std::string to_markdown(const RunReport& report) {
   for (const BeliefReport& belief : report.beliefs) {
     out += "\n```text" + text_of(belief, ++number) + "```\n";
   }
-  return out;
+  return report.run.steps.empty() ? out : out + "\n```text" + steps_text(report.run) + "```\n";
 }
 
 Json to_json(const RunReport& report) {
@@ -254,9 +306,20 @@ Json to_json(const RunReport& report) {
                          {"first_bytes", hex(first_of(bytes))}}}});
   }
   const Run& run = report.run;
-  return {{"run", run.id},           {"protocol", run.protocol},     {"mode", run.mode},
-          {"told_by", run.role},     {"device", run.device},         {"result", run.result},
-          {"sound", report.sound()}, {"beliefs", std::move(beliefs)}};
+  return {{"run", run.id},
+          {"protocol", run.protocol},
+          {"mode", run.mode},
+          {"told_by", run.role},
+          {"device", run.device},
+          {"result", run.result},
+          {"rule", run.rule},
+          {"obtained", run.obtained},
+          {"started", utc_text(run.started)},
+          {"ended", utc_text(run.ended)},
+          {"round_trips", run.counts.round_trips},
+          {"sound", report.sound()},
+          {"beliefs", std::move(beliefs)},
+          {"steps", steps_json(run)}};
 }
 
 }  // namespace imprint::survey

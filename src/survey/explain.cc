@@ -105,12 +105,15 @@ std::vector<Use> uses_of(std::string_view asked, const Facts& facts) {
   return exact.empty() ? part : exact;
 }
 
+// "server Issuing", "registrar Fetching": the states that a word names are the device's, unless it says whose.
+bool names(const std::set<std::string>& states, const Run& run, const RunStep& step) {
+  const bool said = told_by_device(run) || step.state.find(' ') != std::string::npos;
+  return states.contains(said ? step.state : run.role + " " + step.state);
+}
+
 std::vector<Seen> seen_in(const std::vector<Use>& uses, const std::vector<Run>& runs) {
   std::vector<Seen> out;
   for (const Run& run : runs) {
-    if (!told_by_device(run)) {  // the states that a word names are the device's
-      continue;
-    }
     std::set<std::string> states;
     for (const Use& use : uses) {
       if (use.protocol == run.protocol) {
@@ -119,7 +122,7 @@ std::vector<Seen> seen_in(const std::vector<Use>& uses, const std::vector<Run>& 
     }
     Seen seen{run.protocol, run.mode, run.id, run.ended, {}};
     std::ranges::copy_if(run.steps, std::back_inserter(seen.steps),
-                         [&](const RunStep& step) { return states.contains(step.state); });
+                         [&](const RunStep& step) { return names(states, run, step); });
     if (!seen.steps.empty()) {
       out.push_back(std::move(seen));
     }

@@ -7,8 +7,10 @@
 #include <set>
 
 #include "proto/brski/pledge.h"
+#include "proto/brski/registrar.h"
 #include "proto/brski/survey.h"
 #include "proto/est/client.h"
+#include "proto/est/server.h"
 #include "proto/est/survey.h"
 #include "role/table.h"
 #include "survey/protocols.h"
@@ -206,9 +208,22 @@ void expect_told(const ProtocolFacts& facts, const std::set<std::string>& states
   }
 }
 
-TEST(SurveyFacts, states_named_by_a_protocol_are_states_of_its_device_and_all_of_them_are_told) {
+// Those of somebody else, as a run that is told by them has them; who is at rest does nothing.
+template <class Role>
+void add_states(const std::string& who, std::set<std::string>& to) {
+  for (const std::string& state : states_of<Role>({})) {
+    if (state != "Idle") {
+      to.insert(who + " " + state);
+    }
+  }
+}
+
+TEST(SurveyFacts, states_named_by_a_protocol_are_states_of_its_roles_and_all_of_them_are_told) {
   expect_told(est::survey_facts(), states_of<est::Client>({"Enrolled"}));
-  expect_told(brski::survey_facts(), states_of<brski::Pledge>({"Configured"}));
+  std::set<std::string> brski = states_of<brski::Pledge>({"Configured"});
+  add_states<brski::Registrar>("registrar", brski);
+  add_states<est::Server>("EST server", brski);
+  expect_told(brski::survey_facts(), brski);
 }
 
 TEST(SurveyFacts, only_the_device_s_own_run_is_told_by_the_device) {

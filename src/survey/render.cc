@@ -13,6 +13,10 @@ namespace {
 constexpr std::size_t kLabel = 17;
 constexpr std::size_t kScaleLabel = 21;
 constexpr std::size_t kAcross = 4;  // runs side by side: a time and an id have room
+constexpr std::size_t kMostNotThrough = 20;
+constexpr std::string_view kOthersLegend =
+    "What was told by a server or registrar is what it saw. The device's own story has all: `imprint compare --with "
+    "FOLDER` reads it from the device's folder.";
 constexpr std::string_view kLegend =
     "What stands bare was shown by a run. What stands in [brackets; source] is said by a specification or by the "
     "survey, and "
@@ -107,10 +111,11 @@ std::vector<std::string> labels_of(const Table& table, const Group& group) {
   return out;
 }
 
-std::vector<std::size_t> measured_columns(const Table& table) {
+// Those of protocols that are ours, with a run or without.
+std::vector<std::size_t> measured_columns(const Table& table, bool with_run) {
   std::vector<std::size_t> out;
   for (std::size_t i = 0; i < table.columns.size(); ++i) {
-    if (!table.columns[i].mode.empty()) {
+    if (!table.columns[i].mode.empty() && table.columns[i].run.empty() != with_run) {
       out.push_back(i);
     }
   }
@@ -168,7 +173,11 @@ std::string measured_grid(const Table& table, std::span<const std::size_t> colum
   }
   std::vector<std::vector<std::string>> rows;
   for (const Row& row : table.rows) {
-    if (row.area != "measured") {
+    const auto tells = [&row](std::size_t i) {
+      const Cell& cell = row.cells[i];
+      return !cell.said.empty() || (!cell.measured.empty() && cell.measured.front() != kNotMeasured);
+    };
+    if (row.area != "measured" || std::ranges::none_of(columns, tells)) {
       continue;
     }
     rows.push_back({row.name});
@@ -179,16 +188,41 @@ std::string measured_grid(const Table& table, std::span<const std::size_t> colum
   return grid(header, rows);
 }
 
-std::string text_measured(const Table& table) {
-  const auto columns = measured_columns(table);
-  std::string out;
-  for (std::size_t at = 0; at < columns.size(); at += kAcross) {
-    const std::size_t few = std::min(kAcross, columns.size() - at);
-    out += (at == 0 ? "" : "\n") + measured_grid(table, std::span(columns).subspan(at, few));
+std::string outcome(const Run& run) { return run.rule.empty() ? run.result : run.result + " " + run.rule; }
+
+// Whoever did not succeed in its latest run; the reasons are the run's.
+std::string text_not_through(const Table& table) {
+  if (table.not_through.empty()) {
+    return {};
   }
-  const bool any = std::ranges::any_of(table.columns, [](const Column& c) { return !c.run.empty(); });
-  if (!any && !columns.empty()) {
+  std::vector<std::vector<std::string>> rows;
+  for (const Run& run : table.not_through) {
+    if (rows.size() < kMostNotThrough) {
+      rows.push_back({run.device.empty() ? "(not known)" : run.device, run.protocol + " " + run.mode, outcome(run),
+                      utc_text(run.ended), run.id});
+    }
+  }
+  std::string out = heading("Not through: the latest run of each device that did not succeed in it") +
+                    grid({"device", "mode", "outcome", "last heard", "run"}, rows);
+  const std::size_t more = table.not_through.size() - rows.size();
+  out += more == 0 ? "" : "and " + std::to_string(more) + " more (--json has all)\n";
+  return out + "`imprint compare --run RUN` tells each one's story, `imprint explain RULE` what its rule is.\n";
+}
+
+std::string text_measured(const Table& table) {
+  std::string out;
+  for (const bool with_run : {true, false}) {
+    const auto columns = measured_columns(table, with_run);
+    for (std::size_t at = 0; at < columns.size(); at += kAcross) {
+      const std::size_t few = std::min(kAcross, columns.size() - at);
+      out += (out.empty() ? "" : "\n") + measured_grid(table, std::span(columns).subspan(at, few));
+    }
+  }
+  const auto of_others = [&](std::size_t i) { return !table.columns[i].by_device; };
+  if (measured_columns(table, true).empty() && !out.empty()) {
     out += "\nNo successful run is on record yet: onboard a device, then look again.\n";
+  } else if (std::ranges::any_of(measured_columns(table, true), of_others)) {
+    out += "\n" + hanging("", kOthersLegend, 0);
   }
   const std::string others = not_spoken(table);
   return others.empty() ? out
@@ -224,7 +258,9 @@ void markdown_header(const std::vector<std::string>& cells, std::string& out) {
 }
 
 void markdown_measured(const Table& table, std::string& out) {
-  const auto columns = measured_columns(table);
+  std::vector<std::size_t> columns = measured_columns(table, true);
+  const std::vector<std::size_t> others = measured_columns(table, false);
+  columns.insert(columns.end(), others.begin(), others.end());
   std::vector<std::string> header{"measure"};
   for (const std::size_t i : columns) {
     header.push_back(label(table.columns[i]));
@@ -236,6 +272,17 @@ void markdown_measured(const Table& table, std::string& out) {
       std::ranges::transform(columns, std::back_inserter(cells), [&](std::size_t i) { return measured_cell(row, i); });
       markdown_line(cells, out);
     }
+  }
+}
+
+void markdown_not_through(const Table& table, std::string& out) {
+  if (table.not_through.empty()) {
+    return;
+  }
+  out += "\n## Not through\n\n";
+  markdown_header({"device", "mode", "outcome", "last heard", "run"}, out);
+  for (const Run& run : table.not_through) {
+    markdown_line({run.device, run.protocol + " " + run.mode, outcome(run), utc_text(run.ended), run.id}, out);
   }
 }
 
@@ -251,14 +298,14 @@ Json said_json(const Cell& cell) {
 
 std::string to_text(const Table& table) {
   std::string out = hanging("", kLegend, 0);
-  out += heading("Measured: the latest successful run of each mode") + text_measured(table);
+  out += heading("Measured: the latest successful run of each mode") + text_measured(table) + text_not_through(table);
   out += heading("Sources");
   for (const Sourced& s : table.sources) {
     out += hanging(s.source, s.text, kLabel);
   }
   std::string area;
   for (const Row& row : table.rows) {
-    if (row.area == "measured") {
+    if (row.area == "measured" || groups_of(row).empty()) {
       continue;
     }
     if (row.area == "scales" || row.area == "assumptions") {
@@ -276,16 +323,17 @@ std::string to_text(const Table& table) {
 std::string to_markdown(const Table& table) {
   std::string out = "# Comparison\n\n" + std::string(kLegend) + "\n\n## Measured\n\n";
   markdown_measured(table, out);
+  markdown_not_through(table, out);
   out += "\n## Sources\n\n";
   for (const Sourced& s : table.sources) {
     out += "- " + escaped(s.source) + ": " + escaped(s.text) + "\n";
   }
   std::string area;
   for (const Row& row : table.rows) {
-    const bool first = std::exchange(area, row.area) != row.area;
-    if (row.area == "measured") {
+    if (row.area == "measured" || groups_of(row).empty()) {
       continue;
     }
+    const bool first = std::exchange(area, row.area) != row.area;
     if (first) {
       out += "\n## " + capital(row.area) + "\n";
     }
@@ -303,7 +351,7 @@ Json to_json(const Table& table) {
   for (const Column& c : table.columns) {
     Json run = nullptr;
     if (!c.run.empty()) {
-      run = {{"id", c.run}, {"told_by", c.side}, {"ended", utc_text(c.when)}};
+      run = {{"id", c.run}, {"device", c.device}, {"told_by", c.side}, {"ended", utc_text(c.when)}};
     }
     columns.push_back({{"protocol", c.protocol}, {"mode", c.mode}, {"title", c.title}, {"run", std::move(run)}});
   }
@@ -319,7 +367,22 @@ Json to_json(const Table& table) {
   for (const Sourced& s : table.sources) {
     sources[s.source] = s.text;
   }
-  return {{"columns", std::move(columns)}, {"rows", std::move(rows)}, {"sources", std::move(sources)}};
+  Json not_through = Json::array();
+  for (const Run& run : table.not_through) {
+    not_through.push_back({{"run", run.id},
+                           {"protocol", run.protocol},
+                           {"mode", run.mode},
+                           {"device", run.device},
+                           {"told_by", run.role},
+                           {"result", run.result},
+                           {"rule", run.rule},
+                           {"started", utc_text(run.started)},
+                           {"ended", utc_text(run.ended)}});
+  }
+  return {{"columns", std::move(columns)},
+          {"rows", std::move(rows)},
+          {"not_through", std::move(not_through)},
+          {"sources", std::move(sources)}};
 }
 
 }  // namespace imprint::survey

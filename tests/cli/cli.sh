@@ -334,9 +334,9 @@ exits 0 factory make --model late --out late --with-anchors
 exits 5 onboard est --server "$url" --device late/late-0001 --out late-1 --timeout 2 \
   && complained "202: the owner has to approve; asks again in 1 s" && complained '`imprint device pending`' && complained "reaches the anchor" && exits 0 device list && said "waiting for approval"
 ok "a device that nobody knows waits"
-exits 0 device pending --json && key=$(member "$out" 'j["pending"][0]["key"]') && exits 0 device approve "${key:0:12}" && said x509-
+exits 0 device pending --json && key=$(member "$out" 'j["pending"][0]["key"]') && exits 0 device approve "${key:0:12}" && said late-0001-
 ok "a request is approved by the start of its key, while the server runs"
-exits 0 onboard est --server "$url" --device late/late-0001 --out late-1 && said CN=x509-
+exits 0 onboard est --server "$url" --device late/late-0001 --out late-1 && said CN=late-0001-
 ok "the approved device gets its certificate"
 exits 0 ca list --device dev-1 --json && serial=$(member "$out" 'j["certificates"][-1]["serial"]') \
   && exits 0 ca revoke "$serial" --reason key_compromise && exits 7 ca revoke "$serial"

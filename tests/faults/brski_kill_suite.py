@@ -119,8 +119,12 @@ def kills_of_devices(site, maker, rng, work, folders):
     check(f"{KILLS} kills of a device: nothing is left half imprinted", not broken, broken)
     check("a good part of them hit one that ran", hits >= KILLS // 5, f"{hits} kills, {stages}")
     check("and some came between the voucher and the certificate", stages.get("owner", 0) > 0, stages)
+    # Whoever has its voucher on record goes back with it, and asks for no other one.
+    between = {d.folder.name: len(maker.log(d.folder.name)["vouchers"]) for d in devices if (d.out / "owner").exists() and not installed(d.out)}
     failed = [(d.out.name, d.form, why) for d in devices if (why := d.finish(site))]
     check("a later run ends operational, every time", not failed, failed)
+    asked = {name: (had, has) for name, had in between.items() if (has := len(maker.log(name)["vouchers"])) != had}
+    check("and those that had their voucher asked for no other one", not asked, (asked, between))
     counts = {d.folder.name: len(site.certificates(d.folder.name)) for d in devices}
     check("each has one certificate on record, however often it died", set(counts.values()) == {1}, counts)
     strange = [d.out.name for d in devices if installed(d.out) and serial_of(d.out / "cert.pem") not in site.certificates(d.folder.name)]

@@ -151,10 +151,14 @@ Status signed_by(const Artifact& artifact, const PublicKey& key) {
   return out;
 }
 
+Status signed_by(const Artifact& artifact, const Certificate& by) {
+  return artifact.form == Form::cms ? verify_signed(artifact.received, by) : signed_by(artifact, by.key);
+}
+
 std::vector<Certificate> signers_of(const Artifact& artifact, const std::vector<Certificate>& more) {
   std::vector<Certificate> out;
   for (const Certificate& one : candidates(artifact, more)) {
-    if (signed_by(artifact, one.key)) {
+    if (signed_by(artifact, one)) {
       out.push_back(one);
     }
   }

@@ -44,6 +44,7 @@ Result<Artifact> parse_artifact(BytesView in, Form form);
 // Whether the key made a signature of it; a JWS may have several. unauthentic, or unsupported (a key of a type that
 // signs no such form).
 Status signed_by(const Artifact& artifact, const PublicKey& key);
+Status signed_by(const Artifact& artifact, const Certificate& by);  // its key
 
 // The certificates among those that came along, or among `more`, whose key made a signature: the first signature's
 // first. Each once. Whether they are to be believed is another matter.

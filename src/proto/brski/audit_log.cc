@@ -105,9 +105,32 @@ std::string encode_audit_log(const AuditLog& log) {
   return out.dump(-1, ' ', /*ensure_ascii=*/false, Json::error_handler_t::replace);
 }
 
+// An identifier that no reader takes would make the log of every later owner unreadable.
 Bytes domain_id(const Certificate& pinned) {
-  return pinned.key_id.empty() ? to_bytes(sha256(pinned.key.spki)) : pinned.key_id;
+  const bool usable = !pinned.key_id.empty() && pinned.key_id.size() <= kMaxDomainId;
+  return usable ? pinned.key_id : to_bytes(sha256(pinned.key.spki));
 }
+
+namespace {
+
+// Of many domains the latest stay, as many as a registrar reads.
+void cut_to_size(AuditLog& log, const std::vector<std::size_t>& latest_first, std::vector<bool>& goes) {
+  constexpr std::size_t kAround = 256;  // version, truncation and the brackets
+  std::size_t octets = kAround;
+  std::size_t events = 0;
+  for (const std::size_t at : latest_first) {
+    if (goes[at]) {
+      continue;
+    }
+    octets += json_of(log.events[at]).dump(-1, ' ', false, Json::error_handler_t::replace).size() + 1;
+    if (++events > kMaxEvents || octets > kMaxLog) {
+      goes[at] = true;
+      log.arbitrary += 1 + log.events[at].truncated;
+    }
+  }
+}
+
+}  // namespace
 
 AuditLog abridge(AuditLog log, std::size_t most) {
   std::vector<std::size_t> latest_first(log.events.size());
@@ -130,6 +153,7 @@ AuditLog abridge(AuditLog log, std::size_t most) {
     log.events[first->second].truncated += 1 + event.truncated;
     ++(nonced ? log.nonced_duplicates : log.nonceless_duplicates);
   }
+  cut_to_size(log, latest_first, goes);
   std::vector<LogEvent> stay;
   for (std::size_t i = 0; i < log.events.size(); ++i) {
     if (!goes[i]) {

@@ -143,4 +143,30 @@ TEST(AuditLog, abridged_keeps_of_each_domain_the_latest_of_each_kind) {
 }
 
 }  // namespace
+// A domain with a long name of its own would make the log of every later owner unreadable.
+TEST(AuditLog, a_domain_s_own_identifier_counts_if_a_reader_takes_it) {
+  Certificate pinned = certificate_of("rfc8995-c1-ownerca_secp384r1");
+  pinned.key_id.assign(64, 7);
+  EXPECT_EQ(domain_id(pinned), pinned.key_id);
+  pinned.key_id.assign(65, 7);
+  EXPECT_EQ(domain_id(pinned), to_bytes(sha256(pinned.key.spki)));
+}
+
+TEST(AuditLog, abridged_is_never_more_than_is_read_and_says_how_many_went) {
+  AuditLog log;
+  for (std::int64_t i = 0; i < 4096; ++i) {
+    LogEvent one = event(i, 1);
+    one.domain_id = Bytes(64, static_cast<std::uint8_t>(i));
+    one.domain_id.front() = static_cast<std::uint8_t>(i >> 8);
+    log.events.push_back(one);
+  }
+  const AuditLog out = abridge(log, 10);
+  EXPECT_GT(out.events.size(), 100U);
+  EXPECT_EQ(out.events.size() + out.arbitrary, 4096U);
+  EXPECT_EQ(out.events.back().date.at, Instant{4095 * 1000}) << "the latest stay";
+  const auto read = parse_audit_log(encode_audit_log(out));
+  ASSERT_TRUE(read) << read.error().what;
+  EXPECT_EQ(*read, out);
+}
+
 }  // namespace imprint::brski

@@ -1,6 +1,7 @@
 // Artefacts from outside, and the data model in both encodings.
 #include <cstdlib>
 
+#include "model/acp_name.h"
 #include "proto/brski/judge.h"
 
 using namespace imprint;
@@ -27,6 +28,14 @@ void say_again(const Result<brski::Voucher>& read, Parse parse, Encode encode) {
   }
 }
 
+// A name of an ACP's node that was read stands in a certificate, and reads the same from there.
+void name_again(std::string_view text) {
+  if (const auto name = AcpNodeName::parse(text)) {
+    const auto again = acp_name_in({acp_general_name(*name)});
+    require(again && *again == *name);
+  }
+}
+
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
@@ -34,6 +43,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   say_again(brski::parse_json_voucher(as_text(in)), brski::parse_json_voucher, brski::encode_json_voucher);
   say_again(brski::parse_cbor_voucher(in), brski::parse_cbor_voucher, brski::encode_cbor_voucher);
   (void)brski::issuer_key_id(in);
+  name_again(as_text(in));
   if (const auto artifact = brski::parse_artifact(in)) {
     brski::Device device;
     device.anchors = artifact->along;

@@ -240,8 +240,8 @@ void Trio::open(const Open& action) {
     join.on_session(client, server);
   }
   if (action.trust == Trust::anchors) {
-    const auto path =
-        verify_chain(client.presented.front(), client.presented, action.anchors, {Purpose::any, now, true});
+    const auto path = verify_chain(client.presented.front(), client.presented, action.anchors,
+                                   {Purpose::any, now, action.judges_time});
     if (!path) {
       return answer(path.error());
     }

@@ -142,7 +142,7 @@ class PowerCut : public ::testing::TestWithParam<std::tuple<Player, Form, bool>>
 
 TEST_P(PowerCut, after_any_action_leaves_nothing_half_and_the_device_gets_there) {
   const auto [who, form, nonceless] = GetParam();
-  std::size_t cuts = 0;
+  std::size_t cuts = 0, behind_voucher = 0;
   for (std::size_t at = 0; at < 300; ++at) {
     Trio t;
     t.plan.form = form;
@@ -151,8 +151,10 @@ TEST_P(PowerCut, after_any_action_leaves_nothing_half_and_the_device_gets_there)
       t.order_nonceless();
     }
     t.cut = Trio::Cut{who, at};
+    std::optional<std::size_t> vouchers;  // so many, if the device had its own when its power went
     for (int start = 0; start < 3 && !t.run(); ++start) {
       expect_books_in_order(t, "cut " + std::to_string(at));
+      vouchers = t.device.imprinted ? std::optional(t.masa.log.size()) : std::nullopt;
     }
     if (!t.cut_happened()) {
       break;
@@ -166,7 +168,10 @@ TEST_P(PowerCut, after_any_action_leaves_nothing_half_and_the_device_gets_there)
     }
     expect_operational(t, where);
     EXPECT_EQ(t.registrars.at("registrar.example").est.issued.size(), 1U) << where;
+    EXPECT_EQ(t.masa.log.size(), vouchers.value_or(t.masa.log.size())) << where << ": a second voucher";
+    behind_voucher += vouchers ? 1 : 0;
   }
+  EXPECT_EQ(behind_voucher > 5, who == Player::pledge);
   EXPECT_GE(cuts, nonceless && who == Player::masa ? 3U : 8U);
 }
 

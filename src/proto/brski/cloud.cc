@@ -58,7 +58,7 @@ Result<Artifact> judged(const Cloud::RequestVoucher& m, Form form, const CloudCo
   maker.now = now;
   const auto broken = first_failure(check_pledge_request(*artifact, maker, m.session->presented));
   CHECK_OR(!broken, *broken);
-  CHECK_OR(signed_by(*artifact, m.session->presented.front().key), Error{Fault::unauthentic, kCloudSigner});
+  CHECK_OR(signed_by(*artifact, m.session->presented.front()), Error{Fault::unauthentic, kCloudSigner});
   CHECK_OR(saw(artifact->voucher, config.own), Error{Fault::unauthentic, kCloudOther});
   return artifact;
 }

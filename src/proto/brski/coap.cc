@@ -6,6 +6,7 @@
 #include <charconv>
 
 #include "proto/brski/coap_rules.h"
+#include "proto/brski/paths.h"
 
 namespace imprint::brski {
 namespace {
@@ -14,34 +15,32 @@ constexpr std::string_view kCorePath = "/.well-known/core", kLinkFormat = "appli
 constexpr std::string_view kVoucherType = "application/voucher+cose";
 constexpr std::string_view kJoinPort = "brski-jp";  // an attribute
 
-struct Row {
-  Operation operation;
-  std::string_view name;
-  std::string_view resource_type;
-  std::string_view formats;  // that a request's body can have, for discovery
-  std::string CoapResources::*path;
-};
-constexpr std::array kRows{
-    Row{Operation::request_voucher, "rv", "brski.rv", "836", &CoapResources::request_voucher},
-    Row{Operation::voucher_status, "vs", "brski.vs", "50 60", &CoapResources::voucher_status},
-    Row{Operation::enrol_status, "es", "brski.es", "50 60", &CoapResources::enrol_status},
-};
-constexpr std::array kRoots{kRoot, kShortRoot};
+constexpr std::array kRoots{PathRoot{kRoot, false, true}, PathRoot{kShortRoot, false, true}};
 
-const Row& row_of(Operation operation) {
-  const auto* const row = std::ranges::find(kRows, operation, &Row::operation);
-  assert(row != kRows.end());
+const PathRow& row_of(Operation operation) {
+  const PathRow* const row = path_row(operation);
+  assert(row != nullptr && !row->short_name.empty());
   return *row;
 }
 
-const Row* find_row(std::string_view path) {
-  for (const std::string_view root : kRoots) {
-    if (path.starts_with(root)) {
-      const auto* const row = std::ranges::find(kRows, path.substr(root.size()), &Row::name);
-      return row == kRows.end() ? nullptr : row;
-    }
+// They come first in the table.
+std::span<const PathRow> rows_over_coap() {
+  const std::span<const PathRow> rows = path_rows();
+  const auto end = std::ranges::find(rows, std::string_view(), &PathRow::short_name);
+  return rows.first(static_cast<std::size_t>(end - rows.begin()));
+}
+
+// Where it is found out for an operation over CoAP.
+std::string CoapResources::*place_of(Operation operation) {
+  switch (operation) {
+    case Operation::voucher_status:
+      return &CoapResources::voucher_status;
+    case Operation::enrol_status:
+      return &CoapResources::enrol_status;
+    default:
+      assert(operation == Operation::request_voucher);
+      return &CoapResources::request_voucher;
   }
-  return nullptr;
 }
 
 std::string joined(std::string_view base, std::string_view name) {
@@ -118,7 +117,7 @@ Result<std::string> path_on(const Uri& server, const Link& link) {
 }  // namespace
 
 Result<Operation> parse_coap_request(const Request& request) {
-  const Row* const row = find_row(request.path);
+  const PathRow* const row = find_path(request.path, kRoots);
   CHECK_OR(row != nullptr, Error{Fault::unsupported, kCoapPath});
   CHECK_OR(request.method == Method::post, Error{Fault::unexpected, kCoapMethod});
   if (row->operation == Operation::request_voucher) {
@@ -160,11 +159,11 @@ Response to_coap(Response answer, Operation operation) {
 }
 
 Request make_coap_request(std::string_view base, Operation operation, Bytes body) {
-  const Row& row = row_of(operation);
+  const PathRow& row = row_of(operation);
   const bool voucher = operation == Operation::request_voucher;
   Request out;
   out.method = Method::post;
-  out.path = joined(base, row.name);
+  out.path = joined(base, row.short_name);
   out.content_type = voucher ? kVoucherType : kCborType;
   out.accept = voucher ? kVoucherType : std::string_view();
   out.body = std::move(body);
@@ -180,9 +179,9 @@ Response from_coap(Response answer) {
 
 std::vector<Link> registrar_resources() {
   std::vector<Link> out{{"/b", {{"rt", "brski"}}}};
-  for (const Row& row : kRows) {
-    out.push_back(
-        {joined(kShortRoot, row.name), {{"rt", std::string(row.resource_type)}, {"ct", std::string(row.formats)}}});
+  for (const PathRow& row : rows_over_coap()) {
+    out.push_back({joined(kShortRoot, row.short_name),
+                   {{"rt", std::string(row.resource_type)}, {"ct", std::string(row.formats)}}});
   }
   return out;
 }
@@ -235,7 +234,7 @@ Request find_by_coap(CoapWanted what) {
   return out;
 }
 
-const std::string& CoapResources::path(Operation operation) const { return this->*row_of(operation).path; }
+const std::string& CoapResources::path(Operation operation) const { return this->*place_of(operation); }
 
 Result<CoapResources> resources_in(const Uri& server, const Response& answer) {
   CHECK_OR(answer.status == 200, Error{Fault::refused, kLinksRefused});
@@ -248,10 +247,11 @@ Result<CoapResources> resources_in(const Uri& server, const Response& answer) {
     TRY(base, path_on(server, *link));
   }
   CoapResources out;
-  for (const Row& row : kRows) {
-    out.*row.path = joined(base, row.name);
+  for (const PathRow& row : rows_over_coap()) {
+    std::string& path = out.*place_of(row.operation);
+    path = joined(base, row.short_name);
     if (const auto link = find(row.resource_type); link != links.end()) {
-      TRY(out.*row.path, path_on(server, *link));
+      TRY(path, path_on(server, *link));
     }
   }
   return out;

@@ -73,9 +73,19 @@ void FloodCache::keep(const Offer& offer, std::uint32_t ttl_ms, const Arrival& f
            (one.name == heard.name && one.locator == heard.locator && one.interface == heard.interface);
   });
   if (all_.size() >= options_.most) {
-    all_.erase(std::ranges::min_element(all_, {}, &Heard::at));
+    make_room();
   }
   all_.push_back(std::move(heard));
+}
+
+// Whoever announces the most places loses the oldest of them: many that are nowhere do not shut out who has one.
+void FloodCache::make_room() {
+  const auto of_one_source = [this](const Heard& one) {
+    return std::ranges::count_if(
+        all_, [&](const Heard& o) { return o.source == one.source && o.interface == one.interface; });
+  };
+  all_.erase(
+      std::ranges::min_element(all_, {}, [&](const Heard& one) { return std::pair(-of_one_source(one), one.at); }));
 }
 
 const std::vector<Heard>& FloodCache::all(Instant now) {
@@ -140,16 +150,22 @@ void Candidates::announced(const std::vector<Place>& places) {
 }
 
 std::optional<Place> Candidates::next(Instant now) {
-  One* best = nullptr;
+  One *best = nullptr, *waits = nullptr;
   for (One& one : all_) {
     const bool may = one.there && !one.trying && (!one.tried || one.not_before <= now);
     if (may && (best == nullptr || one.tried < best->tried)) {  // never tried is before every time
       best = &one;
     }
+    if (may && one.waits && (waits == nullptr || one.tried < waits->tried)) {
+      waits = &one;
+    }
   }
   if (best == nullptr) {
     return std::nullopt;
   }
+  best = !best->tried && new_one_ && waits != nullptr ? waits : best;
+  new_one_ = !best->tried;
+  best->waits = false;
   best->tried = now;
   best->trying = true;
   return best->place;
@@ -171,6 +187,14 @@ void Candidates::failed(const Place& place, Instant now) {
     one->trying = false;
     one->not_before = now + one->pause;
     one->pause = std::min(one->pause * 2, options_.longest_pause);
+  }
+}
+
+void Candidates::left_waiting(const Place& place, Instant now) {
+  if (One* const one = find(place)) {
+    one->trying = false;
+    one->waits = true;
+    one->not_before = now + options_.first_pause;
   }
 }
 

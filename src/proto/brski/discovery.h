@@ -54,6 +54,7 @@ class FloodCache {
  private:
   Status check(const Flood& flood, const Arrival& from) const;
   void keep(const Offer& offer, std::uint32_t ttl_ms, const Arrival& from);
+  void make_room();
   bool near(BytesView address) const;
 
   Options options_;
@@ -87,6 +88,7 @@ class Candidates {
     std::optional<Instant> tried;  // the last time
     Duration pause{};              // after the next failure twice this
     Instant not_before;
+    bool waits = false;  // it had the device wait, the last time
   };
 
   Candidates() = default;
@@ -94,12 +96,14 @@ class Candidates {
 
   // These are announced now, and no others.
   void announced(const std::vector<Place>& places);
-  // The next to try, and it counts as tried. None: nobody is there whose pause is over.
+  // The next to try, and it counts as tried. None: nobody is there whose pause is over. Those never tried come first,
+  // but in turns with those that had the device wait: new names without end keep nobody out who may be the owner's.
   std::optional<Place> next(Instant now);
   // When next() may have one, if nothing changes; none: only what is heard can help.
   std::optional<Instant> wakes() const;
   void failed(const Place& place, Instant now);
-  void worked(const Place& place);  // its pauses begin anew
+  void left_waiting(const Place& place, Instant now);  // it made room for others: the first pause, whichever time it is
+  void worked(const Place& place);                     // its pauses begin anew
 
   const std::vector<One>& all() const { return all_; }
 
@@ -109,6 +113,7 @@ class Candidates {
 
   Options options_;
   std::vector<One> all_;
+  bool new_one_ = false;  // was the last one
 };
 
 // When floods are due, and what they say. Says nothing before it is told what.

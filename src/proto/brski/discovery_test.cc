@@ -68,6 +68,19 @@ TEST(FloodCache, is_bounded_and_forgets_the_oldest_first) {
   EXPECT_EQ(cache.all(kStart)[0].locator->port, 2);
 }
 
+TEST(FloodCache, who_announces_many_places_shuts_nobody_out) {
+  FloodCache cache({.strict = true, .loopback = false, .most = 3});
+  const Bytes liar = *from_hex("fe800000000000000000000000000bad");
+  ASSERT_TRUE(cache.take(proxy_at(4443).encode(), from(kFe80, kStart)));
+  for (std::uint16_t port = 1; port <= 20; ++port) {
+    ASSERT_TRUE(cache.take(proxy_at(port).encode(), from(liar, kStart + seconds(port))));
+  }
+  const auto& all = cache.all(kStart + seconds(21));
+  ASSERT_EQ(all.size(), 3U);
+  EXPECT_EQ(all[0].locator->port, 4443) << "heard longest ago, and alone of its source";
+  EXPECT_EQ(all[2].locator->port, 20);
+}
+
 TEST(FloodCache, on_a_bare_link_takes_only_what_belongs_there) {
   FloodCache cache;
   EXPECT_EQ(refused(cache, proxy_at(1), from(kGlobal)), &kGraspSource);
@@ -219,6 +232,38 @@ TEST(Candidates, are_bounded_and_those_announced_stay) {
   EXPECT_EQ(all.all()[1].place, kC);
   all.failed(kA, kStart);  // nobody knows it any more
   all.worked(kA);
+}
+
+TEST(Candidates, who_had_the_device_wait_comes_in_turns_with_those_never_tried) {
+  Candidates all;
+  std::vector<Place> places;
+  const auto another = [&](int n) {
+    places.push_back({"fe80::" + std::to_string(n), 4443, 2});
+    all.announced(places);
+  };
+  for (int n = 0; n < 12; ++n) {
+    another(n);
+  }
+  const Place first = places[0], second = places[1];
+  ASSERT_EQ(all.next(kStart), first);
+  ASSERT_EQ(all.next(kStart), second);
+  all.left_waiting(first, kStart);
+  all.left_waiting(second, kStart);
+  EXPECT_EQ(all.next(kStart + seconds(9)), places[2]) << "its pause is not over";
+  const Instant later = kStart + seconds(10);
+  EXPECT_EQ(all.next(later), first);
+  EXPECT_EQ(all.next(later), places[3]);
+  EXPECT_EQ(all.next(later), second);
+  EXPECT_EQ(all.next(later), places[4]);
+  EXPECT_EQ(all.next(later), places[5]) << "nobody else waits";
+  all.left_waiting(first, later);
+  all.failed(second, later);
+  EXPECT_EQ(all.next(later + seconds(10)), first) << "as long a pause as before";
+  all.failed(first, later + seconds(10));
+  for (std::size_t n = 6; n < 12; ++n) {
+    EXPECT_EQ(all.next(later + seconds(20)), places[n]) << "who failed comes after all others";
+  }
+  EXPECT_EQ(all.next(later + seconds(20)), second);
 }
 
 // ---- the announcer ----

@@ -2,6 +2,7 @@
 
 #include "codec/der.h"
 #include "crypto/issue.h"
+#include "proto/brski/extensions.h"
 #include "proto/brski/judge.h"
 
 namespace imprint::brski {
@@ -21,33 +22,6 @@ BytesView key_id_in(BytesView authority) {
   return in.done() && id ? id->content : BytesView();
 }
 
-// The extensions of a certificate: behind [3] in its first part.
-der::Reader extensions_of(const Certificate& certificate) {
-  der::Reader whole(certificate.der);
-  der::Reader parts(whole.next(der::kSequence).content);
-  der::Reader fields(parts.next(der::kSequence).content);
-  while (fields.good() && !fields.empty() && !fields.has(der::context(3))) {
-    fields.next();
-  }
-  der::Reader tagged(fields.next(der::context(3)).content);
-  return der::Reader(tagged.next(der::kSequence).content);
-}
-
-// The value of an extension; empty if there is none.
-BytesView extension_of(const Certificate& certificate, std::string_view wanted) {
-  der::Reader extensions = extensions_of(certificate);
-  while (extensions.good() && !extensions.empty()) {
-    der::Reader one(extensions.next(der::kSequence).content);
-    const auto oid = der::parse_oid(one.next(der::kOid).content);
-    one.maybe(der::kBoolean);
-    const BytesView value = one.next(der::kOctetString).content;
-    if (oid && *oid == wanted && one.done()) {
-      return value;
-    }
-  }
-  return {};
-}
-
 }  // namespace
 
 Bytes issuer_key_id(BytesView idevid_issuer) {
@@ -59,7 +33,7 @@ Bytes issuer_key_id(BytesView idevid_issuer) {
 }
 
 Bytes issuer_key_id(const Certificate& idevid) {
-  const BytesView id = key_id_in(extension_of(idevid, kAuthorityKeyId));
+  const BytesView id = key_id_in(extension_in(idevid, kAuthorityKeyId).value_or(BytesView()));
   return id.empty() ? key_identifier(idevid.key) : to_bytes(id);
 }
 
@@ -67,7 +41,7 @@ Bytes encode_idevid_issuer(BytesView key_id) {
   return der::item(der::kOctetString, der::sequence({der::item(der::context_primitive(0), key_id)}));
 }
 
-bool names_masa(const Certificate& certificate) { return !extension_of(certificate, kMasaUrl).empty(); }
+bool names_masa(const Certificate& certificate) { return extension_in(certificate, kMasaUrl).has_value(); }
 
 bool names_device(const Certificate& certificate) {
   const bool module = std::ranges::any_of(certificate.alt_names, [](const GeneralName& name) {
@@ -79,7 +53,7 @@ bool names_device(const Certificate& certificate) {
 }
 
 bool names_status(const Certificate& certificate) {
-  return !extension_of(certificate, kListDistribution).empty() || !extension_of(certificate, kAuthorityAccess).empty();
+  return extension_in(certificate, kListDistribution) || extension_in(certificate, kAuthorityAccess);
 }
 
 std::string serial_of(const Certificate& idevid) { return idevid.subject.first("serialNumber"); }

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "proto/brski/checks.h"
+#include "proto/brski/maker_signer.h"
 
 namespace imprint::brski {
 namespace {
@@ -21,17 +22,12 @@ bool has_usage(const Certificate& certificate, std::string_view usage) {
   return std::ranges::find(certificate.extended, usage) != certificate.extended.end();
 }
 
-// One CA may issue all certificates of a maker, and neither its devices nor registrars make vouchers. Who is an anchor
-// itself, or is called by name, is believed.
+// Who is an anchor itself, or is called by name, is believed; if some are called, nobody else is.
 bool may_sign_vouchers(const Certificate& signer, const Device& device) {
   const bool built_in = std::ranges::find(device.anchors, signer) != device.anchors.end();
   const bool called = std::ranges::find(device.signers, signer.subject) != device.signers.end();
-  // A line each: each can be switched off alone.
-  const bool signs = holds(!signer.usage || (*signer.usage & key_usage::kDigitalSignature) != 0);
-  const bool no_registrar = holds(!has_usage(signer, eku::kCmcRa));
-  const bool no_device = holds(!names_device(signer)) && holds(!device.unmarked);
-  const bool known = holds(built_in || (device.signers.empty() ? no_device : called));
-  return signs && no_registrar && known;
+  const bool named = built_in || called;
+  return holds(named || device.signers.empty()) && may_sign_for_maker(signer, named, device.unmarked);
 }
 
 // Of the signers that lead to an anchor the first that may sign; without one the first.

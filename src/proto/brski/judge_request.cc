@@ -2,44 +2,17 @@
 #include <algorithm>
 
 #include "proto/brski/checks.h"
+#include "proto/brski/way_up.h"
 
 namespace imprint::brski {
 namespace {
 
 using Outcome = Check::Outcome;
 
-constexpr std::size_t kMaxLinks = 64;   // signatures are dear
 constexpr std::size_t kMaxSigners = 4;  // certificates of one key that are looked at
 
 bool among(const std::vector<Certificate>& all, const Certificate& one) {
   return std::ranges::find(all, one) != all.end();
-}
-
-// Where the ways end that go up from who signed, from issuer to issuer among those that came along: the farthest first.
-// Each may be taken as the anchor (RFC 8995 section 5.5.2). A name has several owners, and a key several certificates:
-// a link counts if its signature is good.
-std::vector<Certificate> tops(const Certificate& signer, const std::vector<Certificate>& along) {
-  std::vector<Certificate> line{signer}, out;  // by distance
-  std::size_t tried = 0;
-  for (std::size_t i = 0; i < line.size(); ++i) {
-    const Certificate at = line[i];
-    bool leads_on = false;
-    for (const Certificate& above : along) {
-      const bool fits = !at.self_issued() && above.subject == at.issuer && !(above == at);
-      if (!fits || ++tried > kMaxLinks || !verify_chain(at, {}, {above}, chain_rules(std::nullopt))) {
-        continue;
-      }
-      leads_on = true;
-      if (!among(line, above)) {
-        line.push_back(above);
-      }
-    }
-    if (!leads_on) {
-      out.push_back(at);
-    }
-  }
-  std::ranges::reverse(out);
-  return out.empty() ? std::vector<Certificate>{line.back()} : out;
 }
 
 // The registrar's way up, and how much of it came along: the MASA pins nothing that it was not sent.
@@ -59,20 +32,10 @@ Way way_over(const CertificateChain& whole, const std::vector<Certificate>& alon
   return out;
 }
 
-Result<Way> way_of(const Certificate& signer, const Artifact& artifact, const Maker& maker) {
-  if (!maker.registrars.empty()) {
-    TRY(const auto known, verify_chain(signer, artifact.along, maker.registrars, chain_rules(maker.now)));
-    return way_over(*known, artifact.along);
-  }
-  Error why{Fault::unauthentic, "voucher: chain"};
-  for (const Certificate& top : tops(signer, artifact.along)) {
-    const auto path = verify_chain(signer, artifact.along, {top}, chain_rules(maker.now));
-    if (path) {
-      return Way{**path, **path};
-    }
-    why = why.fault == Fault::expired ? why : path.error();
-  }
-  return why;
+// Each end of the ways up may be taken as the anchor (RFC 8995 section 5.5.2), unless it is known who asks.
+Result<Way> way_of(const Certificate& signer, const Artifact& artifact, const Maker& maker, std::size_t& left) {
+  TRY(const CertificateChain found, way_up(signer, {artifact.along, maker.registrars, maker.now, left}));
+  return maker.registrars.empty() ? Way{found, found} : way_over(found, artifact.along);
 }
 
 bool in_path(const CertificateChain& path, const Pin& seen) {
@@ -145,11 +108,10 @@ std::optional<CertificateChain> check_idevid(Checks& to, const Artifact& artifac
                                    : Outcome::failed,
          there ? "" : "the IDevID is not at hand, and nothing in the request is proven");
   std::optional<CertificateChain> out;
-  for (const Certificate& one : signers) {
-    const auto path = verify_chain(one, pool, maker.anchors, chain_rules(maker.now));
-    if (path && !out) {
-      out = **path;
-    }
+  std::size_t left = kMostSignatures;
+  for (std::size_t i = 0; i < std::min(signers.size(), kMaxSigners) && !maker.anchors.empty() && !out; ++i) {
+    const auto path = way_up(signers[i], {pool, maker.anchors, maker.now, left});
+    out = path ? std::optional(*path) : std::nullopt;
   }
   const Outcome open = there ? Outcome::unknown : given.without;
   to.add(kPledgeSigner, Fault::unauthentic, "the device's request: the IDevID is of the maker",
@@ -186,17 +148,16 @@ bool is_registrar(const Certificate& certificate) {
   return std::ranges::find(certificate.extended, eku::kCmcRa) != certificate.extended.end();
 }
 
-// One key may have several certificates: of those that signed, the first registrar with a way up, else any with one.
-std::pair<Certificate, Result<Way>> asker_of(const std::vector<Certificate>& signers, const Artifact& artifact,
+// One key may have several certificates: the first registrar with a way up of those that signed. Else the first
+// registrar, and why it has none. Others are no registrar's whatever is above them: nobody climbs for them.
+std::pair<Certificate, Result<Way>> asker_of(const std::vector<Certificate>& registrars, const Artifact& artifact,
                                              const Maker& maker) {
-  std::pair<Certificate, Result<Way>> out{signers.front(), way_of(signers.front(), artifact, maker)};
-  for (std::size_t i = 1; i < std::min(signers.size(), kMaxSigners); ++i) {
-    if (out.second && is_registrar(out.first)) {
-      break;
-    }
-    auto way = way_of(signers[i], artifact, maker);
-    if (way && (!out.second || is_registrar(signers[i]))) {
-      out = {signers[i], std::move(way)};
+  std::size_t left = kMostSignatures;
+  std::pair<Certificate, Result<Way>> out{registrars.front(), way_of(registrars.front(), artifact, maker, left)};
+  for (std::size_t i = 1; i < std::min(registrars.size(), kMaxSigners) && !out.second; ++i) {
+    auto way = way_of(registrars[i], artifact, maker, left);
+    if (way) {
+      out = {registrars[i], std::move(way)};
     }
   }
   return out;
@@ -229,16 +190,22 @@ void check_asker(Checks& to, const Artifact& artifact, const Maker& maker, Reque
   const std::vector<Certificate> signers = signers_of(artifact);
   const bool is_signed = to.add(kRegistrarSignature, Fault::unauthentic, "a certificate that came along signed it",
                                 holds(!signers.empty()), signers.empty() ? "" : signers.front().subject.text);
-  if (!is_signed || signers.empty()) {
+  std::vector<Certificate> registrars;
+  std::ranges::copy_if(signers, std::back_inserter(registrars), is_registrar);
+  const bool has_role = to.add(kRegistrarRole, Fault::refused, "who signed is a registrar (id-kp-cmcRA)",
+                               !is_signed                   ? Outcome::unknown
+                               : holds(!registrars.empty()) ? Outcome::passed
+                                                            : Outcome::failed,
+                               signers.empty() ? "" : signers.front().subject.text);
+  if (!has_role || registrars.empty()) {
     to.add(kRegistrarChain, Fault::unauthentic, "the registrar's certificates lead to one another", Outcome::unknown);
     return;
   }
-  const auto [signer, way] = asker_of(signers, artifact, maker);
-  to.add(kRegistrarChain, way ? Fault::unauthentic : way.error().fault,
+  const auto [signer, way] = asker_of(registrars, artifact, maker);
+  const Fault fault = way ? Fault::unauthentic : way.error().fault;
+  to.add(kRegistrarChain, fault == Fault::limit ? Fault::refused : fault,  // it is not to come again with the same
          "the registrar's certificates lead to one another", static_cast<bool>(way),
          way ? "up to " + way->sent.anchor.subject.text : std::string(way.error().what));
-  to.add(kRegistrarRole, Fault::refused, "who signed is a registrar (id-kp-cmcRA)", holds(is_registrar(signer)),
-         signer.subject.text);
   if (way) {
     out.registrar = way->sent;
     out.account = maker.registrars.empty() ? std::nullopt : std::optional(way->whole.anchor);

@@ -264,6 +264,14 @@ TEST_P(VoucherWorlds, voucher_by_a_registrar_or_a_key_that_is_not_to_sign) {
   const World w = world();
   const Signer registrar = World::signer(w.maker, "CN=MASA", {std::string(eku::kCmcRa)});
   EXPECT_EQ(broken(judge_voucher(w.signed_as(w.voucher(), registrar), w.device())), "BRSKI-VOUCHER-SIGNER-DEVICE");
+  // The maker's web server has a key below the same root, where many can reach it.
+  for (const std::string_view usage : {eku::kServerAuth, eku::kClientAuth, eku::kOcspSigning}) {
+    const Signer server = World::signer(w.maker, "CN=www", {std::string(usage)});
+    EXPECT_EQ(broken(judge_voucher(w.signed_as(w.voucher(), server), w.device())), "BRSKI-VOUCHER-SIGNER-DEVICE");
+    Device told = w.device();
+    told.signers = {server.chain.front().subject};
+    EXPECT_TRUE(judge_voucher(w.signed_as(w.voucher(), server), told)) << "who is called by name is meant";
+  }
 }
 
 TEST_P(VoucherWorlds, registrar_that_is_pinned_itself_and_over) {

@@ -42,7 +42,10 @@ Result<Masa::Question> read_question(const Masa::Asked& m, bool for_log) {
     TRY(out.form, form_for(m.accept, *form));
   }
   CHECK_OR(!m.body.empty(), Error{Fault::malformed, kArtifact});
-  auto artifact = parse_artifact(m.body, *form);
+  out.in_base64 = m.base64_bodies && form_of(m.body) != form;
+  const auto raw = out.in_base64 ? parse_base64(as_text(m.body)) : Result<Bytes>(m.body);
+  CHECK_OR(raw, Error{Fault::malformed, kArtifact});
+  auto artifact = parse_artifact(*raw, *form);
   if (!artifact) {
     Error error{artifact.error().fault, kArtifact};
     error.what = artifact.error().what;
@@ -63,11 +66,12 @@ Masa::Identifying identify(Masa::Question question, Masa::Turn& t) {
   return {std::move(question), ticket};
 }
 
-Response voucher_answer(Form form, Bytes voucher) {
+// In base64 for whom it was asked in base64: one quirk for both ways, as on the registrar's side.
+Response voucher_answer(const Masa::Question& q, Bytes voucher) {
   Response out;
   out.status = 200;
-  out.content_type = media_type(form);
-  out.body = std::move(voucher);
+  out.content_type = media_type(q.form);
+  out.body = q.in_base64 ? to_bytes(base64(voucher)) : std::move(voucher);
   return out;
 }
 
@@ -78,7 +82,7 @@ int status_of(const Error& error) {
   if (error.rule == &masa::kForm) {
     return 406;
   }
-  if (error.rule == &masa::kLogin) {
+  if (error.rule == &masa::kLogin || error.rule == &masa::kLoginWanted || error.rule == &masa::kNonceOld) {
     return 401;
   }
   if (error.rule == &masa::kGuesses) {
@@ -212,7 +216,8 @@ Result<OneOf<Masa::Signing, Masa::Idle>> Masa::on(const Judging& s, const Done<J
   const Question& q = s.question;
   const RequestFacts& facts = *s.facts;
   const auto refuse = [&](Fault fault, const Rule& rule) {
-    if (d.answer && d.answer->device) {
+    const bool only_asked = &rule == &masa::kLoginWanted;  // it comes again and says who it is
+    if (d.answer && d.answer->device && !only_asked) {
       t.note(
           ClaimRefused{*d.answer->device, d.answer->customer, std::string(rule.id), facts.registrar.leaf.subject.text});
     }
@@ -231,7 +236,7 @@ Result<OneOf<Masa::Signing, Masa::Idle>> Masa::on(const Judging& s, const Done<J
     return refuse(Fault::refused, kRegistrarUnknown);
   }
   if (ruling.verdict == Verdict::already) {
-    t.reply(q.from, voucher_answer(q.form, ruling.voucher));
+    t.reply(q.from, voucher_answer(q, ruling.voucher));
     return Idle{};
   }
   const Composed made = compose_voucher(facts, ruling, t.now());
@@ -266,7 +271,7 @@ Result<Masa::Idle> Masa::on(const Signing& s, const Done<Bytes>& d, Turn& t) con
   Vouched fact = s.fact;
   fact.voucher = *d.answer;
   t.note(std::move(fact));
-  t.reply(s.question.from, voucher_answer(s.question.form, *d.answer));
+  t.reply(s.question.from, voucher_answer(s.question, *d.answer));
   return Idle{};
 }
 

@@ -31,6 +31,7 @@ class Masa {
     std::optional<Login> login;
     Bytes body;
     std::string content_type, accept;
+    bool base64_bodies = false;  // a quirk of who asks: the body may be in base64 (section 5: bare), and so its answer
   };
   struct RequestVoucher {
     Asked asked;
@@ -46,7 +47,8 @@ class Masa {
     std::optional<Login> login;
     std::shared_ptr<const Artifact> artifact;
     bool for_log = false;
-    Form form = Form::cms;  // of the voucher
+    Form form = Form::cms;   // of the voucher
+    bool in_base64 = false;  // as the request came
   };
 
   struct Idle {};

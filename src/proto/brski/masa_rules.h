@@ -16,6 +16,11 @@ inline constexpr Rule kForm{
     "form that the device reads"};
 inline constexpr Rule kLogin{"MASA-LOGIN", "user name or password are not those of a customer", "RFC 8995 section 5.4",
                              "give the customer's id and the password of its account"};
+inline constexpr Rule kLoginWanted{
+    "MASA-LOGIN-WANTED", "this is for a customer who logs in, and nobody has said who asks", "RFC 8995 section 5.4",
+    "give user and password_file in makers/NAME.toml; or have the maker add a certificate"};
+inline constexpr Rule kNonceOld{"MASA-NONCE", "the challenge of HTTP Digest is too old, or was answered before",
+                                "RFC 7616 section 3.3", "answer the challenge that comes with this"};
 inline constexpr Rule kGuesses{"MASA-GUESSES", "too many passwords were wrong, from this address or for this account",
                                "ours: docs/masa.md, threats",
                                "wait as long as Retry-After says; or show a certificate of the account"};
@@ -66,9 +71,9 @@ inline constexpr Rule kNoPath{"MASA-PATH", "a MASA has no such resource", "RFC 8
 inline constexpr Rule kMethod{"MASA-METHOD", "this resource takes another method", "RFC 8995 section 5",
                               "POST requests; GET the description and the catalogue"};
 
-inline constexpr std::array kRules{&kMediaType, &kForm,       &kLogin,     &kGuesses, &kAccounts,    &kDeviceUnknown,
-                                   &kAmbiguous, &kOtherOwner, &kClaimed,   &kUnsold,  &kRetired,     &kOwnerAddress,
-                                   &kOwnerPin,  &kNonceless,  &kProximity, &kNoLog,   &kBulkUnknown, &kBulkBody,
-                                   &kBulkMany,  &kBusy,       &kNoPath,    &kMethod};
+inline constexpr std::array kRules{&kMediaType,   &kForm,          &kLogin,     &kLoginWanted, &kNonceOld,  &kGuesses,
+                                   &kAccounts,    &kDeviceUnknown, &kAmbiguous, &kOtherOwner,  &kClaimed,   &kUnsold,
+                                   &kRetired,     &kOwnerAddress,  &kOwnerPin,  &kNonceless,   &kProximity, &kNoLog,
+                                   &kBulkUnknown, &kBulkBody,      &kBulkMany,  &kBusy,        &kNoPath,    &kMethod};
 
 }  // namespace imprint::brski::masa

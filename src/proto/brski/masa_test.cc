@@ -2,6 +2,7 @@
 #include "proto/brski/masa.h"
 
 #include "base/rng.h"
+#include "codec/base64.h"
 #include "proto/brski/brski_testing.h"
 #include "proto/brski/masa_rules.h"
 #include "proto/brski/rules.h"
@@ -250,6 +251,39 @@ TEST(MasaRole, types_and_bodies_that_it_does_not_read) {
     service.run(Masa::RequestVoucher{Service::asked({}, {}, std::string(media_type(form)))});
     EXPECT_EQ(masa_error(*service.error).status, 400) << name(form);
   }
+}
+
+TEST(MasaRole, base64_is_a_quirk_and_goes_both_ways) {
+  Service service;
+  const Bytes bare = bytes_of("own-rvr-conforming");
+  Masa::Asked in_text = Service::asked(to_bytes(base64(bare)));
+  service.run(Masa::RequestVoucher{in_text});
+  ASSERT_TRUE(service.error);
+  EXPECT_EQ(service.error->rule, &kArtifact) << "not of whom it is not known";
+  in_text.base64_bodies = true;
+  const auto actions = service.run(Masa::RequestVoucher{in_text});
+  ASSERT_EQ(status(actions), 200);
+  EXPECT_EQ(as_text(find<Reply>(actions)->what.body), base64(service.signature));
+  const Sha256 digest = sha256(bare);
+  EXPECT_EQ(find<Ask<JudgeClaim>>(actions)->question.request, Bytes(digest.begin(), digest.end()))
+      << "the request is what is signed, however it came";
+  in_text.body = bare;
+  EXPECT_EQ(find<Reply>(service.run(Masa::RequestVoucher{in_text}))->what.body, service.signature);
+  in_text.body = to_bytes("%%%");
+  service.error.reset();
+  service.run(Masa::RequestVoucher{in_text});
+  ASSERT_TRUE(service.error);
+  EXPECT_EQ(service.error->rule, &kArtifact);
+}
+
+TEST(MasaRole, who_has_to_log_in_is_asked_and_not_noted) {
+  Service service;
+  service.ruling.verdict = Ruling::Verdict::refused;
+  service.ruling.rule = &masa::kLoginWanted;
+  service.ruling.fault = Fault::unauthentic;
+  const auto actions = service.ask("own-rvr-conforming");
+  EXPECT_EQ(status(actions), 401);
+  EXPECT_EQ(find<Note<ClaimRefused>>(actions), nullptr);
 }
 
 TEST(MasaRole, trouble_of_ours_is_503_and_leaves_nothing) {

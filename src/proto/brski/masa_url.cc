@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "codec/der.h"
+#include "proto/brski/extensions.h"
 
 namespace imprint::brski {
 namespace {
@@ -16,38 +17,6 @@ Error wrong(Fault fault) { return {fault, kMasaAddress}; }
 
 bool visible(std::string_view text) {
   return !text.empty() && std::ranges::all_of(text, [](char c) { return c > 0x20 && c < 0x7f; });
-}
-
-// The extensions of a certificate: behind [3] in its first part.
-der::Reader extensions_of(const Certificate& certificate) {
-  der::Reader whole(certificate.der);
-  der::Reader parts(whole.next(der::kSequence).content);
-  der::Reader fields(parts.next(der::kSequence).content);
-  while (fields.good() && !fields.empty() && !fields.has(der::context(3))) {
-    fields.next();
-  }
-  der::Reader tagged(fields.next(der::context(3)).content);
-  return der::Reader(tagged.next(der::kSequence).content);
-}
-
-// The value of an extension; none if it is not there, or twice: then nobody knows which one counts.
-std::optional<BytesView> only_extension(const Certificate& certificate, std::string_view wanted) {
-  std::optional<BytesView> out;
-  der::Reader extensions = extensions_of(certificate);
-  while (extensions.good() && !extensions.empty()) {
-    der::Reader one(extensions.next(der::kSequence).content);
-    const auto oid = der::parse_oid(one.next(der::kOid).content);
-    one.maybe(der::kBoolean);
-    const BytesView value = one.next(der::kOctetString).content;
-    if (!oid || *oid != wanted || !one.done()) {
-      continue;
-    }
-    if (out) {
-      return std::nullopt;
-    }
-    out = value;
-  }
-  return out;
 }
 
 // What stands behind the scheme, which does not count: RFC 8995 section 5.4 wants HTTPS whatever is written.
@@ -106,7 +75,7 @@ std::string bounded(std::string text) { return text.size() > kMaxSerial ? std::s
 
 // The extension as it is, if it holds a key identifier and fits into the leaf; else one around the identifier alone.
 Bytes authority_of(const Certificate& idevid) {
-  const auto value = only_extension(idevid, kAuthorityKeyId);
+  const auto value = extension_in(idevid, kAuthorityKeyId);
   if (value && value->size() + 4 <= kMaxIssuer && !equal(issuer_key_id(*value), *value)) {
     return to_bytes(*value);
   }
@@ -118,7 +87,7 @@ Bytes authority_of(const Certificate& idevid) {
 }  // namespace
 
 std::optional<std::string> masa_authority(const Certificate& idevid) {
-  const auto value = only_extension(idevid, kMasaUrl);
+  const auto value = extension_in(idevid, kMasaUrl);
   if (!value) {
     return std::nullopt;
   }

@@ -597,6 +597,42 @@ INSTANTIATE_TEST_SUITE_P(Misbehave, Past, ::testing::ValuesIn(pasts()), name_of)
 
 // ---- reports that are forged or kept back ----
 
+// It brings devices to their registrar, lets no answer of this kind through, and ends TLS itself from there on, with
+// the certificate that the domain gave it.
+TEST(Misbehave, a_join_proxy_of_the_domain_speaks_for_nobody) {
+  const est::Party lamp = est::make_below(est::cast().owner, "CN=lamp-7",
+                                          est::for_host("dns:registrar.example", {std::string(eku::kServerAuth)}));
+  for (const std::string end : {"voucher_status", "cacerts", "csrattrs", "simpleenroll"}) {
+    Trio t;
+    bool alone = false;
+    std::vector<std::string> heard;
+    t.join.before = [&](const Request& q) -> std::optional<Error> {
+      if (!alone) {
+        return std::nullopt;
+      }
+      heard.push_back(q.path);
+      return Error{Fault::unreachable, "cut"};
+    };
+    t.join.after = [&](const Request& q) -> std::optional<Error> {
+      alone = alone || is_for(q, end);
+      return alone ? std::optional(Error{Fault::unreachable, "cut"}) : std::nullopt;
+    };
+    t.join.on_session = [&](Session& client, Session&) {
+      if (alone) {
+        client.presented = {lamp.certificate, est::cast().owner.certificate};
+      }
+    };
+    ASSERT_TRUE(t.run());
+    EXPECT_TRUE(t.is<Pledge::Failed>()) << end;
+    EXPECT_TRUE(t.refused(Player::pledge, "EST-SERVER-VOUCHED")) << end << ": " << t.refusals();
+    EXPECT_EQ(heard, std::vector<std::string>{}) << end;
+    EXPECT_FALSE(t.device.installed) << end;
+    t.behave();
+    ASSERT_TRUE(t.run());
+    EXPECT_TRUE(t.is<Pledge::Configured>()) << end << ": " << t.refusals();
+  }
+}
+
 TEST(Misbehave, a_report_that_never_comes_opens_no_door) {
   Trio t;
   t.join.before = [](const Request& q) {

@@ -29,6 +29,7 @@ using Progress = Pledge::Progress;
 using Turn = Pledge::Turn;
 
 constexpr std::size_t kNonce = 16;
+constexpr Duration kLongestWait{60'000}, kLongestRest{3'600'000};  // RFC 8995 sections 5.6 and 4.1
 
 const Certificate& own(const Progress& p) { return p.plan->identity.chain.front(); }
 
@@ -121,6 +122,20 @@ Pledge::Asking ask(Progress p, SessionRef tls, Turn& t, bool kept = false) {
   return {std::move(p), std::move(tls), ticket, kept};
 }
 
+// A device with a voucher on record goes back to where that came from, whatever the plan's order; but if the plan says
+// who was heard, that is whom this attempt is for.
+Pledge::Opening open_kept(Progress p, Imprinted owner, Turn& t) {
+  const bool by_maker = p.plan->cloud && names_est_server(owner);
+  p.at = by_maker ? *p.plan->cloud : owner.registrar;
+  p.verified = by_maker;
+  p.kept = std::move(owner);
+  if (p.plan->heard && !p.plan->registrars.empty()) {
+    return open_next(std::move(p), t);
+  }
+  p.aside = true;
+  return open_at(std::move(p), t);
+}
+
 // What the plan lacks for a run; nothing if it is complete.
 std::optional<Pledge::Failed> lacking(const PledgePlan& plan) {
   if (!holds(!plan.registrars.empty() || plan.cloud)) {
@@ -134,6 +149,9 @@ std::optional<Pledge::Failed> lacking(const PledgePlan& plan) {
   }
   return std::nullopt;
 }
+
+// Nothing is put off for longer than `most`: if it is further off, the clock was set back since.
+bool has_come(Instant due, Instant now, Duration most) { return due <= now || due - now > most; }
 
 // The cloud's server is judged like any on the web (draft-ietf-anima-brski-cloud section 3).
 bool is_cloud(const Progress& p, const Session& tls) {
@@ -177,16 +195,68 @@ Pledge::Opening open_at(Progress p, Turn& t) {
   if (p.visited.empty() || p.visited.back() != p.at) {  // the same once more, after a wait, is no hop
     p.visited.push_back(p.at);
   }
-  const auto ticket = p.verified ? t.open(p.at, Trust::anchors, p.plan->cloud_anchors, p.plan->identity)
-                                 : t.open(p.at, Trust::provisional, {}, p.plan->identity);
+  const auto ticket =
+      p.verified ? t.open(p.at, Trust::anchors, p.plan->cloud_anchors, p.plan->identity, false, p.plan->trusts_clock)
+                 : t.open(p.at, Trust::provisional, {}, p.plan->identity);
   return {std::move(p), ticket};
 }
 
+void leave_attempt(Progress& p) {
+  p.request.clear();
+  p.nonce.reset();
+  p.visited.clear();
+  p.redirects = p.polls = 0;
+  p.next += p.aside ? 0 : 1;
+  p.aside = false;
+}
+
+std::size_t next_due(const Progress& p, Instant now) {
+  std::size_t out = p.next;
+  for (; out < places(*p.plan); ++out) {
+    const auto held = p.held.find(out);
+    if (held != p.held.end() ? has_come(held->second.due, now, kLongestWait) : p.whole) {
+      break;
+    }
+  }
+  return out;
+}
+
+Duration end_turn(Progress& p, std::uint8_t luck, Instant now) {
+  if (p.whole) {
+    p.again = now + rest_after(p.rounds, luck);
+  }
+  Instant first = p.again;
+  for (const auto& [place, held] : p.held) {
+    first = std::min({first, held.due, now + kLongestWait});
+  }
+  constexpr Duration kLeast{500};
+  return std::clamp(first - now, kLeast, kLongestRest);
+}
+
 Pledge::Opening open_next(Progress p, Turn& t) {
+  if (auto node = p.held.extract(p.next); !node.empty()) {
+    Pledge::Held& held = node.mapped();
+    p.at = std::move(held.at);
+    p.verified = held.verified;
+    p.request = std::move(held.request);
+    p.nonce = std::move(held.nonce);
+    p.seen = std::move(held.seen);
+    p.visited = std::move(held.visited);
+    p.polls = held.polls;
+    p.redirects = held.redirects;
+    return open_at(std::move(p), t);
+  }
   p.verified = p.next == p.plan->registrars.size();
   p.at = p.verified ? *p.plan->cloud : p.plan->registrars.at(p.next);
   p.visited.clear();
   return open_at(std::move(p), t);
+}
+
+Duration rest_after(std::uint32_t failures, std::uint8_t luck) {
+  constexpr std::int64_t kFirst_ms = 1000, kLongest_ms = kLongestRest.count();
+  const std::uint32_t doublings = std::min<std::uint32_t>(failures == 0 ? 0 : failures - 1, 12);
+  const std::int64_t whole = std::min(kFirst_ms << doublings, kLongest_ms);
+  return Duration(whole - whole / 4 * luck / 255);
 }
 
 std::string voucher_anchor_belief(const Certificate& anchor) { return "masa:" + hex(anchor.fingerprint()); }
@@ -216,12 +286,15 @@ Result<OneOf<Pledge::Opening, Pledge::Returning, Pledge::Failed>> Pledge::on(con
   if (m.installed) {  // the power went after the certificate came: only the report is missing
     return Next(come_back(std::move(p), *m.imprinted, *m.installed, t));
   }
+  if (m.imprinted) {  // it went behind the voucher
+    return Next(open_kept(std::move(p), *m.imprinted, t));
+  }
   return Next(open_next(std::move(p), t));
 }
 
-Result<OneOf<Pledge::Signing, Pledge::Asking, Pledge::Opening, Pledge::Resting, Pledge::Failed>> Pledge::on(
-    const Opening& s, const Done<SessionRef>& d, Turn& t) const {
-  using Next = OneOf<Signing, Asking, Opening, Resting, Failed>;
+Result<OneOf<Pledge::Signing, Pledge::Asking, Pledge::Telling, Pledge::Opening, Pledge::Resting, Pledge::Failed>>
+Pledge::on(const Opening& s, const Done<SessionRef>& d, Turn& t) const {
+  using Next = OneOf<Signing, Asking, Telling, Opening, Resting, Failed>;
   if (!d.answer) {
     return go_on<Next>(s.p, Error{Fault::unreachable, kNobodyThere}, std::string(d.answer.error().what), t);
   }
@@ -237,6 +310,9 @@ Result<OneOf<Pledge::Signing, Pledge::Asking, Pledge::Opening, Pledge::Resting, 
   Progress p = s.p;
   if (!p.verified) {
     learn_stranger(p, *tls, t);
+  }
+  if (auto known = recognise(p, tls, t)) {
+    return Next(*std::move(known));
   }
   // After a 202, on another connection: the request names the registrar's certificate, and is good for no other one.
   if (!p.request.empty() && holds(p.seen == tls->presented.front())) {
@@ -269,6 +345,18 @@ Result<OneOf<Pledge::Asking, Pledge::Opening>> Pledge::on(const Waiting& s, cons
 
 Result<Pledge::Waiting> Pledge::on(const Waiting& s, const Lost&, Turn&) const { return Waiting{s.p, s.tls, true}; }
 
-Result<Pledge::Opening> Pledge::on(const Resting& s, const Timeout&, Turn& t) const { return open_next(s.p, t); }
+Result<Pledge::Opening> Pledge::on(const Resting& s, const Timeout&, Turn& t) const {
+  Progress p = s.p;
+  p.whole = has_come(p.again, t.now(), kLongestRest);
+  p.next = next_due(p, t.now());
+  if (p.next == places(*p.plan)) {  // the clock was set back a little: everybody has waited long enough
+    p.whole = true;
+    p.next = 0;
+    for (auto& [place, held] : p.held) {
+      held.due = t.now();
+    }
+  }
+  return open_next(std::move(p), t);
+}
 
 }  // namespace imprint::brski

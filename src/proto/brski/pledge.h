@@ -1,62 +1,30 @@
 // The pledge: a device from its factory's beliefs to its owner's, by RFC 8995. The header is the state table.
 #pragma once
 
+#include <map>
 #include <set>
 #include <variant>
 
-#include "proto/brski/judge.h"
+#include "proto/brski/pledge_plan.h"
 #include "proto/brski/questions.h"
 #include "proto/brski/telemetry.h"
-#include "proto/est/client.h"
 
 namespace imprint::brski {
 
-// What somebody said on the link: that a registrar or a join proxy is there. Nothing vouches for it (RFC 8995 section
-// 4).
-struct Announced {
-  Uri at;
-  std::string by;          // "a flood of AN_Proxy", "DNS-SD _brski-proxy._tcp"
-  Instant until = kNoEnd;  // then it ends by itself
-  bool operator==(const Announced&) const = default;
-};
-
-// What the device is told to do, and what the factory put in. Fixed during a run.
-struct PledgePlan {
-  std::vector<Uri> registrars;  // where one may be: join proxies as heard, or addresses given; in the order of trying
-  std::optional<Uri> cloud;     // the maker's default, tried last: full TLS, judged by `cloud_anchors`
-  std::vector<Certificate> cloud_anchors;
-  bool heard = false;                        // the addresses were announced by whoever is there, not given
-  Credential identity;                       // the IDevID, own certificate first
-  std::vector<Certificate> voucher_anchors;  // of the MASA
-  SerialSource serial = SerialSource::subject;
-  Form form = Form::cms;                       // over HTTPS; over CoAPS there is COSE alone
-  std::string content_type{kJsonVoucherType};  // of CMS
-  bool coap_wishes = false;                    // csrattrs are asked for over CoAPS, too
-  bool trusts_clock = true;                    // else no time in a voucher counts (RFC 8995 section 2.6.1)
-  std::vector<Assertion> assertions;           // that it accepts; empty: all
-  est::Plan enrolment;                    // names, key, label; server, anchors and credential are filled in by the run
-  std::uint32_t rounds = 8;               // times that all addresses may fail before the device gives up
-  std::uint32_t polls = 5'760;            // 202 answers taken: four days at 60 s (RFC 8995 section 5.6)
-  std::vector<Announced> announced = {};  // all that was heard, `registrars` among it
-  // What a registrar wants otherwise than RFC 8995, over HTTPS. Each is the operator's word, never the peer's.
-  bool base64_bodies = false;           // of requestvoucher, both ways (section 5: bare)
-  bool requests_named_voucher = false;  // the container of a request is ietf-voucher:voucher (section 3.2)
-  bool version_as_text = false;         // of telemetry (section 5.7: a number)
-};
-using PledgePlanRef = std::shared_ptr<const PledgePlan>;
-
-// Whom the device has taken for its owner. Durable before anybody hears of it. A device that finds it without a
-// certificate of its owner's (est::Installed) starts anew: nothing of it is used.
-struct Imprinted {
-  Uri registrar;
-  Bytes voucher;            // as received
-  Certificate pinned;       // to which the registrar's certificate leads
-  bool configured = false;  // enrolled, and the registrar has heard of it: BRSKI never runs again
-  bool operator==(const Imprinted&) const = default;
-};
-
 class Pledge {
  public:
+  // An address where the answer was 202, while others are tried: the same request goes there again.
+  struct Held {
+    Uri at;  // where redirects had led
+    bool verified = false;
+    Bytes request;
+    std::optional<Nonce> nonce;
+    Certificate seen;
+    std::vector<Uri> visited;
+    std::uint32_t polls = 0, redirects = 0;
+    Instant due;
+  };
+
   // What a run knows on its way.
   struct Progress {
     PledgePlanRef plan;
@@ -69,8 +37,13 @@ class Pledge {
     std::vector<Uri> visited;        // in this attempt, by redirects
     std::set<std::string> stated;    // ids of the beliefs stated in this run, and not taken back
     std::vector<Belief> by_voucher;  // those of them that fall with the voucher
-    std::uint32_t rounds = 0, polls = 0, redirects = 0;
+    std::uint32_t rounds = 0, polls = 0, redirects = 0, reports = 0;
     std::optional<est::Asked> before;  // the record of an enrolment that was under way
+    std::optional<Imprinted> kept;     // the record of a voucher that nobody may have heard of yet
+    bool aside = false;                // this attempt is at the one on record, beside the plan's order
+    std::map<std::size_t, Held> held;  // by their place in the plan's order
+    bool whole = true;                 // this turn through the addresses is for those that failed, too
+    Instant again;                     // when the next such turn begins
     Error last{Fault::unreachable, "no registrar"};
     std::string detail;
   };
@@ -109,8 +82,9 @@ class Pledge {
     Imprinted owner;
     std::string server_belief;
     Ticket<Response> awaits;
-    bool again = false;  // on a second connection
-  };                     // voucher_status: it is good
+    bool again = false;      // on a second connection
+    bool on_record = false;  // the voucher is one of before the power went
+  };                         // voucher_status: it is good
   struct Rejoining {
     Progress p;
     SessionRef before;  // over, with the registrar's proven path to the pin
@@ -167,7 +141,8 @@ class Pledge {
                       Records<Imprinted, est::Asked, est::Installed>, Facts<>>;
 
   Result<OneOf<Opening, Returning, Failed>> on(const Idle&, const Start&, Turn&) const;
-  Result<OneOf<Signing, Asking, Opening, Resting, Failed>> on(const Opening&, const Done<SessionRef>&, Turn&) const;
+  Result<OneOf<Signing, Asking, Telling, Opening, Resting, Failed>> on(const Opening&, const Done<SessionRef>&,
+                                                                       Turn&) const;
   Result<OneOf<Asking, Failed>> on(const Signing&, const Done<Bytes>&, Turn&) const;
   Result<OneOf<Opening, Resting, Failed>> on(const Signing&, const Lost&, Turn&) const;
   Result<OneOf<Telling, Complaining, Waiting, Opening, Resting, Failed>> on(const Asking&, const Done<Response>&,

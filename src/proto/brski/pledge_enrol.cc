@@ -1,4 +1,6 @@
 // From the voucher to the owner's certificate: the EST client, and the report at its end.
+#include <algorithm>
+
 #include "proto/brski/pledge_steps.h"
 
 namespace imprint::brski {
@@ -10,7 +12,8 @@ using Turn = Pledge::Turn;
 using Enrolling = Pledge::Enrolling;
 using Next = OneOf<Enrolling, Pledge::Returning, Pledge::Complaining>;
 
-est::PlanRef enrolment(const Progress& p, const Imprinted& owner) {
+// `there`: with whom the voucher was asked for; none if that voucher says where the owner's server is.
+est::PlanRef enrolment(const Progress& p, const Imprinted& owner, const Session* there) {
   auto out = std::make_shared<est::Plan>(p.plan->enrolment);
   out->server = owner.registrar;
   if (owner.registrar == p.at) {  // its EST is at the usual place, wherever its BRSKI is
@@ -23,6 +26,13 @@ est::PlanRef enrolment(const Progress& p, const Imprinted& owner) {
   out->expected.reset();
   out->credential = p.plan->identity;
   out->domain = owner.pinned.fingerprint();
+  // Of an address only est-domain is the owner's word: the others are of whoever announced himself or sent us on, and
+  // any device of the domain has a certificate for its own.
+  out->host_counts = there == nullptr;
+  out->trusts_clock = p.plan->trusts_clock;
+  if (there != nullptr && !p.plan->registrar_changes) {
+    out->same_server = there->presented.front();
+  }
   return out;
 }
 
@@ -73,9 +83,9 @@ Pledge::Enrolled forward(const Enrolling& s, est::Client::Input input, Turn& t) 
 // EST, where the voucher came if that is the owner's server.
 Pledge::Enrolled enrol(Progress p, const SessionRef& tls, const Imprinted& owner, const std::string& server_belief,
                        Turn& t) {
-  p.rounds = 0;
-  est::Client::Start start{enrolment(p, owner), p.before, est::Client::Vouched{}};
-  if (!server_belief.empty()) {
+  const bool there = !server_belief.empty();
+  est::Client::Start start{enrolment(p, owner, there ? tls.get() : nullptr), p.before, est::Client::Vouched{}};
+  if (there) {
     start.vouched = est::Client::Vouched{tls, server_belief};
   }
   return forward({std::move(p), tls, owner, est::Client::Idle{}}, std::move(start), t);
@@ -89,6 +99,17 @@ Uri for_reports(Uri at) {
   return at;
 }
 
+// Every device of the domain leads to its anchors: the report is for the registrar (RFC 7030 section 3.6.1), or for the
+// host that the voucher named.
+bool may_hear(const Imprinted& owner, const Session& tls) {
+  if (!holds(tls.proven.has_value())) {
+    return false;
+  }
+  const Certificate& leaf = (*tls.proven)->leaf;
+  const bool ra = std::ranges::find(leaf.extended, eku::kCmcRa) != leaf.extended.end();
+  return leaf == owner.pinned || ra || (names_est_server(owner) && speaks_for_host(leaf, owner.registrar.host));
+}
+
 // The end: whether the report got through or not, the device has its owner.
 Pledge::Configured configured(Imprinted owner, est::Installed got, Turn& t) {
   owner.configured = true;
@@ -98,11 +119,11 @@ Pledge::Configured configured(Imprinted owner, est::Installed got, Turn& t) {
 
 template <class Out>
 Out report_later(Progress p, const Imprinted& owner, const est::Installed& got, Turn& t) {
-  p.rounds += 1;
-  if (!holds(p.rounds < p.plan->rounds)) {
+  p.reports += 1;
+  if (!holds(p.reports < p.plan->rounds)) {
     return configured(owner, got, t);
   }
-  t.arm(est::rest_after(p.rounds, t.random<1>()[0]));
+  t.arm(rest_after(p.reports, t.random<1>()[0]));
   return Pledge::Pausing{std::move(p), owner, got};
 }
 
@@ -121,7 +142,8 @@ Pledge::Returning come_back(Progress p, Imprinted owner, est::Installed got, Tur
   anchors.push_back(owner.pinned);
   Credential as{got.key.id, {got.certificate}};
   as.chain.insert(as.chain.end(), got.via.begin(), got.via.end());
-  const auto ticket = t.open(owner.registrar, Trust::anchors, std::move(anchors), std::move(as));
+  const auto ticket =
+      t.open(owner.registrar, Trust::anchors, std::move(anchors), std::move(as), false, p.plan->trusts_clock);
   return {std::move(p), std::move(owner), std::move(got), ticket};
 }
 
@@ -133,7 +155,8 @@ Result<OneOf<Pledge::Rejoining, Pledge::Enrolling, Pledge::Returning, Pledge::Co
   // The report is a MUST, and EST only SHOULD go on where the voucher came (RFC 8995 sections 5.7 and 5.9): a registrar
   // may end the connection behind any answer.
   if (!d.answer && d.answer.error().fault == Fault::unreachable && !s.again && !s.server_belief.empty()) {
-    const auto ticket = t.open(s.owner.registrar, Trust::anchors, {s.owner.pinned}, s.p.plan->identity);
+    const auto ticket =
+        t.open(s.owner.registrar, Trust::anchors, {s.owner.pinned}, s.p.plan->identity, false, s.p.plan->trusts_clock);
     return Out(Rejoining{s.p, s.tls, s.owner, s.server_belief, ticket});
   }
   // Whatever it says to that, the device has its owner (section 5.7).
@@ -146,8 +169,11 @@ Result<OneOf<Pledge::Telling, Pledge::Enrolling, Pledge::Returning, Pledge::Comp
   using Out = OneOf<Telling, Enrolling, Returning, Complaining>;
   const std::optional<Instant> now = s.p.plan->trusts_clock ? std::optional(t.now()) : std::nullopt;
   const bool there = d.answer && (*d.answer)->proven && !(*d.answer)->presented.empty();
-  // By the same judgement as before: whom the voucher pins, or a registrar below.
-  if (there && verify_registrar(s.owner.pinned, {(*d.answer)->presented.front(), (*d.answer)->presented, now})) {
+  const bool same =
+      there && (s.p.plan->registrar_changes || (*d.answer)->presented.front() == s.before->presented.front());
+  // By the same judgement as before: whom the voucher pins, or a registrar below. And it is the one of before.
+  if (there && holds(same) &&
+      verify_registrar(s.owner.pinned, {(*d.answer)->presented.front(), (*d.answer)->presented, now})) {
     const auto ticket = t.request(**d.answer, good_news(s.p));
     return Out(Telling{s.p, *d.answer, s.owner, s.server_belief, ticket, true});
   }
@@ -176,6 +202,10 @@ Result<OneOf<Pledge::Reporting, Pledge::Pausing, Pledge::Configured>> Pledge::on
                                                                                  Turn& t) const {
   using Out = OneOf<Reporting, Pausing, Configured>;
   if (!d.answer) {
+    return report_later<Out>(s.p, s.owner, s.got, t);
+  }
+  if (!holds(may_hear(s.owner, **d.answer))) {
+    t.close(**d.answer);
     return report_later<Out>(s.p, s.owner, s.got, t);
   }
   Telemetry good;

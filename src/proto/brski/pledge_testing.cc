@@ -77,7 +77,7 @@ bool PledgeDesk::go(std::size_t most_actions) {
     if (!inputs_.empty()) {
       const Pledge::Input next = std::move(inputs_.front());
       inputs_.pop_front();
-      Pledge::Turn turn(now, rng_, ticket_);
+      Pledge::Turn turn(now + clock_is_off, rng_, ticket_);
       auto after = step(Pledge{}, state, next, turn);
       if (!after) {
         refused.push_back(after.error());
@@ -149,8 +149,8 @@ void PledgeDesk::open(const Open& action) {
   session->presented = action.to.host == "cloud.example" ? cloud_chain : chain;
   session->channel_binding = {1, 2, 3, static_cast<std::uint8_t>(session_)};
   if (action.trust == Trust::anchors) {
-    const auto path =
-        verify_chain(session->presented.front(), session->presented, action.anchors, {Purpose::any, now, true});
+    const auto path = verify_chain(session->presented.front(), session->presented, action.anchors,
+                                   {Purpose::any, now + clock_is_off, action.judges_time});
     if (!path) {
       inputs_.push_back(Done<SessionRef>{{action.ticket}, path.error()});
       return;

@@ -41,6 +41,7 @@ class PledgeDesk {
   bool break_behind_waiting = false;             // or it ends unheard: whatever is sent next gets no answer
   bool closes = false;                           // the registrar ends the connection behind every answer
   bool signing_fails = false;
+  Duration clock_is_off{};  // the device's, against everybody else's
 
   // ---- the conversation ----
   void run();

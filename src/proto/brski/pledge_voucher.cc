@@ -138,19 +138,78 @@ Result<Taken> take_est_domain(Progress& p, const SessionRef& tls, const Verified
   return Taken{*pinned, tls, {}, *to};
 }
 
+Result<Taken> take(Progress& p, const SessionRef& tls, const Artifact& artifact, const Device& device, Turn& t) {
+  TRY(const Verified<VoucherFacts> voucher, judge_voucher(artifact, device));
+  const bool elsewhere = p.verified && voucher->voucher.est_domain.has_value();
+  TRY(Taken out, elsewhere ? take_est_domain(p, tls, voucher, t) : take_registrar(p, tls, voucher, t));
+  out.voucher = artifact.received;
+  return out;
+}
+
 Result<Taken> take_voucher(Progress& p, const SessionRef& tls, const Response& answer, Turn& t) {
   Quirks quirks;
   quirks.base64_bodies = p.plan->base64_bodies && !by_coap(p);
   const auto artifact = read_body(answer.body, form_of_attempt(p), quirks);
   CHECK_OR(artifact, Error{Fault::malformed, kWrongForm});
-  TRY(const Verified<VoucherFacts> voucher, judge_voucher(*artifact, device_of(p, t.now())));
-  const bool elsewhere = p.verified && voucher->voucher.est_domain.has_value();
-  TRY(Taken out, elsewhere ? take_est_domain(p, tls, voucher, t) : take_registrar(p, tls, voucher, t));
-  out.voucher = artifact->received;
-  return out;
+  return take(p, tls, *artifact, device_of(p, t.now()), t);
+}
+
+// The one of before the power went. Nothing that it was asked for with is there any more: what was kept had been
+// compared with it.
+Result<Taken> take_kept(Progress& p, const SessionRef& tls, const Imprinted& kept, Turn& t) {
+  TRY(const Artifact artifact, parse_artifact(kept.voucher));
+  Device device = device_of(p, t.now());
+  device.nonce = artifact.voucher.nonce;
+  device.asked_with_key = artifact.form == Form::cose;
+  return take(p, tls, artifact, device, t);
+}
+
+// On record first, and then told (RFC 8995 section 5.7). An owner of before counts no longer.
+Pledge::Telling tell_owner(Progress p, const Session& tls, const Taken& taken, Turn& t) {
+  Imprinted owner{taken.registrar, taken.voucher, taken.pinned};
+  p.kept.reset();
+  t.save(owner);
+  const auto ticket = t.request(tls, good_news(p));
+  return {std::move(p), taken.tls, std::move(owner), taken.server_belief, ticket};
+}
+
+// Whether there is nobody else to try. Where the voucher on record came from is mostly in the plan.
+bool is_alone(const Progress& p) {
+  return places(*p.plan) == 1 && (!p.aside || p.plan->registrars.empty() || p.at == p.plan->registrars.front());
+}
+
+// What was asked here is asked again, unless the plan has no such address.
+void hold_on(Progress& p, Instant due) {
+  if (!p.aside) {
+    p.held[p.next] = {p.at, p.verified, p.request, p.nonce, p.seen, p.visited, p.polls, p.redirects, due};
+  }
 }
 
 }  // namespace
+
+bool names_est_server(const Imprinted& owner) {
+  const auto artifact = parse_artifact(owner.voucher);
+  const auto& said = artifact ? artifact->voucher.est_domain : std::nullopt;
+  const auto to = said ? Uri::parse(*said) : Result<Uri>(Error{Fault::malformed, "est-domain"});
+  return to && *to == owner.registrar;
+}
+
+namespace steps {
+
+std::optional<Pledge::Telling> recognise(Progress& p, const SessionRef& tls, Turn& t) {
+  if (!p.kept) {
+    return std::nullopt;
+  }
+  const auto taken = take_kept(p, tls, *p.kept, t);
+  if (!taken) {
+    return std::nullopt;
+  }
+  Pledge::Telling out = tell_owner(p, *tls, *taken, t);
+  out.on_record = true;
+  return out;
+}
+
+}  // namespace steps
 
 Result<OneOf<Pledge::Telling, Pledge::Complaining, Pledge::Waiting, Pledge::Opening, Pledge::Resting, Pledge::Failed>>
 Pledge::on(const Asking& s, const Done<Response>& d, Turn& t) const {
@@ -176,8 +235,14 @@ Pledge::on(const Asking& s, const Done<Response>& d, Turn& t) const {
     if (!holds(p.polls <= p.plan->polls)) {
       return give_up(std::move(p), Fault::refused, kWaitedEnough, {});
     }
-    t.arm(wait_after(answer));
-    return Next(Waiting{std::move(p), s.tls});
+    if (is_alone(p)) {
+      t.arm(wait_after(answer));
+      return Next(Waiting{std::move(p), s.tls});
+    }
+    // Meanwhile the others: whoever says 202 need not be the owner's registrar.
+    t.close(*s.tls);
+    hold_on(p, t.now() + wait_after(answer));
+    return try_next<Next>(std::move(p), t);
   }
   if (is_redirect(answer.status)) {
     const auto to = redirected(p, answer);
@@ -198,10 +263,7 @@ Pledge::on(const Asking& s, const Done<Response>& d, Turn& t) const {
   if (!taken) {
     return Next(complain(std::move(p), s.tls, taken.error(), t));
   }
-  Imprinted owner{taken->registrar, taken->voucher, taken->pinned};
-  t.save(owner);
-  const auto ticket = t.request(*s.tls, good_news(p));
-  return Next(Telling{std::move(p), taken->tls, std::move(owner), taken->server_belief, ticket});
+  return Next(tell_owner(std::move(p), *s.tls, *taken, t));
 }
 
 Result<OneOf<Pledge::Opening, Pledge::Resting, Pledge::Failed>> Pledge::on(const Complaining& s, const Done<Response>&,

@@ -7,6 +7,22 @@
 #include "proto/brski/registrar_rules.h"
 #include "proto/brski/registrar_steps.h"
 
+namespace imprint {
+
+// What a MASA gave for a device.
+struct MasasWord {
+  Bytes voucher;
+};
+template <>
+struct ProofTraits<MasasWord> {
+  static constexpr Strength kStrength = Strength::proved;
+  static constexpr Ground kGround = Ground::check;
+  static constexpr std::string_view kCheck = "a voucher for it, that pins a certificate of mine (RFC 8995 section 5.6)";
+  static Bytes bytes(const MasasWord& p) { return p.voucher; }
+};
+
+}  // namespace imprint
+
 namespace imprint::brski {
 
 using steps::kNobody;
@@ -34,16 +50,25 @@ Registrar::Idle refuse(const Case& of, const Error& why, const std::string& deta
   return refuse(of.wanted.id, of.device, of.from, why, detail, t);
 }
 
-void learn_device(const Session& session, Turn& t) {
-  const Certificate& leaf = (*session.proven)->leaf;
-  const Certificate& anchor = (*session.proven)->anchor;
-  const std::string anchor_id = "anchor:" + hex(anchor.fingerprint());
-  t.learn(Belief{anchor_id, Topic::anchor, "the key of " + anchor.subject.text + " may vouch for devices",
+// The maker's word, on a connection that leads to whom the operator, or the maker's file, named for its MASA. One root
+// may vouch for devices and for the MASA: two beliefs.
+void learn_voucher(const Session& masa, const Artifact& voucher, const Case& of, Turn& t) {
+  if (!masa.proven) {
+    return;
+  }
+  const Certificate& leaf = (*masa.proven)->leaf;
+  const Certificate& anchor = (*masa.proven)->anchor;
+  const std::string anchor_id = "masa-anchor:" + hex(anchor.fingerprint());
+  const std::string masa_id = "masa:" + hex(leaf.fingerprint());
+  t.learn(Belief{anchor_id, Topic::anchor, "the key of " + anchor.subject.text + " may vouch for the maker's MASA",
                  anchor.not_after},
           Configured<Certificate>{anchor});
-  t.learn(Belief{"peer:" + hex(leaf.fingerprint()), Topic::peer, "who asks holds the key of " + leaf.subject.text,
-                 leaf.not_after},
-          *session.proven, {anchor_id});
+  t.learn(Belief{masa_id, Topic::peer, "who answers is the MASA at " + of.masa.url.authority(), leaf.not_after},
+          *masa.proven, {anchor_id});
+  t.learn(Belief{"owned:" + of.wanted.id.serial, Topic::membership,
+                 "device " + of.wanted.id.serial + " is mine, says its maker",
+                 voucher.voucher.expires_on ? voucher.voucher.expires_on->at : kNoEnd},
+          MasasWord{voucher.received}, {masa_id});
 }
 
 VoucherObtained fact_of(const Case& of, Bytes request, const Artifact& voucher) {
@@ -105,7 +130,7 @@ SignRequestArtifact to_sign(const Registrar::RequestVoucher& asked, Case& of, In
 
 Result<Registrar::Admitting> Registrar::on(const Idle&, const RequestVoucher& m, Turn& t) const {
   CHECK_OR(m.session && m.session->proven, Error{Fault::refused, kNoIdevid});
-  learn_device(*m.session, t);
+  steps::learn_device(*m.session, t);
   return Admitting{m, t.ask(AdmitPledge{m.session})};
 }
 
@@ -123,6 +148,7 @@ Result<Registrar::Case> Registrar::judged(const Admitting& s, const AdmitPledge:
   Case out{s.asked.from, d.device, d.newcomer, {}, s.asked.form, d.masa};
   out.constrained = s.asked.session->protocol.starts_with("DTLS");
   out.wanted = {d.id, artifact.voucher.nonce, s.asked.accepts, config_->chain, d.masa.voucher_anchors};
+  out.wanted.issuer = issuer_key_id(idevid);
   if (out.wanted.forms.empty()) {
     out.wanted.forms = {s.asked.form};
   }
@@ -260,6 +286,7 @@ Result<Registrar::Idle> Registrar::took(const Fetching& s, const Response& answe
   if (!reply) {
     return refuse(s.of, Error{Fault::malformed, kMasaAnswer}, {}, t);
   }
+  learn_voucher(*s.masa, *artifact, s.of, t);
   t.note(fact_of(s.of, s.request, *artifact));
   tell(t, s.of.from, *reply);
   return Idle{};

@@ -141,9 +141,6 @@ class Registrar {
 using RegistrarMessage = std::variant<Registrar::RequestVoucher, Registrar::ReportVoucher, Registrar::ReportEnrolment>;
 Result<RegistrarMessage> parse_registrar_request(Exchange from, const Request& request);
 
-// GET /.well-known/brski: what is served here, and in which forms (ours; RFC 8995 has no version to ask for).
-Response describe_registrar();
-
 }  // namespace imprint::brski
 
 namespace imprint {

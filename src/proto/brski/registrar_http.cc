@@ -48,18 +48,4 @@ Result<RegistrarMessage> parse_registrar_request(Exchange from, const Request& r
   return RegistrarMessage(Registrar::ReportEnrolment{from, request.session, std::move(telemetry)});
 }
 
-Response describe_registrar() {
-  Json forms = Json::array();
-  for (const Form form : {Form::cms, Form::cose, Form::jws}) {
-    forms.push_back(media_type(form));
-  }
-  const Json reports{kJsonType, kCborType};
-  const Json out{{"role", "registrar"},
-                 {"resources",
-                  {{std::string(kRequestVoucher), {{"methods", {"POST"}}, {"types", forms}}},
-                   {std::string(kVoucherStatus), {{"methods", {"POST"}}, {"types", reports}}},
-                   {std::string(kEnrolStatus), {{"methods", {"POST"}}, {"types", reports}}}}}};
-  return Response{200, std::string(kJsonType), to_bytes(out.dump(-1, ' ', true))};
-}
-
 }  // namespace imprint::brski

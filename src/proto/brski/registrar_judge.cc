@@ -141,7 +141,7 @@ Status judge_pledge_request(const Artifact& artifact, const Certificate& idevid,
   const Voucher& request = artifact.voucher;
   CHECK_OR(request.kind == Voucher::Kind::request || quirks.requests_named_voucher,
            Error{Fault::unexpected, kRequestKind});
-  CHECK_OR(signed_by(artifact, idevid.key), Error{Fault::unauthentic, kPledgeSignature});
+  CHECK_OR(signed_by(artifact, idevid), Error{Fault::unauthentic, kPledgeSignature});
   const std::string serial = serial_of(idevid, quirks.serial);
   CHECK_OR(!serial.empty(), Error{Fault::refused, kIdevidSerial});
   CHECK_OR(request.serial_number == serial, Error{Fault::unauthentic, kPledgeSerial});
@@ -169,15 +169,16 @@ Status judge_masa_voucher(const Artifact& artifact, const VoucherWanted& wanted,
            Error{Fault::unsupported, kMasaAnswer});
   CHECK_OR(voucher.kind == Voucher::Kind::voucher, Error{Fault::unexpected, kMasaAnswer});
   CHECK_OR(voucher.serial_number == wanted.id.serial, Error{Fault::unauthentic, kMasaVoucher});
+  const Bytes& of_device = wanted.issuer.empty() ? wanted.id.issuer : wanted.issuer;
   const bool issuer = !voucher.idevid_issuer || *voucher.idevid_issuer == wanted.issuer_sent ||
-                      issuer_key_id(BytesView(*voucher.idevid_issuer)) == wanted.id.issuer;
+                      issuer_key_id(BytesView(*voucher.idevid_issuer)) == of_device;
   CHECK_OR(issuer, Error{Fault::unauthentic, kMasaVoucher});
   CHECK_OR(!voucher.nonce || voucher.nonce == wanted.nonce, Error{Fault::unauthentic, kMasaVoucher});
   CHECK_OR(!voucher.expires_on || now <= voucher.expires_on->at, Error{Fault::expired, kMasaVoucher});
   TRY([[maybe_unused]] const Ok pinned, check_pins(voucher, wanted, now));
   if (!wanted.anchors.empty()) {
-    const auto judged = judge_voucher(
-        artifact, {wanted.anchors, wanted.id.serial, wanted.id.issuer, wanted.nonce, true, now, {}, false});
+    const auto judged =
+        judge_voucher(artifact, {wanted.anchors, wanted.id.serial, of_device, wanted.nonce, true, now, {}, false});
     CHECK_OR(judged, judged.error());
   }
   return Ok{};

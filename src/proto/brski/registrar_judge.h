@@ -33,6 +33,7 @@ struct VoucherWanted {
   std::vector<Certificate> own;      // the registrar's TLS certificate and those above it
   std::vector<Certificate> anchors;  // of the MASA's vouchers; empty: its signature is not looked at
   Bytes issuer_sent = {};            // idevid-issuer as we have asked with it: some MASAs echo it, whatever it is
+  Bytes issuer = {};                 // issuer_key_id() of the IDevID, if the device is on record under another one
 };
 // Whether the device would take it, and this registrar with it. BRSKI-MASA-ANSWER, -VOUCHER, -PIN, or a rule of
 // rules.h about its signature.

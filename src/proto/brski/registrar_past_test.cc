@@ -11,6 +11,25 @@ using namespace testing;
 
 constexpr Duration kHour = std::chrono::hours(1);
 
+// Its CA goes by what it is, on record; the MASA writes what the IDevID says of it.
+TEST(RegistrarPast, a_voucher_names_the_issuer_as_the_idevid_does) {
+  for (const bool checked : {false, true}) {
+    Desk d;
+    d.voucher.idevid_issuer = encode_idevid_issuer(d.decision.id.issuer);
+    d.decision.id.issuer = Bytes(32, 5);
+    if (checked) {
+      d.decision.masa.voucher_anchors = {registrar_cast().maker.certificate};
+    }
+    EXPECT_EQ(d.ask_for_voucher().status, 200) << checked;
+    ASSERT_NE(d.fact<VoucherObtained>(), nullptr);
+    EXPECT_EQ(d.fact<VoucherObtained>()->id, d.decision.id);
+  }
+  Desk other;
+  other.decision.id.issuer = Bytes(32, 5);
+  other.voucher.idevid_issuer = encode_idevid_issuer(Bytes(32, 5));
+  EXPECT_NE(other.ask_for_voucher().status, 200);
+}
+
 // ---- reports ----
 
 TEST(RegistrarPast, a_device_that_took_its_voucher_is_cleared_by_the_log) {
@@ -23,6 +42,8 @@ TEST(RegistrarPast, a_device_that_took_its_voucher_is_cleared_by_the_log) {
   ASSERT_NE(d.fact<VoucherReported>(), nullptr);
   EXPECT_TRUE(d.fact<VoucherReported>()->cleared);
   EXPECT_EQ(d.fact<VoucherReported>()->log, d.log);
+  EXPECT_EQ(d.fact<VoucherReported>()->vouchered, d.row.vouchered) << "which voucher it is about";
+  EXPECT_EQ(d.fact<VoucherReported>()->nonce, d.row.nonce);
   EXPECT_EQ(d.order, (std::vector<std::string>{"request", "fact", "reply"}));
   EXPECT_EQ(d.closed.size(), 1U);
 }
@@ -34,6 +55,8 @@ TEST(RegistrarPast, a_device_that_refused_its_voucher_is_held) {
   EXPECT_FALSE(d.fact<VoucherReported>()->cleared);
   EXPECT_EQ(d.fact<VoucherReported>()->rule, kVoucherRejected.id);
   EXPECT_EQ(d.fact<VoucherReported>()->told.reason, "no pin?");
+  EXPECT_EQ(d.fact<VoucherReported>()->vouchered, d.row.vouchered);
+  EXPECT_EQ(d.fact<VoucherReported>()->nonce, d.row.nonce);
   EXPECT_EQ(d.order, (std::vector<std::string>{"fact", "reply"}));
   EXPECT_TRUE(d.asked.empty());
 }
@@ -250,6 +273,30 @@ TEST(RegistrarPast, a_report_that_was_judged_asks_nobody_again) {
     sorry.row.stage = stage;
     EXPECT_EQ(sorry.report(Operation::voucher_status, false).status, 200);
     EXPECT_NE(sorry.fact<VoucherReported>(), nullptr) << "that it wants us no more counts at any time";
+  }
+}
+
+// It goes back with the voucher that it has after its power went, and that is when the MASA can be asked again.
+TEST(RegistrarPast, a_report_that_could_not_be_judged_for_want_of_a_log_is_judged_the_next_time) {
+  for (const Rule* const rule : {&kLogMissing, &kLogUnreadable}) {
+    Desk d;
+    d.row.stage = PledgeStage::imprinted;
+    d.row.rule = rule->id;
+    EXPECT_EQ(d.report(Operation::voucher_status, true).status, 200);
+    ASSERT_NE(d.fact<VoucherReported>(), nullptr) << rule->id;
+    EXPECT_TRUE(d.fact<VoucherReported>()->cleared);
+  }
+  const std::vector<std::function<void(PledgeRow&)>> judged{
+      [](PledgeRow& r) { r.cleared = true; }, [](PledgeRow& r) { r.held = kHeldByPerson; },
+      [](PledgeRow& r) { r.rule = kLogDomain.id; }, [](PledgeRow& r) { r.stage = PledgeStage::asked; }};
+  for (const auto& how : judged) {
+    Desk d;
+    d.row.stage = PledgeStage::imprinted;
+    d.row.rule = kLogMissing.id;
+    how(d.row);
+    EXPECT_EQ(d.report(Operation::voucher_status, true).status, 200);
+    EXPECT_TRUE(d.opened.empty());
+    EXPECT_TRUE(d.facts.empty());
   }
 }
 

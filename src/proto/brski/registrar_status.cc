@@ -36,6 +36,12 @@ std::string with_version(std::string reason, const Telemetry& telemetry) {
   return telemetry.version > 1 ? reason + "; the report is of version " + std::to_string(telemetry.version) : reason;
 }
 
+// Held because there was no log to judge it by: the device may come back with the same voucher, and report once more.
+bool lacked_log(const PledgeRow& row) {
+  const bool by_that = row.rule == kLogMissing.id || row.rule == kLogUnreadable.id;
+  return row.stage == PledgeStage::imprinted && holds(!row.cleared) && holds(row.held.empty()) && by_that;
+}
+
 // The pin as our voucher has it, and whatever else of our chain a voucher may pin.
 std::vector<Bytes> own_domains(const RegistrarConfig& config, const PledgeRow& row) {
   std::vector<Bytes> out;
@@ -96,11 +102,14 @@ Result<OneOf<Registrar::OpeningForLog, Registrar::Idle>> Registrar::on(const Rec
                            false,
                            std::string(kVoucherRejected.id),
                            with_version(std::string(kVoucherRejected.what), report.telemetry),
-                           {}});
+                           {},
+                           false,
+                           report.row.vouchered,
+                           report.row.nonce});
     tell(t, s.told.from, thanks());
     return Idle{};
   }
-  if (report.row.stage != PledgeStage::vouchered) {  // judged before: a report once more neither asks nor changes
+  if (report.row.stage != PledgeStage::vouchered && !lacked_log(report.row)) {  // judged before: it changes nothing
     tell(t, s.told.from, thanks());
     return Idle{};
   }
@@ -172,11 +181,12 @@ Result<Registrar::Idle> Registrar::concluded(const Report& report, const std::op
   LogPolicy policy = config_->log;
   policy.log_needed = policy.log_needed && !report.masa.quirks.no_audit_log;
   const LogVerdict verdict = judge_log(log, own_domains(*config_, report.row), policy, own_vouchers(report.row));
-  // Nothing was found against it: what cannot be asked today may be asked with the next voucher.
+  // Nothing was found against it: what cannot be asked today may be asked with the next report or voucher.
   const bool passing = verdict.rule == &kLogMissing || verdict.rule == &kLogUnreadable;
   t.note(VoucherReported{report.row.id, report.row.device, report_of(report.telemetry), verdict.cleared,
                          std::string(verdict.rule != nullptr ? verdict.rule->id : std::string_view()),
-                         with_version(verdict.reason, report.telemetry), std::move(text), passing});
+                         with_version(verdict.reason, report.telemetry), std::move(text), passing, report.row.vouchered,
+                         report.row.nonce});
   tell(t, report.from, thanks());
   return Idle{};
 }
@@ -185,6 +195,7 @@ Result<Registrar::Idle> Registrar::concluded(const Report& report, const std::op
 
 Result<Registrar::Ending> Registrar::on(const Idle&, const ReportEnrolment& m, Turn& t) const {
   CHECK_OR(m.session && m.session->proven, Error{Fault::refused, kNoIdevid});
+  steps::learn_device(*m.session, t);  // by what it was given, if all is well (section 5.9.4)
   return Ending{m, t.ask(RecallPledge{m.session})};
 }
 

@@ -36,6 +36,18 @@ std::string list_of(const std::vector<Form>& forms, const Quirks& quirks) {
 
 }  // namespace
 
+void learn_device(const Session& session, Registrar::Turn& t) {
+  const Certificate& leaf = (*session.proven)->leaf;
+  const Certificate& anchor = (*session.proven)->anchor;
+  const std::string anchor_id = "anchor:" + hex(anchor.fingerprint());
+  t.learn(Belief{anchor_id, Topic::anchor, "the key of " + anchor.subject.text + " may vouch for devices",
+                 anchor.not_after},
+          Configured<Certificate>{anchor});
+  t.learn(Belief{"peer:" + hex(leaf.fingerprint()), Topic::peer, "who asks holds the key of " + leaf.subject.text,
+                 leaf.not_after},
+          *session.proven, {anchor_id});
+}
+
 Response later(Duration retry_after) {
   Response out;
   out.status = 202;

@@ -13,6 +13,9 @@ inline void tell(Registrar::Turn& t, Exchange to, Response answer) {
   }
 }
 
+// Who comes, by the certificate of the handshake. `session` is proven.
+void learn_device(const Session& session, Registrar::Turn& t);
+
 // 202: come again after so long.
 Response later(Duration retry_after);
 // How long the MASA wants us to wait; a minute if it does not say.

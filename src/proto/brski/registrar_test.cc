@@ -3,8 +3,11 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <nlohmann/json.hpp>
 
 #include "codec/base64.h"
+#include "codec/json.h"
+#include "proto/brski/description.h"
 #include "proto/brski/registrar_testing.h"
 #include "role/guarded.h"
 
@@ -196,10 +199,37 @@ TEST(Registrar, takes_only_what_it_reads) {
 }
 
 TEST(Registrar, describes_itself) {
-  const Response answer = describe_registrar();
+  constexpr Instant kAsked{1'000'000};
+  const Response answer = describe_registrar({"imprint 9", true, true, true}, {}, kAsked);
   EXPECT_EQ(answer.status, 200);
-  EXPECT_NE(as_text(answer.body).find("application/voucher-cms+json"), std::string_view::npos);
-  EXPECT_NE(as_text(answer.body).find("voucher_status"), std::string_view::npos);
+  EXPECT_EQ(answer.content_type, "application/json");
+  const Json says = *parse_json(as_text(answer.body));
+  EXPECT_EQ(says["service"], "registrar");
+  EXPECT_EQ(says["api"], 1);
+  EXPECT_EQ(says["software"], "imprint 9");
+  EXPECT_EQ(says["bindings"], (Json{"https", "coaps", "coaps+jpy"}));
+  EXPECT_EQ(says["formats"][0], "application/voucher-cms+json");
+  EXPECT_EQ(says["bulk"]["serves"], false);
+  EXPECT_EQ(says["voucher_first"], true);
+  for (const auto& [name, path] : says["endpoints"].items()) {
+    EXPECT_TRUE(name == "est" || operation_of(path.get<std::string>())) << name << " is at a path that is none";
+  }
+  EXPECT_TRUE(says["resources"].contains("voucher_status"));
+  ASSERT_TRUE(answer.fresh) << "caches may keep it";
+  EXPECT_GT(answer.fresh->until, kAsked);
+  const Json bare = *parse_json(as_text(describe_registrar({}, {}, kAsked).body));
+  EXPECT_EQ(bare["bindings"], (Json{"https"}));
+  EXPECT_FALSE(bare.contains("software"));
+  EXPECT_EQ(bare["voucher_first"], false);
+}
+
+TEST(Registrar, a_description_that_is_held_already_is_not_sent_again) {
+  const Response first = describe_registrar({}, {}, Instant{1});
+  const Response again = describe_registrar({}, "\"other\", " + first.etag, Instant{2});
+  EXPECT_EQ(again.status, 304);
+  EXPECT_TRUE(again.body.empty());
+  EXPECT_EQ(again.etag, first.etag);
+  EXPECT_EQ(describe_registrar({"imprint 9"}, first.etag, Instant{2}).status, 200) << "it says something else now";
 }
 
 TEST(Registrar, asks_who_it_is_of_nobody_without_an_idevid) {

@@ -3,21 +3,17 @@
 #include <algorithm>
 #include <array>
 
+#include "proto/brski/paths.h"
 #include "proto/brski/registrar_rules.h"
 
 namespace imprint::brski {
 namespace {
 
-constexpr std::string_view kWellKnown = "/.well-known/brski", kShortRoot = "/b/";
+constexpr std::string_view kWellKnown = "/.well-known/brski";
 constexpr std::string_view kTextType = "text/plain; charset=utf-8";
 
-struct Row {
-  Operation operation;
-  std::string_view name, short_name;  // short: draft-ietf-anima-constrained-voucher section 6.1
-};
-constexpr std::array kRows{
-    Row{Operation::request_voucher, kRequestVoucher, "rv"}, Row{Operation::voucher_status, kVoucherStatus, "vs"},
-    Row{Operation::enrol_status, kEnrolStatus, "es"}, Row{Operation::request_audit_log, kRequestAuditLog, ""}};
+constexpr std::array kRoots{PathRoot{kRoot, true, true}, PathRoot{kEstRoot, true, false},
+                            PathRoot{kShortRoot, false, true}};
 
 // What a rule says on the wire where the fault alone does not.
 struct Said {
@@ -86,19 +82,8 @@ std::optional<Operation> operation_of(std::string_view path) {
   if (path == kWellKnown || path == kRoot) {
     return Operation::describe;
   }
-  for (const std::string_view root : {kRoot, kEstRoot, kShortRoot}) {
-    if (!path.starts_with(root)) {
-      continue;
-    }
-    const std::string_view last = path.substr(root.size());
-    const auto* const row = std::ranges::find_if(kRows, [&](const Row& r) {
-      const bool is_long = root != kShortRoot && r.name == last;
-      const bool is_short = root != kEstRoot && !r.short_name.empty() && r.short_name == last;
-      return is_long || is_short;
-    });
-    return row == kRows.end() ? std::nullopt : std::optional(row->operation);
-  }
-  return std::nullopt;
+  const PathRow* const row = find_path(path, kRoots);
+  return row == nullptr ? std::nullopt : std::optional(row->operation);
 }
 
 std::string path_of(Operation operation, std::string_view base) {
@@ -106,8 +91,8 @@ std::string path_of(Operation operation, std::string_view base) {
     base.remove_suffix(1);
   }
   std::string out(base.empty() ? kWellKnown : base);
-  const auto* const row = std::ranges::find(kRows, operation, &Row::operation);
-  return row == kRows.end() ? out : out.append("/").append(row->name);
+  const PathRow* const row = path_row(operation);
+  return row == nullptr ? out : out.append("/").append(row->name);
 }
 
 std::vector<Form> accepted_forms(std::string_view accept) {

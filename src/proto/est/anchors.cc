@@ -18,7 +18,7 @@ bool introduces(const Certificate& link, const Certificate& root) {
 
 }  // namespace
 
-Result<CaBag> sort_ca_certificates(const std::vector<Certificate>& bag, Instant now) {
+Result<CaBag> sort_ca_certificates(const std::vector<Certificate>& bag, std::optional<Instant> now) {
   CaBag out;
   const Certificate* newest = nullptr;
   for (const Certificate& c : bag) {
@@ -32,20 +32,20 @@ Result<CaBag> sort_ca_certificates(const std::vector<Certificate>& bag, Instant 
   out.anchors.push_back(*newest);
   for (const Certificate& c : bag) {
     if (c == *newest) {
-      CHECK_OR(verify_chain(c, {}, {c}, {Purpose::any, now, true}), Error{Fault::unauthentic, kCaBag});
+      CHECK_OR(verify_chain(c, {}, {c}, chain_rules(Purpose::any, now)), Error{Fault::unauthentic, kCaBag});
       continue;
     }
     if (self_signed(c)) {
       // An older root (OldWithOld) stays an anchor only while the new one vouches for its key (OldWithNew).
       const bool vouched = std::ranges::any_of(bag, [&](const Certificate& link) {
-        return introduces(link, c) && verify_chain(link, bag, {*newest}, {Purpose::any, now, true});
+        return introduces(link, c) && verify_chain(link, bag, {*newest}, chain_rules(Purpose::any, now));
       });
       if (holds(vouched)) {
         out.anchors.push_back(c);
       }
       continue;
     }
-    if (holds(static_cast<bool>(verify_chain(c, bag, {*newest}, {Purpose::any, now, true})))) {
+    if (holds(static_cast<bool>(verify_chain(c, bag, {*newest}, chain_rules(Purpose::any, now))))) {
       out.issuers.push_back(c);
     }
   }
@@ -53,11 +53,11 @@ Result<CaBag> sort_ca_certificates(const std::vector<Certificate>& bag, Instant 
 }
 
 bool continues(const std::vector<Certificate>& anchors, const CaBag& bag, const std::vector<Certificate>& sent,
-               Instant now) {
+               std::optional<Instant> now) {
   if (anchors.empty() || std::ranges::find(anchors, bag.root) != anchors.end()) {
     return true;
   }
-  const ChainRules rules{Purpose::any, now, true};
+  const ChainRules rules = chain_rules(Purpose::any, now);
   // Nothing that came along leads from the anchor up to the root: anybody can sign the key between the two.
   return std::ranges::any_of(sent,
                              [&](const Certificate& c) {
@@ -81,12 +81,12 @@ Result<std::vector<Certificate>> certificates_in(const Response& response) {
 
 Result<Verified<CertificateChain>> verify_answer(const PublicKey& key, const std::vector<Certificate>& answer,
                                                  const std::vector<Certificate>& issuers,
-                                                 const std::vector<Certificate>& anchors, Instant now) {
+                                                 const std::vector<Certificate>& anchors, std::optional<Instant> now) {
   const auto mine = std::ranges::find(answer, key, &Certificate::key);
   CHECK_OR(mine != answer.end(), Error{Fault::unauthentic, kNotMyKey});
   std::vector<Certificate> pool = issuers;
   pool.insert(pool.end(), answer.begin(), answer.end());
-  const auto chain = verify_chain(*mine, pool, anchors, {Purpose::any, now, true});
+  const auto chain = verify_chain(*mine, pool, anchors, chain_rules(Purpose::any, now));
   CHECK_OR(chain, Error{chain.error().fault, kNotMyAnchors});
   return *chain;
 }

@@ -156,7 +156,7 @@ Result<OneOf<Client::Confirming, Client::Resting, Client::Failed>> Client::on(co
   if (!bag) {
     return Next(fail(bag.error().fault, kCaBag));
   }
-  const auto sorted = sort_ca_certificates(*bag, t.now());
+  const auto sorted = sort_ca_certificates(*bag, time_of(s.p, t));
   if (!sorted) {
     return Next(fail(sorted.error().fault, kCaBag));
   }

@@ -65,6 +65,12 @@ struct Plan {
   std::optional<Sha256> domain = {};  // whom a voucher named as the owner: a key made for one is not shown to another
   bool skips_wishes = false;          // csrattrs are not asked for: every message counts on a constrained link
   bool bare_requests = false;         // over HTTPS: the request is DER and no base64 of it, as some servers want it
+  // False: `server` is where the device was told to go by whoever is there, so that a certificate for that host says
+  // nothing. Only a voucher's pin does, or the role of a registration authority.
+  bool host_counts = true;
+  // Whom the voucher was asked for from: until cacerts is read, every connection shows this very certificate.
+  std::optional<Certificate> same_server = {};
+  bool trusts_clock = true;  // else no certificate is too old or too young
 };
 using PlanRef = std::shared_ptr<const Plan>;
 

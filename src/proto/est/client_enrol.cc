@@ -75,7 +75,7 @@ std::optional<std::string> redirected_here(const Client::Enrolling& s, const Res
 
 // RFC 5272 section 4.2: who answers is the server that we talk to, or the owner's CA or registration authority.
 Result<std::vector<Certificate>> full_certificates(const Response& answer, const Progress& p, const Session& tls,
-                                                   Instant now) {
+                                                   std::optional<Instant> now) {
   TRY(FullAnswer found, read_full_answer(answer, p.full));
   CHECK_OR(!found.signer || speaks_for_owner(*found.signer, found.certificates, p, tls, now),
            Error{Fault::unauthentic, kCmcAnswer});
@@ -192,11 +192,12 @@ Client::on(const Enrolling& s, const Done<Response>& d, Turn& t) const {
     return std::visit([](auto&& next) { return Next(std::forward<decltype(next)>(next)); },
                       take_server_key(std::move(p), s.tls, answer, t));
   }
-  const auto certificates = p.plan->full_cmc ? full_certificates(answer, p, *s.tls, t.now()) : certificates_in(answer);
+  const auto certificates =
+      p.plan->full_cmc ? full_certificates(answer, p, *s.tls, time_of(p, t)) : certificates_in(answer);
   if (!certificates) {
     return Next(fail(certificates.error().fault, p.plan->full_cmc ? kCmcAnswer : kAnswerUnreadable));
   }
-  const auto chain = verify_answer(p.key->key, *certificates, p.issuers, p.anchors, t.now());
+  const auto chain = verify_answer(p.key->key, *certificates, p.issuers, p.anchors, time_of(p, t));
   if (!chain) {
     return other_anchors<Next>(std::move(p), chain.error(), t);
   }

@@ -54,7 +54,7 @@ OneOf<Client::Keeping, Client::Failed> keep(Progress p, const PrivateKey& key,
   if (!holds(strength_bits(key.public_key().type) >= strength_bits(p.key->key.type))) {
     return Next(fail(Fault::refused, kKeyWeak, std::string(name(key.public_key().type))));
   }
-  const auto chain = verify_answer(key.public_key(), certificates, p.issuers, p.anchors, t.now());
+  const auto chain = verify_answer(key.public_key(), certificates, p.issuers, p.anchors, steps::time_of(p, t));
   if (!chain) {
     return Next(Client::Failed{chain.error(), {}});
   }
@@ -105,7 +105,7 @@ Result<OneOf<Client::Keeping, Client::Failed>> Client::on(const Unwrapping& s, c
     const bool of_signature = why.fault == Fault::unauthentic || why.fault == Fault::unsupported;
     return Next(fail(why.fault, of_signature ? kKeySigner : kKeyEnvelope, std::string(why.what)));
   }
-  if (!holds(steps::speaks_for_owner(inside->signer, inside->along, s.p, *s.tls, t.now()))) {
+  if (!holds(steps::speaks_for_owner(inside->signer, inside->along, s.p, *s.tls, steps::time_of(s.p, t)))) {
     return Next(fail(Fault::unauthentic, kKeySigner, inside->signer.subject.text));
   }
   return keep(s.p, inside->key, s.certificates, t);

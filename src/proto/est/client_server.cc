@@ -40,17 +40,27 @@ Status check_server(const Progress& p, const Session& tls) {
   CHECK_OR(tls.proven, Error{Fault::unauthentic, kServerUntrusted});
   const Certificate& leaf = (*tls.proven)->leaf;
   // RFC 8995 section 5.6.2: a voucher that pins the server itself names it.
-  const bool named = p.vouched && std::ranges::find(p.plan->explicit_anchors, leaf) != p.plan->explicit_anchors.end();
+  const bool by_voucher = p.vouched || !p.plan->host_counts;
+  const bool named = by_voucher && std::ranges::find(p.plan->explicit_anchors, leaf) != p.plan->explicit_anchors.end();
   const bool ra = !p.anchors.empty() && std::ranges::find(leaf.extended, eku::kCmcRa) != leaf.extended.end();
+  // The host that was dialled counts if it is the owner's word: the plan's, or that of a server which has proven itself
+  // and sent us on. That of an announcement, a proxy or a stranger is anybody's, and any device has a certificate for
+  // its own address.
+  const bool told = p.plan->host_counts || p.server.host != p.plan->server.host;
+  CHECK_OR(named || ra || told, Error{Fault::unauthentic, kServerVouched});
   CHECK_OR(named || ra || speaks_for_host(leaf, p.server.host), Error{Fault::unauthentic, kServerName});
+  // RFC 8995 section 5: with a new connection the certificate has to be the one of before.
+  const bool other = p.plan->same_server && *p.plan->same_server != leaf;
+  const bool same = !other || p.have_ca || !same_origin(p.server, p.plan->server);
+  CHECK_OR(same, Error{Fault::unauthentic, kServerChanged});
   return Ok{};
 }
 
 // RFC 9148 section 9.1: before anything else is believed of the server, it has to be one under the CA that it named.
-bool reaches(const Session& tls, const CaBag& bag, Instant now) {
+bool reaches(const Session& tls, const CaBag& bag, std::optional<Instant> now) {
   std::vector<Certificate> sent = tls.presented;
   sent.insert(sent.end(), bag.issuers.begin(), bag.issuers.end());
-  return static_cast<bool>(verify_chain(sent.front(), sent, bag.anchors, {Purpose::tls_server, now, true}));
+  return static_cast<bool>(verify_chain(sent.front(), sent, bag.anchors, chain_rules(Purpose::tls_server, now)));
 }
 
 Belief server_by_anchors(const Progress& p, const CertificateChain& chain) {
@@ -190,16 +200,17 @@ Client::on(const Fetching& s, const Done<Response>& d, Turn& t) const {
   if (!bag) {
     return give_up(bag.error().fault, kCaBag, {});
   }
-  const auto sorted = sort_ca_certificates(*bag, t.now());
+  const std::optional<Instant> now = time_of(p, t);
+  const auto sorted = sort_ca_certificates(*bag, now);
   if (!sorted) {
     return give_up(sorted.error().fault, kCaBag, {});
   }
   // A voucher pins what its maker could know of the domain: a registrar, or a CA below the root (RFC 8995
   // section 5.9.1).
-  if (!holds(p.pinned || continues(p.anchors, *sorted, *bag, t.now()))) {
+  if (!holds(p.pinned || continues(p.anchors, *sorted, *bag, now))) {
     return give_up(Fault::unauthentic, kCaRollover, {});
   }
-  if (!holds(p.server.scheme != "coaps" || reaches(*s.tls, *sorted, t.now()))) {
+  if (!holds(p.server.scheme != "coaps" || reaches(*s.tls, *sorted, now))) {
     return give_up(Fault::unauthentic, kServerNotUnderCa, {});
   }
   learn_anchors(p, *sorted, *s.tls, t);

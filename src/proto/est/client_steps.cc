@@ -4,6 +4,7 @@
 #include <iterator>
 
 #include "crypto/enveloped.h"
+#include "proto/est/anchors.h"
 #include "proto/est/wishes.h"
 
 namespace imprint::est::steps {
@@ -26,7 +27,7 @@ std::string sentence_of(const Response& r) {
 }
 
 bool speaks_for_owner(const Certificate& signer, const std::vector<Certificate>& along, const Client::Progress& p,
-                      const Session& tls, Instant now) {
+                      const Session& tls, std::optional<Instant> now) {
   if (tls.proven && (*tls.proven)->leaf == signer) {
     return true;
   }
@@ -34,7 +35,7 @@ bool speaks_for_owner(const Certificate& signer, const std::vector<Certificate>&
   std::vector<Certificate> pool = p.issuers;
   pool.insert(pool.end(), along.begin(), along.end());
   const bool signs = !signer.usage || (*signer.usage & key_usage::kDigitalSignature) != 0 || signer.is_ca;
-  return authority && signs && verify_chain(signer, pool, p.anchors, {Purpose::any, now, true});
+  return authority && signs && verify_chain(signer, pool, p.anchors, chain_rules(Purpose::any, now));
 }
 
 Client::Opening open_verified(Client::Progress p, Client::Turn& t) {
@@ -53,7 +54,8 @@ Client::Opening open_verified(Client::Progress p, Client::Turn& t) {
   }
   // Who was a third party's to vouch for has to be told that this is over (section 4.1.3: trusted_ca_keys).
   const bool changed = !p.anchors.empty() && !p.plan->implicit_anchors.empty();
-  const auto ticket = t.open(p.server, Trust::anchors, std::move(anchors), p.plan->credential, changed);
+  const auto ticket =
+      t.open(p.server, Trust::anchors, std::move(anchors), p.plan->credential, changed, p.plan->trusts_clock);
   return {std::move(p), ticket};
 }
 

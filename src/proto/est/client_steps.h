@@ -50,6 +50,11 @@ Next unanswered(Client::Progress p, const Error& why, Client::Turn& t) {
   return fail(why.fault, kServerAlert, std::string(why.what));
 }
 
+// What time it is, if the device's clock counts.
+inline std::optional<Instant> time_of(const Client::Progress& p, const Client::Turn& t) {
+  return p.plan->trusts_clock ? std::optional(t.now()) : std::nullopt;
+}
+
 // By anchors, or by the secret if the plan says so; the next state.
 Client::Opening open_verified(Client::Progress p, Client::Turn& t);
 
@@ -69,7 +74,7 @@ std::string shown(std::string_view text);
 // Whether who signed something may speak for the owner: the server that we talk to, or the owner's registration
 // authority or CA. Another device of the owner's may not. `along`: certificates to build the path with.
 bool speaks_for_owner(const Certificate& signer, const std::vector<Certificate>& along, const Client::Progress& p,
-                      const Session& tls, Instant now);
+                      const Session& tls, std::optional<Instant> now);
 
 // Asks for a certification request by the key that there is; the next state.
 Client::Signing sign(Client::Progress p, SessionRef tls, Client::Turn& t);

@@ -126,7 +126,7 @@ Result<ServerMessage> parse_coap_request(Exchange from, const Request& request, 
     return ServerMessage(Server::GetCaCertificates{from, target.label});
   }
   if (row.operation == Operation::csrattrs) {
-    return ServerMessage(Server::GetCsrAttributes{from, target.label});
+    return ServerMessage(Server::GetCsrAttributes{from, target.label, request.session});
   }
   CHECK_OR(request.content_type == kPkcs10, Error{Fault::unsupported, kWrongType});
   auto csr = CertificateRequest::parse(request.body);

@@ -58,7 +58,7 @@ Result<ServerMessage> parse_request(Exchange from, const Request& request, const
     case Operation::cacerts:
       return ServerMessage(Server::GetCaCertificates{from, target.label});
     case Operation::csrattrs:
-      return ServerMessage(Server::GetCsrAttributes{from, target.label});
+      return ServerMessage(Server::GetCsrAttributes{from, target.label, request.session});
     case Operation::simpleenroll:
     case Operation::simplereenroll:
     case Operation::serverkeygen:

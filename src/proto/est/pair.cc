@@ -206,7 +206,8 @@ void Pair::open(const Open& action) {
     client.srp_user = accepted.srp_user = user;
     accepted.srp_record = to_bytes(user);
   } else if (action.trust == Trust::anchors) {
-    const auto proven = verify_chain(server.certificate, {}, action.anchors, {Purpose::tls_server, now, true});
+    const auto proven =
+        verify_chain(server.certificate, {}, action.anchors, {Purpose::tls_server, now, action.judges_time});
     if (!proven) {
       return answer(proven.error());
     }

@@ -7,6 +7,7 @@
 #include "codec/der.h"
 #include "proto/est/pair.h"
 #include "proto/est/rules.h"
+#include "proto/est/wishes.h"
 
 namespace imprint::est {
 namespace {
@@ -198,6 +199,39 @@ TEST(Est, a_registration_authority_of_the_owner_needs_no_name) {
   expect_enrolled(p);
 }
 
+// Somebody said on the link that a server is there, and a voucher who the owner is: any device has a certificate for
+// its own address.
+TEST(Est, where_the_host_is_anybodys_a_certificate_for_it_says_nothing) {
+  Pair device;
+  device.plan.host_counts = false;
+  device.run();
+  expect_failed(device, Fault::unauthentic, kServerVouched);
+  EXPECT_TRUE(device.requests.empty());
+  Pair pinned;
+  pinned.plan.host_counts = false;
+  pinned.plan.explicit_anchors = {cast().server.certificate};
+  pinned.run();
+  expect_enrolled(pinned);
+  Pair authority;
+  authority.plan.host_counts = false;
+  const auto ra = {std::string(eku::kServerAuth), std::string(eku::kCmcRa)};
+  authority.server = make_below(cast().owner, "CN=EST RA", for_host("dns:other.example", ra));
+  authority.run();
+  expect_enrolled(authority);
+}
+
+TEST(Est, until_cacerts_is_there_the_server_may_have_to_show_a_certain_certificate) {
+  Pair same;
+  same.plan.same_server = same.server.certificate;
+  same.run();
+  expect_enrolled(same);
+  Pair other;
+  other.plan.same_server = cast().old.certificate;
+  other.run();
+  expect_failed(other, Fault::unauthentic, kServerChanged);
+  EXPECT_TRUE(other.requests.empty());
+}
+
 struct Renewal : Pair {
   Renewal() {
     plan.credential = Credential{"old", {cast().old.certificate}};
@@ -296,6 +330,76 @@ TEST(Est, the_devices_own_alternative_names_come_before_wished_ones) {
   p.run();
   expect_enrolled(p);
   EXPECT_EQ(sent_request(p).alt_names, p.plan.names.alt_names);
+}
+
+// ---- names that only the server knows ----
+
+GeneralName other_name(std::uint8_t last) {
+  return {GeneralName::Kind::other, der::concat({der::oid("1.3.6.1.5.5.7.8.10"), Bytes{0xa0, 0x03, 0x16, 0x01, last}})};
+}
+
+TEST(Est, a_name_that_only_the_server_knows_goes_beside_the_devices_own) {
+  for (const bool as_template : {false, true}) {
+    Pair p;
+    p.plan.names.alt_names = {*GeneralName::from_text("dns:dev-1.example")};
+    CsrAttributes a;
+    a.key = KeyType::p384;
+    a.from_template = as_template;
+    a.extensions = {{"2.5.29.17", false, der::sequence({der::text(der::context_primitive(2), "server.example")})}};
+    p.config.labels[""].wishes = wishes(a);
+    std::size_t asked = 0;
+    p.config.wished_names = [&](const Session& session) {
+      asked += session.proven ? 1 : 0;
+      return std::vector{other_name('a'), other_name('b'), other_name('a')};
+    };
+    p.run();
+    expect_enrolled(p);
+    EXPECT_EQ(asked, 1U) << "of who asks";
+    EXPECT_EQ(sent_request(p).alt_names,
+              (std::vector{p.plan.names.alt_names.front(), other_name('a'), other_name('b')}));
+    EXPECT_EQ(sent_request(p).key.type, KeyType::p384) << "the other wishes stay";
+  }
+}
+
+TEST(Est, a_device_without_names_takes_all_that_the_server_wishes) {
+  Pair p;
+  p.config.wished_names = [](const Session&) { return std::vector{other_name('a')}; };
+  p.run();
+  expect_enrolled(p);
+  EXPECT_EQ(sent_request(p).alt_names, std::vector{other_name('a')});
+}
+
+TEST(Est, names_of_a_renewal_stay_as_they_are) {
+  CsrAttributes a;
+  a.extensions = {{"2.5.29.17", false, der::sequence({der::item(der::context(0), other_name('a').value)})}};
+  Plan plan;
+  plan.names.alt_names = {*GeneralName::from_text("dns:dev-1.example")};
+  EXPECT_EQ(fill_request(a, plan, {}).alt_names.size(), 2U);
+  plan.renew = true;
+  EXPECT_EQ(fill_request(a, plan, {}).alt_names, plan.names.alt_names);
+}
+
+TEST(Est, names_that_a_server_adds_are_bounded_and_read_up_to_the_first_that_is_none) {
+  Bytes many;
+  for (std::uint8_t n = 0; n < 40; ++n) {
+    const Bytes one = der::item(der::context(0), other_name(n).value);
+    many.insert(many.end(), one.begin(), one.end());
+  }
+  CsrAttributes a;
+  a.extensions = {{"2.5.29.17", false, der::item(der::kSequence, many)}};
+  Plan plan;
+  plan.names.alt_names = {*GeneralName::from_text("dns:dev-1.example")};
+  EXPECT_EQ(fill_request(a, plan, {}).alt_names.size(), 17U);
+  a.extensions.front().value.pop_back();
+  EXPECT_EQ(fill_request(a, plan, {}).alt_names, plan.names.alt_names);
+}
+
+TEST(Est, nobody_is_given_names_where_there_are_none) {
+  Pair p;
+  p.config.wished_names = [](const Session&) { return std::vector<GeneralName>{}; };
+  p.run();
+  expect_enrolled(p);
+  EXPECT_TRUE(sent_request(p).alt_names.empty());
 }
 
 TEST(Est, the_request_is_linked_to_its_connection) {

@@ -174,6 +174,14 @@ inline constexpr Rule kServerAlert{"EST-SERVER-ALERT", "the server ended the han
 inline constexpr Rule kServerName{
     "EST-SERVER-NAME", "the server's certificate is not for this host, and it is no registration authority of ours",
     "RFC 7030 section 3.6.1", "use the name that the certificate carries, or a certificate with id-kp-cmcRA"};
+inline constexpr Rule kServerVouched{
+    "EST-SERVER-VOUCHED", "the voucher does not pin this server, and it is no registration authority of the owner's",
+    "RFC 8995 section 5.6.2; RFC 7030 section 3.6.1",
+    "give the registrar a certificate with id-kp-cmcRA; if it has one, somebody of the domain stands in between"};
+inline constexpr Rule kServerChanged{
+    "EST-SERVER-CHANGED", "the server shows another certificate than the one that the voucher was asked for with",
+    "RFC 8995 section 5",
+    "let all connections of a device reach one registrar, or onboard it with --quirk registrar-changes"};
 inline constexpr Rule kNoAnchors{"EST-NO-ANCHORS", "no anchors, and nobody to confirm a fingerprint",
                                  "RFC 7030 section 4.1.1", "give --anchors or --fingerprint"};
 inline constexpr Rule kCaCertificates{"EST-CACERTS", "the server did not give its CA certificates",
@@ -283,6 +291,8 @@ inline constexpr std::array kRules{&kNoSuchOperation,
                                    &kCoapsNoFullCmc,
                                    &kServerAlert,
                                    &kServerName,
+                                   &kServerVouched,
+                                   &kServerChanged,
                                    &kNoAnchors,
                                    &kCaCertificates,
                                    &kCaBag,

@@ -6,6 +6,7 @@
 #include "codec/base64.h"
 #include "crypto/cms.h"
 #include "proto/est/rules.h"
+#include "proto/est/wishes.h"
 
 namespace imprint::est {
 namespace {
@@ -225,11 +226,13 @@ Result<Server::Idle> Server::on(const Idle&, const GetCaCertificates& m, Turn& t
 Result<Server::Idle> Server::on(const Idle&, const GetCsrAttributes& m, Turn& t) const {
   const auto label = config_->labels.find(m.label);
   CHECK_OR(label != config_->labels.end(), Error{Fault::unsupported, kNoSuchLabel});
+  const bool asked = config_->wished_names && m.session;
+  const std::vector<GeneralName> names = asked ? config_->wished_names(*m.session) : std::vector<GeneralName>{};
   Response out;
-  out.status = label->second.wishes.empty() ? 204 : 200;
+  out.body = names.empty() ? label->second.wishes : with_names(label->second.wishes, names);
+  out.status = out.body.empty() ? 204 : 200;
   if (out.status == 200) {
     out.content_type = "application/csrattrs";
-    out.body = label->second.wishes;
   }
   t.reply(m.from, std::move(out));
   return Idle{};

@@ -2,6 +2,7 @@
 // answers are DER; the binding gives them the wire's form.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -30,6 +31,8 @@ struct ServerConfig {
   bool basic = true;                       // HTTP Basic is offered (RFC 7030 section 3.2.3)
   Secret nonce_key = {};                   // of HTTP Digest; empty: it is not offered
   std::vector<Certificate> owner_anchors;  // below these id-kp-cmcRA makes a registration authority; no maker's root
+  // Names that whoever asks is to have in its request, beside its own (RFC 8995 section 5.9.2). Null: nobody.
+  std::function<std::vector<GeneralName>(const Session&)> wished_names = {};
 };
 
 class Server {
@@ -43,6 +46,7 @@ class Server {
   struct GetCsrAttributes {
     Exchange from;
     std::string label;
+    SessionRef session = {};
   };
   struct Enrol {
     Exchange from;

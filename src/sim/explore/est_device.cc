@@ -11,19 +11,6 @@ namespace {
 
 constexpr std::uint64_t kTicketsPerSession = 16;  // more than a client asks for on one connection
 
-// The ticket that the state waits for; 0 if it waits for none.
-std::uint64_t awaited(const Client::State& state) {
-  return std::visit(
-      [](const auto& s) -> std::uint64_t {
-        if constexpr (requires { s.awaits; }) {
-          return s.awaits.id;
-        } else {
-          return 0;
-        }
-      },
-      state);
-}
-
 }  // namespace
 
 void EstRules::Step::check_bare(BytesView bytes, std::string_view where) {

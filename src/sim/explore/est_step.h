@@ -1,58 +1,15 @@
 // The inside of EstRules: one thing that happens, as a change to a copy of the world. Private to this folder.
 #pragma once
 
-#include <algorithm>
-
-#include "role/step.h"
-#include "role/table.h"
 #include "sim/explore/est_world.h"
 
 namespace imprint::explore {
 
 using ClientActions = std::vector<est::Client::Turn::Action>;
 
-inline constexpr Instant kNow{1'800'000'000'000};
 inline constexpr std::string_view kDevice = "dev-1";   // the device that enrols, and the user name of its token
 inline constexpr std::string_view kInsider = "dev-2";  // another one of the site, which attacks
 inline constexpr std::string_view kToken = "vQ4v8b0kJmHq2w7xTzLr5cYpN9sGdEfU3aXo6iKjBtM";  // of dev-1
-
-template <class... F>
-struct Cases : F... {
-  using F::operator()...;
-};
-template <class... F>
-Cases(F...) -> Cases<F...>;  // clang 14 deduces none for aggregates
-
-template <class T, class... A>
-bool is(const std::variant<A...>& v) {
-  return std::holds_alternative<T>(v);
-}
-
-// "SendRequest /…/cacerts", "Save<Asked>": what an action is, for the trace.
-template <class... A>
-std::string action_name(const std::variant<A...>& action) {
-  return std::visit(
-      []<class T>(const T& one) {
-        std::string out = type_name<T>();
-        if constexpr (std::same_as<T, SendRequest>) {
-          out += ' ' + one.what.path;
-        } else if constexpr (std::same_as<T, Reply>) {
-          out += ' ' + std::to_string(one.what.status);
-        }
-        return out;
-      },
-      action);
-}
-
-// Puts the first save behind the next thing that leaves: the mistake that a power cut punishes.
-template <class Saving, class Leaving, class Action>
-void delay_saves(std::vector<Action>& actions) {
-  const auto saves = std::ranges::find_if(actions, [](const Action& a) { return is<Saving>(a); });
-  const auto leaves = std::find_if(saves, actions.end(), [](const Action& a) { return is<Leaving>(a); });
-  if (leaves != actions.end()) {
-    std::rotate(saves, saves + 1, leaves + 1);
-  }
-}
 
 inline PrivateKey device_key() { return toy::key(KeyType::p256, "CN=" + std::string(kDevice)); }  // of its IDevID
 
@@ -71,32 +28,6 @@ struct EstRules::Cast {
   site::Policy policy;
   store::Tables disk;  // the owner's, before anybody asks
   est::PlanRef plan;
-};
-
-// A part of the world that is taken out of its pool to be changed, and put back.
-template <class T>
-class Part {
- public:
-  Part(Pool<T>& pool, std::uint32_t& id) : pool_(pool), id_(id) {}
-  const T& operator*() const { return copy_ ? *copy_ : pool_[id_]; }
-  const T* operator->() const { return &**this; }
-  T& edit() {
-    if (!copy_) {
-      copy_ = pool_[id_];
-    }
-    return *copy_;
-  }
-  void set(T value) { copy_ = std::move(value); }
-  void put_back() {
-    if (copy_) {
-      id_ = pool_.id(*std::exchange(copy_, std::nullopt));
-    }
-  }
-
- private:
-  Pool<T>& pool_;
-  std::uint32_t& id_;
-  std::optional<T> copy_;
 };
 
 struct EstRules::Pools {

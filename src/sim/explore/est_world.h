@@ -5,46 +5,10 @@
 #include <functional>
 #include <map>
 
-#include "proto/est/client.h"
 #include "proto/est/server.h"
-#include "sim/explore/explorer.h"
+#include "sim/explore/parts.h"
 #include "site/ca.h"
 #include "site/policy.h"
-#include "store/memory/memory.h"
-
-namespace imprint {
-
-// A connection never changes, and its id is never used again: what else it holds follows from the way it was opened,
-// and from the root that the owner had by then, which shows in the number of certificates.
-inline void put_shared(Encoder& to, const Session& session) {
-  to.put(session.id);
-  to.put(session.trust);
-  to.put(session.presented.size());
-  to.put(session.proven.has_value());
-  to.put(session.proven ? (*session.proven)->via.size() : 0U);
-}
-
-// The plan does not change during a run: no part of a state.
-namespace est {
-inline void put_shared(Encoder&, const Plan&) {}
-}  // namespace est
-
-// What decides nothing is no part of a state either: the audit log, counters of how often somebody asked, and the
-// request as it came.
-template <>
-inline Bytes encode_state(const store::Tables& tables) {
-  Encoder to;
-  to.put(tables.devices);
-  to.put(tables.secrets);
-  to.put(tables.certificates);
-  for (const store::PendingRow& row : tables.pending) {
-    to.put(row.what.request_key);
-    to.put(row.state);
-  }
-  return std::move(to).bytes();
-}
-
-}  // namespace imprint
 
 namespace imprint::explore {
 
@@ -84,23 +48,6 @@ struct DeviceDisk {
   std::optional<est::Asked> asked;
   std::optional<est::Installed> installed;
   std::vector<KeyRef> keys;
-};
-
-// A connection, with what is under way on it.
-struct Wire {
-  struct Sent {
-    std::uint64_t ticket = 0;
-    Request what;
-  };
-  struct Answer {
-    std::uint64_t ticket = 0;
-    Response what;
-  };
-  SessionRef client_side, server_side;
-  bool client_open = true, server_open = true, cut = false;
-  std::vector<Sent> requests;
-  std::vector<Answer> answers;
-  std::vector<std::uint64_t> unanswered;  // tickets of requests that the client waits for
 };
 
 // One request at the server: an instance of its role.

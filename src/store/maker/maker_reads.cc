@@ -13,7 +13,7 @@ constexpr std::int64_t kMostNamesakes = 8, kMostEntries = 4096;
 #define IMPRINT_MAKER_DEVICE                                                                        \
   "issuer, serial, model, idevid, customer, state, claimant, claimed_key, added, changed, version," \
   " owner, owner_url, owner_pin, owner_configuration"
-#define IMPRINT_VOUCHER "sequence, issuer, serial, at, domain_id, pinned_key, nonce, assertion, customer, truncated"
+#define IMPRINT_CUSTOMER "id, name, password, added, digest, base64_bodies"
 
 std::int64_t bounded(std::int64_t limit) { return std::clamp<std::int64_t>(limit, 1, kMostRows); }
 
@@ -79,6 +79,8 @@ Result<Customer> customer_of(const Query& row) {
     std::ranges::copy(mac, out.password->begin());
   }
   out.added = {row.number(3)};
+  out.digest = row.bytes(4);
+  out.base64_bodies = row.number(5) != 0;
   return out;
 }
 
@@ -158,16 +160,16 @@ Result<std::vector<Bytes>> MakerReads<Interface>::issuers() {
 
 template <class Interface>
 Result<std::optional<Customer>> MakerReads<Interface>::customer(std::string_view id) {
-  Query query = database_.query("SELECT id, name, password, added FROM customers WHERE id = ?", id);
+  Query query = database_.query("SELECT " IMPRINT_CUSTOMER " FROM customers WHERE id = ?", id);
   return one_customer(database_, query);
 }
 
 template <class Interface>
 Result<std::optional<Customer>> MakerReads<Interface>::customer_by_key(BytesView key_digest) {
-  Query query = database_.query(
-      "SELECT id, name, password, added FROM customers"
-      " WHERE id = (SELECT customer FROM customer_anchors WHERE key = ?)",
-      key_digest);
+  Query query = database_.query("SELECT " IMPRINT_CUSTOMER
+                                " FROM customers"
+                                " WHERE id = (SELECT customer FROM customer_anchors WHERE key = ?)",
+                                key_digest);
   return one_customer(database_, query);
 }
 
@@ -175,7 +177,7 @@ template <class Interface>
 Result<std::vector<Customer>> MakerReads<Interface>::customers() {
   std::vector<Customer> out;
   {
-    Query query = database_.query("SELECT id, name, password, added FROM customers ORDER BY id LIMIT ?", kMostRows);
+    Query query = database_.query("SELECT " IMPRINT_CUSTOMER " FROM customers ORDER BY id LIMIT ?", kMostRows);
     TRY(out, all(query, customer_of));
   }
   for (Customer& one : out) {
@@ -186,9 +188,19 @@ Result<std::vector<Customer>> MakerReads<Interface>::customers() {
 
 template <class Interface>
 Result<std::vector<VoucherEntry>> MakerReads<Interface>::vouchers(BytesView issuer, std::string_view serial) {
-  Query query = database_.query("SELECT " IMPRINT_VOUCHER
-                                " FROM vouchers WHERE serial = ? AND issuer = ? ORDER BY sequence DESC LIMIT ?",
-                                serial, issuer, kMostEntries);
+  // Of more rows than are read the latest of each key and kind stay and count the others, as prune() has it.
+  Query query = database_.query(
+      "WITH mine AS (SELECT *, nonce IS NULL AS bare,"
+      "   row_number() OVER (PARTITION BY pinned_key, nonce IS NULL ORDER BY sequence DESC) AS rank"
+      "   FROM vouchers WHERE serial = ?1 AND issuer = ?2),"
+      " cut (last) AS (SELECT ifnull((SELECT sequence FROM mine ORDER BY sequence DESC LIMIT 1 OFFSET ?3), 0)),"
+      " hidden AS (SELECT pinned_key AS key, bare AS kind, sum(1 + truncated) AS gone FROM mine, cut"
+      "   WHERE rank > 1 AND sequence <= last GROUP BY 1, 2)"
+      " SELECT sequence, issuer, serial, at, domain_id, pinned_key, nonce, assertion, customer,"
+      "   truncated + CASE WHEN rank = 1 THEN ifnull(gone, 0) ELSE 0 END"
+      " FROM (SELECT * FROM mine, cut) LEFT JOIN hidden ON key = pinned_key AND kind = bare"
+      " WHERE rank = 1 OR sequence > last ORDER BY sequence DESC LIMIT 2 * ?3",
+      serial, issuer, kMostEntries);
   TRY(std::vector<VoucherEntry> out, all(query, entry_of));
   std::ranges::reverse(out);
   return out;

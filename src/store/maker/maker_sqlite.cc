@@ -7,7 +7,7 @@ namespace imprint::store {
 namespace {
 
 constexpr std::size_t kMostIdle = 8;  // read connections kept for later
-constexpr std::int64_t kVersion = 2;
+constexpr std::int64_t kVersion = 3;
 
 // Times are milliseconds since 1970, enumerations their names. `voucher` and `request` are NULL once retention has
 // taken them; `nonce` is NULL for a voucher without one.
@@ -96,6 +96,13 @@ ALTER TABLE maker_devices ADD COLUMN owner_configuration TEXT NOT NULL DEFAULT '
 PRAGMA user_version=2;
 )sql";
 
+// What is kept of a password for HTTP Digest, and what a customer's registrars do otherwise than RFC 8995.
+constexpr const char* kLogins = R"sql(
+ALTER TABLE customers ADD COLUMN digest BLOB NOT NULL DEFAULT x'';
+ALTER TABLE customers ADD COLUMN base64_bodies INTEGER NOT NULL DEFAULT 0;
+PRAGMA user_version=3;
+)sql";
+
 Status take_steps(Database& database) {
   std::int64_t version = 0;
   {
@@ -108,7 +115,10 @@ Status take_steps(Database& database) {
   if (version == 0) {
     TRY([[maybe_unused]] const Ok made, database.execute(kSchema));
   }
-  return version < 2 ? database.execute(kOwners) : Status(Ok{});
+  if (version < 2) {
+    TRY([[maybe_unused]] const Ok learnt, database.execute(kOwners));
+  }
+  return version < 3 ? database.execute(kLogins) : Status(Ok{});
 }
 
 class SqliteMakerStore final : public MakerStore {

@@ -161,6 +161,27 @@ TEST_F(Maker, retention_keeps_the_latest_of_each_domain_and_kind_and_counts_the_
   EXPECT_EQ(log("a").back().truncated, 3);
 }
 
+// RFC 8995 section 5.8.1: nobody buries a nonceless voucher, or a former owner, under vouchers of his own.
+TEST_F(Maker, however_many_vouchers_there_are_each_domain_and_kind_shows) {
+  ASSERT_TRUE(write([](MakerWriter& w) { return w.add_device(device("a"), "t"); }));
+  constexpr std::int64_t kMany = 4200, kRead = 4096;
+  ASSERT_TRUE(write([](MakerWriter& w) -> Status {
+    for (std::int64_t i = 1; i <= kMany; ++i) {
+      const auto domain = static_cast<std::uint8_t>(i == 2 ? 9 : 7);
+      GivenVoucher one = given("a", 0, domain, i != 1, kNow + i * std::chrono::seconds(1), i);
+      one.request = {static_cast<std::uint8_t>(i), static_cast<std::uint8_t>(i >> 8)};
+      TRY([[maybe_unused]] const Ok noted, w.vouched(one, "masa"));
+    }
+    return Ok{};
+  }));
+  const std::vector<VoucherEntry> seen = log("a");
+  ASSERT_EQ(seen.size(), static_cast<std::size_t>(kRead + 2));
+  EXPECT_FALSE(seen[0].nonce) << "the first of all";
+  EXPECT_EQ(seen[1].domain_id, Bytes{9});
+  EXPECT_EQ(seen[0].truncated + seen[1].truncated, 0);
+  EXPECT_EQ(seen.back().truncated, kMany - 2 - kRead);
+}
+
 TEST_F(Maker, refusals_are_counted_and_only_the_first_is_audited) {
   for (int i = 0; i < 5; ++i) {
     ASSERT_TRUE(write([&](MakerWriter& w) {
@@ -218,6 +239,9 @@ TEST_F(Maker, a_database_of_before_learns_where_owners_are) {
     for (const std::string column : {"owner", "owner_url", "owner_pin", "owner_configuration"}) {
       ASSERT_TRUE(database->execute(("ALTER TABLE maker_devices DROP COLUMN " + column).c_str()));
     }
+    for (const std::string column : {"digest", "base64_bodies"}) {
+      ASSERT_TRUE(database->execute(("ALTER TABLE customers DROP COLUMN " + column).c_str()));
+    }
     ASSERT_TRUE(database->execute("PRAGMA user_version=1"));
   }
   open();
@@ -226,6 +250,27 @@ TEST_F(Maker, a_database_of_before_learns_where_owners_are) {
   moved.owner = {OwnerAddress::Kind::registrar, "https://r.example", {}, {}};
   ASSERT_TRUE(write([&](MakerWriter& w) { return w.change_device(moved, "t", "device.owner", "{}"); }));
   EXPECT_EQ((*(*store_->read())->device(Bytes{1, 2, 3}, "a"))->owner, moved.owner);
+}
+
+TEST_F(Maker, a_database_of_before_learns_how_customers_log_in) {
+  Customer a;
+  a.id = "a";
+  a.password = Sha256{1};
+  ASSERT_TRUE(write([&](MakerWriter& w) { return w.put_customer(a, "t"); }));
+  store_.reset();
+  {
+    const auto database = *Database::open(path(), Database::Access::read_write);
+    for (const std::string column : {"digest", "base64_bodies"}) {
+      ASSERT_TRUE(database->execute(("ALTER TABLE customers DROP COLUMN " + column).c_str()));
+    }
+    ASSERT_TRUE(database->execute("PRAGMA user_version=2"));
+  }
+  open();
+  EXPECT_EQ(**(*store_->read())->customer("a"), a);
+  a.digest = {1, 2, 3};
+  a.base64_bodies = true;
+  ASSERT_TRUE(write([&](MakerWriter& w) { return w.put_customer(a, "t"); }));
+  EXPECT_EQ(**(*store_->read())->customer("a"), a);
 }
 
 TEST_F(Maker, a_database_of_a_newer_program_is_left_alone) {

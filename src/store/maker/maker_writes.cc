@@ -126,6 +126,12 @@ Status MakerSqlWriter::update_device(const MakerDevice& device) {
 Status MakerSqlWriter::change_device(const MakerDevice& device, std::string_view actor, std::string_view action,
                                      std::string_view detail) {
   TRY([[maybe_unused]] const Ok updated, update_device(device));
+  // Whoever it belongs to now: a request of before is answered anew, and not with the voucher of before.
+  TRY([[maybe_unused]] const Ok forgotten,
+      database_
+          .query("UPDATE vouchers SET request = NULL WHERE serial = ? AND issuer = ? AND request IS NOT NULL",
+                 device.serial, device.issuer)
+          .run());
   return audited(device.changed, actor, action, subject_of(device.serial, device.issuer), std::string(detail));
 }
 
@@ -134,9 +140,12 @@ Status MakerSqlWriter::put_customer(const Customer& customer, std::string_view a
   CHECK_OR(customer.anchors.size() <= kMaxAnchors, Error{Fault::limit, "customer: more than 32 certificates"});
   TRY(const auto there, this->customer(customer.id));
   TRY([[maybe_unused]] const Ok put, database_
-                                         .query("INSERT INTO customers (id, name, added) VALUES (?, ?, ?)"
-                                                " ON CONFLICT (id) DO UPDATE SET name = excluded.name, password = NULL",
-                                                customer.id, customer.name, customer.added.ms)
+                                         .query("INSERT INTO customers (id, name, added, digest, base64_bodies)"
+                                                " VALUES (?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET"
+                                                " name = excluded.name, password = NULL, digest = excluded.digest,"
+                                                " base64_bodies = excluded.base64_bodies",
+                                                customer.id, customer.name, customer.added.ms, customer.digest,
+                                                std::int64_t{customer.base64_bodies ? 1 : 0})
                                          .run());
   if (customer.password) {
     TRY([[maybe_unused]] const Ok kept,
@@ -153,7 +162,9 @@ Status MakerSqlWriter::put_customer(const Customer& customer, std::string_view a
   return audited(customer.added, actor, there ? "customer.changed" : "customer.added", customer.id,
                  text_object({{"name", customer.name},
                               {"certificates", std::to_string(customer.anchors.size())},
-                              {"password", customer.password ? "set" : "none"}}));
+                              {"password", customer.password ? "set" : "none"},
+                              {"digest", customer.digest.empty() ? "none" : "set"},
+                              {"base64_bodies", customer.base64_bodies ? "yes" : "no"}}));
 }
 
 Status MakerSqlWriter::vouched(const GivenVoucher& given, std::string_view actor) {

@@ -81,6 +81,8 @@ class MemoryWriter final : public MemoryReads<Writer> {
   Status pledge_refused(const PledgeRefused& fact, Instant at, std::string_view actor) override;
   Status clear_pledge(const PledgeId& id, bool cleared, std::string_view reason, Instant at,
                       std::string_view by) override;
+  Status release_pledge(const PledgeId& id, std::string_view reason, Instant at, std::string_view by) override;
+  Status forget_pledges(std::string_view device, std::string_view reason, Instant at, std::string_view by) override;
   Status revoke(BytesView serial, RevocationReason reason, std::string_view by, Instant at) override;
   Result<std::int64_t> next_list_number(std::int64_t least) override;
   Result<std::optional<KeptAnswer>> kept_answer(const Sha256& key, Instant now) override;

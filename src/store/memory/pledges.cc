@@ -93,4 +93,20 @@ Status MemoryWriter::clear_pledge(const PledgeId& id, bool cleared, std::string_
   return pledge_changed(change, std::nullopt, at, by);
 }
 
+Status MemoryWriter::release_pledge(const PledgeId& id, std::string_view reason, Instant at, std::string_view by) {
+  const PledgeBefore before = find(t_.pledges, id.issuer, id.serial);
+  CHECK_OR(before.has_value(), Error{Fault::refused, "pledge: not on record"});
+  return pledge_changed(released(*before, reason, at), std::nullopt, at, by);
+}
+
+Status MemoryWriter::forget_pledges(std::string_view device, std::string_view reason, Instant at, std::string_view by) {
+  const std::vector<PledgeRow> rows = t_.pledges;
+  for (const PledgeRow& row : rows) {
+    if (!device.empty() && row.device == device && !is_forgotten(row)) {
+      TRY([[maybe_unused]] const Ok one, pledge_changed(forgotten(row, reason, at), std::nullopt, at, by));
+    }
+  }
+  return Ok{};
+}
+
 }  // namespace imprint::store

@@ -170,4 +170,23 @@ Status SqliteWriter::clear_pledge(const PledgeId& id, bool cleared, std::string_
   return pledge_changed(change, std::nullopt, at, by);
 }
 
+Status SqliteWriter::release_pledge(const PledgeId& id, std::string_view reason, Instant at, std::string_view by) {
+  TRY(const PledgeBefore before, pledge(id.issuer, id.serial));
+  CHECK_OR(before.has_value(), Error{Fault::refused, "pledge: not on record"});
+  return pledge_changed(released(*before, reason, at), std::nullopt, at, by);
+}
+
+Status SqliteWriter::forget_pledges(std::string_view device, std::string_view reason, Instant at, std::string_view by) {
+  PledgeFilter of_device;
+  of_device.device = device;
+  of_device.limit = kMostPledges;
+  TRY(const std::vector<PledgeRow> rows, device.empty() ? std::vector<PledgeRow>() : pledges(of_device));
+  for (const PledgeRow& row : rows) {
+    if (!is_forgotten(row)) {
+      TRY([[maybe_unused]] const Ok one, pledge_changed(forgotten(row, reason, at), std::nullopt, at, by));
+    }
+  }
+  return Ok{};
+}
+
 }  // namespace imprint::store

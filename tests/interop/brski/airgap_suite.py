@@ -25,6 +25,11 @@ def serials(manifest):
     return [json.loads(line)["serial"] for line in manifest.read_text().splitlines() if line.strip()]
 
 
+def openssl_ca(out):
+    openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", str(out) + ".key", "-out", out, "-subj", "/CN=nobody", "-days", "9")
+    return out
+
+
 def kit(work, maker, owner, devices):
     manifest = manifest_of(devices[0])
     out = work / "north.kit"
@@ -50,6 +55,9 @@ def kit(work, maker, owner, devices):
                       json.dumps({**lines[1], "serial": "x", "voucher": "%%"}) + "\n{\"voucher\": 7}\n")
     done, told = take(spoilt)
     check("what was changed or cannot be read is refused, line by line", done.returncode != 0 and told.get("refused") == 3, done.stdout[-600:])
+    stranger = openssl_ca(work / "stranger.pem")
+    done, told = take(out, "--anchors", stranger)
+    check("nor what another one signed", done.returncode != 0 and told["vouchers"][0]["rule"] in ("BRSKI-MASA-VOUCHER", "BRSKI-VOUCHER-SIGNER"), told.get("vouchers", [])[:1])
     done, told = take(out)
     check("the registrar takes the kit", done.returncode == 0 and told.get("taken") == len(lines), done.stdout[-600:] + done.stderr)
     check("and looks at the signatures", told.get("signatures_checked") is True, told)
@@ -71,8 +79,18 @@ def other_site(work, maker, devices):
     told = json.loads(done.stdout)
     check("a site without these devices takes none", told["refused"] > 0 and told["vouchers"][0]["rule"] == "VOUCHER-STRANGER", done.stdout[-300:])
     south.wants(devices[0].parent)
-    told = json.loads(imprint("voucher", "import", work / "north.kit", "--json", "--data", south.data).stdout)
-    check("nor one that pins another domain", told["taken"] == 0 and told["vouchers"][0]["rule"] == "BRSKI-MASA-PIN", told["vouchers"][:1])
+
+
+    def refusal(*arguments):
+        told = json.loads(imprint("voucher", "import", work / "north.kit", "--json", "--data", south.data, *arguments).stdout)
+        return told["taken"] == 0 and told["vouchers"][0]["rule"]
+
+    rule = refusal()
+    check("nor one of whose signer nothing is known", rule == "VOUCHER-UNCHECKED", rule)
+    rule = refusal("--anchors", maker.root)
+    check("nor one that pins another domain", rule == "BRSKI-MASA-PIN", rule)
+    rule = refusal("--unchecked")
+    check("whoever signed it", rule == "BRSKI-MASA-PIN", rule)
 
 
 def onboard(work, owner, device, name):

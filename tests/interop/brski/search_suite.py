@@ -9,6 +9,7 @@ Needs root, ip, avahi and dbus; cbor2 is that of tests/interop/est/peers.sh (vou
 import contextlib
 import json
 import os
+import shutil
 import signal
 import socket
 import struct
@@ -128,7 +129,7 @@ def ask_coap(group, query):
                 with contextlib.suppress(TimeoutError, socket.timeout):
                     answer = s.recv(2000)
                     if answer[1] == 0x45 and answer[4:5] == b"\x07":
-                        return answer[answer.index(b"\xff") + 1:].decode()
+                        return answer[answer.rindex(b"\xff") + 1:].decode()  # an option may have that octet as well
     return ""
 
 
@@ -200,6 +201,39 @@ def whole_onboarding(work, owner, device):
         check("the proxy ends in order", proxy.stop() in (0, -signal.SIGTERM) and proxy.events()[-1]["event"] == "stopped", proxy.said())
 
 
+def found_for_constrained(work, owner, device):
+    """The same over CoAPS: the proxy finds the registrar's port for join proxies by CoAP, and the device finds the proxy so."""
+    with room(), contextlib.ExitStack() as stack:
+        proxy = stack.enter_context(Running(work, OURS, "coaps-proxy", IMPRINT, "proxy", "--coaps-find", LINK, "--stateless", "--announce", HALL, "--json"))
+        check("the proxy finds the registrar's port for join proxies", until(lambda: "registrar-found" in {e["event"] for e in proxy.events()}, 30),
+              proxy.said() + proxy.err.read_text())
+        join = json.loads(owner.endpoints().read_text()).get("coaps_join", "")
+        who = [e.get("who", "") for e in proxy.events() if e["event"] == "registrar-found"]
+        check("and that very one", who and join.endswith(":" + who[0].rsplit(":", 1)[1]), (who, join))
+        with searching(work, ROOM, HALL, device, "behind-coaps", "--form", "cose", "--maker-anchors", work / "firmware.pem") as run_of:
+            code, told = ended(run_of)
+            check("a constrained device behind it onboards itself", code == 0 and told.get("result") == "operational", run_of.err.read_text()[-1500:])
+        proxy.stop()
+        last = proxy.events()[-1]
+        check("through that proxy", last["event"] == "stopped" and last["datagrams_up"] > 0 and last["datagrams_down"] > 0, last)
+
+
+def goes_back(work, owner, maker, device):
+    """A device that has its voucher and no certificate, as after a power cut, looks where that came from, and goes back with it."""
+    out, name = work / "goes-back", Path(device).name
+    with searching(work, OURS, LINK, device, "goes-back") as run_of:
+        code, told = ended(run_of)
+    for one in [*out.glob("*.pem"), out / "current", out / "run.json"]:
+        one.unlink(missing_ok=True)
+    shutil.rmtree(out / "generations")
+    (out / "owner").write_text((out / "owner").read_text().replace("configured", "imprinted", 1))
+    with searching(work, OURS, LINK, device, "goes-back") as run_of:
+        again, told = ended(run_of)
+        said = run_of.err.read_text()
+    check("a device that died behind its voucher finds its owner again", code == again == 0 and told.get("result") == "operational", said[-1500:])
+    check("tells it of the voucher on record, and asks for no other one", "voucher on record" in said and len(maker.log(name)["vouchers"]) == 1, said[-1500:])
+
+
 def remembered(told, port):
     """Every announcement is a belief of its own, of no weight, on which nothing else stands."""
     beliefs = told.get("beliefs", [])
@@ -220,7 +254,9 @@ def refusals(work, device):
     check("an interface that is not there", nowhere.returncode != 0 and error_of(nowhere).get("rule") == "BRSKI-DISCOVERY-INTERFACE", nowhere)
     both = onboard("--interface", "lo", "--registrar", "localhost:1")
     check("either a registrar or a search", both.returncode == 2, both)
-    for arguments, code, rule in ((("--find", "nothing0"), None, "BRSKI-DISCOVERY-INTERFACE"), (("--find", "lo", "--registrar", "localhost:1"), 2, None)):
+    for arguments, code, rule in ((("--find", "nothing0"), None, "BRSKI-DISCOVERY-INTERFACE"), (("--find", "lo", "--registrar", "localhost:1"), 2, None),
+                                  (("--coaps-find", "nothing0", "--coaps-listen", "127.0.0.1:0"), None, "BRSKI-DISCOVERY-INTERFACE"),
+                                  (("--coaps-find", "lo"), 2, None), (("--coaps-find", "lo", "--coaps", "localhost:1"), 2, None)):
         proxy = imprint("proxy", "--json", *arguments)
         check(f"imprint proxy {' '.join(arguments)}", proxy.returncode == (code or proxy.returncode) != 0 and error_of(proxy).get("rule") in (rule, "CLI-OPTION"),
               proxy)
@@ -243,7 +279,7 @@ def main():
             run("ip", "-n", where, "address", "add", f"{address}/64", "dev", LINK, "nodad", check=True)
         owner = Owner(work / "owner")
         maker = Maker(work, owner_data=owner.data)
-        devices = maker.make(3)
+        devices = maker.make(5)
         owner.wants(devices[0].parent)
         try:
             with inside(OURS):
@@ -256,8 +292,10 @@ def main():
                 serving(owner, THEIRS)
                 led_by_avahi(work, owner, maker, env, devices[0])
                 owner.stop()
-            serving(owner, THEIRS, announce=LINK, IMPRINT_EST_COAPS=f"[{THEIR_V6}]:0")
+            serving(owner, THEIRS, announce=LINK, IMPRINT_EST_COAPS=f"[{THEIR_V6}]:0", IMPRINT_EST_COAPS_JOIN=f"[{THEIR_V6}]:0")
             by_coap(work, owner, maker, devices[1])
+            found_for_constrained(work, owner, devices[3])
+            goes_back(work, owner, maker, devices[4])
             whole_onboarding(work, owner, devices[2])
         finally:
             owner.stop()

@@ -1,11 +1,15 @@
 #!/usr/bin/env python3
-"""The EST behind a voucher, with globalsign/est: its estclient enrols at our registrar with a device's IDevID once the voucher and the report have
-opened the gate, and is refused before; and a device that the maker's cloud sends to its estserver enrols there.
+"""The EST behind a voucher, with globalsign/est and strongSwan: estclient enrols at our registrar with a device's IDevID once the voucher and the report
+have opened the gate, and is refused before; strongSwan's pki renews and rekeys what a voucher led to; and a device that the maker's cloud sends to
+estserver enrols there.
 
-tests/interop/est/peers.sh brings it. The voucher before is asked for with the openssl command and curl, as an EST client knows none. strongSwan's pki
-is no peer for this: with a certificate it asks for a renewal, never for a first enrolment."""
+tests/interop/est/peers.sh brings globalsign/est. The voucher before is asked for with the openssl command and curl, as an EST client knows none.
+strongSwan's pki enrols nobody with an IDevID: with --cert it posts to simplereenroll alone (its est.c, and what this suite sees on our side), which RFC
+7030 section 4.2.2 has for certificates of the EST CA's. So it comes in where a device has its owner's certificate."""
 import base64
+import json
 import re
+import shutil
 import subprocess
 import sys
 import threading
@@ -93,6 +97,64 @@ def tail(work, maker, owner, device, name, client):
         check(f"{name}: it is for the client's own key", same)
 
 
+# ---- strongSwan, our registrar ----
+
+def by_pki(owner, csr, certificate, key, out):
+    done = run("pki", "--est", "--url", f"https://{owner.registrar}", "--in", csr, "--cacert", owner.anchors, "--cert", certificate, "--key", key,
+               "--outform", "pem")
+    out.write_bytes(done.stdout)
+    return done
+
+
+def swan_refused(work, maker, owner, device):
+    """With the IDevID, whose names the request has: nothing is wrong but that an IDevID is none of the owner's certificates."""
+    csr = work / "swan-idevid.csr"
+    openssl("x509", "-in", device / "idevid.pem", "-x509toreq", "-signkey", device / "idevid-key.pem", "-out", csr)
+    check("strongSwan: openssl and curl get the device's voucher", with_voucher(work, maker, owner, device) and report(work, owner, device) == 200)
+    done = by_pki(owner, csr, device / "idevid.pem", device / "idevid-key.pem", work / "swan-idevid.pem")
+    log = done.stderr.decode(errors="replace")
+    check("strongSwan shows the IDevID in TLS", "sending TLS client certificate" in log and device.name in log, log)
+    check("and gets 403", done.returncode != 0 and "HTTP 403" in log, log)
+    refused = [e for e in json.loads(must("audit", "list", "--json", "--data", owner.data))["audit"] if device.name in str(e) and "SITE-RENEWAL-FOREIGN" in str(e)]
+    check("as it asks for the renewal of a certificate that is not the owner's", refused, must("audit", "list", "--json", "--data", owner.data)[-900:])
+    status, _, _ = curl(f"https://{owner.registrar}/.well-known/est/simpleenroll", *who(device), "-H", "Content-Type: application/pkcs10",
+                        body=base64.b64encode(openssl("req", "-in", csr, "-outform", "DER").stdout), work=work)
+    check("curl posts the very same request to simpleenroll, with the same certificate, and is answered", status == 200, status)
+
+
+def swan_renews(work, owner, name, subject, certificate, key):
+    """Twice: for the same key, and for a new one. Both lead to the owner's CA, by openssl, which makes the requests, too: pki --req writes a name as
+    PrintableString, and the one to be kept is UTF8String (RFC 7030 section 4.2.2: identical)."""
+    issuers = work / f"swan-{name}.issuers"
+    _, _, bag = curl(f"https://{owner.registrar}/.well-known/est/cacerts", "-k", work=work)
+    issuers.write_bytes(openssl("pkcs7", "-inform", "DER", "-print_certs", data=base64.b64decode(bag)).stdout)
+    for what in ("renews", "rekeys"):
+        new = key
+        if what == "rekeys":
+            new = work / f"swan-{name}.key"
+            new.write_bytes(run("pki", "--gen", "--type", "ecdsa", "--size", "256", "--outform", "pem").stdout)
+        csr, out = work / f"swan-{name}-{what}.csr", work / f"swan-{name}-{what}.pem"
+        openssl("req", "-new", "-batch", "-key", new, "-subj", subject, "-out", csr)
+        done = by_pki(owner, csr, certificate, key, out)
+        check(f"strongSwan {what} {name}", done.returncode == 0 and out.exists(), done.stderr.decode(errors="replace")[-700:])
+        if done.returncode != 0:
+            return
+        same = openssl("x509", "-in", out, "-noout", "-pubkey").stdout == openssl("pkey", "-in", new, "-pubout").stdout
+        path = openssl("verify", "-CAfile", owner.anchors, "-untrusted", issuers, out, good=False)
+        check(f"strongSwan {what} {name}: for that key, below the owner's CA", same and path.returncode == 0, path.stderr.decode())
+        certificate, key = out, new
+
+
+def swan(work, maker, owner, devices, by_est):
+    swan_refused(work, maker, owner, devices[0])
+    held = work / "swan-device"
+    done = owner.take(devices[1], held)
+    check("our device onboards itself", done.returncode == 0, done.stderr)
+    swan_renews(work, owner, "what our device got", f"/CN={devices[1].name}", held / "cert.pem", held / "key.pem")
+    if by_est is not None:
+        swan_renews(work, owner, "what estclient got", f"/CN={by_est.name}", work / "estclient.pem", work / "estclient.key")
+
+
 # ---- our device, an independent server ----
 
 def foreign_site(work, maker_anchor):
@@ -150,7 +212,7 @@ def main():
         work = Path(folder)
         owner = Owner(work / "site")
         maker = Maker(work, "lamps", owner_data=owner.data)
-        devices = maker.make(3)
+        devices = maker.make(5)
         maker.start()
         owner.knows(maker)
         owner.wants(work / "lamps-devices-1")
@@ -162,6 +224,10 @@ def main():
                 cloud_to_estserver(work, maker, owner, devices[1], devices[2])
             else:
                 skip("globalsign/est", "no estclient; tests/interop/est/peers.sh brings it")
+            if shutil.which("pki"):
+                swan(work, maker, owner, devices[3:], devices[0] if go else None)
+            else:
+                skip("strongSwan", "no pki: apt install strongswan-pki")
         finally:
             owner.stop()
             maker.stop()
