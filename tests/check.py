@@ -32,7 +32,7 @@ OUTSIDE = {
     "toml++/": {"app"},
     "prometheus/": {"app"},
     "cbor.h": {"codec/cbor.cc"},
-    "nlohmann/": {"codec", "store", "app", "factory", "survey", "io", "bench", "brski", "crypto/jws.cc", "site/masa_catalogue_json.cc", "runtime/masa_bulk.cc", "runtime/masa_bulk_call.cc", "runtime/masa_public.cc"},
+    "nlohmann/": {"codec", "store", "app", "factory", "survey", "io", "bench", "brski", "crypto/jws.cc", "site/masa_catalogue_json.cc", "runtime/masa_bulk.cc", "runtime/masa_bulk_call.cc", "runtime/masa_bulk_slice.cc", "runtime/masa_public.cc"},
 }
 
 

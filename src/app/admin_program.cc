@@ -109,7 +109,8 @@ std::span<const Route> program_routes() { return kRoutes; }
 
 std::vector<Route> routes() {
   std::vector<Route> out;
-  for (const std::span<const Route> part : {device_routes(), import_routes(), record_routes(), pledge_routes(), program_routes()}) {
+  for (const std::span<const Route> part :
+       {device_routes(), import_routes(), record_routes(), pledge_routes(), program_routes()}) {
     out.insert(out.end(), part.begin(), part.end());
   }
   return out;

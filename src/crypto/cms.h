@@ -11,8 +11,8 @@ namespace imprint {
 Bytes encode_certs_only(const std::vector<Bytes>& certificates);
 
 // The certificates of a certs-only message, in the order sent; also takes a message with CRLs (they are dropped).
-// Bounded: 64 KiB, 32 certificates. A message with content or with signers is refused. DER, or BER of indefinite length,
-// which OpenSSL reads.
+// Bounded: 64 KiB, 32 certificates. A message with content or with signers is refused. DER, or BER of indefinite
+// length, which OpenSSL reads.
 Result<std::vector<Certificate>> parse_certs_only(BytesView message);
 
 }  // namespace imprint

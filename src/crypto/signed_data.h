@@ -43,7 +43,8 @@ Result<SignedContent> parse_signed(BytesView message);
 
 // Whether the one signature of such a message is by this key. unsupported: a key of another type than signs_cms() has.
 Status verify_signed(BytesView message, const PublicKey& key);
-// The same for the key of a certificate, whatever else that says: OpenSSL has most likely read it already (decision 21).
+// The same for the key of a certificate, whatever else that says: OpenSSL has most likely read it already (decision
+// 21).
 Status verify_signed(BytesView message, const Certificate& by);
 
 // The signer's certificate: the preferred one if the signature names it, else the first one named, whose key made the

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/reader.h"
+#include "codec/base64.h"
 #include "crypto/random.h"
 #include "factory/masa_login.h"
 #include "proto/brski/masa_rules.h"
@@ -26,6 +27,16 @@ bool is_ours(std::string_view path) {
 }
 
 bool is_bulk(const Request& head) { return holds(head.method == Method::post) && head.path == kMasaBulkPath; }
+
+// Somebody who has not said who it is, where one may log in.
+bool may_be_customer(const Request& request, const MasaSite& site) {
+  return !request.login && request.session->presented.empty() && (site.policy.basic || site.policy.digest);
+}
+
+bool is_artifact_in_base64(BytesView body) {
+  const auto octets = parse_base64(as_text(body));
+  return octets && brski::form_of(*octets).has_value();
+}
 
 }  // namespace
 
@@ -253,7 +264,13 @@ void MasaServer::take(Exchange from, Request request) {
     take_bulk(from, std::move(request));
     return;
   }
-  const bool in_base64 = !brski::form_of(request.body) && takes_base64(request);
+  const bool bare = brski::form_of(request.body).has_value();
+  const bool in_base64 = !bare && takes_base64(request);
+  // Who it is would say whether its registrars send base64, and clients log in where they are asked to.
+  if (!bare && !in_base64 && may_be_customer(request, *site_) && is_artifact_in_base64(request.body)) {
+    front_->reply(from, refusal(request.path, Error{Fault::unauthentic, brski::masa::kLoginWanted}));
+    return;
+  }
   Asked asked;
   asked.for_log = brski::operation_of(request.path) == brski::Operation::request_audit_log;
   asked.what = {from,

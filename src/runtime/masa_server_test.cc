@@ -413,9 +413,14 @@ TEST_F(MasaDigest, base64_is_read_from_whom_it_is_known_of) {
   EXPECT_EQ(send(in_text("/requestauditlog")).status, 200);
   Request stranger = in_text();
   stranger.login.reset();
+  EXPECT_EQ(send(stranger).status, 401) << "it may be that customer: it is asked to say so";
+  stranger.body = to_bytes(base64(view("no request")));
   EXPECT_EQ(send(stranger).status, 400);
+  stranger.body = in_text().body;
   site_->base64_bodies = true;  // of everybody
   EXPECT_EQ(send(stranger).status, 401) << "read, and then judged";
+  site_->base64_bodies = site_->policy.basic = site_->policy.digest = false;
+  EXPECT_EQ(send(stranger).status, 400) << "nobody logs in here";
 }
 
 TEST_F(MasaWire, whoever_has_the_catalogue_is_not_sent_it_again) {

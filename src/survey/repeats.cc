@@ -21,13 +21,14 @@ bool may_repeat(const Run& run) {
 
 bool says_it_again(const Run& before, const Run& run) {
   return before.mode == run.mode && before.result == run.result && before.rule == run.rule &&
-         before.started <= run.started && (waits(run) || run.started - before.ended <= kSameMatter);
+         (waits(run) || run.started - before.ended <= kSameMatter);
 }
 
 Run together(Run before, const Run& run) {
   before.counts.messages += run.counts.messages;
   before.counts.bytes += run.counts.bytes;
   before.counts.round_trips += run.counts.round_trips;
+  before.started = std::min(before.started, run.started);  // of two at once the later may be told first
   before.ended = std::max(before.ended, run.ended);
   if (!before.steps.empty() && before.steps.back().check.starts_with(kAgain)) {
     before.steps.pop_back();

@@ -63,7 +63,7 @@ def descriptions(maker, owner):
     again, _, body = curl(owner.anchors, f"https://{owner.registrar}{ROOT}", "-H", "If-None-Match: " + fields.get("etag", ""))
     check("who has it is not sent it again", again == 304 and not body, again)
     status, _, body = curl(owner.anchors, f"https://{owner.registrar}{ROOT}", "--head")
-    check("HEAD has no body", status == 200 and not body, status)
+    check("HEAD has no body", status == 200 and not body.strip(), (status, body))  # curl tells the head twice
     kind, shown = ask_api(owner, "/v1/registrar")
     check("the admin API shows the same", kind == "application/json" and json.loads(shown) == said, shown[:300])
 
@@ -120,7 +120,8 @@ def main():
     with scratch("brski-login") as folder:
         work = Path(folder)
         (work / "password").write_text(PASSWORD + "\n")
-        maker = Maker(work)
+        owner = Owner(work / "site")
+        maker = Maker(work, owner_data=owner.data)
         first = maker.make(3)
         later = maker.make(2, first=10)
         settings(maker, digest=True, basic=False)
@@ -128,7 +129,6 @@ def main():
         for devices in (first, later):
             must("masa", "device", "import", devices[0].parent / "manifest.jsonl", "--customer", "north", "--folder", maker.masa_folder)
         maker.start()
-        owner = Owner(work / "site")
         knows(owner, maker)
         for devices in (first, later):
             owner.wants(devices[0].parent)
