@@ -45,7 +45,7 @@ class JoinWire : public Wire {
   void stateless() {
     io::UdpJoinProxyOptions options;
     options.registrar = *io::Address::parse("127.0.0.1", jpy_port_);
-    options.max_per_second = 10000;
+    options.max_per_second = options.max_of_address_per_second = 10000;  // all come from one
     proxy_ = *io::UdpJoinProxy::stateless(loop_, options, jpy_return_envelope(rng_));
   }
   void stateful(std::size_t ways = 2) {

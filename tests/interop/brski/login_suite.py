@@ -146,7 +146,7 @@ def main():
             owner.stop()
             knows(owner, maker, "base64_bodies = true\n")
             owner.start(env=env, log=log)
-            done = owner.take(first[2], work / "three")
+            done = owner.take(first[2], work / "three", "--quirk", "base64-bodies")
             check("a registrar with that quirk gets its vouchers", done.returncode == 0, error_of(done) if done.returncode else "")
         finally:
             owner.stop()
