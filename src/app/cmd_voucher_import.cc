@@ -103,7 +103,7 @@ class Signers {
     std::set<std::string> makers;
     for (const site::MasaRule& rule : shelf.data.folder.masas->book.rules) {
       const std::string maker = rule.name.substr(0, rule.name.find('/'));
-      if (!rule.voucher_anchors.empty() && (options.maker.empty() || maker == options.maker)) {
+      if (options.maker.empty() || maker == options.maker) {
         rules_.push_back(&rule);
         makers.insert(maker);
       }
@@ -205,7 +205,8 @@ OrProblem<Ok> import(const Context& context, const ImportOptions& options) {
       state = name(*taken);
     } else {
       rule = taken.error().rule != nullptr ? std::string(taken.error().rule->id) : std::string(taken.error().what);
-      told += found.where + ": " + serial + ": " + std::string(taken.error().what) + " (" + rule + ")\n";
+      told.append(found.where).append(": ").append(serial).append(": ").append(taken.error().what);
+      told.append(" (").append(rule).append(")\n");
     }
     ++counts[state];
     list.push_back({{"where", found.where}, {"serial", serial}, {"state", state}, {"rule", rule}});

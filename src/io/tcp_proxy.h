@@ -51,7 +51,7 @@ class TcpProxy {
 
   std::uint16_t port() const { return port_; }
   // Where new pipes lead; none: who comes is turned away at once. Those there are stay.
-  void set_target(std::optional<Address> target) { target_ = std::move(target); }
+  void set_target(std::optional<Address> target) { target_ = target; }
   // Takes nobody any more, and calls back once all pipes have ended, at the latest after `grace`, when they are cut.
   void drain(Duration grace, std::function<void()> drained);
 

@@ -85,13 +85,13 @@ class Run {
   void perform(const Close&) { assert(false && "a MASA closes nothing"); }
   void perform(const Arm&) { assert(false && "a MASA arms nothing"); }
   void perform(const Learn&) {}
-  void keep(Note<brski::Vouched> note, std::function<void(Status)> done) {
+  void keep(const Note<brski::Vouched>& note, std::function<void(Status)> done) {
     change_ = [given = factory::given_voucher(note.fact, now())](store::MakerWriter& w) {
       return w.vouched(given, kMasaActor);
     };
     kept_ = std::move(done);
   }
-  void keep(Note<brski::ClaimRefused> note, std::function<void(Status)> done) {
+  void keep(const Note<brski::ClaimRefused>& note, std::function<void(Status)> done) {
     change_ = [claim = factory::refused_claim(note.fact, now())](store::MakerWriter& w) {
       return w.claim_refused(claim, kMasaActor);
     };

@@ -86,12 +86,12 @@ class MasaServer::Conversation : public std::enable_shared_from_this<Conversatio
   void perform(const Arm&) { assert(false && "a MASA arms nothing"); }
   void perform(const Learn&) {}
 
-  void keep(Note<brski::Vouched> note, std::function<void(Status)> done) {
+  void keep(const Note<brski::Vouched>& note, std::function<void(Status)> done) {
     submit([given = factory::given_voucher(note.fact, now())](
                store::MakerWriter& w) { return w.vouched(given, kMasaActor); },
            std::move(done));
   }
-  void keep(Note<brski::ClaimRefused> note, std::function<void(Status)> done) {
+  void keep(const Note<brski::ClaimRefused>& note, std::function<void(Status)> done) {
     submit([claim = factory::refused_claim(note.fact, now())](
                store::MakerWriter& w) { return w.claim_refused(claim, kMasaActor); },
            std::move(done));

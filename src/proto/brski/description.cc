@@ -8,7 +8,7 @@
 
 namespace imprint::brski {
 
-Response described(std::string json, std::string_view held, Instant now) {
+Response described(std::string_view json, std::string_view held, Instant now) {
   constexpr Duration kKept = std::chrono::minutes(5);
   Response out{200, std::string(kJsonType), to_bytes(json)};
   out.etag = '"' + hex(sha256(out.body)).substr(0, 32) + '"';

@@ -24,6 +24,6 @@ struct RegistrarAbout {
 Response describe_registrar(const RegistrarAbout& about, std::string_view held, Instant now);
 // What both descriptions have in common, the MASA's as well: JSON, an ETag, and five minutes in which caches may keep
 // it.
-Response described(std::string json, std::string_view held, Instant now);
+Response described(std::string_view json, std::string_view held, Instant now);
 
 }  // namespace imprint::brski

@@ -56,7 +56,7 @@ void remember(Progress& p, const Learn& learn) {
 }
 
 // One input of the client's.
-Pledge::Enrolled forward(const Enrolling& s, est::Client::Input input, Turn& t) {
+Pledge::Enrolled forward(const Enrolling& s, const est::Client::Input& input, Turn& t) {
   auto inner = t.nested<est::Client::Turn>();
   TRY(est::Client::State next, step(est::Client{}, s.est, input, inner));
   Progress p = s.p;

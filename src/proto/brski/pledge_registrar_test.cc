@@ -41,6 +41,22 @@ TEST(Pledge, gives_up_after_so_many_rounds) {
   EXPECT_EQ(d.opened.size(), 3U);
 }
 
+TEST(Pledge, a_registrar_in_trouble_has_not_refused_it) {
+  for (const auto& [status, rule] :
+       {std::pair(504, "BRSKI-NOT-NOW"), std::pair(500, "BRSKI-NOT-NOW"), std::pair(499, "BRSKI-REFUSED")}) {
+    PledgeDesk d;
+    d.plan.rounds = 2;
+    d.on_response = [status = status](Response& r, const Request& q, const Uri&) {
+      if (q.path.ends_with("requestvoucher")) {
+        r = Response{status};
+      }
+    };
+    d.run();
+    EXPECT_EQ(d.rule(), rule) << status;
+    EXPECT_EQ(d.opened.size(), 2U) << "and comes again";
+  }
+}
+
 TEST(Pledge, every_attempt_has_a_nonce_of_its_own) {
   PledgeDesk d;
   d.plan.registrars = {uri("https://registrar.example"), uri("https://registrar.example:2")};

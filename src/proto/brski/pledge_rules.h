@@ -23,6 +23,8 @@ inline constexpr Rule kSilentServer{"BRSKI-NO-CERTIFICATE", "who answered showed
                                     "RFC 8995 section 5.1", "a registrar has one; this is something else"};
 inline constexpr Rule kNotWanted{"BRSKI-REFUSED", "the registrar gave no voucher", "RFC 8995 section 5.6",
                                  "its answer says why; the owner has to want the device, and its maker to agree"};
+inline constexpr Rule kNotNow{"BRSKI-NOT-NOW", "the registrar cannot get a voucher now", "RFC 9110 section 15.6",
+                              "its answer says who is away; nobody has refused the device: let it try again later"};
 inline constexpr Rule kWaitedEnough{"BRSKI-WAITED", "the registrar said too often to come again",
                                     "RFC 8995 section 5.6", "have the owner decide about the device; then start anew"};
 inline constexpr Rule kTooManyRedirects{"BRSKI-REDIRECT",
@@ -34,8 +36,8 @@ inline constexpr Rule kWrongForm{"BRSKI-FORM", "the answer is no voucher in the 
 inline constexpr Rule kCloudUntrusted{"BRSKI-CLOUD", "the cloud registrar is not whom the device's anchors name",
                                       "draft-ietf-anima-brski-cloud section 3", "check the address and the anchors"};
 
-inline constexpr std::array kPledgeRules{&kPledgeConfigured, &kNoProxies,    &kNoVoucherAnchors, &kPledgeNoIdevid,
-                                         &kNobodyThere,      &kSilentServer, &kNotWanted,        &kWaitedEnough,
-                                         &kTooManyRedirects, &kWrongForm,    &kCloudUntrusted};
+inline constexpr std::array kPledgeRules{&kPledgeConfigured, &kNoProxies,        &kNoVoucherAnchors, &kPledgeNoIdevid,
+                                         &kNobodyThere,      &kSilentServer,     &kNotWanted,        &kNotNow,
+                                         &kWaitedEnough,     &kTooManyRedirects, &kWrongForm,        &kCloudUntrusted};
 
 }  // namespace imprint::brski

@@ -257,7 +257,9 @@ Pledge::on(const Asking& s, const Done<Response>& d, Turn& t) const {
     return Next(open_at(std::move(p), t));
   }
   if (!holds(answer.status == kOk)) {
-    return give_up(std::move(p), Fault::refused, kNotWanted, sentence_of(answer));
+    const bool trouble = answer.status >= 500;
+    return give_up(std::move(p), trouble ? Fault::unreachable : Fault::refused, trouble ? kNotNow : kNotWanted,
+                   sentence_of(answer));
   }
   auto taken = take_voucher(p, s.tls, answer, t);
   if (!taken) {
