@@ -132,6 +132,9 @@ TEST_F(MasaFolders, lists_of_domains_are_taken_whole_or_told) {
   EXPECT_TRUE(masa_site(folder, now_)) << "a customer's certificate is known";
   ASSERT_TRUE(io::write_file(masa() + "/lists/south.crl", view("no list")));
   EXPECT_FALSE(masa_site(folder, now_));
+  std::filesystem::remove_all(masa() + "/lists");
+  ASSERT_TRUE(io::write_file(masa() + "/lists", view("no folder")));
+  EXPECT_FALSE(masa_site(folder, now_)) << "what cannot be listed is not none";
 }
 
 }  // namespace

@@ -16,15 +16,24 @@ namespace fs = std::filesystem;
 constexpr std::size_t kMaxList = std::size_t{16} << 20U;
 constexpr std::size_t kMostFiles = 256;
 
-// In the order of their names.
-std::vector<std::string> files_in(const std::string& folder, std::string_view ending) {
+// In the order of their names. A folder that cannot be read, or that has more in it than is read, is told: a list that
+// is passed over would let in whom it revokes.
+OrProblem<std::vector<std::string>> files_in(const std::string& folder, std::string_view ending) {
   std::vector<std::string> out;
   std::error_code error;
-  for (fs::directory_iterator at(folder, error), end; !error && at != end && out.size() < kMostFiles;
-       at.increment(error)) {
+  if (!fs::exists(folder, error) && !error) {
+    return out;
+  }
+  for (fs::directory_iterator at(folder, error), end; !error && at != end; at.increment(error)) {
     if (at->path().extension() == ending) {
       out.push_back(at->path().string());
     }
+    if (out.size() > kMostFiles) {
+      return Problem(Error{Fault::limit, kMasaList}, folder + ": more than 256 files");
+    }
+  }
+  if (error) {
+    return Problem(Error{Fault::unreachable, kMasaList}, folder + ": " + error.message());
   }
   std::ranges::sort(out);
   return out;
@@ -37,7 +46,8 @@ OrProblem<std::vector<Certificate>> known_issuers(const std::string& folder, sto
   for (const Customer& customer : customers) {
     out.insert(out.end(), customer.anchors.begin(), customer.anchors.end());
   }
-  for (const std::string& file : files_in(folder, ".pem")) {
+  TRY(const std::vector<std::string> files, files_in(folder, ".pem"));
+  for (const std::string& file : files) {
     TRY(const std::vector<Certificate> more, about(read_certificate_file(file), file));
     out.insert(out.end(), more.begin(), more.end());
   }
@@ -48,7 +58,7 @@ OrProblem<std::vector<Certificate>> known_issuers(const std::string& folder, sto
 
 OrProblem<std::vector<RevocationList>> masa_lists(const std::string& folder, store::MakerStore& store) {
   std::vector<RevocationList> out;
-  const std::vector<std::string> files = files_in(folder + "/lists", ".crl");
+  TRY(const std::vector<std::string> files, files_in(folder + "/lists", ".crl"));
   if (files.empty()) {
     return out;
   }
